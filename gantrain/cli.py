@@ -1,0 +1,115 @@
+"""The ``gantrain`` command: verbs, one line for every fault, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+import gantrain
+from gantrain.errors import ConfigError, GantrainError, OutputError, suggest
+from gantrain.pages import help_page, list_page
+
+
+def train(argv: list[str]) -> int:
+    """Train what the overrides say."""
+    from gantrain.door import train as run
+
+    return run(argv)
+
+
+def lazy(verb: str) -> Callable[[list[str]], int]:
+    """Return a verb whose module, and torch with it, is imported only when it is used."""
+
+    def call(argv: list[str]) -> int:
+        from gantrain import verbs
+
+        return int(getattr(verbs, verb)(argv))
+
+    return call
+
+
+def show_list(argv: list[str]) -> int:
+    """Print the options of a config group, or of all."""
+    print(list_page(argv))
+    return 0
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "list": show_list,
+    **{verb: lazy(verb) for verb in ("resume", "sample", "evaluate", "tensorboard")},
+}
+
+
+def dispatch(argv: list[str]) -> int:
+    """Run a verb; words without one are overrides for training."""
+    if argv and argv[0] in VERBS:
+        verb, rest = argv[0], argv[1:]
+    else:
+        verb, rest = "train", argv
+    if any(word in ("--help", "-h") for word in rest):
+        print(help_page())
+        return 0
+    if "--version" in rest:
+        print(f"gantrain {gantrain.__version__}")
+        return 0
+    if verb == "train":
+        _refuse_words(rest)
+    return VERBS[verb](rest)
+
+
+def _refuse_words(words: list[str]) -> None:
+    """Refuse a word that is neither an override, a flag nor a flag's value: most likely a mistyped verb."""
+    before = ""
+    for word in words:
+        takes_value = before.startswith("-") and before not in ("-m", "--multirun", "-r", "--run", "--resolve", "-sc")
+        if not word.startswith("-") and "=" not in word and not word.startswith("~") and not takes_value:
+            raise ConfigError(word, "is neither a verb nor key=value", suggest(word, VERBS))
+        before = word
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 done, 1 a run failed, 2 config or usage, 3 data, 4 checkpoint, 5 disk or permission, 6 diverged, 130 and 143
+    stopped by a signal.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
+    try:
+        return dispatch([word for word in argv if word != "--traceback"])
+    except BaseException as error:
+        return _report(error, show)
+
+
+def _report(error: BaseException, show: bool) -> int:
+    """Print a fault as one line, after its traceback when that was asked for, and return its exit code."""
+    if isinstance(error, SystemExit) and not isinstance(error.code, GantrainError):
+        return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    if show:
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        return 141
+    fault = _fault(error)
+    print(f"gantrain: error: {fault}", file=sys.stderr)
+    return fault.exit_code
+
+
+def _fault(error: BaseException) -> GantrainError:
+    if isinstance(error, SystemExit) and isinstance(error.code, GantrainError):
+        return error.code
+    if isinstance(error, GantrainError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        fault = GantrainError("gantrain", "interrupted", "nothing was running that could be saved")
+        fault.exit_code = 130
+        return fault
+    what = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "not enough memory" in what or "out of memory" in what:
+        return GantrainError("memory", "there is not enough", "lower train.batch_size, model.width or metric.n")
+    if isinstance(error, OSError):
+        return OutputError(error.filename or "file", error.strerror or what, "free space, or set run.root to a folder of yours")
+    return GantrainError("internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it")

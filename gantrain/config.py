@@ -1,0 +1,223 @@
+"""Plain data to checked objects: the one door for the command line, a sweep and a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+import gantrain.datasets
+import gantrain.metrics
+import gantrain.models
+import gantrain.objectives
+import gantrain.optimizers
+import gantrain.penalties  # noqa: F401  (each import registers a family)
+from gantrain.datasets.base import Dataset, Spec
+from gantrain.errors import ConfigError, suggest
+from gantrain.metrics.base import Suite
+from gantrain.models.auto import Auto
+from gantrain.models.base import Model
+from gantrain.objectives.base import Objective
+from gantrain.optimizers.base import OptimizerOptions
+from gantrain.penalties.base import Penalty
+from gantrain.registry import REGISTERED, build, option, parse, schema
+
+
+@dataclass
+class Folder:
+    """Where a run writes."""
+
+    root: str = option("outputs", "folder under which each run gets a folder of its own")
+    dir: str | None = option(None, "the exact folder of this run (of the sweep, with -m); it must be empty or new")
+
+
+@dataclass
+class Train:
+    """The training loop. A step is one generator update; every ``*_every`` is in steps, and 0 means never."""
+
+    steps: int = option(3000, "generator updates in all", minimum=1, maximum=10**9)
+    batch_size: int = option(64, "samples in each batch, of data and of fakes", minimum=2, maximum=10**6)
+    d_steps: int = option(1, "discriminator updates before each generator update, the paper's k", minimum=1, maximum=1000)
+    update: str = option("alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous"))
+    ema: float = option(0.999, "decay of the average of G's weights; 0 is G itself", minimum=0, below=1)
+    log_every: int = option(50, "scalars", minimum=0)
+    sample_every: int = option(500, "sample grids; step 0 and the last step have one too", minimum=0)
+    evaluate_every: int = option(500, "the metric suite; read after the last step in any case", minimum=0)
+    checkpoint_every: int = option(500, "checkpoints; one after the last step in any case", minimum=0)
+    keep_checkpoints: int = option(2, "how many of the newest are kept", minimum=1)
+
+
+@dataclass
+class Device:
+    """The machine."""
+
+    kind: str = option("auto", "which device; auto takes cuda, then mps, then cpu", choices=("auto", "cpu", "cuda", "mps"))
+    index: int = option(0, "which of several GPUs", minimum=0)
+    precision: str = option("float32", "arithmetic of the networks; losses stay float32", choices=("float32", "bfloat16"))
+    threads: int = option(0, "CPU threads; 0 leaves torch's own choice", minimum=0, maximum=4096)
+
+
+@dataclass
+class Root:
+    """The shape of a composed config, as Hydra checks it."""
+
+    seed: int | None = 0
+    name: str = MISSING
+    run: Folder = dataclasses.field(default_factory=Folder)
+    dataset: Any = MISSING
+    model: Any = MISSING
+    penalty: Any = MISSING
+    objective: Any = MISSING
+    optimizer: Any = MISSING
+    device: Device = dataclasses.field(default_factory=Device)
+    metric: Suite = dataclasses.field(default_factory=Suite)
+    train: Train = dataclasses.field(default_factory=Train)
+
+
+schema("", "root", Root)
+schema("device", "device", Device)
+schema("metric", "suite", Suite)
+
+
+@dataclass
+class Config:
+    """A run, checked and resolved: nothing is left to decide.
+
+    Attributes:
+        seed: Seed of everything random.
+        name: Part of the run folder's name.
+        run: Where to write.
+        dataset: The data source.
+        spec: Its shape and classes.
+        model: The players' recipe, never ``auto``.
+        penalty: The cost on D.
+        objective: The game.
+        optimizer: Update rule of both players; ``horizon`` is set.
+        device: The machine that was asked for.
+        metric: The suite that is read.
+        train: The loop.
+    """
+
+    seed: int
+    name: str
+    run: Folder
+    dataset: Dataset
+    spec: Spec
+    model: Model
+    penalty: Penalty
+    objective: Objective
+    optimizer: OptimizerOptions
+    device: Device
+    metric: Suite
+    train: Train
+
+    def plain(self) -> dict[str, Any]:
+        """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
+        groups = ("run", "dataset", "model", "penalty", "objective", "optimizer", "device", "metric", "train")
+        return {"seed": self.seed, "name": self.name} | {
+            group: dataclasses.asdict(getattr(self, group)) for group in groups
+        }
+
+
+def plain_data(composed: DictConfig) -> dict[str, Any]:
+    """Return a composed config as plain data, with every interpolation resolved and nothing missing.
+
+    Raises:
+        ConfigError: Naming the key that is missing or cannot be resolved.
+    """
+    plain: dict[str, Any] = {}
+    try:
+        for key in composed:
+            value = None if key == "hydra" else composed[key]  # Hydra's own node holds what only a job can resolve
+            nested = isinstance(value, DictConfig)
+            plain[str(key)] = OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if nested else value
+    except OmegaConfBaseException as error:
+        key = error.full_key or "config"
+        what = str(error).splitlines()[0]
+        raise ConfigError(key, what, f"set {key}=...") from error
+    return {key: value for key, value in plain.items() if key != "hydra"}
+
+
+def resolve(plain: Mapping[str, Any]) -> Config:
+    """Turn plain data into a checked run.
+
+    Args:
+        plain: What ``plain_data`` or a checkpoint's ``config.json`` holds.
+
+    Raises:
+        ConfigError: For a key, type, range or combination that cannot be run.
+        DataError: When the dataset is not there.
+    """
+    return resolve_for(plain, None)
+
+
+def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
+    """Resolve as ``resolve`` does, for data of a known spec that need not be there; None asks the dataset."""
+    keys = {f.name for f in dataclasses.fields(Root)}
+    for key in plain:
+        if key not in keys:
+            raise ConfigError(key, "there is no such key", suggest(key, keys))
+    for key in sorted(keys - set(plain)):
+        raise ConfigError(key, "is missing", f"set {key}=...")
+    top = parse(_Top, "", {"seed": plain["seed"], "name": plain["name"]})
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}", top.name):
+        raise ConfigError("name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-")
+    train = parse(Train, "train", plain["train"])
+    dataset, objective, penalty = (build(group, plain[group]) for group in ("dataset", "objective", "penalty"))
+    spec = spec or dataset.spec()
+    model = build("model", plain["model"])
+    if isinstance(model, Auto):
+        model = build("model", model.pick(spec))
+    optimizer = build("optimizer", plain["optimizer"])
+    optimizer.horizon = optimizer.horizon or train.steps
+    config = Config(
+        seed=secrets.randbelow(2**31) if top.seed is None else top.seed,
+        name=top.name,
+        run=parse(Folder, "run", plain["run"]),
+        dataset=dataset,
+        spec=spec,
+        model=model,
+        penalty=penalty,
+        objective=objective,
+        optimizer=optimizer,
+        device=parse(Device, "device", plain["device"]),
+        metric=parse(Suite, "metric", plain["metric"]),
+        train=train,
+    )
+    _check_together(config)
+    return config
+
+
+@dataclass
+class _Top:
+    seed: int | None = option(0, "seed of everything random; null draws one", minimum=0, maximum=2**63 - 1)
+    name: str = option("run", "part of the run folder's name")
+
+
+def _check_together(config: Config) -> None:
+    """Refuse combinations that cannot be run, naming both keys."""
+    reason = config.model.fits(config.spec)
+    if reason:
+        raise ConfigError("model", reason, "use model=auto, which picks by the data")
+    conditional = config.model.condition != "none"
+    if conditional and not config.spec.classes:
+        raise ConfigError(
+            "model.condition", "the players cannot see labels, since this dataset has none", "set model.condition=none"
+        )
+    if config.objective.mismatch_weight > 0 and not conditional:
+        raise ConfigError(
+            "model.condition",
+            "is none, but this objective shows D data with wrong conditions",
+            "set model.condition=concat or objective.mismatch_weight=0",
+        )
+    if config.objective.mismatch_weight > 0 and config.spec.classes < 2:
+        raise ConfigError("objective.mismatch_weight", "needs two classes to mismatch", "set objective.mismatch_weight=0")
+    for name in config.metric.names:
+        if name not in REGISTERED["metric"]:
+            raise ConfigError("metric.names", f"no metric is called {name!r}", suggest(name, REGISTERED["metric"]))

@@ -1,0 +1,33 @@
+"""Real handwritten digits that come with scikit-learn: the default, so nothing need be downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gantrain.datasets.base import Data, Dataset, Spec, split
+from gantrain.registry import option, register
+
+
+@register("dataset")
+@dataclass
+class Digits(Dataset):
+    """1,797 grey 8x8 digits of 43 writers (Alpaydin and Kaynak 1998, UCI), the test part that scikit-learn ships."""
+
+    name: str = option("digits", "registered name")
+    holdout: float = option(0.2, "share kept from training, for every estimate", above=0, below=1)
+
+    def spec(self) -> Spec:
+        """Return 1x8x8 and ten classes."""
+        return Spec(shape=(1, 8, 8), classes=10)
+
+    def load(self, seed: int) -> Data:
+        """Return the digits scaled from 0..16 to [-1, 1]."""
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+        x = torch.from_numpy(np.asarray(pixels, dtype=np.float32)).div(8.0).sub(1.0).reshape(-1, 1, 8, 8)
+        train, held = split(x, torch.from_numpy(labels.astype(np.int64)), self.holdout, seed)
+        return Data(self.spec(), train, held)

@@ -1,0 +1,69 @@
+"""MNIST as torchvision lays it out: found under the root, else downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from gantrain.datasets.base import Data, Dataset, Spec, Split
+from gantrain.errors import DataError
+from gantrain.registry import option, register
+
+FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+
+
+@register("dataset")
+@dataclass
+class MNIST(Dataset):
+    """70,000 grey 28x28 digits (LeCun, Cortes and Burges 1998); the 10,000 test images are the held-out part."""
+
+    name: str = option("mnist", "registered name")
+    root: str = option("data", "folder that holds, or will hold, MNIST/raw/")
+
+    def spec(self) -> Spec:
+        """Return 1x28x28 and ten classes. Raises DataError when files are absent and cannot be downloaded."""
+        self._fetch()
+        return Spec(shape=(1, 28, 28), classes=10)
+
+    def load(self, seed: int) -> Data:
+        """Return the published split as uint8; the seed does not change it."""
+        from torchvision.datasets import MNIST as Files
+
+        self._fetch()
+        parts = []
+        for train in (True, False):
+            try:
+                images = Files(self.root, train=train)
+            except (OSError, ValueError, RuntimeError, AssertionError, IndexError) as error:
+                raise DataError(
+                    self._raw, f"cannot be read as MNIST ({error})", "delete the folder to fetch it again, or mend it"
+                ) from error
+            parts.append(Split(images.data.unsqueeze(1), images.targets.to(torch.int64)))
+        for part, files in zip(parts, (FILES[:2], FILES[2:]), strict=True):
+            wrong = part.y is None or len(part.x) != len(part.y) or part.x.shape[1:] != (1, 28, 28)
+            if wrong or not len(part.x) or int(part.y.max()) > 9:  # type: ignore[union-attr]
+                raise DataError(self._raw, f"{' and '.join(files)} do not belong together", "replace both files")
+        return Data(self.spec(), *parts)
+
+    @property
+    def _raw(self) -> Path:
+        return Path(self.root).expanduser() / "MNIST" / "raw"
+
+    def _missing(self) -> list[str]:
+        return [name for name in FILES if not (self._raw / name).is_file()]
+
+    def _fetch(self) -> None:
+        if not self._missing():
+            return
+        from torchvision.datasets import MNIST as Files
+
+        try:
+            Files(self.root, download=True)
+        except (OSError, RuntimeError) as error:
+            raise DataError(
+                self._raw,
+                f"lacks {', '.join(self._missing()) or 'files'} and they cannot be downloaded ({error})".replace("\n", " "),
+                "put the four files there, or set dataset.root to the folder that holds MNIST/raw",
+            ) from error

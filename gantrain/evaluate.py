@@ -1,0 +1,111 @@
+"""Reading the metric suite: which metrics fit, their numbers, their floors and how they were made."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.config import Config
+from gantrain.datasets.base import Data
+from gantrain.errors import ConfigError
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.registry import build
+from gantrain.runtime import Runtime, stream
+from gantrain.state import TrainState
+from gantrain.step import wrong_conditions
+
+log = logging.getLogger("gantrain")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one evaluation found.
+
+    Attributes:
+        metrics: Value by tag.
+        floors: The same tags with training data in the place of samples: what a perfect generator would read.
+        protocol: How each metric was made, by the metric's name.
+    """
+
+    metrics: dict[str, float]
+    floors: dict[str, float]
+    protocol: dict[str, dict[str, object]]
+
+
+def fitting(config: Config, data: Data) -> list[Metric]:
+    """Return the suite's metrics that fit the data and model.
+
+    Raises:
+        ConfigError: When metrics were asked for and none of them fits, with the reasons.
+    """
+    conditional = bool(config.model.classes(data.spec))
+    metrics = [build("metric", {"name": name}) for name in config.metric.names]
+    reasons = {metric.name: metric.fits(data, conditional) for metric in metrics}
+    fit = [metric for metric in metrics if reasons[metric.name] is None]
+    if metrics and not fit:
+        why = ", ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise ConfigError("metric", f"nothing fits this run ({why})", "use metric=fast or metric=none")
+    return fit
+
+
+def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int | None = None) -> Evaluation:
+    """Return the evaluation of a state, on ``n`` samples or as many as the suite says."""
+    suite = config.metric
+    if n is not None:
+        suite = type(suite)(names=suite.names, n=min(n, suite.n), k=suite.k)
+
+    def latents(count: int, purpose: str) -> Tensor:
+        return config.model.latents(count, stream(config.seed, state.step, purpose))
+
+    def wrong(y: Tensor) -> Tensor:
+        return wrong_conditions(y, data.spec.classes, stream(config.seed, state.step, "evaluate wrong"))
+
+    return Evaluation(
+        data=data,
+        G=state.G_ema,
+        G_live=state.G,
+        D=state.D,
+        objective=config.objective,
+        latents=latents,
+        suite=suite,
+        device=runtime.device,
+        seed=config.seed,
+        wrong=wrong,
+    )
+
+
+class in_eval:  # noqa: N801  (used as a context manager, like torch.no_grad)
+    """Put networks into eval mode inside the block and restore each module's own mode after it."""
+
+    def __init__(self, *networks: nn.Module):
+        self._modes = [(module, module.training) for network in networks for module in network.modules()]
+
+    def __enter__(self) -> None:
+        for module, _ in self._modes:
+            module.training = False
+
+    def __exit__(self, *_: object) -> None:
+        for module, mode in self._modes:
+            module.training = mode
+
+
+def read(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) -> Reading:
+    """Read metrics without disturbing training: eval mode, no gradients, its own randomness.
+
+    Args:
+        metrics: What ``fitting`` gives.
+        evaluation: What ``view`` gives.
+        floors: Whether to read the real-against-real floors too.
+    """
+    values: dict[str, float] = {}
+    lowest: dict[str, float] = {}
+    with in_eval(evaluation.G, evaluation.G_live, evaluation.D), torch.inference_mode():
+        for metric in metrics:
+            values |= metric(evaluation)
+            if floors and metric.floored:
+                lowest |= metric(evaluation.of_real())
+        protocol = {metric.name: metric.protocol(evaluation) for metric in metrics}
+    return Reading(values, lowest, protocol)

@@ -1,0 +1,113 @@
+"""What a metric is, and the evaluation that all metrics of one reading share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.datasets.base import Data, Split
+from gantrain.objectives.base import Objective
+from gantrain.registry import option
+
+CHUNK = 500  # samples sent through a network at a time
+
+
+@dataclass
+class Suite:
+    """Which metrics are read, and their protocol."""
+
+    names: list[str] = option([], "metrics to read; those that do not fit the data are left out")
+    n: int = option(1000, "samples on each side, at most those held out", minimum=2, maximum=10_000_000)
+    k: int = option(5, "nearest neighbours that draw the balls of precision, recall, density, coverage", minimum=1)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One reading of a generator and a discriminator against held-out data.
+
+    Attributes:
+        data: The dataset; ``fake`` has as many samples as ``real``.
+        G: The generator that samples are judged by (the average of weights).
+        G_live: The generator that D plays against.
+        D: The discriminator, in eval mode as both generators.
+        objective: The game, which knows what D's logits mean.
+        latents: ``(n, purpose) -> z [n, z_dim]``, the same for the same purpose.
+        suite: The protocol.
+        device: Where the networks are.
+        seed: Chooses which held-out samples are used when there are more than ``suite.n``.
+        wrong: ``y [N] -> y [N]``: a wrong condition for each right one.
+    """
+
+    data: Data
+    G: nn.Module
+    G_live: nn.Module
+    D: nn.Module
+    objective: Objective
+    latents: Callable[[int, str], Tensor]
+    suite: Suite
+    device: torch.device
+    seed: int
+    wrong: Callable[[Tensor], Tensor]
+    given: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
+
+    @property
+    def n(self) -> int:
+        """Samples on each side."""
+        return min(self.suite.n, len(self.data.holdout))
+
+    def some(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
+        """Return ``n`` samples of a split, the same ones for the same seed."""
+        order = torch.randperm(len(part), generator=torch.Generator().manual_seed(self.seed))[:n]
+        return part.take(order, self.device)
+
+    @cached_property
+    def real(self) -> tuple[Tensor, Tensor | None]:
+        """Held-out samples [n, ...] and their labels [n]."""
+        return self.some(self.data.holdout, self.n)
+
+    @cached_property
+    def fake(self) -> tuple[Tensor, Tensor | None]:
+        """Samples of ``G`` [n, ...] and the labels they were asked for, which are those of ``real``."""
+        return self.given or self.generate(self.G, self.real[1], "evaluate")
+
+    def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
+        """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
+        z = self.latents(self.n, purpose).to(self.device)
+        parts = [G(z[i : i + CHUNK], None if y is None else y[i : i + CHUNK]) for i in range(0, self.n, CHUNK)]
+        return torch.cat(parts).float(), y
+
+    def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Return D's logits [N], float32."""
+        parts = [self.D(x[i : i + CHUNK], None if y is None else y[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
+        return torch.cat(parts).float()
+
+    def of_real(self) -> Evaluation:
+        """Return the evaluation in which training data take the place of samples: its readings are the floor."""
+        return replace(self, given=self.some(self.data.train, min(self.n, len(self.data.train))))
+
+
+class Metric:
+    """A reading of an evaluation.
+
+    Attributes:
+        floored: Whether the same reading of training data against held-out data is a floor worth printing.
+    """
+
+    name: str
+    floored = True
+
+    def fits(self, data: Data, conditional: bool) -> str | None:
+        """Return why the metric cannot be read from this data, or None when it can."""
+        return None
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return how the numbers are made: features, n, k, split."""
+        raise NotImplementedError
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return ``{tag: value}``; called under inference mode."""
+        raise NotImplementedError

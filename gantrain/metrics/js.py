@@ -1,0 +1,40 @@
+"""The divergence that the playing discriminator estimates, read on held-out data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.objectives.base import Logits
+from gantrain.registry import option, register
+
+
+@register("metric")
+@dataclass
+class JS(Metric):
+    """The objective's own estimate: D in eval mode on held-out reals and as many fresh samples of the live generator."""
+
+    name: str = option("js", "registered name")
+    floored = False
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return who plays and on what."""
+        return {"D": "playing, eval mode", "G": "live weights", "split": "holdout", "n": evaluation.n, "unit": "nats"}
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return ``divergence/<quantity>`` with its standard error, and D's mean logit on held-out data."""
+        logits = self.read(evaluation)
+        tags = {f"divergence/{name}": value for name, value in evaluation.objective.estimate(logits).items()}
+        return tags | {"logits/holdout": float(logits.real.mean())}
+
+    @staticmethod
+    def read(evaluation: Evaluation) -> Logits:
+        """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
+        x, y = evaluation.real
+        fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
+        wrong = evaluation.objective.mismatch_weight > 0 and y is not None
+        return Logits(
+            real=evaluation.logits(x, y),
+            fake=evaluation.logits(fake, y),
+            mismatched=evaluation.logits(x, evaluation.wrong(y)) if wrong else None,  # type: ignore[arg-type]
+        )

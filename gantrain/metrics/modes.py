@@ -1,0 +1,62 @@
+"""Modes found, where the data's modes are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gantrain.datasets.base import Data
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.registry import option, register
+
+
+def count_modes(x: Tensor, modes: Tensor, std: float, within: float = 3.0) -> dict[str, float]:
+    """Return PacGAN's three numbers (Lin et al. 2018, sec. 4.1 and their released code).
+
+    A sample is of high quality when it lies strictly within ``within`` standard deviations of its nearest mode; a
+    mode is found when it is the nearest of one of them; ``mode_kl`` is KL(their histogram, uniform) in nats.
+
+    Args:
+        x: Samples, shape [N, d].
+        modes: Centres, shape [K, d].
+        std: Standard deviation of each mode along every axis.
+        within: Radius of a mode, in standard deviations.
+    """
+    distance, nearest = torch.cdist(x.double(), modes.to(x).double()).min(1)
+    good = distance < within * std
+    counts = torch.bincount(nearest[good], minlength=len(modes)).double()
+    share = counts[counts > 0] / counts.sum()
+    kl = math.log(len(modes)) + float((share * share.log()).sum()) if len(share) else math.log(len(modes))
+    return {"modes": float((counts > 0).sum()), "high_quality": float(good.double().mean()), "mode_kl": kl}
+
+
+@register("metric")
+@dataclass
+class Modes(Metric):
+    """Modes found, the share of samples near one, and how unevenly they fall (PacGAN's protocol)."""
+
+    name: str = option("modes", "registered name")
+
+    def fits(self, data: Data, conditional: bool) -> str | None:
+        """Return why not: the modes of the data must be known."""
+        return None if data.density is not None else "the modes of this data are not known"
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return the radius, n and the number of modes there are."""
+        density = evaluation.data.density
+        assert density is not None  # ``fits`` was asked
+        return {"within": "3 sd", "n": evaluation.n, "of": len(density.modes), "G": "averaged weights"}
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return ``diversity/modes``, ``diversity/mode_kl`` and ``fidelity/high_quality``."""
+        density = evaluation.data.density
+        assert density is not None  # ``fits`` was asked
+        values = count_modes(evaluation.fake[0], density.modes, density.std)
+        return {
+            "diversity/modes": values["modes"],
+            "diversity/mode_kl": values["mode_kl"],
+            "fidelity/high_quality": values["high_quality"],
+        }

@@ -1,0 +1,82 @@
+"""Precision, recall, density and coverage on pixels or coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.registry import option, register
+
+ROWS = 1000  # rows of the distance matrix held at a time
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return Euclidean distances [N, M] in float64, exact where a sample meets its copy."""
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def radii(x: Tensor, k: int) -> Tensor:
+    """Return each sample's distance to its k-th nearest other sample, shape [N, d] to [N]."""
+    parts = [distances(x[i : i + ROWS], x).kthvalue(k + 1, 1).values for i in range(0, len(x), ROWS)]
+    return torch.cat(parts)
+
+
+def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
+    """Return the four numbers of Naeem et al. 2020 (eqs. 1-5), with balls open as in their ``prdc`` package.
+
+    Precision and recall (Kynkaanniemi et al. 2019) are shares in [0, 1], coverage too; density is at least 0 and
+    1 in expectation for samples of the data's own distribution.
+
+    Args:
+        real: Features of data, shape [N, d].
+        fake: Features of samples, shape [M, d].
+        k: Neighbours that set a ball's radius, below N and M.
+    """
+    real, fake = real.flatten(1).double(), fake.flatten(1).double()
+    real_radii, fake_radii = radii(real, k), radii(fake, k)
+    inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)  # real balls that hold each sample
+    recalled, covered = 0, 0
+    for i in range(0, len(real), ROWS):
+        d = distances(real[i : i + ROWS], fake)
+        in_real_ball = d < real_radii[i : i + ROWS, None]
+        inside += in_real_ball.sum(0)
+        recalled += int((d < fake_radii).any(1).sum())
+        covered += int((d.min(1).values < real_radii[i : i + ROWS]).sum())
+    return {
+        "precision": float((inside > 0).double().mean()),
+        "recall": recalled / len(real),
+        "density": float(inside.double().mean()) / k,
+        "coverage": covered / len(real),
+    }
+
+
+@register("metric")
+@dataclass
+class PRDC(Metric):
+    """Neighbour balls between samples and held-out data; blur and copies score well, so read density with them."""
+
+    name: str = option("prdc", "registered name")
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return features, n, k and split."""
+        features = "pixels" if evaluation.data.spec.is_image else "coordinates"
+        k = self.neighbours(evaluation)
+        return {"features": features, "n": evaluation.n, "k": k, "split": "holdout", "G": "averaged weights"}
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return the two pairs under ``fidelity/`` and ``diversity/``."""
+        values = prdc(evaluation.real[0], evaluation.fake[0], self.neighbours(evaluation))
+        return {
+            "diversity/coverage": values["coverage"],
+            "diversity/recall": values["recall"],
+            "fidelity/density": values["density"],
+            "fidelity/precision": values["precision"],
+        }
+
+    @staticmethod
+    def neighbours(evaluation: Evaluation) -> int:
+        """Return the suite's k, or the most that so few samples allow."""
+        return min(evaluation.suite.k, evaluation.n - 1, len(evaluation.fake[0]) - 1)

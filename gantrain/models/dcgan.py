@@ -1,0 +1,93 @@
+"""Convolutional players for images of any height, width and channels, with sides of at least 8."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.datasets.base import Spec
+from gantrain.models.base import Model, one_hot
+from gantrain.registry import option, register
+
+SMALLEST = 4  # pixels of the shorter side at which the players meet z and the logit
+
+
+def sides(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the resolutions of the stages, smallest first; each is half the next, rounded up."""
+    stages = int(math.log2(min(height, width) / SMALLEST))
+    return [(-(-height // 2**s), -(-width // 2**s)) for s in range(stages, -1, -1)]
+
+
+class PixelNorm(nn.Module):
+    """Divide each pixel by its root mean square over channels (Karras et al. 2018, sec. 4.2); couples no samples."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+
+
+class Generator(nn.Module):
+    """``G(z, y) -> x``: z [N, z_dim], y [N] or None, x [N, C, H, W] in [-1, 1]."""
+
+    def __init__(self, model: DCGAN, spec: Spec):
+        super().__init__()
+        channels, height, width = spec.shape
+        self.classes, self.sides = model.classes(spec), sides(height, width)
+        wide = [model.width * min(2**s, 8) for s in range(len(self.sides) - 1, -1, -1)]
+        (h, w), self.first = self.sides[0], wide[0]
+        self.stem = nn.Linear(model.z_dim + self.classes, wide[0] * h * w)
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in zip(wide[:-1], wide[1:], strict=True)
+        )
+        self.act = nn.Sequential(PixelNorm(), nn.ReLU())
+        self.out = nn.Conv2d(wide[-1], channels, 3, padding=1)
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        x = self.stem(torch.cat([z, one_hot(y, self.classes, z)], 1))
+        x = self.act(x.reshape(-1, self.first, *self.sides[0]))
+        for up, (h, w) in zip(self.up, self.sides[1:], strict=True):
+            x = self.act(up(x)[:, :, :h, :w])  # an odd side is one less than twice its half
+        return torch.tanh(self.out(x))
+
+
+class Discriminator(nn.Module):
+    """``D(x, y) -> logits``: x [N, C, H, W], y [N] or None as constant planes, logits [N]; no normalisation."""
+
+    def __init__(self, model: DCGAN, spec: Spec):
+        super().__init__()
+        channels, height, width = spec.shape
+        self.classes, steps = model.classes(spec), sides(height, width)
+        wide = [model.width * min(2**s, 8) for s in range(len(steps))]
+        body: list[nn.Module] = [nn.Conv2d(channels + self.classes, wide[0], 3, padding=1), nn.LeakyReLU(0.2)]
+        for i, o, (h, w) in zip(wide[:-1], wide[1:], steps[::-1], strict=False):
+            # An odd side gets one more row of padding, so that its half is rounded up as in G.
+            body += [nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2)), nn.Conv2d(i, o, 4, stride=2), nn.LeakyReLU(0.2)]
+        (h, w) = steps[0]
+        self.net = nn.Sequential(*body, nn.Flatten(), nn.Linear(wide[-1] * h * w, 1))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        planes = one_hot(y, self.classes, x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return self.net(torch.cat([x, planes], 1)).squeeze(1)
+
+
+@register("model")
+@dataclass
+class DCGAN(Model):
+    """Strided convolutions after Radford et al. 2016, without batch normalisation."""
+
+    name: str = option("dcgan", "registered name")
+    width: int = option(32, "channels at full resolution; doubled at each halving, at most 8 times", minimum=1, maximum=4096)
+
+    def fits(self, spec: Spec) -> str | None:
+        """Return why not: it wants images with sides of at least 8 pixels."""
+        if not spec.is_image:
+            return "dcgan makes images and this data is points"
+        if min(spec.shape[1:]) < 2 * SMALLEST:
+            return f"dcgan wants sides of at least {2 * SMALLEST} pixels, this data has {spec.shape[1:]}"
+        return None
+
+    def build(self, spec: Spec) -> tuple[nn.Module, nn.Module]:
+        """Return freshly initialised players."""
+        return Generator(self, spec), Discriminator(self, spec)

@@ -1,0 +1,66 @@
+"""The original game: D is a classifier trained by cross-entropy; two choices of what G minimises."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from gantrain.objectives.base import Separable
+from gantrain.registry import option, register
+
+
+@dataclass
+class CrossEntropy(Separable):
+    """D's side of Goodfellow et al. 2014, eq. 1: d_loss is -V(G, D) in nats, the binary cross-entropy of D.
+
+    max_D V = 2 JSD(p_data, p_G) - 2 log 2 (their Theorem 1), so log 2 - d_loss / 2 is a lower bound of the JSD.
+    """
+
+    quantity: ClassVar[str] = "js"
+    offset: ClassVar[float] = math.log(2)
+    slope: ClassVar[float] = 0.5
+    chance: ClassVar[float] = 2 * math.log(2)
+
+    def on_real(self, logits: Tensor) -> Tensor:
+        """Return -log D(x), with D = sigmoid(logits)."""
+        return softplus(-logits)
+
+    def on_fake(self, logits: Tensor) -> Tensor:
+        """Return -log(1 - D(x))."""
+        return softplus(logits)
+
+
+@register("objective")
+@dataclass
+class Minimax(CrossEntropy):
+    """The saturating game min_G max_D V: G descends E log(1 - D(G(z))) (Goodfellow et al. 2014, eq. 1)."""
+
+    name: str = option("minimax", "registered name")
+    meaning: ClassVar[str] = (
+        "D estimates JSD(p_data, p_G) from below, in nats; G descends that bound (2 JSD where D is optimal), "
+        "whose gradient vanishes where D is sure"
+    )
+
+    def g_loss(self, fake: Tensor) -> Tensor:
+        """Return E log(1 - D(G(z))); its gradient is that of V."""
+        return -softplus(fake).mean()
+
+
+@register("objective")
+@dataclass
+class NonSaturating(CrossEntropy):
+    """The same D; G descends -E log D(G(z)), the cross-entropy of fakes labelled real (Goodfellow et al. 2014, sec. 3)."""
+
+    name: str = option("non_saturating", "registered name")
+    meaning: ClassVar[str] = (
+        "D estimates JSD(p_data, p_G) from below, in nats; G descends -E log D(G(z)), at the optimal D the gradient of "
+        "KL(p_G, p_data) - 2 JSD, not of JSD (Arjovsky and Bottou 2017, thm. 2.5)"
+    )
+
+    def g_loss(self, fake: Tensor) -> Tensor:
+        """Return -E log D(G(z))."""
+        return softplus(-fake).mean()

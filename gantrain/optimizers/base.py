@@ -1,0 +1,25 @@
+"""What an optimizer option is: two rates, one schedule, and how to build the update rule for a player."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gantrain.registry import option
+
+
+@dataclass
+class OptimizerOptions:
+    """Keys that every update rule shares."""
+
+    g_lr: float = option(1e-3, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
+    d_lr: float = option(1e-3, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
+    schedule: str = option("cosine", "decay of both rates over the horizon", choices=("constant", "linear", "cosine"))
+    horizon: int = option(0, "step at which the decay ends; 0 is the first run's train.steps", minimum=0)
+
+    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        """Return the update rule for one player's parameters at its rate before decay."""
+        raise NotImplementedError

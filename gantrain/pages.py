@@ -1,0 +1,82 @@
+"""The help page and the lists, read from the first comment of the YAML files; nothing heavy is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gantrain.errors import ConfigError, GantrainError, suggest
+
+GROUPS = ("dataset", "model", "objective", "penalty", "optimizer", "device", "metric", "experiment", "debug")
+
+HEAD = """\
+gantrain trains Generative Adversarial Networks and names the divergence that each of them estimates.
+
+usage
+  gantrain [key=value ...]              train; with nothing given: real handwritten digits, about a minute
+  gantrain -m key=a,b [key=value ...]   one run for each combination
+  gantrain resume RUN [train.steps=N]   go on, bit for bit as if never stopped
+  gantrain sample RUN [n=64 seed=0 classes=[3,7] out=PATH]    a grid, a folder of PNGs or an .npz
+  gantrain evaluate RUN [metric=full]   the metrics of a checkpoint
+  gantrain tensorboard [DIR]            the dashboard, on 127.0.0.1, with every image step kept
+  gantrain list [GROUP]                 the options below, or one group of them
+  gantrain --cfg job [key=value ...]    print the composed config and run nothing
+RUN is a run's folder or a checkpoint in it.
+
+flags
+  --config-dir DIR   a folder with YAML options of your own     -m, --multirun   sweep
+  --traceback        show where a fault was raised              --version        print the version
+"""
+
+TAIL = """\
+examples
+  gantrain dataset=ring objective=minimax              the saturating game on eight Gaussians
+  gantrain objective=conditional                       a row of digits for each class
+  gantrain penalty=r1 penalty.gamma=0.1 train.d_steps=2
+  gantrain -m objective=minimax,non_saturating seed=range(3)
+  gantrain dataset=mnist dataset.root=~/data train.steps=600
+
+Every key: gantrain --cfg job. A group's own keys: gantrain --cfg job -p train"""
+
+
+def yaml_dir() -> Path:
+    """Return the folder of the shipped YAML files: beside the package in a checkout, inside it in a wheel."""
+    here = Path(__file__).resolve().parent
+    for folder in (here.parent / "configs", here / "configs"):
+        if (folder / "config.yaml").is_file():
+            return folder
+    raise GantrainError("configs", "gantrain's own YAML files are missing", "install gantrain again")
+
+
+def options(group: str) -> dict[str, str]:
+    """Return the options of a config group with the first comment line of each one's YAML."""
+    found = {}
+    for path in sorted((yaml_dir() / group).glob("*.yaml")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        # Hydra wants its package directive on the very first line; the description is the first line after it.
+        found[path.stem] = next((line[1:].strip() for line in lines if not line.startswith("# @")), "")
+    return found
+
+
+def group_page(group: str) -> str:
+    """Return one group as lines: option and description."""
+    lines = options(group)
+    width = max(map(len, lines), default=0)
+    return "\n".join([group, *(f"  {name:{width}}  {text}" for name, text in lines.items())])
+
+
+def list_page(words: list[str]) -> str:
+    """Return the options of one group, named in singular or plural, or of all groups. Raises ConfigError."""
+    if len(words) > 1:
+        raise ConfigError("list", f"takes one group, got {' '.join(words)}", f"choose from {', '.join(GROUPS)}")
+    if not words:
+        return "\n\n".join(map(group_page, GROUPS))
+    group = words[0] if words[0] in GROUPS else words[0].removesuffix("s")
+    if group not in GROUPS:
+        raise ConfigError("list", f"there is no group {words[0]!r}", suggest(words[0], GROUPS))
+    return group_page(group)
+
+
+def help_page() -> str:
+    """Return the page of ``gantrain --help``."""
+    groups = "\n\n".join(map(group_page, GROUPS))
+    return f"{HEAD}\nconfig groups: group=option, then group.key=value\n\n{groups}\n\n{TAIL}"

@@ -1,0 +1,132 @@
+"""One run from config to result: build, train, and write down what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gantrain.checkpoint import Checkpoint
+from gantrain.config import Config
+from gantrain.errors import ConfigError, Diverged, GantrainError, Interrupted, OutputError
+from gantrain.housekeeping import Housekeeping, describe
+from gantrain.runtime import Batches, Runtime
+from gantrain.state import TrainState
+from gantrain.tracker import Tracker, logging_to, write_json
+from gantrain.train import train
+
+log = logging.getLogger("gantrain")
+
+
+def run(config: Config, folder: Path, resumed: Checkpoint | None = None, command: str = "") -> dict[str, Any]:
+    """Train in a folder and return what ``result.json`` holds.
+
+    Args:
+        config: A resolved run.
+        folder: Where it writes; made when it is not there.
+        resumed: The checkpoint to go on from, which lies in the folder.
+        command: What the user typed, for the record.
+
+    Raises:
+        GantrainError: Any fault of the user's, after ``result.json`` has its status.
+    """
+    began = time.perf_counter()
+    runtime = Runtime(config.device)
+    with claimed(folder), logging_to(folder):
+        result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
+        try:
+            data = config.dataset.load(config.seed)
+            if config.train.batch_size > len(data.train):
+                what = f"is {config.train.batch_size} and there are {len(data.train)} training samples"
+                raise ConfigError("train.batch_size", what, "lower it")
+            state = TrainState.create(config, data.spec, runtime)
+            described = describe(config, data, runtime)
+            if resumed:
+                state.load(resumed.tensors, resumed.step, resumed.path)
+                warn_of_changes(resumed.environment, described["environment"])
+            write_json(folder / "config.json", described["config"])
+            result |= _play(config, folder, data, state, runtime, command, resumed)
+        except GantrainError as error:
+            result |= {"status": _status(error), "error": str(error), "exit_code": error.exit_code}
+            raise
+        except BaseException as error:
+            result |= {"status": "failed", "error": f"{type(error).__name__}: {error}", "exit_code": 1}
+            raise
+        finally:
+            result["seconds"] = round(time.perf_counter() - began, 2)
+            with contextlib.suppress(OSError):  # a full disk must not hide the error that is on its way
+                write_json(folder / "result.json", result)
+    return result
+
+
+def _play(
+    config: Config, folder: Path, data: Any, state: TrainState, runtime: Runtime, command: str, resumed: Checkpoint | None
+) -> dict[str, Any]:
+    tracker = Tracker(folder, state.step)
+    log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
+    log.info("%s", config.objective.meaning)
+    keeper = Housekeeping(folder, config, data, runtime, tracker, state.step)
+    batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)
+    try:
+        with keeper.listening():
+            if not resumed:
+                tracker.text(0, "run/config", f"`{command}`\n\n```json\n{json.dumps(config.plain(), indent=1)}\n```")
+                keeper.first(state)
+            train(state, batches, config, runtime, keeper.means.add, keeper)
+    finally:
+        tracker.close()
+    images = state.step * config.train.batch_size * config.train.d_steps
+    began = resumed.step if resumed else 0
+    return {
+        "status": "finished",
+        "step": state.step,
+        "images": images,
+        "images_per_second": round((images - images * began / state.step) / max(keeper.seconds, 1e-9), 1),
+        "metrics": keeper.reading.metrics,
+        "floors": keeper.reading.floors,
+        "protocol": keeper.reading.protocol,
+        "meaning": config.objective.meaning,
+        "chance": config.objective.chance,
+    }
+
+
+def _status(error: GantrainError) -> str:
+    kinds: dict[type[GantrainError], str] = {Diverged: "diverged", Interrupted: "interrupted"}
+    return kinds.get(type(error), "failed")
+
+
+def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Warn, naming each, when what a bit-for-bit continuation depends on is not what it was."""
+    changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+    if changed:
+        log.warning("not bit for bit the run it was: %s", ", ".join(changed))
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, so that no other process writes there; the claim ends with the process, however it dies.
+
+    Raises:
+        OutputError: When the folder cannot be made or another process holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        raise OutputError(folder, what, "set run.root or run.dir to a folder of yours") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise OutputError(folder, "another gantrain is writing here", "wait for it, or choose another run.dir") from error
+    try:
+        yield
+    finally:
+        os.close(handle)

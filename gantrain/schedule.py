@@ -1,0 +1,34 @@
+"""When something is due, and how a rate changes: pure functions of the step."""
+
+from __future__ import annotations
+
+import math
+
+
+def due(step: int, every: int, last: int) -> bool:
+    """Say whether work repeated each ``every`` steps is due after ``step``; always so at ``last``, never for 0."""
+    return every > 0 and (step % every == 0 or step >= last)
+
+
+def decay(kind: str, step: int, horizon: int) -> float:
+    """Return the factor in [0, 1] on a learning rate for the update that follows ``step`` finished ones.
+
+    Args:
+        kind: ``constant``, ``linear`` (to 0) or ``cosine`` (half a period, to 0; Loshchilov and Hutter 2017, eq. 5).
+        step: Finished generator updates.
+        horizon: The step at which the decay ends.
+    """
+    progress = min(step / horizon, 1.0)
+    if kind == "linear":
+        return 1.0 - progress
+    if kind == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * progress))
+    return 1.0
+
+
+def ema_decay(decay: float, step: int) -> float:
+    """Return the averaging decay after ``step`` updates, ramped so that a young average forgets its random start.
+
+    The ramp (1 + t) / (10 + t) is that of TensorFlow's ExponentialMovingAverage with ``num_updates``.
+    """
+    return min(decay, (1 + step) / (10 + step))

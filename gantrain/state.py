@@ -1,0 +1,113 @@
+"""What a run holds and a checkpoint saves: two players, the average of one, their optimizers, the step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.config import Config
+from gantrain.datasets.base import Spec
+from gantrain.errors import CheckpointError
+from gantrain.optimizers.base import OptimizerOptions
+from gantrain.runtime import Runtime, stream
+from gantrain.schedule import decay, ema_decay
+
+
+@dataclass
+class TrainState:
+    """Everything that changes while training.
+
+    Attributes:
+        G: The generator that plays.
+        D: The discriminator.
+        G_ema: The exponential average of G's weights, for grids, metrics and samples.
+        opt_G: G's update rule.
+        opt_D: D's update rule.
+        step: Finished generator updates.
+    """
+
+    G: nn.Module
+    D: nn.Module
+    G_ema: nn.Module
+    opt_G: torch.optim.Optimizer
+    opt_D: torch.optim.Optimizer
+    step: int = 0
+
+    @classmethod
+    def create(cls, config: Config, spec: Spec, runtime: Runtime) -> TrainState:
+        """Build the players; their first weights depend on the seed alone."""
+        G, D = players(config, spec)
+        G, D = G.to(runtime.device), D.to(runtime.device)
+        rule = config.optimizer
+        G_ema = copy.deepcopy(G).requires_grad_(False)
+        return cls(G, D, G_ema, rule.build(G.parameters(), rule.g_lr), rule.build(D.parameters(), rule.d_lr))
+
+    def set_rates(self, rule: OptimizerOptions) -> None:
+        """Set both learning rates for the coming update from the schedule."""
+        factor = decay(rule.schedule, self.step, rule.horizon)
+        for optimizer, rate in ((self.opt_G, rule.g_lr), (self.opt_D, rule.d_lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+
+    @torch.no_grad()
+    def update_ema(self, decay: float) -> None:
+        """Move the average towards G; buffers are copied, since an average of counters means nothing."""
+        weight = 1.0 - ema_decay(decay, self.step)
+        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), weight)
+        for mean, live in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            mean.copy_(live)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor of the state by name, as a checkpoint stores it."""
+        named = {}
+        for part in ("G", "D", "G_ema"):
+            named |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
+        for part in ("opt_G", "opt_D"):
+            for index, values in getattr(self, part).state_dict()["state"].items():
+                named |= {f"{part}/{index}/{name}": value for name, value in values.items()}
+        return named
+
+    def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
+        """Take over the tensors of a checkpoint.
+
+        Raises:
+            CheckpointError: When a name or shape is not the one this state has; nothing is half loaded in silence.
+        """
+        try:
+            for part in ("G", "D", "G_ema"):
+                load_network(getattr(self, part), tensors, part)
+            for part in ("opt_G", "opt_D"):
+                optimizer: torch.optim.Optimizer = getattr(self, part)
+                state: dict[int, dict[str, Tensor]] = {}
+                for name, value in under(tensors, part).items():
+                    index, key = name.split("/")
+                    state.setdefault(int(index), {})[key] = value
+                count = sum(len(group["params"]) for group in optimizer.param_groups)
+                if step and len(state) != count:
+                    raise ValueError(f"{part} holds {len(state)} of {count} parameters")
+                optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        except (RuntimeError, ValueError, KeyError) as error:
+            what = f"does not hold the tensors of this run ({' '.join(str(error).split())})"
+            raise CheckpointError(where, what, "resume the run it was written by") from error
+        self.step = step
+
+
+def under(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Return the tensors whose names start with ``part/``, without that prefix."""
+    return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}
+
+
+def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -> None:
+    """Load one network's weights and buffers. Raises RuntimeError on any name or shape that differs."""
+    network.load_state_dict(under(tensors, part), strict=True)
+
+
+def players(config: Config, spec: Spec) -> tuple[nn.Module, nn.Module]:
+    """Build G and D on the CPU with weights drawn from the run's seed, leaving torch's generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())
+        return config.model.build(spec)

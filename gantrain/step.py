@@ -1,0 +1,67 @@
+"""One optimizer update: the only backward pass in the program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.errors import Diverged
+
+
+def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
+    """Put the gradient of ``loss`` into the optimizer's parameters, and refuse one that is not finite.
+
+    Args:
+        loss: 0-dim, float32.
+        optimizer: Its parameters receive ``.grad``; nothing is updated.
+        what: The player's name in the message, ``d`` or ``g``.
+
+    Returns:
+        The gradient's L2 norm over all parameters, 0-dim.
+
+    Raises:
+        Diverged: Before anything is updated, when the loss or the gradient is not finite.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not torch.isfinite(norm + loss.detach()):
+        cause = "gradient" if torch.isfinite(loss.detach()) else "loss"
+        raise Diverged(
+            f"loss/{what}",
+            f"the {cause} is not finite (loss {loss.item():g}, gradient norm {norm.item():g}), so no update was made",
+            f"lower optimizer.{what}_lr, add a penalty (penalty=r1), or resume from the last checkpoint",
+        )
+    return norm
+
+
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
+    """Differentiate and update at once; return the gradient norm. Raises Diverged as ``differentiate``."""
+    norm = differentiate(loss, optimizer, what)
+    optimizer.step()
+    return norm
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Compute no weight gradients for ``network`` inside the block; gradients still flow through it."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)
+
+
+def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Tensor:
+    """Return for each label another one, uniform over the other classes: never the right one by accident.
+
+    Args:
+        y: Right labels, shape [N], int64.
+        classes: How many classes there are, at least 2.
+        generator: On the CPU.
+    """
+    return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes

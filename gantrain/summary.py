@@ -1,0 +1,36 @@
+"""What a finished run says on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
+    """Return metrics as aligned lines: tag, value, and what training data read in the place of samples."""
+    lines = []
+    for tag, value in sorted(metrics.items()):
+        if tag.endswith("_se"):
+            continue
+        error = metrics.get(f"{tag}_se")
+        unit = " nats" if tag == "divergence/js" else ""
+        shown = f"{value:.3f}" + (f" ± {error:.3f}{unit}" if error is not None else "")
+        lines.append((tag, shown, f"{floors[tag]:.3f}" if tag in floors else ""))
+    if not lines:
+        return ""
+    widths = [max(len(line[i]) for line in lines) for i in range(2)]
+    head = f"{'metric':{widths[0]}}  {'value':{widths[1]}}  real against real"
+    return "\n".join([head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in lines)])
+
+
+def end_table(result: Mapping[str, Any], folder: Path) -> str:
+    """Return the closing lines of a run: what was done, its metrics, where to look."""
+    grids = sorted((folder / "samples").glob("*.png"))
+    done = (
+        f"{result['name']}: {result['step']:,} steps, {result['images']:,} samples seen by D, "
+        f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
+    )
+    where = [f"pictures   {grids[-1]}"] if grids else []
+    where += [f"result     {folder / 'result.json'}", f"dashboard  gantrain tensorboard {folder}"]
+    return "\n".join(["", done, "", table(result["metrics"], result["floors"]), "", *where]).replace("\n\n\n", "\n\n")

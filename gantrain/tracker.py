@@ -1,0 +1,207 @@
+"""What a run writes while it trains: one TensorBoard event file, ``metrics.jsonl``, and its log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+log = logging.getLogger("gantrain")
+
+
+class Means:
+    """Running means of 0-dim tensors, kept on their device and read once per log point."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, values: Mapping[str, Tensor]) -> None:
+        """Add one value to each tag."""
+        for tag, value in values.items():
+            value = value.detach()
+            self._sums[tag] = self._sums[tag] + value if tag in self._sums else value
+            self._counts[tag] = self._counts.get(tag, 0) + 1
+
+    def flush(self) -> dict[str, float]:
+        """Return the mean of each tag since the last flush, and forget them."""
+        means = {tag: float(total) / self._counts[tag] for tag, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return means
+
+
+class Tracker:
+    """Writes scalars, images and text of one run. Training goes on when a write fails: one warning says so.
+
+    Args:
+        folder: The run's folder; the event file lies directly in it.
+        step: Keep what earlier processes wrote up to this step, and drop what they wrote beyond it.
+    """
+
+    def __init__(self, folder: Path, step: int = 0):
+        self._events = _Sink("TensorBoard's event file", lambda: _reopen_events(folder, step))
+        self._lines = _Sink("metrics.jsonl", lambda: _reopen_lines(folder / "metrics.jsonl", step))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write tags at a step: one event, one line."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+        self._event(step, summary)
+        finite = {tag: value if math.isfinite(value) else None for tag, value in values.items()}
+        self._lines.write(lambda file: file.write(json.dumps({"step": step} | finite).encode() + b"\n"))
+
+    def image(self, step: int, tag: str, png: bytes, size: tuple[int, int]) -> None:
+        """Write a PNG of ``size`` (width, height)."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        image = Summary.Image(width=size[0], height=size[1], colorspace=3, encoded_image_string=png)
+        self._event(step, Summary(value=[Summary.Value(tag=tag, image=image)]))
+
+    def text(self, step: int, tag: str, markdown: str) -> None:
+        """Write Markdown for the TEXT tab."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.text.metadata import create_summary_metadata
+        from tensorboard.util.tensor_util import make_tensor_proto
+
+        metadata = create_summary_metadata(display_name=tag, description="")
+        value = Summary.Value(tag=tag, metadata=metadata, tensor=make_tensor_proto([markdown]))
+        self._event(step, Summary(value=[value]))
+
+    def close(self) -> None:
+        """Close both files."""
+        self._events.close()
+        self._lines.close()
+
+    def _event(self, step: int, summary: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        event = Event(step=step, wall_time=time.time(), summary=summary).SerializeToString()
+        self._events.write(lambda writer: (writer.write(event), writer.flush()))
+
+
+class _Sink:
+    """An open writer that is given up, with one warning, at its first failure."""
+
+    def __init__(self, what: str, open_it: Any):
+        self._what, self._writer = what, None
+        self.write(lambda _: setattr(self, "_writer", open_it()))
+
+    def write(self, action: Any) -> None:
+        if self._what:
+            try:
+                action(self._writer)
+            except OSError as error:
+                log.warning("%s cannot be written (%s); training goes on without it", self._what, error)
+                self._what = ""
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self.write(lambda writer: writer.close())
+
+
+def _reopen_lines(path: Path, step: int) -> Any:
+    if path.exists():
+        kept = [line for line in path.read_bytes().splitlines(keepends=True) if _line_step(line) <= step]
+        replace_file(path, b"".join(kept))
+    return path.open("ab", buffering=0)
+
+
+def _line_step(line: bytes) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf  # a line that a killed process left half written
+
+
+def _reopen_events(folder: Path, step: int) -> Any:
+    """Open a new event file that begins with the earlier ones' events up to ``step``, and remove those.
+
+    A fresh file, rather than an append, is what a dashboard that is already open follows; purging by a session
+    record is not honoured by all of its loaders.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    earlier = sorted(folder.glob("events.out.tfevents.*"))
+    events = [Event(wall_time=time.time(), file_version="brain.Event:2")]
+    if earlier:
+        events += [event for event in _read_events(earlier[-1]) if event.step <= step]
+    path = folder / f"events.out.tfevents.{time.time_ns() // 1000:017d}.gantrain.{os.getpid()}"
+    part = folder / f".{path.name}.part"
+    writer = RecordWriter(part.open("wb"))
+    for event in events:
+        writer.write(event.SerializeToString())
+    writer.flush()
+    part.replace(path)
+    for old in earlier:
+        old.unlink()
+    return writer
+
+
+def _read_events(path: Path) -> Iterator[Any]:
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for record in RawEventFileLoader(str(path)).Load():  # stops at a record that was cut short
+        event = Event.FromString(record)
+        if event.HasField("summary"):
+            yield event
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, meets the old content or the new, never a part."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain data as indented JSON, whole or not at all; a number that is not finite becomes null."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: clean(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    replace_file(path, (json.dumps(clean(content), indent=2, ensure_ascii=True) + "\n").encode())
+
+
+@contextmanager
+def logging_to(folder: Path) -> Iterator[None]:
+    """Send the program's log to the terminal, above a progress bar if there is one, and to ``gantrain.log``."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    console = logging.StreamHandler()
+    console.setFormatter(logging.Formatter("%(message)s"))
+    handlers: list[logging.Handler] = [console]
+    try:
+        file = logging.FileHandler(folder / "gantrain.log", encoding="utf-8", errors="backslashreplace")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(file)
+    except OSError as error:
+        log.warning("gantrain.log cannot be written (%s)", error)
+    log.handlers, log.propagate = handlers, False
+    log.setLevel(logging.INFO)
+    try:
+        with logging_redirect_tqdm(loggers=[log]):
+            yield
+    finally:
+        for handler in handlers:
+            handler.close()
+        log.handlers = []
+
+

@@ -1,0 +1,228 @@
+"""What is done with a run that exists: resume, sample, evaluate, look at it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import nn
+
+from gantrain.checkpoint import Checkpoint, load_checkpoint
+from gantrain.config import Config, plain_data, resolve
+from gantrain.datasets.base import Spec
+from gantrain.errors import CheckpointError, ConfigError, suggest
+from gantrain.registry import option, parse
+
+# Keys that may differ when a run goes on: they do not change what the finished steps were.
+MAY_CHANGE = (
+    "train.steps",
+    "train.log_every",
+    "train.sample_every",
+    "train.evaluate_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "dataset.root",
+    "device.kind",
+    "device.index",
+    "device.threads",
+)
+
+
+def run_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[str, str]]:
+    """Return the checkpoint that a verb's first word names, and its ``key=value`` words.
+
+    Raises:
+        ConfigError: When the run is missing or a word is not ``key=value``.
+        CheckpointError: When there is no readable checkpoint.
+    """
+    flags = [word for word in argv if "=" not in word and word.startswith("-")]
+    folders = [word for word in argv if "=" not in word and not word.startswith("-")]
+    if flags:
+        raise ConfigError(flags[0], f"gantrain {verb} has no such flag", "see gantrain --help")
+    if len(folders) != 1:
+        what = "names no run" if not folders else f"takes one run, got {' '.join(folders)}"
+        raise ConfigError(verb, what, f"gantrain {verb} outputs/<date>/<run>")
+    words: dict[str, str] = {}
+    for word in argv:
+        key, equals, value = word.partition("=")
+        if equals:
+            words[key] = value
+    return load_checkpoint(folders[0]), words
+
+
+def value_of(key: str, text: str) -> Any:
+    """Return a word's value as YAML reads it. Raises ConfigError."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{key}={text}", "is not a value", "quote it") from error
+
+
+def resume(argv: list[str]) -> int:
+    """Go on from a checkpoint in the same folder, up to ``train.steps``."""
+    from gantrain.run import run
+    from gantrain.summary import end_table
+
+    checkpoint, words = run_and_words("resume", argv)
+    plain = checkpoint.config
+    for key, text in words.items():
+        group, _, name = key.partition(".")
+        if key not in MAY_CHANGE:
+            known = isinstance(plain.get(group), dict) and name in plain[group]
+            what = "would make it another run" if known or group in plain else "there is no such key"
+            raise ConfigError(key, what, f"only these may change: {', '.join(MAY_CHANGE)}")
+        plain[group][name] = value_of(key, text)
+    config = _resolved(checkpoint)
+    if checkpoint.step >= config.train.steps:
+        done = f"already finished at step {checkpoint.step}"
+        print(f"{checkpoint.run}: {done}; go on with: gantrain resume {checkpoint.run} train.steps={2 * checkpoint.step}")
+        return 0
+    command = " ".join(["gantrain resume", *argv])
+    result = run(config, checkpoint.run, checkpoint, command)
+    print(end_table(result, checkpoint.run))
+    return 0
+
+
+def _resolved(checkpoint: Checkpoint) -> Config:
+    try:
+        return resolve(checkpoint.config)
+    except ConfigError as error:
+        if str(error).startswith(MAY_CHANGE):
+            raise  # the user's own word, not the checkpoint
+        raise CheckpointError(checkpoint.path, f"has a config that cannot be run ({error})", "restore it") from error
+
+
+@dataclass
+class SampleOptions:
+    """The words of ``gantrain sample``."""
+
+    n: int = option(64, "how many samples", minimum=1, maximum=1_000_000)
+    seed: int = option(0, "seed of the latents", minimum=0)
+    classes: list[int] | None = option(None, "labels to repeat in turn", minimum=0)
+    out: str | None = option(None, "a .png grid, an .npz, or a folder for single PNGs")
+
+
+def sample(argv: list[str]) -> int:
+    """Write samples of the averaged generator: a grid, single PNGs or an .npz."""
+    from gantrain.runtime import Runtime
+    from gantrain.sample import draw
+
+    checkpoint, words = run_and_words("sample", argv)
+    wanted = parse(SampleOptions, "", {key: value_of(key, text) for key, text in words.items()})
+    config, spec, G = generator(checkpoint)
+    classes = config.model.classes(spec)
+    if wanted.classes and not classes:
+        raise ConfigError("classes", "this generator is not conditional", "leave classes out")
+    for label in wanted.classes or []:
+        if label >= classes:
+            raise ConfigError("classes", f"there is no class {label}", f"give labels from 0 to {classes - 1}")
+    runtime = Runtime(config.device)
+    x, y = draw(G.to(runtime.device), config.model, spec, wanted.n, wanted.seed, wanted.classes, runtime.device)
+    suffix = ".png" if spec.is_image else ".npz"
+    out = Path(wanted.out or checkpoint.run / "samples" / f"sample-{checkpoint.step:06d}-seed{wanted.seed}{suffix}")
+    write_samples(out.expanduser(), x, y, spec)
+    print(out)
+    return 0
+
+
+def generator(checkpoint: Checkpoint) -> tuple[Config, Spec, nn.Module]:
+    """Return a checkpoint's config, data spec and averaged generator; the data itself need not be there."""
+    from gantrain.config import resolve_for
+    from gantrain.state import load_network, players
+
+    try:
+        spec = Spec(shape=tuple(int(side) for side in checkpoint.spec["shape"]), classes=int(checkpoint.spec["classes"]))
+        config = resolve_for(checkpoint.config, spec)
+        G, _ = players(config, spec)
+        load_network(G, checkpoint.tensors, "G_ema")
+    except (ConfigError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        what = f"cannot be built ({' '.join(str(error).split())})"
+        raise CheckpointError(checkpoint.path, what, "restore its state.json") from error
+    return config, spec, G
+
+
+def write_samples(out: Path, x: torch.Tensor, y: torch.Tensor | None, spec: Spec) -> None:
+    """Write samples as ``.npz`` (arrays ``x`` and ``y``), a ``.png`` grid, or a folder of single PNGs.
+
+    Raises:
+        ConfigError: When points are asked for as pictures.
+        OSError: When the place cannot be written.
+    """
+    from gantrain.sample import by_class, grid, to_image, to_uint8
+
+    if out.suffix != ".npz" and not spec.is_image:
+        raise ConfigError("out", f"{out.name} is for images and these samples are points", "give out=NAME.npz")
+    folder = out if out.suffix == "" else out.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".npz":
+        pixels = to_uint8(x).numpy() if spec.is_image else x.numpy()
+        np.savez(out, x=pixels, **({} if y is None else {"y": y.numpy()}))
+    elif out.suffix == ".png":
+        columns = 8 if y is None else len(x) // len(torch.unique(y)) or 1
+        grid(by_class(x, y), min(columns, 16)).save(out)
+    elif out.suffix == "":
+        for i, pixels in enumerate(to_uint8(x).numpy()):
+            label = "" if y is None else f"-class{int(y[i])}"
+            to_image(pixels).save(out / f"{i:06d}{label}.png")
+    else:
+        raise ConfigError("out", f"{out.suffix} is not a kind of file it writes", "end it in .png, .npz, or nothing")
+
+
+def evaluate(argv: list[str]) -> int:
+    """Read metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
+    from gantrain.door import compose
+    from gantrain.evaluate import fitting, read, view
+    from gantrain.runtime import Runtime
+    from gantrain.state import TrainState
+    from gantrain.summary import table
+    from gantrain.tracker import write_json
+
+    logging.basicConfig(format="%(message)s")
+    checkpoint, words = run_and_words("evaluate", argv)
+    allowed = ("metric", "device", "dataset.root")
+    for key in words:
+        if key not in allowed and key.partition(".")[0] not in ("metric", "device"):
+            raise ConfigError(key, "does not change an evaluation", suggest(key, [*allowed, "metric.n", "metric.k"]))
+    given = [f"{key}={value}" for key, value in words.items()]
+    composed = plain_data(compose([word for word in given if word.startswith(("metric", "device"))]))
+    plain = checkpoint.config
+    if "metric" in words:
+        plain["metric"] = composed["metric"]
+    for key, text in words.items():
+        group, _, name = key.partition(".")
+        if name:
+            plain[group][name] = composed[group][name] if group in ("metric", "device") else value_of(key, text)
+        elif group == "device":
+            plain["device"] = composed["device"]
+    config = resolve(plain)
+    runtime = Runtime(config.device)
+    data = config.dataset.load(config.seed)
+    state = TrainState.create(config, data.spec, runtime)
+    state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
+    with runtime.autocast():
+        reading = read(fitting(config, data), view(config, data, state, runtime), floors=True)
+    out = checkpoint.run / f"evaluation-{checkpoint.step:06d}.json"
+    write_json(out, {"step": checkpoint.step, **vars(reading)})
+    print(f"{checkpoint.path}\n\n{table(reading.metrics, reading.floors)}\n\nresult     {out}")
+    return 0
+
+
+def tensorboard(argv: list[str]) -> int:
+    """Start TensorBoard on 127.0.0.1 for a folder, keeping the images of every step."""
+    folders = [word for word in argv if not word.startswith("-")]
+    if len(folders) > 1:
+        raise ConfigError("tensorboard", f"takes one folder, got {' '.join(folders)}", "give the folder above them")
+    folder = Path(folders[0] if folders else "outputs").expanduser()
+    if not folder.is_dir():
+        raise CheckpointError(folder, "there is no such folder", "train first, or give the folder of your runs")
+    flags = [word for word in argv if word.startswith("-")]
+    words = ["--logdir", str(folder), "--host", "127.0.0.1", "--samples_per_plugin", "images=500", *flags]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *words])
