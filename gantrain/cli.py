@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import gantrain
 from gantrain.errors import ConfigError, GantrainError, OutputError, suggest
-from gantrain.pages import help_page, list_page
+from gantrain.pages import GROUPS, help_page, list_page, options
 
 
 def train(argv: list[str]) -> int:
@@ -64,10 +64,24 @@ def _refuse_words(words: list[str]) -> None:
     """Refuse a word that is neither an override, a flag nor a flag's value: most likely a mistyped verb."""
     before = ""
     for word in words:
-        takes_value = before.startswith("-") and before not in ("-m", "--multirun", "-r", "--run", "--resolve", "-sc")
+        takes_value = before.startswith("-") and before not in (
+            "-m",
+            "--multirun",
+            "-r",
+            "--run",
+            "--resolve",
+            "-sc",
+        )
         if not word.startswith("-") and "=" not in word and not word.startswith("~") and not takes_value:
-            raise ConfigError(word, "is neither a verb nor key=value", suggest(word, VERBS))
+            raise ConfigError(word, "is neither a verb nor key=value", _meant(word))
         before = word
+
+
+def _meant(word: str) -> str:
+    choices = [f"{group}={word}" for group in GROUPS if word in options(group)]
+    if choices or word in GROUPS or "." in word:
+        return f"did you mean {' or '.join(map(repr, choices or [f'{word}=VALUE']))}?"
+    return suggest(word, VERBS)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,15 +93,20 @@ def main(argv: list[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
     try:
-        return dispatch([word for word in argv if word != "--traceback"])
+        code = dispatch([word for word in argv if word != "--traceback"])
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader who left can still be told from a fault
+        return code
     except BaseException as error:
         return _report(error, show)
 
 
 def _report(error: BaseException, show: bool) -> int:
     """Print a fault as one line, after its traceback when that was asked for, and return its exit code."""
-    if isinstance(error, SystemExit) and not isinstance(error.code, GantrainError):
-        return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    if isinstance(error, SystemExit):
+        if not isinstance(error.code, BaseException):
+            return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        error = error.code  # what had to get through Hydra
     if show:
         traceback.print_exception(error)
     if isinstance(error, BrokenPipeError):
@@ -99,8 +118,6 @@ def _report(error: BaseException, show: bool) -> int:
 
 
 def _fault(error: BaseException) -> GantrainError:
-    if isinstance(error, SystemExit) and isinstance(error.code, GantrainError):
-        return error.code
     if isinstance(error, GantrainError):
         return error
     if isinstance(error, KeyboardInterrupt):
@@ -109,7 +126,12 @@ def _fault(error: BaseException) -> GantrainError:
         return fault
     what = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "not enough memory" in what or "out of memory" in what:
-        return GantrainError("memory", "there is not enough", "lower train.batch_size, model.width or metric.n")
+        return GantrainError(
+            "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
+        )
     if isinstance(error, OSError):
-        return OutputError(error.filename or "file", error.strerror or what, "free space, or set run.root to a folder of yours")
-    return GantrainError("internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it")
+        remedy = "free space, or set run.root to a folder of yours"
+        return OutputError(error.filename or "file", error.strerror or what, remedy)
+    return GantrainError(
+        "internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it"
+    )

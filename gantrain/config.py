@@ -23,10 +23,12 @@ from gantrain.errors import ConfigError, suggest
 from gantrain.metrics.base import Suite
 from gantrain.models.auto import Auto
 from gantrain.models.base import Model
+from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
-from gantrain.registry import REGISTERED, build, option, parse, schema
+from gantrain.penalties.none import NoPenalty
+from gantrain.registry import REGISTERED, build, in_words, option, parse, schema, unknown_key
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Train:
     steps: int = option(3000, "generator updates in all", minimum=1, maximum=10**9)
     batch_size: int = option(64, "samples in each batch, of data and of fakes", minimum=2, maximum=10**6)
     d_steps: int = option(1, "discriminator updates before each generator update, the paper's k", minimum=1, maximum=1000)
+    g_steps: int = option(1, "generator updates in each step, after those of D", minimum=1, maximum=1000)
     update: str = option("alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous"))
     ema: float = option(0.999, "decay of the average of G's weights; 0 is G itself", minimum=0, below=1)
     log_every: int = option(50, "scalars", minimum=0)
@@ -74,6 +77,7 @@ class Root:
     model: Any = MISSING
     penalty: Any = MISSING
     objective: Any = MISSING
+    noise: Noise = dataclasses.field(default_factory=Noise)
     optimizer: Any = MISSING
     device: Device = dataclasses.field(default_factory=Device)
     metric: Suite = dataclasses.field(default_factory=Suite)
@@ -83,6 +87,7 @@ class Root:
 schema("", "root", Root)
 schema("device", "device", Device)
 schema("metric", "suite", Suite)
+schema("noise", "noise", Noise)
 
 
 @dataclass
@@ -98,6 +103,7 @@ class Config:
         model: The players' recipe, never ``auto``.
         penalty: The cost on D.
         objective: The game.
+        noise: What is added to D's inputs and labels.
         optimizer: Update rule of both players; ``horizon`` is set.
         device: The machine that was asked for.
         metric: The suite that is read.
@@ -112,6 +118,7 @@ class Config:
     model: Model
     penalty: Penalty
     objective: Objective
+    noise: Noise
     optimizer: OptimizerOptions
     device: Device
     metric: Suite
@@ -119,7 +126,7 @@ class Config:
 
     def plain(self) -> dict[str, Any]:
         """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
-        groups = ("run", "dataset", "model", "penalty", "objective", "optimizer", "device", "metric", "train")
+        groups = ("run", "dataset", "model", "penalty", "objective", "noise", "optimizer", "device", "metric", "train")
         return {"seed": self.seed, "name": self.name} | {
             group: dataclasses.asdict(getattr(self, group)) for group in groups
         }
@@ -138,9 +145,7 @@ def plain_data(composed: DictConfig) -> dict[str, Any]:
             nested = isinstance(value, DictConfig)
             plain[str(key)] = OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if nested else value
     except OmegaConfBaseException as error:
-        key = error.full_key or "config"
-        what = str(error).splitlines()[0]
-        raise ConfigError(key, what, f"set {key}=...") from error
+        raise in_words(error) from error
     return {key: value for key, value in plain.items() if key != "hydra"}
 
 
@@ -162,9 +167,9 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
     keys = {f.name for f in dataclasses.fields(Root)}
     for key in plain:
         if key not in keys:
-            raise ConfigError(key, "there is no such key", suggest(key, keys))
+            raise unknown_key(key, {name: plain.get(name) for name in keys})
     for key in sorted(keys - set(plain)):
-        raise ConfigError(key, "is missing", f"set {key}=...")
+        raise ConfigError(key, "is missing", f"set {key}=VALUE")
     top = parse(_Top, "", {"seed": plain["seed"], "name": plain["name"]})
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}", top.name):
         raise ConfigError("name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-")
@@ -185,6 +190,7 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         model=model,
         penalty=penalty,
         objective=objective,
+        noise=parse(Noise, "noise", plain["noise"]),
         optimizer=optimizer,
         device=parse(Device, "device", plain["device"]),
         metric=parse(Suite, "metric", plain["metric"]),
@@ -200,8 +206,19 @@ class _Top:
     name: str = option("run", "part of the run folder's name")
 
 
+def cautions(config: Config) -> list[str]:
+    """Return a line for each choice that runs but is seldom meant."""
+    lines = []
+    if config.objective.needs_penalty and isinstance(config.penalty, NoPenalty):
+        lines.append("penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp")
+    return lines
+
+
 def _check_together(config: Config) -> None:
     """Refuse combinations that cannot be run, naming both keys."""
+    for key, path in dataclasses.asdict(config.run).items():
+        if path is not None and not path.strip():  # an empty root would be that of the file system
+            raise ConfigError(f"run.{key}", "is not a path", "give a folder, or leave it out for the default")
     reason = config.model.fits(config.spec)
     if reason:
         raise ConfigError("model", reason, "use model=auto, which picks by the data")
@@ -218,6 +235,27 @@ def _check_together(config: Config) -> None:
         )
     if config.objective.mismatch_weight > 0 and config.spec.classes < 2:
         raise ConfigError("objective.mismatch_weight", "needs two classes to mismatch", "set objective.mismatch_weight=0")
+    if config.model.packing > 1 and conditional:
+        raise ConfigError("model.packing", "is for models without labels", "set model.packing=1 or model.condition=none")
+    if config.train.batch_size % config.model.packing:
+        raise ConfigError(
+            "model.packing",
+            f"must divide train.batch_size, got {config.model.packing} and {config.train.batch_size}",
+            "choose a multiple for train.batch_size",
+        )
+    if config.model.couples_samples and config.penalty.differentiates_input:
+        raise ConfigError(
+            "penalty",
+            f"{config.penalty.name} differentiates D by each sample alone, and this D looks across samples",  # type: ignore[attr-defined]
+            "set penalty=none, or model.packing=1 and model.minibatch_std=false",
+        )
+    if config.noise.on_labels and not config.objective.classifies:
+        raise ConfigError(
+            "noise.label_smoothing", "is for a D trained by cross-entropy, and this objective's is not",
+            "use noise=instance or noise=none",
+        )
+    if config.train.update == "simultaneous" and config.train.g_steps > 1:
+        raise ConfigError("train.g_steps", "must be 1 when both players move at once", "set train.update=alternating")
     for name in config.metric.names:
         if name not in REGISTERED["metric"]:
             raise ConfigError("metric.names", f"no metric is called {name!r}", suggest(name, REGISTERED["metric"]))

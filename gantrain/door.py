@@ -16,14 +16,16 @@ import hydra
 import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.errors import ConfigError, GantrainError, Interrupted, suggest
-from gantrain.pages import yaml_dir
+from gantrain.pages import GROUPS, check_options, options, yaml_dir
+from gantrain.registry import translated
 
 TRUSTED = ("gantrain.*", "hydra.*", "hydra_plugins.*")
 _LINE: dict[str, Any] = (
@@ -31,27 +33,40 @@ _LINE: dict[str, Any] = (
 )
 
 
-OmegaConf.register_new_resolver("gantrain.folder", lambda exact, default: exact or default, replace=True)
-OmegaConf.register_new_resolver("gantrain.slug", lambda overrides: slug(overrides), replace=True)
+def expanded(exact: str | None, default: str) -> str:
+    """Return the folder of a run or sweep, with ~ as the user's home."""
+    return os.path.expanduser(exact or default)
 
 
-def slug(overrides: list[str]) -> str:
-    """Return a short folder name for a job's overrides: the values, with the last word of a dotted key."""
+def slug(overrides: list[str], constant: list[str]) -> str:
+    """Return a short folder name for what varies among jobs: the values, with the last word of a dotted key."""
     words = []
     for override in overrides:
         key, _, value = override.partition("=")
+        if key.lstrip("+") in constant:
+            continue
         words.append(value if "." not in key and key != "seed" else key.split(".")[-1] + value)
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(words))[:48].strip("-_.") or "job"
 
 
+OmegaConf.register_new_resolver("gantrain.folder", expanded, replace=True)
+OmegaConf.register_new_resolver("gantrain.slug", slug, replace=True)
+
+
+_ready: list[Any] = []  # config and data of a single run, from Preflight to the task in the same process
+
+
 class Preflight(Callback):
-    """Checks a run before Hydra makes its folder. Only SystemExit gets through Hydra's callbacks, so it carries the fault."""
+    """Checks a run before Hydra makes its folder; only SystemExit gets through its callbacks, and carries the fault."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Resolve the run and see that its folder is free."""
+        """Resolve the run, see that its folder is free, and load its data."""
+        from gantrain.run import prepare
+
         with _leaving():
-            _check(config)
+            checked = _check(config)
             _free(Path(config.hydra.run.dir))
+            _ready[:] = [(checked, prepare(checked))]
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """See that the sweep's folder is free."""
@@ -63,10 +78,10 @@ class Preflight(Callback):
 def _leaving() -> Iterator[None]:
     try:
         yield
-    except GantrainError as error:
-        raise SystemExit(error) from error  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
-        raise SystemExit(translated(error)) from error  # type: ignore[arg-type]
+        raise SystemExit(translated(error)) from error
+    except Exception as error:
+        raise SystemExit(error) from error
 
 
 def _check(composed: DictConfig) -> Any:
@@ -79,8 +94,11 @@ def _check(composed: DictConfig) -> Any:
 
 
 def _free(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError("run.dir", f"{folder} is not empty", f"choose another, or go on with: gantrain resume {folder}")
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
+    if folder.exists() and any(folder.iterdir()):
+        remedy = f"choose another, or go on with: gantrain resume {folder}"
+        raise ConfigError("run.dir", f"{folder} is not empty", remedy)
 
 
 def train(argv: list[str]) -> int:
@@ -97,8 +115,9 @@ def train(argv: list[str]) -> int:
     """
     import gantrain.config  # noqa: F401  (registers every schema; here, so that importing the door stays light)
 
-    argv = _flags_first(argv)
     command = " ".join(["gantrain", *map(shlex.quote, argv)])
+    argv, package = _flags_first(argv)
+    _ready.clear()
     failed: list[GantrainError] = []
     folders: list[Path] = []
 
@@ -110,20 +129,29 @@ def train(argv: list[str]) -> int:
         folder = Path(running.runtime.output_dir)
         folders.append(folder)
         try:
-            result = run(_check(composed), folder, command=command)
+            config, data = _ready.pop() if _ready else (_check(composed), None)
+            result = run(config, folder, command=command, data=data)
         except GantrainError as error:
             if running.mode is RunMode.RUN or isinstance(error, Interrupted):
-                raise SystemExit(error) from error  # type: ignore[arg-type]
+                raise SystemExit(error) from error
             failed.append(error)
             print(f"gantrain: job {running.job.num}: {error}", file=sys.stderr)
         else:
             print(end_table(result, folder))
 
-    with _hydra_argv(argv):
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print, and this door prints one line
+    with _hydra_argv(argv), _absent(package):
+        os.environ["HYDRA_FULL_ERROR"] = (
+            "1"  # Hydra then raises what it would print, and this door prints one line
+        )
         try:
             hydra.main(config_path=str(yaml_dir()), config_name="config", **_LINE)(task)()
-        except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        except (
+            HydraException,
+            OmegaConfBaseException,
+            yaml.YAMLError,
+            UnicodeDecodeError,
+            RecursionError,
+        ) as error:
             raise translated(error) from error
     if failed:
         raise GantrainError(
@@ -137,18 +165,25 @@ def compose(overrides: list[str]) -> DictConfig:
     import gantrain.config  # noqa: F401
 
     try:
-        with hydra.initialize_config_dir(str(yaml_dir()), **({"version_base": "1.3"} if "version_base" in _LINE else {})):
-            return hydra.compose("config", overrides=overrides)
+        line = {key: value for key, value in _LINE.items() if key == "version_base"}
+        with hydra.initialize_config_dir(str(yaml_dir()), **line):
+            return hydra.compose("config", overrides=[_override(word) for word in overrides])
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise translated(error) from error
 
 
-def _flags_first(argv: list[str]) -> list[str]:
-    """Put Hydra's flags before the overrides, which Hydra 1.3 demands, and check them."""
-    overrides = [word for word in argv if not word.startswith("-") and "=" in word]
-    flags = [word for word in argv if word not in overrides]
+def _flags_first(argv: list[str]) -> tuple[list[str], str | None]:
+    """Check Hydra's flags and the overrides, and put the flags first, which Hydra 1.3 demands.
+
+    Returns:
+        The words for Hydra, and the part of the config that ``--package`` asks for.
+    """
+    overrides = [word for word in argv if _is_override(word)]
+    flags = [word for word in argv if not _is_override(word)]
     if any(word.startswith("--experimental-rerun") for word in flags):
-        raise ConfigError("--experimental-rerun", "reads a pickle, which can run code", "use gantrain resume RUN")
+        raise ConfigError(
+            "--experimental-rerun", "reads a pickle, which can run code", "use gantrain resume RUN"
+        )
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -156,9 +191,80 @@ def _flags_first(argv: list[str]) -> list[str]:
     except SystemExit as error:
         what = complaint.getvalue().strip().splitlines()[-1].split("error: ")[-1]
         raise ConfigError("usage", what, "see gantrain --help") from error
-    if known.config_dir and not Path(known.config_dir).is_dir():
-        raise ConfigError("--config-dir", f"there is no folder {known.config_dir}", "give a folder of YAML files")
-    return [*flags, *overrides]
+    if (
+        sum(
+            [known.run, known.multirun, known.cfg is not None, known.info is not None, known.shell_completion]
+        )
+        > 1
+    ):
+        raise ConfigError("usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them")
+    if (known.package or known.resolve) and not known.cfg:
+        raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")
+    if known.config_path and not (Path(known.config_path).is_absolute() and Path(known.config_path).is_dir()):
+        raise ConfigError(
+            "--config-path", "is not the absolute path of a folder", "add options with --config-dir DIR"
+        )
+    if known.config_dir:
+        check_options(Path(known.config_dir))
+    overrides = [_override(word) for word in overrides]
+    if known.multirun:  # a job's folder is named by what varies, so tell Hydra what does not
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        constant = ",".join(o.key_or_group for o in parsed if not o.is_sweep_override())
+        overrides.append(f"hydra.job.config.override_dirname.exclude_keys=[{constant}]")
+    return [*flags, *overrides], known.package
+
+
+def _is_override(word: str) -> bool:
+    return word.startswith("~") or ("=" in word and not word.startswith("-"))
+
+
+def _override(word: str) -> str:
+    """Return an override as Hydra's grammar can read it. Raises ConfigError for one that no config can take."""
+    key, _, text = word.partition("=")
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        if re.search(r"[~\x80-\U0010ffff]", text) and "'" not in text:
+            return _override(f"{key}='{text}'")  # a bare ~ or é is not in the grammar
+        remedy = "write key=value, and quote a value that holds any of , = [ ] { }"
+        raise ConfigError(word, "is not an override", remedy) from error
+    key, value = str(override.key_or_group), override.value()
+    group, _, name = key.partition(".")
+    if override.is_delete():
+        raise ConfigError(key, "cannot be removed", "leave it out for the default")
+    if not key:
+        raise ConfigError(word, "has no key", "write key=value")
+    if "/" in key and not key.startswith("hydra/"):
+        raise ConfigError(key, "there is no such config group", f"did you mean '{key.replace('/', '.')}'?")
+    if override.is_range_sweep() and next(override.sweep_iterator(), None) is None:
+        raise ConfigError(key, "sweeps over nothing", "give a range with numbers in it")
+    if group in GROUPS and (name == "name" or (not name and isinstance(value, dict) and "name" in value)):
+        raise ConfigError(f"{group}.name", "is not set by hand", f"choose an option: {group}=OPTION")
+    if isinstance(value, str | dict) or override.is_sweep_override():
+        return word
+    if key in GROUPS and isinstance(value, list):
+        raise ConfigError(
+            key, "takes one option", f"write {key}=OPTION, or sweep with -m {key}=OPTION,OPTION"
+        )
+    if key in GROUPS or key.startswith("hydra/") or key == "hydra":
+        text = "null" if value is None else str(value)
+        raise ConfigError(key, f"has no option '{text}'", suggest(text, options(key)))
+    return word
+
+
+@contextlib.contextmanager
+def _absent(package: str | None) -> Iterator[None]:
+    """Say that ``--package`` names nothing as every other fault is said; Hydra prints a line and leaves."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint) if package else contextlib.nullcontext():
+            yield
+    except SystemExit as error:
+        if "not found in config" in complaint.getvalue():
+            raise ConfigError(
+                str(package), "there is no such key", "see the keys with: gantrain --cfg job"
+            ) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -172,42 +278,3 @@ def _hydra_argv(argv: list[str]) -> Iterator[None]:
         os.environ.pop("HYDRA_FULL_ERROR", None)
         if full is not None:
             os.environ["HYDRA_FULL_ERROR"] = full
-
-
-def translated(error: BaseException) -> ConfigError:
-    """Return Hydra's, OmegaConf's or YAML's complaint as one line with the key and a remedy."""
-    chain: list[BaseException] = [error]
-    while chain[-1].__cause__ is not None:
-        chain.append(chain[-1].__cause__)
-    for link in chain:
-        if isinstance(link, yaml.MarkedYAMLError) and link.problem_mark is not None:
-            mark = link.problem_mark
-            where = f"{mark.name}:{mark.line + 1}:{mark.column + 1}"
-            return ConfigError(where, f"is not YAML ({link.problem})", "mend the line")
-        if isinstance(link, MissingConfigException) and link.options is not None:
-            group, _, name = str(link.missing_cfg_file).rpartition("/")
-            what = f"has no option {name!r}" if group else f"there is no config {name!r}"
-            return ConfigError(group or "config", what, suggest(name, [o for o in link.options if o != "schema"]))
-        if isinstance(link, OverrideParseException):
-            return ConfigError(link.override, "is not an override", "write key=value, and quote values with , = [ ] { }")
-    for link in chain:
-        if isinstance(link, ConfigKeyError):
-            return _unknown_key(link)
-        if isinstance(link, OmegaConfBaseException) and link.full_key:
-            what = str(link).splitlines()[0]
-            return ConfigError(link.full_key, what, f"see the keys with: gantrain --cfg job -p {link.full_key.split('.')[0]}")
-    if isinstance(error, RecursionError):
-        return ConfigError("config", "is nested too deeply", "flatten it")
-    what = " ".join(str(error).split())
-    key = re.search(r"'([\w./@+~-]+)'", what)
-    return ConfigError(key[1] if key else "config", what.rstrip(". "), "see gantrain --help")
-
-
-def _unknown_key(error: ConfigKeyError) -> ConfigError:
-    node = error.parent_node
-    known = [str(key) for key in node] if isinstance(node, DictConfig) else []
-    known = [key for key in known if key != "hydra"]
-    key = str(error.full_key or error.key)
-    if not known:
-        return ConfigError(key, "there is no such key", "see the keys with: gantrain --cfg job")
-    return ConfigError(key, "there is no such key", suggest(str(error.key), known))

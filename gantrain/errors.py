@@ -62,12 +62,14 @@ class Interrupted(GantrainError):
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?`` for a near miss, else the list of what is known.
+    """Return ``did you mean 'x'?`` for a near miss, else the list of what is known, or that nothing is.
 
     Args:
         word: What the user typed.
         known: The names that would have been right.
     """
     names = sorted(known)
+    if not names:
+        return "leave it out"
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(names)}"

@@ -74,6 +74,8 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         device=runtime.device,
         seed=config.seed,
         wrong=wrong,
+        undo=config.noise.undo,
+        batch=min(config.train.batch_size, len(data.holdout)) if config.model.couples_samples else 0,
     )
 
 

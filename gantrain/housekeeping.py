@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,8 @@ from gantrain.evaluate import Reading, fitting, in_eval, read, view
 from gantrain.metrics.js import JS
 from gantrain.runtime import Runtime
 from gantrain.sample import Picture, beside_nearest, by_class, draw, encode, grid, landscape, layout
-from gantrain.schedule import decay, due
-from gantrain.state import TrainState
+from gantrain.schedule import due
+from gantrain.state import TrainState, rate_factor
 from gantrain.tracker import Means, Tracker
 
 log = logging.getLogger("gantrain")
@@ -46,7 +45,7 @@ class Housekeeping:
     def __init__(self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker, start: int):
         self.folder, self.config, self.data, self.runtime, self.tracker = folder, config, data, runtime, tracker
         self.means = Means()
-        self.reading = Reading({}, {}, {})
+        self.reading, self._read_at = Reading({}, {}, {}), -1
         self.metrics = fitting(config, data)
         self.conditional = bool(config.model.classes(data.spec))
         self.saved = start
@@ -74,6 +73,7 @@ class Housekeeping:
         self._since = time.perf_counter()
 
     def __call__(self, state: TrainState) -> None:
+        """Do what is due after the state's step; after a signal, save and raise Interrupted."""
         self._seconds += time.perf_counter() - self._since
         options, step, last = self.config.train, state.step, self.config.train.steps
         self.bar.update(1)
@@ -94,8 +94,10 @@ class Housekeeping:
         """Write the means of the last steps, the rates and the speed, and a quick reading of the divergence."""
         tags = self.means.flush()
         rule, before = self.config.optimizer, state.step - 1
-        factor = decay(rule.schedule, before, rule.horizon)
+        factor = rate_factor(rule, before)
         tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
+        tags |= {f"schedule/{name}": value for name, value in self.config.noise.scheduled(before).items()}
+        tags |= {f"generator/{name}": float(value) for name, value in state.G.readings().items()}
         step, seconds = self._window
         images = (state.step - step) * self.config.train.batch_size * self.config.train.d_steps
         tags["speed/images_per_second"] = images / max(self._seconds - seconds, 1e-9)
@@ -103,8 +105,8 @@ class Housekeeping:
         if live and any(isinstance(metric, JS) for metric in self.metrics):
             quick = view(self.config, self.data, state, self.runtime, n=4 * self.config.train.batch_size)
             tags |= read([JS()], quick).metrics
-        self._shown = {key: tags[key] for key in ("loss/d", "loss/g", "divergence/js") if key in tags}
-        self.bar.set_postfix({key.split("/")[-1]: f"{value:.3f}" for key, value in self._shown.items()}, refresh=False)
+        shown = {key: tags[key] for key in ("loss/d", "loss/g", "divergence/js") if key in tags}
+        self.bar.set_postfix({key.split("/")[-1]: f"{value:.3f}" for key, value in shown.items()}, refresh=False)
         self.tracker.scalars(state.step, tags)
 
     def evaluate(self, state: TrainState) -> None:
@@ -112,6 +114,7 @@ class Housekeeping:
         last = state.step >= self.config.train.steps
         with self.runtime.autocast():
             self.reading = read(self.metrics, view(self.config, self.data, state, self.runtime), floors=last)
+        self._read_at = state.step
         self.tracker.scalars(state.step, self.reading.metrics)
         if self.bar.disable:
             shown = {key: self.reading.metrics[key] for key in headline(self.reading.metrics)}
@@ -130,7 +133,7 @@ class Housekeeping:
                 pairs = encode(beside_nearest(x[:32], self.data.train))
                 self._image(step, "samples/nearest", pairs)
             elif spec.shape == (2,):
-                title = f"step {step}" + "".join(f", {k.split('/')[1]} {v:.3f}" for k, v in self._known(step).items())
+                title = f"step {step}" + "".join(f", {k.split('/')[1]} {v:.3g}" for k, v in self._known(step).items())
                 picture = encode(landscape(x, self.data, lambda at: self._logits(state, at), title))
                 self._image(step, "samples/density", picture)
             else:
@@ -143,12 +146,13 @@ class Housekeeping:
             log.warning("samples/%06d.png cannot be written (%s); training goes on", step, error)
 
     def _known(self, step: int) -> dict[str, float]:
-        found = self.reading.metrics if step else {}
+        found = self.reading.metrics if step == self._read_at else {}  # an older reading is not of this picture
         return {key: found[key] for key in ("divergence/js", "diversity/modes") if key in found}
 
     def _logits(self, state: TrainState, points: Tensor) -> Tensor:
         """Return log of p / q as D sees it at points [M, 2]: the mean over conditions where there are any."""
-        points = points.to(self.runtime.device)
+        # A D that judges packs is shown packs of equal points.
+        points = points.to(self.runtime.device).repeat_interleave(self.config.model.packing, 0)
         classes = self.config.model.classes(self.data.spec)
         if not classes:
             return state.D(points, None)
@@ -170,7 +174,7 @@ class Housekeeping:
             save_checkpoint(
                 self.folder,
                 state.step,
-                state.tensors(),
+                state.tensors() | self.means.tensors(),
                 describe(self.config, self.data, self.runtime),
                 self.config.train.keep_checkpoints,
             )
@@ -226,5 +230,4 @@ def headline(metrics: dict[str, float]) -> list[str]:
 
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
     """Return what a checkpoint says of its run beside the tensors, as plain data."""
-    spec = asdict(data.spec)
-    return {"config": config.plain(), "environment": runtime.environment(), "spec": spec | {"shape": list(spec["shape"])}}
+    return {"config": config.plain(), "environment": runtime.environment(), "spec": data.spec.plain()}

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gantrain.errors import ConfigError, GantrainError, suggest
 
-GROUPS = ("dataset", "model", "objective", "penalty", "optimizer", "device", "metric", "experiment", "debug")
+if TYPE_CHECKING:
+    import yaml
+
+GROUPS = (
+    "dataset",
+    "model",
+    "objective",
+    "penalty",
+    "noise",
+    "optimizer",
+    "device",
+    "metric",
+    "experiment",
+    "debug",
+)
 
 HEAD = """\
 gantrain trains Generative Adversarial Networks and names the divergence that each of them estimates.
@@ -57,6 +72,42 @@ def options(group: str) -> dict[str, str]:
     return found
 
 
+def not_yaml(error: yaml.MarkedYAMLError) -> ConfigError:
+    """Return YAML's complaint as one line with file, line and column."""
+    mark = error.problem_mark or error.context_mark
+    where = f"{mark.name}:{mark.line + 1}:{mark.column + 1}" if mark else "config"
+    return ConfigError(where, f"is not YAML ({error.problem or error.context})", "mend the line")
+
+
+def check_options(folder: Path) -> None:
+    """See that a user's folder holds options that can be chosen: readable, of new names, with keys in them.
+
+    Raises:
+        ConfigError: Naming the file that is not so.
+    """
+    import yaml
+
+    if not folder.is_dir():
+        raise ConfigError("--config-dir", f"there is no folder {folder}", "give a folder of YAML files")
+    for path in sorted(path for group in GROUPS for path in folder.glob(f"{group}/*.yaml")):
+        group = path.parent.name
+        if path.stem in options(group):  # Hydra would take the shipped one without a word
+            raise ConfigError(path, f"gantrain has its own {group}={path.stem}", "give the file another name")
+        try:
+            with path.open("rb") as file:
+                node = yaml.compose(file)
+        except yaml.MarkedYAMLError as error:
+            raise not_yaml(error) from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+            what = " ".join(str(error).split())
+            raise ConfigError(path, f"cannot be read ({what})", "write YAML in UTF-8") from error
+        keys = {key.value: value for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+        if not keys:
+            raise ConfigError(path, "holds no keys", "write key: value lines")
+        if not isinstance(keys.get("defaults", yaml.SequenceNode("", [])), yaml.SequenceNode):
+            raise ConfigError(path, "has defaults that are not a list", "write defaults: [OPTION, _self_]")
+
+
 def group_page(group: str) -> str:
     """Return one group as lines: option and description."""
     lines = options(group)
@@ -67,7 +118,9 @@ def group_page(group: str) -> str:
 def list_page(words: list[str]) -> str:
     """Return the options of one group, named in singular or plural, or of all groups. Raises ConfigError."""
     if len(words) > 1:
-        raise ConfigError("list", f"takes one group, got {' '.join(words)}", f"choose from {', '.join(GROUPS)}")
+        raise ConfigError(
+            "list", f"takes one group, got {' '.join(words)}", f"choose from {', '.join(GROUPS)}"
+        )
     if not words:
         return "\n\n".join(map(group_page, GROUPS))
     group = words[0] if words[0] in GROUPS else words[0].removesuffix("s")

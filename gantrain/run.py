@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.checkpoint import Checkpoint
-from gantrain.config import Config
+from gantrain.config import Config, cautions
+from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, GantrainError, Interrupted, OutputError
+from gantrain.evaluate import fitting
 from gantrain.housekeeping import Housekeeping, describe
 from gantrain.runtime import Batches, Runtime
 from gantrain.state import TrainState
@@ -24,7 +26,28 @@ from gantrain.train import train
 log = logging.getLogger("gantrain")
 
 
-def run(config: Config, folder: Path, resumed: Checkpoint | None = None, command: str = "") -> dict[str, Any]:
+def prepare(config: Config) -> Data:
+    """Load a run's data and see that the run fits it; nothing is written.
+
+    Raises:
+        DataError: For data that cannot be read.
+        ConfigError: For a batch that is larger than the data, or metrics of which none fits it.
+    """
+    data = config.dataset.load(config.seed)
+    if config.train.batch_size > len(data.train):
+        what = f"is {config.train.batch_size} and there are {len(data.train)} training samples"
+        raise ConfigError("train.batch_size", what, "lower it")
+    fitting(config, data)
+    return data
+
+
+def run(
+    config: Config,
+    folder: Path,
+    resumed: Checkpoint | None = None,
+    command: str = "",
+    data: Data | None = None,
+) -> dict[str, Any]:
     """Train in a folder and return what ``result.json`` holds.
 
     Args:
@@ -32,6 +55,7 @@ def run(config: Config, folder: Path, resumed: Checkpoint | None = None, command
         folder: Where it writes; made when it is not there.
         resumed: The checkpoint to go on from, which lies in the folder.
         command: What the user typed, for the record.
+        data: What ``prepare`` gave for this config, when it was asked before.
 
     Raises:
         GantrainError: Any fault of the user's, after ``result.json`` has its status.
@@ -41,10 +65,7 @@ def run(config: Config, folder: Path, resumed: Checkpoint | None = None, command
     with claimed(folder), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
         try:
-            data = config.dataset.load(config.seed)
-            if config.train.batch_size > len(data.train):
-                what = f"is {config.train.batch_size} and there are {len(data.train)} training samples"
-                raise ConfigError("train.batch_size", what, "lower it")
+            data = data or prepare(config)
             state = TrainState.create(config, data.spec, runtime)
             described = describe(config, data, runtime)
             if resumed:
@@ -71,7 +92,11 @@ def _play(
     tracker = Tracker(folder, state.step)
     log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
     log.info("%s", config.objective.meaning)
+    for line in cautions(config):
+        log.warning("%s", line)
     keeper = Housekeeping(folder, config, data, runtime, tracker, state.step)
+    if resumed:
+        keeper.means.load(resumed.tensors, runtime.device)
     batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)
     try:
         with keeper.listening():

@@ -1,17 +1,20 @@
-"""Pictures: grids of samples from fixed latents, their nearest training data, and 2-D figures over D's landscape."""
+"""Samples as people see them: grids, nearest training data, 2-D figures over D's landscape, and rows of a table."""
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gantrain.datasets.base import Data, Spec, Split
+from gantrain.datasets.base import Data, Spec, Split, Table
 from gantrain.metrics.base import CHUNK
 from gantrain.models.base import Model
 from gantrain.runtime import stream
@@ -112,7 +115,9 @@ def nearest(x: Tensor, train: Split) -> Tensor:
     rows = x.flatten(1).cpu()
     for i in range(0, len(train), 10_000):
         part, _ = train.take(torch.arange(i, min(i + 10_000, len(train))))
-        distance, at = torch.cdist(rows, part.flatten(1)).min(1)
+        # Not by matrix product, whose rounding exceeds the distance between a copy and a near copy.
+        exact = torch.cdist(rows, part.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
+        distance, at = exact.min(1)
         index = torch.where(distance < best, at + i, index)
         best = torch.minimum(distance, best)
     return train.take(index)[0]
@@ -141,7 +146,7 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
 
     real, _ = data.holdout.take(torch.arange(min(2000, len(data.holdout))))
     low, high = real.amin(0), real.amax(0)
-    margin = 0.25 * float((high - low).max())
+    margin = 0.25 * float((high - low).max()) or max(1.0, 0.25 * float(real.abs().max()))  # all data in one point
     low, high = low - margin, high + margin
     side = 120
     axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
@@ -159,3 +164,28 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Image.open(buffer).convert("RGB")
+
+
+def write_rows(out: Path, table: Table, x: Tensor, y: Tensor | None) -> None:
+    """Write points [N, d] in the units of the table they learned: ``.npz``, ``.parquet``, else CSV in UTF-8.
+
+    Raises:
+        OSError: When the place cannot be written.
+    """
+    named = table.restore(x, y)
+    if out.suffix == ".npz":
+        numeric = [name for name in named if name != table.label]
+        values = np.array([named[name] for name in numeric], dtype=np.float64).T
+        arrays: dict[str, Any] = {"x": values, "columns": np.array(numeric)}
+        if y is not None:
+            arrays |= {"y": y.numpy(), "values": np.array(table.values)}
+        np.savez(out, **arrays)
+    elif out.suffix == ".parquet":
+        import pandas
+
+        pandas.DataFrame(named).to_parquet(out, engine="pyarrow", index=False)
+    else:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(named)
+            rows.writerows(zip(*named.values(), strict=True))

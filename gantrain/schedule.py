@@ -26,6 +26,11 @@ def decay(kind: str, step: int, horizon: int) -> float:
     return 1.0
 
 
+def warmup(step: int, steps: int) -> float:
+    """Return the factor in (0, 1] on a learning rate that rises linearly over its first ``steps`` updates."""
+    return min(1.0, (step + 1) / (steps + 1))
+
+
 def ema_decay(decay: float, step: int) -> float:
     """Return the averaging decay after ``step`` updates, ramped so that a young average forgets its random start.
 

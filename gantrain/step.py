@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
 
 from gantrain.errors import Diverged
 
@@ -26,7 +27,7 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
         Diverged: Before anything is updated, when the loss or the gradient is not finite.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if not torch.isfinite(norm + loss.detach()):
@@ -48,12 +49,20 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Compute no weight gradients for ``network`` inside the block; gradients still flow through it."""
+    """Leave ``network`` as it is inside the block: no weight gradients, no moving buffers; gradients flow through it."""
+    thawed = [p for p in network.parameters() if p.requires_grad]  # a weight that is frozen for good stays so
+    # Spectral norm moves its singular vectors at each forward pass in train mode.
+    moving = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]
     network.requires_grad_(False)
+    for m in moving:
+        m.eval()
     try:
         yield
     finally:
-        network.requires_grad_(True)
+        for p in thawed:
+            p.requires_grad_(True)
+        for m in moving:
+            m.train()
 
 
 def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Tensor:

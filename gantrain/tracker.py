@@ -6,12 +6,14 @@ import json
 import logging
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 log = logging.getLogger("gantrain")
@@ -36,6 +38,21 @@ class Means:
         means = {tag: float(total) / self._counts[tag] for tag, total in self._sums.items()}
         self._sums, self._counts = {}, {}
         return means
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what was added since the last flush, as a checkpoint stores it: sum and count of each tag."""
+        counts = {f"means/{tag}/count": torch.tensor(count) for tag, count in self._counts.items()}
+        return {f"means/{tag}/sum": total for tag, total in self._sums.items()} | counts
+
+    def load(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+        """Take over the sums and counts of a checkpoint, so that a mean over its step is that of an unbroken run."""
+        for name, value in tensors.items():
+            part, _, rest = name.partition("/")
+            tag, _, what = rest.rpartition("/")
+            if part == "means" and what == "sum":
+                self._sums[tag] = value.to(device)
+            elif part == "means" and what == "count":
+                self._counts[tag] = int(value)
 
 
 class Tracker:
@@ -110,7 +127,7 @@ class _Sink:
 
 def _reopen_lines(path: Path, step: int) -> Any:
     if path.exists():
-        kept = [line for line in path.read_bytes().splitlines(keepends=True) if _line_step(line) <= step]
+        kept = [line + b"\n" for line in path.read_bytes().splitlines() if _line_step(line) <= step]
         replace_file(path, b"".join(kept))
     return path.open("ab", buffering=0)
 
@@ -142,7 +159,8 @@ def _reopen_events(folder: Path, step: int) -> Any:
         writer.write(event.SerializeToString())
     writer.flush()
     part.replace(path)
-    for old in earlier:
+    left = folder.glob(".events.out.tfevents.*.part")  # by a killed process
+    for old in [*earlier, *left]:
         old.unlink()
     return writer
 
@@ -180,6 +198,14 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     replace_file(path, (json.dumps(clean(content), indent=2, ensure_ascii=True) + "\n").encode())
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that is given up, with one warning, at its first failure."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self.setLevel(logging.CRITICAL + 1)
+        log.warning("gantrain.log cannot be written (%s); training goes on without it", sys.exc_info()[1])
+
+
 @contextmanager
 def logging_to(folder: Path) -> Iterator[None]:
     """Send the program's log to the terminal, above a progress bar if there is one, and to ``gantrain.log``."""
@@ -189,7 +215,7 @@ def logging_to(folder: Path) -> Iterator[None]:
     console.setFormatter(logging.Formatter("%(message)s"))
     handlers: list[logging.Handler] = [console]
     try:
-        file = logging.FileHandler(folder / "gantrain.log", encoding="utf-8", errors="backslashreplace")
+        file = _LogFile(folder / "gantrain.log", encoding="utf-8", errors="backslashreplace")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(file)
     except OSError as error:
@@ -201,7 +227,6 @@ def logging_to(folder: Path) -> Iterator[None]:
             yield
     finally:
         for handler in handlers:
-            handler.close()
+            with suppress(OSError):  # of a full disk the run has been told
+                handler.close()
         log.handlers = []
-
-

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gantrain.config import Config
-from gantrain.objectives.base import Logits
+from gantrain.objectives.base import Logits, Targets
 from gantrain.runtime import Batches, Runtime, stream
 from gantrain.state import TrainState
 from gantrain.step import differentiate, frozen, wrong_conditions
@@ -27,7 +27,7 @@ def train(
     """Play the game of Goodfellow et al. 2014, Algorithm 1: ``d_steps`` discriminator updates, then one of G.
 
     Every discriminator update has fresh data and fresh latents. With ``update=simultaneous`` G's gradient is taken
-    before the last of D's updates is made.
+    before the last of D's updates is made, so both players answer the same opponent.
 
     Args:
         state: Changed in place, up to ``train.steps``.
@@ -40,22 +40,28 @@ def train(
     Raises:
         Diverged: Before an update that is not finite.
     """
-    k = config.train.d_steps
-    simultaneous = config.train.update == "simultaneous"
+    k, simultaneous = config.train.d_steps, config.train.update == "simultaneous"
     while state.step < config.train.steps:
         state.set_rates(config.optimizer)
         for i in range(k):
             real, y = batches(state.step * k + i)
             report(d_step(state, real, y, i, config, runtime))
             if not (simultaneous and i == k - 1):
-                state.opt_D.step()
-        report(g_step(state, y, len(real), config, runtime))
-        if simultaneous:
-            state.opt_D.step()
-        state.opt_G.step()
+                update_d(state, config)
+        for j in range(config.train.g_steps):
+            report(g_step(state, real, y, j, config, runtime))
+            if simultaneous:
+                update_d(state, config)
+            state.opt_G.step()
         state.update_ema(config.train.ema)
         state.step += 1
         housekeeping(state)
+
+
+def update_d(state: TrainState, config: Config) -> None:
+    """Make D's update from the gradient it has, and put its weights back where the penalty wants them."""
+    state.opt_D.step()
+    config.penalty.project(state.D)
 
 
 def d_step(
@@ -68,44 +74,65 @@ def d_step(
         real: Data, shape [N, ...].
         y: Its labels [N], which the fakes are asked for too, or None.
         i: Which of the step's discriminator updates this is.
-        config: Objective and penalty.
+        config: Objective, penalty and noise.
         runtime: Device and precision.
     """
-    objective, penalty = config.objective, config.penalty
-    z = latents(state, len(real), f"d{i}", config, runtime)
+    objective, noise = config.objective, config.noise
+
+    def draw(purpose: str) -> torch.Generator:
+        return stream(config.seed, state.step, f"{purpose}{i}")
+
+    z = config.model.latents(len(real), draw("d")).to(runtime.device)
     with torch.no_grad(), runtime.autocast():
-        fake = state.G(z, y)
+        fake = state.G(z, y).float()
+    real = noise.perturb(real, state.step, draw("noise real"))
+    fake = noise.perturb(fake, state.step, draw("noise fake"))
     wrong = None
     if objective.mismatch_weight > 0 and y is not None:
-        wrong = wrong_conditions(y, config.spec.classes, stream(config.seed, state.step, f"wrong{i}"))
+        wrong = wrong_conditions(y, config.spec.classes, draw("wrong"))
     with runtime.autocast():
         logits = Logits(
             real=state.D(real, y).float(),
             fake=state.D(fake, y).float(),
             mismatched=None if wrong is None else state.D(real, wrong).float(),
         )
-    loss = objective.d_loss(logits)
+    if noise.on_labels:
+        labels = [noise.targets(kind, len(real), draw(f"label {kind}")).to(real) for kind in (True, False)]
+        loss = objective.d_loss(logits, Targets(*labels))
+    else:
+        loss = objective.d_loss(logits)
     tags = {"loss/d": loss, "logits/real": logits.real.mean(), "logits/fake": logits.fake.mean()}
     if logits.mismatched is not None:
         tags["logits/mismatched"] = logits.mismatched.mean()
-    if penalty.active:
-        tags["loss/penalty"] = cost = penalty(state.D, real, fake.float(), y)
+    penalty = config.penalty.at(state.step, config.optimizer.horizon)
+    if penalty is not None:
+        tags["loss/penalty"] = cost = penalty(state.D, real, fake, y, draw("penalty"))
         loss = loss + cost
     tags["gradient/d"] = differentiate(loss, state.opt_D, "d")
     return tags
 
 
-def g_step(state: TrainState, y: Tensor | None, n: int, config: Config, runtime: Runtime) -> dict[str, Tensor]:
-    """Differentiate G's loss on ``n`` fresh samples asked for by ``y``; D gets no gradients, the caller updates G."""
-    z = latents(state, n, "g", config, runtime)
+def g_step(
+    state: TrainState, real: Tensor, y: Tensor | None, j: int, config: Config, runtime: Runtime
+) -> dict[str, Tensor]:
+    """Differentiate G's loss on fresh samples; D gets no gradients, the caller updates G.
+
+    Args:
+        state: D is left untouched.
+        real: Data, shape [N, ...], as many as there will be samples; seen by games whose G is judged beside them.
+        y: Labels [N] that the samples are asked for, or None.
+        j: Which of the step's generator updates this is.
+        config: Objective, noise and model.
+        runtime: Device and precision.
+    """
+    objective, noise = config.objective, config.noise
+    z = config.model.latents(len(real), stream(config.seed, state.step, f"g{j}")).to(runtime.device)
     with frozen(state.D):
         with runtime.autocast():
-            fake = state.D(state.G(z, y), y).float()
-        loss = config.objective.g_loss(fake)
+            fake = state.G(z, y).float()
+            fake = noise.perturb(fake, state.step, stream(config.seed, state.step, f"noise g{j}"))
+            judged = state.D(fake, y).float()
+            beside = state.D(real, y).float() if objective.g_sees_real else None
+        loss = objective.g_loss(judged, beside)
         norm = differentiate(loss, state.opt_G, "g")
     return {"loss/g": loss, "gradient/g": norm}
-
-
-def latents(state: TrainState, n: int, purpose: str, config: Config, runtime: Runtime) -> Tensor:
-    """Draw the latents [n, z_dim] of one update: a function of the seed, the step and the purpose."""
-    return config.model.latents(n, stream(config.seed, state.step, purpose)).to(runtime.device)

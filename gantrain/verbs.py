@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import sys
@@ -15,10 +16,11 @@ import yaml
 from torch import nn
 
 from gantrain.checkpoint import Checkpoint, load_checkpoint
-from gantrain.config import Config, plain_data, resolve
+from gantrain.config import Config, plain_data, resolve, resolve_for
 from gantrain.datasets.base import Spec
-from gantrain.errors import CheckpointError, ConfigError, suggest
+from gantrain.errors import CheckpointError, ConfigError, DataError, suggest
 from gantrain.registry import option, parse
+from gantrain.state import load_network, players, under
 
 # Keys that may differ when a run goes on: they do not change what the finished steps were.
 MAY_CHANGE = (
@@ -29,6 +31,7 @@ MAY_CHANGE = (
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "dataset.root",
+    "dataset.path",
     "device.kind",
     "device.index",
     "device.threads",
@@ -67,36 +70,52 @@ def value_of(key: str, text: str) -> Any:
 
 def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``."""
-    from gantrain.run import run
+    from gantrain.run import prepare, run
     from gantrain.summary import end_table
 
     checkpoint, words = run_and_words("resume", argv)
+    _, spec = described(checkpoint)
     plain = checkpoint.config
     for key, text in words.items():
         group, _, name = key.partition(".")
+        known = name in plain[group] if isinstance(plain.get(group), dict) else group in plain
+        if not known:
+            raise ConfigError(key, "there is no such key in this run", suggest(key, MAY_CHANGE))
         if key not in MAY_CHANGE:
-            known = isinstance(plain.get(group), dict) and name in plain[group]
-            what = "would make it another run" if known or group in plain else "there is no such key"
-            raise ConfigError(key, what, f"only these may change: {', '.join(MAY_CHANGE)}")
+            remedy = f"only these may change: {', '.join(MAY_CHANGE)}"
+            raise ConfigError(key, "would make it another run", remedy)
         plain[group][name] = value_of(key, text)
-    config = _resolved(checkpoint)
+    config = resolve(plain)
     if checkpoint.step >= config.train.steps:
         done = f"already finished at step {checkpoint.step}"
-        print(f"{checkpoint.run}: {done}; go on with: gantrain resume {checkpoint.run} train.steps={2 * checkpoint.step}")
+        print(
+            f"{checkpoint.run}: {done}; go on with: gantrain resume {checkpoint.run} train.steps={2 * checkpoint.step}"
+        )
         return 0
+    _same_data(config, spec)
     command = " ".join(["gantrain resume", *argv])
-    result = run(config, checkpoint.run, checkpoint, command)
+    result = run(config, checkpoint.run, checkpoint, command, prepare(config))
     print(end_table(result, checkpoint.run))
     return 0
 
 
-def _resolved(checkpoint: Checkpoint) -> Config:
+def described(checkpoint: Checkpoint) -> tuple[Config, Spec]:
+    """Return a checkpoint's config and data spec; the data itself need not be there.
+
+    Raises:
+        CheckpointError: For a config that cannot be run, or players that are not those of the config.
+    """
     try:
-        return resolve(checkpoint.config)
-    except ConfigError as error:
-        if str(error).startswith(MAY_CHANGE):
-            raise  # the user's own word, not the checkpoint
-        raise CheckpointError(checkpoint.path, f"has a config that cannot be run ({error})", "restore it") from error
+        spec = Spec.from_plain(checkpoint.spec)
+        config = resolve_for(checkpoint.config, spec)
+        with torch.device("meta"):  # shapes alone: a forged width must not take the machine's memory
+            G, D = config.model.build(spec)
+        for part, network in (("G", G), ("D", D), ("G_ema", G)):
+            network.load_state_dict(under(checkpoint.tensors, part), strict=True, assign=True)
+    except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        what = f"does not hold a run ({' '.join(str(error).split())})"
+        raise CheckpointError(checkpoint.path, what, "restore it, or use another checkpoint") from error
+    return config, spec
 
 
 @dataclass
@@ -106,11 +125,13 @@ class SampleOptions:
     n: int = option(64, "how many samples", minimum=1, maximum=1_000_000)
     seed: int = option(0, "seed of the latents", minimum=0)
     classes: list[int] | None = option(None, "labels to repeat in turn", minimum=0)
-    out: str | None = option(None, "a .png grid, an .npz, or a folder for single PNGs")
+    out: str | None = option(
+        None, "a .png grid, an .npz, or a folder for single PNGs; for a table a .csv or .parquet"
+    )
 
 
 def sample(argv: list[str]) -> int:
-    """Write samples of the averaged generator: a grid, single PNGs or an .npz."""
+    """Write samples of the averaged generator: a grid, single PNGs, an .npz, or rows of a table."""
     from gantrain.runtime import Runtime
     from gantrain.sample import draw
 
@@ -123,56 +144,82 @@ def sample(argv: list[str]) -> int:
     for label in wanted.classes or []:
         if label >= classes:
             raise ConfigError("classes", f"there is no class {label}", f"give labels from 0 to {classes - 1}")
+    suffix = ".png" if spec.is_image else ".csv" if spec.table else ".npz"
+    name = f"sample-{checkpoint.step:06d}-seed{wanted.seed}{suffix}"
+    out = Path(wanted.out or checkpoint.run / "samples" / name).expanduser()
+    _check_kind(out, spec)
     runtime = Runtime(config.device)
-    x, y = draw(G.to(runtime.device), config.model, spec, wanted.n, wanted.seed, wanted.classes, runtime.device)
-    suffix = ".png" if spec.is_image else ".npz"
-    out = Path(wanted.out or checkpoint.run / "samples" / f"sample-{checkpoint.step:06d}-seed{wanted.seed}{suffix}")
-    write_samples(out.expanduser(), x, y, spec)
+    x, y = draw(
+        G.to(runtime.device), config.model, spec, wanted.n, wanted.seed, wanted.classes, runtime.device
+    )
+    write_samples(out, x, y, spec)
     print(out)
     return 0
 
 
 def generator(checkpoint: Checkpoint) -> tuple[Config, Spec, nn.Module]:
     """Return a checkpoint's config, data spec and averaged generator; the data itself need not be there."""
-    from gantrain.config import resolve_for
-    from gantrain.state import load_network, players
-
-    try:
-        spec = Spec(shape=tuple(int(side) for side in checkpoint.spec["shape"]), classes=int(checkpoint.spec["classes"]))
-        config = resolve_for(checkpoint.config, spec)
-        G, _ = players(config, spec)
-        load_network(G, checkpoint.tensors, "G_ema")
-    except (ConfigError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        what = f"cannot be built ({' '.join(str(error).split())})"
-        raise CheckpointError(checkpoint.path, what, "restore its state.json") from error
+    config, spec = described(checkpoint)
+    G, _ = players(config, spec)
+    load_network(G, checkpoint.tensors, "G_ema")
     return config, spec, G
+
+
+def _same_data(config: Config, spec: Spec) -> None:
+    """See that the data are those that the players know. Raises DataError."""
+    if not config.spec.alike(spec):
+        where = getattr(config.dataset, "path", None) or "dataset"
+        what = "is not the data that the run began with: shape, columns, labels, mean or spread are others"
+        raise DataError(where, what, "restore it, or train anew")
+
+
+def _check_kind(out: Path, spec: Spec) -> None:
+    if spec.table and out.suffix not in (".csv", ".npz", ".parquet"):
+        what = f"{out.name} is not a kind of file for the rows of a table"
+        raise ConfigError("out", what, "end it in .csv, .npz or .parquet")
+    if spec.table:
+        if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+            what = ".parquet needs pyarrow, which is not installed"
+            raise ConfigError("out", what, "pip install 'gantrain[parquet]', or end it in .csv")
+        return
+    if out.suffix not in (".png", ".npz", ""):
+        raise ConfigError(
+            "out", f"{out.suffix} is not a kind of file it writes", "end it in .png, .npz, or nothing"
+        )
+    if out.suffix != ".npz" and not spec.is_image:
+        raise ConfigError(
+            "out", f"{out.name} is for images and these samples are points", "give out=NAME.npz"
+        )
 
 
 def write_samples(out: Path, x: torch.Tensor, y: torch.Tensor | None, spec: Spec) -> None:
     """Write samples as ``.npz`` (arrays ``x`` and ``y``), a ``.png`` grid, or a folder of single PNGs.
 
+    Points of a table go back to its own units: as ``.csv``, ``.parquet``, or ``.npz`` with the names of the columns
+    of ``x`` in ``columns``.
+
     Raises:
-        ConfigError: When points are asked for as pictures.
         OSError: When the place cannot be written.
     """
-    from gantrain.sample import by_class, grid, to_image, to_uint8
+    from gantrain.sample import by_class, grid, to_image, to_uint8, write_rows
 
-    if out.suffix != ".npz" and not spec.is_image:
-        raise ConfigError("out", f"{out.name} is for images and these samples are points", "give out=NAME.npz")
     folder = out if out.suffix == "" else out.parent
     folder.mkdir(parents=True, exist_ok=True)
-    if out.suffix == ".npz":
+    if spec.table:
+        write_rows(out, spec.table, x, y)
+    elif out.suffix == ".npz":
         pixels = to_uint8(x).numpy() if spec.is_image else x.numpy()
-        np.savez(out, x=pixels, **({} if y is None else {"y": y.numpy()}))
+        if y is None:
+            np.savez(out, x=pixels)
+        else:
+            np.savez(out, x=pixels, y=y.numpy())
     elif out.suffix == ".png":
         columns = 8 if y is None else len(x) // len(torch.unique(y)) or 1
         grid(by_class(x, y), min(columns, 16)).save(out)
-    elif out.suffix == "":
+    else:
         for i, pixels in enumerate(to_uint8(x).numpy()):
             label = "" if y is None else f"-class{int(y[i])}"
             to_image(pixels).save(out / f"{i:06d}{label}.png")
-    else:
-        raise ConfigError("out", f"{out.suffix} is not a kind of file it writes", "end it in .png, .npz, or nothing")
 
 
 def evaluate(argv: list[str]) -> int:
@@ -186,10 +233,13 @@ def evaluate(argv: list[str]) -> int:
 
     logging.basicConfig(format="%(message)s")
     checkpoint, words = run_and_words("evaluate", argv)
-    allowed = ("metric", "device", "dataset.root")
+    _, spec = described(checkpoint)
+    allowed = ("metric", "device", "dataset.root", "dataset.path")
     for key in words:
         if key not in allowed and key.partition(".")[0] not in ("metric", "device"):
-            raise ConfigError(key, "does not change an evaluation", suggest(key, [*allowed, "metric.n", "metric.k"]))
+            raise ConfigError(
+                key, "does not change an evaluation", suggest(key, [*allowed, "metric.n", "metric.k"])
+            )
     given = [f"{key}={value}" for key, value in words.items()]
     composed = plain_data(compose([word for word in given if word.startswith(("metric", "device"))]))
     plain = checkpoint.config
@@ -198,10 +248,13 @@ def evaluate(argv: list[str]) -> int:
     for key, text in words.items():
         group, _, name = key.partition(".")
         if name:
-            plain[group][name] = composed[group][name] if group in ("metric", "device") else value_of(key, text)
+            plain[group][name] = (
+                composed[group][name] if group in ("metric", "device") else value_of(key, text)
+            )
         elif group == "device":
             plain["device"] = composed["device"]
     config = resolve(plain)
+    _same_data(config, spec)
     runtime = Runtime(config.device)
     data = config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)
@@ -218,10 +271,14 @@ def tensorboard(argv: list[str]) -> int:
     """Start TensorBoard on 127.0.0.1 for a folder, keeping the images of every step."""
     folders = [word for word in argv if not word.startswith("-")]
     if len(folders) > 1:
-        raise ConfigError("tensorboard", f"takes one folder, got {' '.join(folders)}", "give the folder above them")
+        raise ConfigError(
+            "tensorboard", f"takes one folder, got {' '.join(folders)}", "give the folder above them"
+        )
     folder = Path(folders[0] if folders else "outputs").expanduser()
     if not folder.is_dir():
-        raise CheckpointError(folder, "there is no such folder", "train first, or give the folder of your runs")
+        raise CheckpointError(
+            folder, "there is no such folder", "train first, or give the folder of your runs"
+        )
     flags = [word for word in argv if word.startswith("-")]
     words = ["--logdir", str(folder), "--host", "127.0.0.1", "--samples_per_plugin", "images=500", *flags]
     sys.stdout.flush()

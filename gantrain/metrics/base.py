@@ -22,7 +22,9 @@ class Suite:
 
     names: list[str] = option([], "metrics to read; those that do not fit the data are left out")
     n: int = option(1000, "samples on each side, at most those held out", minimum=2, maximum=10_000_000)
-    k: int = option(5, "nearest neighbours that draw the balls of precision, recall, density, coverage", minimum=1)
+    k: int = option(
+        5, "nearest neighbours that draw the balls of precision, recall, density, coverage", minimum=1
+    )
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Evaluation:
         device: Where the networks are.
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
         wrong: ``y [N] -> y [N]``: a wrong condition for each right one.
+        batch: Samples that D is shown at once when it looks across them; 0 when it judges each alone.
+        undo: ``logits [N] -> logits [N]``: those of the D that labels without noise would have given.
     """
 
     data: Data
@@ -52,6 +56,8 @@ class Evaluation:
     device: torch.device
     seed: int
     wrong: Callable[[Tensor], Tensor]
+    undo: Callable[[Tensor], Tensor]
+    batch: int = 0
     given: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
 
     @property
@@ -77,13 +83,22 @@ class Evaluation:
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
         z = self.latents(self.n, purpose).to(self.device)
-        parts = [G(z[i : i + CHUNK], None if y is None else y[i : i + CHUNK]) for i in range(0, self.n, CHUNK)]
+        parts = [
+            G(z[i : i + CHUNK], None if y is None else y[i : i + CHUNK]) for i in range(0, self.n, CHUNK)
+        ]
         return torch.cat(parts).float(), y
 
     def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Return D's logits [N], float32."""
-        parts = [self.D(x[i : i + CHUNK], None if y is None else y[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
-        return torch.cat(parts).float()
+        """Return D's logits [N], float32, label smoothing undone."""
+        if self.batch:  # this D looks across samples, so it is shown the batches it knows, and no remainder
+            size = min(self.batch, len(x))
+            count = len(x) // size * size
+        else:
+            size, count = CHUNK, len(x)
+        parts = [
+            self.D(x[i : i + size], None if y is None else y[i : i + size]) for i in range(0, count, size)
+        ]
+        return self.undo(torch.cat(parts).float())
 
     def of_real(self) -> Evaluation:
         """Return the evaluation in which training data take the place of samples: its readings are the floor."""

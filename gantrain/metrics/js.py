@@ -12,19 +12,28 @@ from gantrain.registry import option, register
 @register("metric")
 @dataclass
 class JS(Metric):
-    """The objective's own estimate: D in eval mode on held-out reals and as many fresh samples of the live generator."""
+    """The objective's own estimate: D in eval mode on held-out reals and as many fresh samples of the live G."""
 
     name: str = option("js", "registered name")
     floored = False
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return who plays and on what."""
-        return {"D": "playing, eval mode", "G": "live weights", "split": "holdout", "n": evaluation.n, "unit": "nats"}
+        return {
+            "D": "playing, eval mode",
+            "G": "live weights",
+            "split": "holdout",
+            "n": evaluation.n,
+            "unit": "nats",
+        }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``divergence/<quantity>`` with its standard error, and D's mean logit on held-out data."""
         logits = self.read(evaluation)
-        tags = {f"divergence/{name}": value for name, value in evaluation.objective.estimate(logits).items()}
+        # The divergence of batches or packs is larger than that of samples, and so has another name.
+        js = "js_batch" if evaluation.batch else "js"
+        found = evaluation.objective.estimate(logits)
+        tags = {f"divergence/{name.replace('js', js)}": value for name, value in found.items()}
         return tags | {"logits/holdout": float(logits.real.mean())}
 
     @staticmethod

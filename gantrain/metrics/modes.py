@@ -13,7 +13,7 @@ from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import option, register
 
 
-def count_modes(x: Tensor, modes: Tensor, std: float, within: float = 3.0) -> dict[str, float]:
+def count_modes(x: Tensor, modes: Tensor, std: float | Tensor, within: float = 3.0) -> dict[str, float]:
     """Return PacGAN's three numbers (Lin et al. 2018, sec. 4.1 and their released code).
 
     A sample is of high quality when it lies strictly within ``within`` standard deviations of its nearest mode; a
@@ -22,11 +22,11 @@ def count_modes(x: Tensor, modes: Tensor, std: float, within: float = 3.0) -> di
     Args:
         x: Samples, shape [N, d].
         modes: Centres, shape [K, d].
-        std: Standard deviation of each mode along every axis.
+        std: Standard deviation along every axis: one for all modes, or one each, shape [K].
         within: Radius of a mode, in standard deviations.
     """
     distance, nearest = torch.cdist(x.double(), modes.to(x).double()).min(1)
-    good = distance < within * std
+    good = distance < within * torch.as_tensor(std).to(distance).expand(len(modes))[nearest]
     counts = torch.bincount(nearest[good], minlength=len(modes)).double()
     share = counts[counts > 0] / counts.sum()
     kl = math.log(len(modes)) + float((share * share.log()).sum()) if len(share) else math.log(len(modes))
@@ -42,7 +42,8 @@ class Modes(Metric):
 
     def fits(self, data: Data, conditional: bool) -> str | None:
         """Return why not: the modes of the data must be known."""
-        return None if data.density is not None else "the modes of this data are not known"
+        known = data.density is not None and len(data.density.modes) > 1
+        return None if known else "this data has no modes that are known"
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return the radius, n and the number of modes there are."""

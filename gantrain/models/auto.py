@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from gantrain.datasets.base import Spec
+from gantrain.models.base import Model
 from gantrain.registry import option, register
 
 
 @register("model")
 @dataclass
-class Auto:
+class Auto(Model):
     """Picks mlp or dcgan by the data, and owns only the keys that both share; never reaches ``config.json``."""
 
     name: str = option("auto", "registered name")
-    z_dim: int | None = option(None, "dimension of the latent z; null is the picked model's own", minimum=1, maximum=65536)
+    z_dim: int | None = option(  # type: ignore[assignment]
+        None, "dimension of the latent z; null is the picked model's own", minimum=1, maximum=65536
+    )
     width: int | None = option(None, "width of the picked model; null is its own", minimum=1, maximum=65536)
-    condition: str = option("none", "how both players see the class label", choices=("none", "concat"))
 
     def pick(self, spec: Spec) -> dict[str, Any]:
         """Return the plain options of the model that this data wants: the keys set here, under its name."""
         name = "dcgan" if spec.is_image and min(spec.shape[1:]) >= 8 else "mlp"
-        chosen = {"z_dim": self.z_dim, "width": self.width, "condition": self.condition}
-        return {"name": name} | {key: value for key, value in chosen.items() if value is not None}
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None} | {"name": name}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.datasets.base import Spec
-from gantrain.models.base import Model, one_hot
+from gantrain.models.base import Head, Model, Player, one_hot
 from gantrain.registry import option, register
 
 SMALLEST = 4  # pixels of the shorter side at which the players meet z and the logit
@@ -28,7 +28,7 @@ class PixelNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
 
 
-class Generator(nn.Module):
+class Generator(Player):
     """``G(z, y) -> x``: z [N, z_dim], y [N] or None, x [N, C, H, W] in [-1, 1]."""
 
     def __init__(self, model: DCGAN, spec: Spec):
@@ -52,24 +52,25 @@ class Generator(nn.Module):
         return torch.tanh(self.out(x))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Player):
     """``D(x, y) -> logits``: x [N, C, H, W], y [N] or None as constant planes, logits [N]; no normalisation."""
 
     def __init__(self, model: DCGAN, spec: Spec):
         super().__init__()
         channels, height, width = spec.shape
-        self.classes, steps = model.classes(spec), sides(height, width)
+        self.classes, steps = spec.classes if model.condition == "concat" else 0, sides(height, width)
         wide = [model.width * min(2**s, 8) for s in range(len(steps))]
         body: list[nn.Module] = [nn.Conv2d(channels + self.classes, wide[0], 3, padding=1), nn.LeakyReLU(0.2)]
         for i, o, (h, w) in zip(wide[:-1], wide[1:], steps[::-1], strict=False):
             # An odd side gets one more row of padding, so that its half is rounded up as in G.
             body += [nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2)), nn.Conv2d(i, o, 4, stride=2), nn.LeakyReLU(0.2)]
-        (h, w) = steps[0]
-        self.net = nn.Sequential(*body, nn.Flatten(), nn.Linear(wide[-1] * h * w, 1))
+        (h, w), projected = steps[0], spec.classes if model.condition == "projection" else 0
+        self.body = nn.Sequential(*body, nn.Flatten())
+        self.head = Head(wide[-1] * h * w, projected, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         planes = one_hot(y, self.classes, x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        return self.net(torch.cat([x, planes], 1)).squeeze(1)
+        return self.head(self.body(torch.cat([x, planes], 1)), y)
 
 
 @register("model")
@@ -88,6 +89,10 @@ class DCGAN(Model):
             return f"dcgan wants sides of at least {2 * SMALLEST} pixels, this data has {spec.shape[1:]}"
         return None
 
-    def build(self, spec: Spec) -> tuple[nn.Module, nn.Module]:
-        """Return freshly initialised players."""
-        return Generator(self, spec), Discriminator(self, spec)
+    def generator(self, spec: Spec) -> Player:
+        """Return a freshly initialised generator."""
+        return Generator(self, spec)
+
+    def discriminator(self, spec: Spec) -> Player:
+        """Return a freshly initialised discriminator."""
+        return Discriminator(self, spec)

@@ -8,43 +8,43 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.datasets.base import Spec
-from gantrain.models.base import Model, one_hot
+from gantrain.models.base import Head, Model, Player, one_hot
 from gantrain.registry import option, register
 
 
-def layers(inputs: int, width: int, depth: int, outputs: int, activation: nn.Module) -> nn.Sequential:
-    """Return ``depth`` hidden linear layers of ``width`` with an activation each, and a linear output."""
+def hidden(inputs: int, width: int, depth: int, activation: nn.Module) -> nn.Sequential:
+    """Return ``depth`` linear layers of ``width``, each with an activation: [N, inputs] to [N, width]."""
     sizes = [inputs] + [width] * depth
-    hidden: list[nn.Module] = []
-    for i, o in zip(sizes[:-1], sizes[1:], strict=True):
-        hidden += [nn.Linear(i, o), activation]
-    return nn.Sequential(*hidden, nn.Linear(sizes[-1], outputs))
+    layers = [(nn.Linear(i, o), activation) for i, o in zip(sizes[:-1], sizes[1:], strict=True)]
+    return nn.Sequential(*[module for pair in layers for module in pair])
 
 
-class Generator(nn.Module):
+class Generator(Player):
     """``G(z, y) -> x``: z [N, z_dim], y [N] or None, x [N, *shape]; tanh ends it for images."""
 
     def __init__(self, model: MLP, spec: Spec):
         super().__init__()
         self.classes, self.shape, self.is_image = model.classes(spec), spec.shape, spec.is_image
-        self.net = layers(model.z_dim + self.classes, model.width, model.depth, spec.numel, nn.ReLU())
+        self.body = hidden(model.z_dim + self.classes, model.width, model.depth, nn.ReLU())
+        self.out = nn.Linear(model.width, spec.numel)
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        x = self.net(torch.cat([z, one_hot(y, self.classes, z)], 1)).reshape(-1, *self.shape)
+        x = self.out(self.body(torch.cat([z, one_hot(y, self.classes, z)], 1))).reshape(-1, *self.shape)
         return torch.tanh(x) if self.is_image else x
 
 
-class Discriminator(nn.Module):
+class Discriminator(Player):
     """``D(x, y) -> logits``: x [N, *shape], y [N] or None, logits [N]."""
 
     def __init__(self, model: MLP, spec: Spec):
         super().__init__()
-        self.classes = model.classes(spec)
-        self.net = layers(spec.numel + self.classes, model.width, model.depth, 1, nn.LeakyReLU(0.2))
+        self.classes = spec.classes if model.condition == "concat" else 0
+        self.body = hidden(spec.numel + self.classes, model.width, model.depth, nn.LeakyReLU(0.2))
+        self.head = Head(model.width, spec.classes if model.condition == "projection" else 0, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = x.flatten(1)
-        return self.net(torch.cat([x, one_hot(y, self.classes, x)], 1)).squeeze(1)
+        return self.head(self.body(torch.cat([x, one_hot(y, self.classes, x)], 1)), y)
 
 
 @register("model")
@@ -53,14 +53,13 @@ class MLP(Model):
     """Multi-layer perceptrons without normalisation, ReLU in G and leaky ReLU in D."""
 
     name: str = option("mlp", "registered name")
-    z_dim: int = option(2, "dimension of the standard normal latent z", minimum=1, maximum=65536)
     width: int = option(128, "units of each hidden layer", minimum=1, maximum=65536)
     depth: int = option(3, "hidden layers of each player", minimum=1, maximum=100)
 
-    def fits(self, spec: Spec) -> str | None:
-        """Return None: any data fits."""
-        return None
+    def generator(self, spec: Spec) -> Player:
+        """Return a freshly initialised generator."""
+        return Generator(self, spec)
 
-    def build(self, spec: Spec) -> tuple[nn.Module, nn.Module]:
-        """Return freshly initialised players."""
-        return Generator(self, spec), Discriminator(self, spec)
+    def discriminator(self, spec: Spec) -> Player:
+        """Return a freshly initialised discriminator."""
+        return Discriminator(self, spec)

@@ -24,6 +24,19 @@ class Logits:
     mismatched: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Targets:
+    """What D's labels are when they are not plainly 1 for data and 0 for the rest.
+
+    Attributes:
+        real: Target of each sample of data, shape [N], in [0, 1].
+        fake: Target of each generated sample, shape [M], in [0, 1].
+    """
+
+    real: Tensor
+    fake: Tensor
+
+
 class Objective:
     """The value function of a two-player game.
 
@@ -32,18 +45,24 @@ class Objective:
         meaning: What D estimates and what G descends, one sentence each.
         chance: ``d_loss`` of a D whose logits are all 0.
         mismatch_weight: Weight of the wrong pairs among the pairs D calls fake; 0 when there are none.
+        g_sees_real: Whether ``g_loss`` needs D's logits on data too.
+        needs_penalty: Whether the game means nothing for a D whose slope is free.
+        classifies: Whether sigmoid(logit) is D's probability of real, so that labels can be smoothed and undone.
     """
 
-    meaning: str
+    meaning: ClassVar[str]
     chance: ClassVar[float]
     mismatch_weight: float = 0.0
+    g_sees_real: ClassVar[bool] = False
+    needs_penalty: ClassVar[bool] = False
+    classifies: bool = False
 
-    def d_loss(self, logits: Logits) -> Tensor:
-        """Return what D minimises, 0-dim."""
+    def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
+        """Return what D minimises, 0-dim; ``targets`` only for a game that ``classifies``."""
         raise NotImplementedError
 
-    def g_loss(self, fake: Tensor) -> Tensor:
-        """Return what G minimises, 0-dim, from D's logits on its samples, shape [M]."""
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return what G minimises, 0-dim, from D's logits [M] on its samples and, if ``g_sees_real``, on data."""
         raise NotImplementedError
 
     def estimate(self, logits: Logits) -> dict[str, float]:
@@ -75,13 +94,22 @@ class Separable(Objective):
         """Return the loss of each logit on samples D should call fake, shape [M] to [M]."""
         raise NotImplementedError
 
-    def d_loss(self, logits: Logits) -> Tensor:
-        """Return E on_real + (1 - w) E on_fake(fake) + w E on_fake(mismatched), w the mismatch weight."""
-        loss = self.on_real(logits.real).mean()
+    def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
+        """Return E on_real + (1 - w) E on_fake(fake) + w E on_fake(mismatched), w the mismatch weight.
+
+        With targets t, every term becomes t on_real + (1 - t) on_fake; wrong pairs keep the target 0.
+        """
+        if targets is None:
+            real, fake = self.on_real(logits.real).mean(), self.on_fake(logits.fake).mean()
+        else:
+            real, fake = self._towards(targets.real, logits.real), self._towards(targets.fake, logits.fake)
         if logits.mismatched is None:
-            return loss + self.on_fake(logits.fake).mean()
+            return real + fake
         w = self.mismatch_weight
-        return loss + (1 - w) * self.on_fake(logits.fake).mean() + w * self.on_fake(logits.mismatched).mean()
+        return real + (1 - w) * fake + w * self.on_fake(logits.mismatched).mean()
+
+    def _towards(self, target: Tensor, logits: Tensor) -> Tensor:
+        return (target * self.on_real(logits) + (1 - target) * self.on_fake(logits)).mean()
 
     def bound(self, d_loss: Tensor) -> float:
         """Return the divergence bound that a loss gives, in the quantity's unit."""

@@ -35,15 +35,19 @@ class Conditional(Separable):
     @property
     def meaning(self) -> str:  # type: ignore[override]
         """The base's sentence, with what wrong pairs change."""
+        w = self.mismatch_weight
+        if not w:
+            return self._base.meaning
+        stays = f" and stays near {self.floor:.3f} for a perfect G and classes apart" if self.classifies else ""
         return (
-            f"divergence/game estimates JSD(p, {self.mismatch_weight:g} p_mis + {1 - self.mismatch_weight:g} p_G) and "
-            f"stays near {self.floor:.3f} for a perfect G and classes that do not overlap; divergence/js is read from "
-            f"right pairs only, a valid lower bound that this D is not trained to tighten; {self._base.meaning}"
+            f"divergence/game is the same divergence of p from {w:g} p_mis + {1 - w:g} p_G, p_mis being data with "
+            f"wrong conditions{stays}; other estimates are read from right pairs only: valid lower bounds that this D "
+            f"is not trained to tighten; {self._base.meaning}"
         )
 
     @property
     def floor(self) -> float:
-        """The game's value in nats at p_G = p when no two conditions share a sample: 0.216 for weight 1/2."""
+        """The cross-entropy game's value in nats at p_G = p when no two conditions share a sample: 0.216 at w = 1/2."""
         w = self.mismatch_weight
         kept = (1 - w) * math.log(2 * (1 - w) / (2 - w))
         return 0.5 * math.log(2 / (2 - w)) + 0.5 * (kept + w * math.log(2))
@@ -53,6 +57,16 @@ class Conditional(Separable):
         """``d_loss`` of a D whose logits are all 0: that of the base, since the weights of a kind sum to 1."""
         return self._base.chance
 
+    @property
+    def classifies(self) -> bool:  # type: ignore[override]
+        """As the base."""
+        return self._base.classifies
+
+    @property
+    def needs_penalty(self) -> bool:  # type: ignore[override]
+        """As the base."""
+        return self._base.needs_penalty
+
     def on_real(self, logits: Tensor) -> Tensor:
         """Return the base's loss on data, shape [N]."""
         return self._base.on_real(logits)
@@ -61,7 +75,11 @@ class Conditional(Separable):
         """Return the base's loss on what D should call fake, shape [M]."""
         return self._base.on_fake(logits)
 
-    def g_loss(self, fake: Tensor) -> Tensor:
+    def bound(self, d_loss: Tensor) -> float:
+        """Return the base's bound for a loss."""
+        return self._base.bound(d_loss)
+
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return the base's generator loss."""
         return self._base.g_loss(fake)
 
@@ -69,5 +87,5 @@ class Conditional(Separable):
         """Return the base's estimate on right pairs, and ``game``: the bound of the game that is played."""
         estimates = self._base.estimate(logits)
         if logits.mismatched is not None:
-            estimates["game"] = self._base.bound(self.d_loss(logits))
+            estimates["game"] = self.bound(self.d_loss(logits))
         return estimates

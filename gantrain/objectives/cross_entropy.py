@@ -24,6 +24,7 @@ class CrossEntropy(Separable):
     offset: ClassVar[float] = math.log(2)
     slope: ClassVar[float] = 0.5
     chance: ClassVar[float] = 2 * math.log(2)
+    classifies = True
 
     def on_real(self, logits: Tensor) -> Tensor:
         """Return -log D(x), with D = sigmoid(logits)."""
@@ -45,7 +46,7 @@ class Minimax(CrossEntropy):
         "whose gradient vanishes where D is sure"
     )
 
-    def g_loss(self, fake: Tensor) -> Tensor:
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return E log(1 - D(G(z))); its gradient is that of V."""
         return -softplus(fake).mean()
 
@@ -53,7 +54,7 @@ class Minimax(CrossEntropy):
 @register("objective")
 @dataclass
 class NonSaturating(CrossEntropy):
-    """The same D; G descends -E log D(G(z)), the cross-entropy of fakes labelled real (Goodfellow et al. 2014, sec. 3)."""
+    """The same D; G descends -E log D(G(z)), cross-entropy of fakes labelled real (Goodfellow et al. 2014, sec. 3)."""
 
     name: str = option("non_saturating", "registered name")
     meaning: ClassVar[str] = (
@@ -61,6 +62,6 @@ class NonSaturating(CrossEntropy):
         "KL(p_G, p_data) - 2 JSD, not of JSD (Arjovsky and Bottou 2017, thm. 2.5)"
     )
 
-    def g_loss(self, fake: Tensor) -> Tensor:
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return -E log D(G(z))."""
         return softplus(-fake).mean()

@@ -19,6 +19,7 @@ class OptimizerOptions:
     d_lr: float = option(1e-3, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
     schedule: str = option("cosine", "decay of both rates over the horizon", choices=("constant", "linear", "cosine"))
     horizon: int = option(0, "step at which the decay ends; 0 is the first run's train.steps", minimum=0)
+    warmup: int = option(0, "steps over which both rates rise linearly from 0", minimum=0)
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """Return the update rule for one player's parameters at its rate before decay."""

@@ -1,0 +1,34 @@
+"""A segment in the plane: with model=line, the smallest picture of two supports that do not meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from gantrain.datasets.base import Data, Dataset, Spec, Split
+from gantrain.registry import option, register
+
+
+@register("dataset")
+@dataclass
+class Lines(Dataset):
+    """Points (0, u), u uniform on [0, 1] (Arjovsky, Chintala and Bottou 2017, example 1).
+
+    The generator of model=line draws (theta, u): JSD is log 2 for every theta but 0, KL infinite, W1 = |theta|.
+    """
+
+    name: str = option("lines", "registered name")
+    n: int = option(20_000, "training points drawn once", minimum=2, maximum=10_000_000)
+    n_holdout: int = option(5_000, "held-out points", minimum=2, maximum=10_000_000)
+
+    def spec(self) -> Spec:
+        """Return points of two numbers, without labels."""
+        return Spec(shape=(2,))
+
+    def load(self, seed: int) -> Data:
+        """Draw the points by ``seed``."""
+        generator = torch.Generator().manual_seed(seed)
+        parts = [torch.rand(n, 1, generator=generator) for n in (self.n, self.n_holdout)]
+        train, held = (Split(torch.cat([torch.zeros_like(u), u], 1)) for u in parts)
+        return Data(self.spec(), train, held)

@@ -1,0 +1,115 @@
+"""A small classifier of the data's own labels, trained once and cached: it judges classes and gives features."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import weakref
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gantrain.datasets.base import Data, Spec
+from gantrain.metrics.base import CHUNK
+from gantrain.step import descend
+
+STEPS, BATCH = 600, 128
+CLASSIFIER = "penultimate layer of a classifier of the training split"
+LATEST: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most
+log = logging.getLogger("gantrain")
+
+
+def classifier(spec: Spec) -> nn.Sequential:
+    """Return an untrained classifier, samples [N, ...] to class scores [N, classes]."""
+    if not spec.is_image:
+        return nn.Sequential(nn.Linear(spec.numel, 128), nn.ReLU(), nn.Linear(128, spec.classes))
+    channels, h, w = spec.shape
+    sizes = -(-h // 4) * -(-w // 4)
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64 * sizes, 128),
+        nn.ReLU(),
+        nn.Linear(128, spec.classes),
+    )
+
+
+def fit(data: Data) -> nn.Sequential:
+    """Train the classifier on the training split's labels, always from the same seed, on the CPU."""
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+        torch.manual_seed(0)
+        network = classifier(data.spec)
+        optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
+        generator = torch.Generator().manual_seed(0)
+        for step in range(STEPS):
+            optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / STEPS)
+            x, y = data.train.take(torch.randint(len(data.train), (BATCH,), generator=generator))
+            assert y is not None  # only labelled data have a classifier
+            descend(cross_entropy(network(x), y), optimizer, "classifier")
+    return network.eval()
+
+
+def cached(data: Data) -> nn.Sequential:
+    """Return the classifier of this very training split, from the user's cache when it is there."""
+    key = hashlib.sha256(f"{data.spec} {STEPS} {BATCH} {torch.__version__}".encode())
+    for tensor in vars(data.train).values():  # a mapped split says by a third tensor which rows are its own
+        key.update(tensor.flatten().numpy())
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    path = home / "gantrain" / f"classifier-{key.hexdigest()[:20]}.safetensors"
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # first weights are drawn from torch's generator, which training may use
+        network = classifier(data.spec).eval()
+    try:
+        network.load_state_dict(load(path.read_bytes()))
+        return network
+    except (OSError, RuntimeError, SafetensorError):
+        network = fit(data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.write_bytes(save(network.state_dict()))
+        part.replace(path)
+    except OSError as error:
+        log.info("the classifier is not cached (%s)", error)
+    return network
+
+
+def trained(data: Data) -> nn.Sequential:
+    """Return the classifier of these data, which all metrics of a run share."""
+    if not LATEST or LATEST[0][0]() is not data:
+        LATEST[:] = [(weakref.ref(data), cached(data))]
+    return LATEST[0][1]
+
+
+def predict(network: nn.Module, x: Tensor) -> Tensor:
+    """Return the likeliest class of each sample, shape [N]."""
+    return torch.cat([network(part).argmax(1) for part in x.cpu().split(CHUNK)])
+
+
+def features(data: Data, x: Tensor) -> Tensor:
+    """Return what Frechet and kernel distances compare, float64 on the CPU, samples [N, ...] to [N, d].
+
+    Labelled images become the 128 activations before the classifier's last layer; other images are their pixels and
+    points their coordinates.
+    """
+    x = x.cpu()
+    if described(data) == CLASSIFIER:
+        network = trained(data)[:-1]
+        x = torch.cat([network(part) for part in x.split(CHUNK)])
+    return x.flatten(1).double()
+
+
+def described(data: Data) -> str:
+    """Return what ``features`` are of these data, in words."""
+    if not data.spec.is_image:
+        return "coordinates"
+    return CLASSIFIER if data.spec.classes > 1 else "pixels"

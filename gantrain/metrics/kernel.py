@@ -1,0 +1,65 @@
+"""The kernel distance between samples and data, known as KID."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.classifier import described, features
+from gantrain.registry import option, register
+
+BLOCK = 1000  # samples whose kernel matrices are held at a time
+
+
+def kernel(a: Tensor, b: Tensor) -> float:
+    """Return the unbiased squared maximum mean discrepancy with k(x, y) = (x.y / d + 1)^3.
+
+    More than 1,000 samples are cut into blocks of at least as many, whose mean is as unbiased. Computed by
+    torch-fidelity's function in float64.
+
+    Args:
+        a: Features, shape [N, d], N at least 2; float64 on the CPU.
+        b: Features, shape [M, d]; of the longer side only the first min(N, M) are used.
+    """
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    n = min(len(a), len(b))
+    blocks = max(1, n // BLOCK)
+    values = [
+        kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=len(x), verbose=False)[
+            KEY_METRIC_KID_MEAN
+        ]
+        for x, y in zip(a[:n].tensor_split(blocks), b[:n].tensor_split(blocks), strict=True)
+    ]
+    return float(sum(values) / blocks)
+
+
+@register("metric")
+@dataclass
+class Kernel(Metric):
+    """KID (Binkowski et al. 2018): 0 on average for a perfect generator at any n, so it may be negative.
+
+    The cubic kernel sees the first three moments of the features and nothing else. Features are those of
+    ``frechet``, all of their dimensions.
+    """
+
+    name: str = option("kernel", "registered name")
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return features and their dimensions, kernel, n, the number of blocks and split."""
+        return {
+            "features": described(evaluation.data),
+            "dims": features(evaluation.data, evaluation.real[0][:1]).shape[1],
+            "kernel": "(x.y/d + 1)^3, unbiased",
+            "n": evaluation.n,
+            "blocks": max(1, evaluation.n // BLOCK),
+            "split": "holdout",
+            "G": "averaged weights",
+        }
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return ``divergence/kernel``."""
+        real, fake = (features(evaluation.data, x) for x, _ in (evaluation.real, evaluation.fake))
+        return {"divergence/kernel": kernel(real, fake)}

@@ -1,0 +1,72 @@
+"""Whether samples are copies of training data: their distance to the nearest of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gantrain.datasets.base import Split
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.registry import option, register
+
+POINTS, ROWS = 500, 10_000  # most samples that a median is taken of; training samples at a time
+
+
+def nearest(x: Tensor, train: Split) -> Tensor:
+    """Return each sample's Euclidean distance to its nearest training sample, shape [N, ...] to [N], float64.
+
+    The nearest of a chunk is picked by matrix product, ten times as fast; its distance is then taken from the
+    differences, so that a copy is at 0 exactly. In float64 the pick errs by less than what float32 data resolve.
+    """
+    x = (x.cpu() if x.device.type == "mps" else x).flatten(1).double()  # Apple's GPUs have no float64
+    best = torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
+    for i in range(0, len(train), ROWS):
+        part = train.take(torch.arange(i, min(i + ROWS, len(train))), x.device)[0].flatten(1).double()
+        middle = part.mean(0)  # distances from there are the shortest, and rounding with them
+        pick = torch.cdist(x - middle, part - middle, compute_mode="use_mm_for_euclid_dist").argmin(1)
+        best = torch.minimum(best, (x - part[pick]).norm(dim=1))
+    return best
+
+
+@register("metric")
+@dataclass
+class Nearest(Metric):
+    """Median distance of samples to their nearest training sample, over that of held-out data.
+
+    1 is as far from the training data as new data are; below 1 is copying, 0 copies only; above 1 is off the data,
+    as noise is. The average of a few training images reads below 1 too; ``fidelity/sharpness`` then does. On at most 500
+    samples a side.
+    """
+
+    name: str = option("nearest", "registered name")
+    floored = False  # training data are at 0 from themselves; the held-out side is the yardstick already
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return features, n, the training samples searched, and held-out data's median distance."""
+        return {
+            "features": "pixels" if evaluation.data.spec.is_image else "coordinates",
+            "n": min(POINTS, evaluation.n),
+            "train": len(evaluation.data.train),
+            "holdout_distance": self.yardstick(evaluation),
+            "split": "holdout",
+            "G": "averaged weights",
+        }
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return ``fidelity/nearest_distance``; nothing where half of the held-out data are training data too."""
+        known = self.yardstick(evaluation)
+        if known == 0:
+            return {}
+        found = nearest(evaluation.fake[0][:POINTS], evaluation.data.train)
+        return {"fidelity/nearest_distance": float(found.median()) / known}
+
+    def yardstick(self, evaluation: Evaluation) -> float:
+        """Return held-out data's median distance to their nearest training sample, searched for once a run."""
+        key = evaluation.n, evaluation.seed
+        held = getattr(self, "_held", None)
+        if held is None or held[0] is not evaluation.data or held[1] != key:
+            distance = nearest(evaluation.real[0][:POINTS], evaluation.data.train).median()
+            self._held = held = (evaluation.data, key, float(distance))
+        return held[2]

@@ -1,0 +1,49 @@
+"""A generator of one number: where its segment stands. For dataset=lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.datasets.base import Spec
+from gantrain.models.base import Player
+from gantrain.models.mlp import MLP
+from gantrain.registry import option, register
+
+
+class Generator(Player):
+    """``G(z, y) -> x``: z [N, 1], x [N, 2] = (theta, u) with u = Phi(z) uniform on [0, 1]."""
+
+    def __init__(self, theta: float):
+        super().__init__()
+        self.theta = nn.Parameter(torch.tensor(float(theta)))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        u = torch.special.ndtr(z[:, :1])
+        return torch.cat([self.theta.expand_as(u), u], 1)
+
+    def readings(self) -> dict[str, Tensor]:
+        """Return where the segment stands: the Wasserstein distance from the data is its absolute value."""
+        return {"theta": self.theta.detach()}
+
+
+@register("model")
+@dataclass
+class Line(MLP):
+    """The segment (theta, u) of Arjovsky, Chintala and Bottou 2017, example 1, with a fully connected D."""
+
+    name: str = option("line", "registered name")
+    z_dim: int = option(1, "dimension of the standard normal latent z; the first number is used", minimum=1, maximum=65536)
+    theta: float = option(1.0, "where the generator's segment starts", minimum=-1e6, maximum=1e6)
+
+    def fits(self, spec: Spec) -> str | None:
+        """Return why not: it makes points of two numbers, without labels."""
+        if spec.shape != (2,):
+            return "line makes points of two numbers"
+        return "line knows no labels" if self.condition != "none" else None
+
+    def generator(self, spec: Spec) -> Player:
+        """Return the segment at its start."""
+        return Generator(self.theta)

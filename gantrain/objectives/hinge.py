@@ -1,0 +1,61 @@
+"""The hinge game: D is a large-margin classifier."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import relu
+
+from gantrain.objectives.base import Logits, Separable
+from gantrain.registry import option, register
+
+
+@register("objective")
+@dataclass
+class Hinge(Separable):
+    """Geometric GAN (Lim and Ye 2017, eqs. 15-16): its optimal D loss is 2 - 2 TV(p_data, p_G)."""
+
+    name: str = option("hinge", "registered name")
+    quantity: ClassVar[str] = "total_variation"
+    offset: ClassVar[float] = 1.0
+    slope: ClassVar[float] = 0.5
+    chance: ClassVar[float] = 2.0
+    meaning: ClassVar[str] = (
+        "D estimates the total variation distance in [0, 1] from below, and through it JSD(p_data, p_G) in nats; "
+        "G descends -E D(G(z))"
+    )
+
+    def on_real(self, logits: Tensor) -> Tensor:
+        """Return max(0, 1 - logit)."""
+        return relu(1 - logits)
+
+    def on_fake(self, logits: Tensor) -> Tensor:
+        """Return max(0, 1 + logit)."""
+        return relu(1 + logits)
+
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return -E logit."""
+        return -fake.mean()
+
+    def estimate(self, logits: Logits) -> dict[str, float]:
+        """Return the bound on total variation, and the least JSD that so large a total variation allows."""
+        found = super().estimate(logits)
+        js, slope = least_js(found["total_variation"])
+        return {"js": js, "js_se": slope * found["total_variation_se"]} | found
+
+
+def least_js(total_variation: float) -> tuple[float, float]:
+    """Return the least JSD in nats of two distributions T = TV apart, and its derivative.
+
+    JSD >= ((1 + T) log(1 + T) + (1 - T) log(1 - T)) / 2, by data processing: no two distributions T apart are closer
+    than two coins of heads (1 + T) / 2 and (1 - T) / 2. A negative estimate of T is a D worse than chance and gives
+    a negative number of the same size, so that it shows.
+    """
+    t = min(abs(total_variation), 1.0)
+    if t == 1.0:
+        return math.copysign(math.log(2), total_variation), 0.0
+    js = 0.5 * ((1 + t) * math.log1p(t) + (1 - t) * math.log1p(-t))
+    return math.copysign(js, total_variation), math.atanh(t)

@@ -1,0 +1,27 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gantrain.optimizers.base import OptimizerOptions
+from gantrain.registry import option, register
+
+
+@register("optimizer")
+@dataclass
+class SGD(OptimizerOptions):
+    """Gradient descent, with heavy-ball momentum where asked for (Polyak 1964)."""
+
+    name: str = option("sgd", "registered name")
+    g_lr: float = option(1e-2, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
+    d_lr: float = option(1e-2, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
+    momentum: float = option(0.0, "share of the last update that is made again", minimum=0, below=1)
+
+    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        """Return SGD with this momentum."""
+        return torch.optim.SGD(parameters, lr=lr, momentum=float(self.momentum))

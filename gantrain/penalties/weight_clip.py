@@ -1,0 +1,34 @@
+"""Weight clipping: the first way to bound a critic's slope."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.penalties.base import Penalty
+from gantrain.registry import option, register
+
+
+@register("penalty")
+@dataclass
+class WeightClip(Penalty):
+    """Every weight of D is put back into [-clip, clip] after each update (Arjovsky et al. 2017, alg. 1)."""
+
+    name: str = option("weight_clip", "registered name")
+    clip: float = option(0.01, "largest absolute weight", above=0)
+    active: ClassVar[bool] = False
+
+    def __call__(
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return 0: the rule is on the weights."""
+        return real.new_zeros(())
+
+    @torch.no_grad()
+    def project(self, D: nn.Module) -> None:
+        """Clip D's weights in place."""
+        for weight in D.parameters():
+            weight.clamp_(-self.clip, self.clip)

@@ -1,0 +1,82 @@
+"""The embedded digits: all of them, unaltered but for the scale, and split once."""
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor
+
+from gantrain.datasets.base import Spec, Split, split
+from gantrain.datasets.digits import Digits
+
+
+def rows(x: Tensor, y: Tensor) -> list[tuple]:
+    """Each sample with its label, in an order of its own."""
+    return sorted((*pixels, label) for pixels, label in zip(x.flatten(1).tolist(), y.tolist(), strict=True))
+
+
+def test_the_two_parts_are_sklearns_1797_digits_with_their_labels():
+    data = Digits().load(0)
+    assert data.spec == Digits().spec() == Spec((1, 8, 8), classes=10)
+    assert len(data.train) + len(data.holdout) == 1797
+    assert data.train.x.shape[1:] == data.holdout.x.shape[1:] == (1, 8, 8)
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = torch.cat([data.train.x, data.holdout.x]), torch.cat([data.train.y, data.holdout.y])
+    assert rows(x * 8 + 8, y) == rows(torch.from_numpy(pixels).float(), torch.from_numpy(labels))
+
+
+def test_pixels_are_float32_from_minus_1_for_paper_to_1_for_ink():
+    x = torch.cat([part.x for part in (Digits().load(0).train, Digits().load(0).holdout)])
+    assert x.dtype == torch.float32
+    assert x.unique().tolist() == [level / 8 - 1 for level in range(17)]
+    assert x[:, :, :, 0].mean() < -0.9  # the margin is paper
+
+
+@pytest.mark.parametrize(("holdout", "held"), [(0.2, 359), (0.5, 898), (1e-9, 1), (1 - 1e-9, 1796)])
+def test_the_share_asked_for_is_held_out_and_neither_part_is_empty(holdout, held):
+    data = Digits(holdout=holdout).load(0)
+    assert abs(len(data.holdout) - held) <= 1
+    assert min(len(data.train), len(data.holdout)) >= 1
+    assert len(data.train) + len(data.holdout) == 1797
+
+
+def test_both_parts_have_every_class_in_about_its_share():
+    data = Digits().load(0)
+    counts = data.holdout.y.bincount(minlength=10)
+    assert (counts - 35.9).abs().max() < 5 * (35.9 * 0.9) ** 0.5
+
+
+def test_a_split_is_disjoint_complete_and_a_function_of_the_seed():
+    x, y = torch.arange(101).float()[:, None], torch.arange(101) % 7
+    train, held = split(x, y, 0.3, 5)
+    assert sorted(torch.cat([train.x, held.x]).flatten().tolist()) == list(range(101))
+    assert (len(train), len(held)) == (71, 30)
+    for part in (train, held):
+        assert torch.equal(part.y, part.x.flatten().long() % 7)
+    again, other = split(x, y, 0.3, 5)[1], split(x, y, 0.3, 6)[1]
+    assert torch.equal(held.x, again.x)
+    assert not torch.equal(held.x, other.x)
+    assert not torch.equal(train.x, train.x.sort(0).values)  # shuffled: files often come sorted by class
+
+
+def test_a_split_without_labels_has_none():
+    train, held = split(torch.zeros(4, 1), None, 0.5, 0)
+    assert train.y is held.y is None
+
+
+def test_bytes_become_numbers_from_minus_1_to_1_and_back_without_loss():
+    levels = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1, 1)
+    x, y = Split(levels).take(torch.arange(256))
+    assert x.dtype == torch.float32
+    assert y is None
+    assert (x[0].item(), x[255].item()) == (-1.0, 1.0)
+    torch.testing.assert_close(x, -x.flip(0), rtol=0, atol=1e-7)
+    assert torch.equal(((x + 1) * 127.5).round().to(torch.uint8), levels)
+
+
+def test_floats_are_taken_as_they_are_and_taking_leaves_the_data_alone():
+    stored = torch.tensor([[3.0, -7.0], [0.25, 1e6]])
+    x, y = Split(stored, torch.tensor([4, 9])).take(torch.tensor([1, 1, 0]))
+    assert x.tolist() == [[0.25, 1e6], [0.25, 1e6], [3.0, -7.0]]
+    assert y.tolist() == [9, 9, 4]
+    x.zero_()
+    assert stored.tolist() == [[3.0, -7.0], [0.25, 1e6]]

@@ -1,0 +1,158 @@
+"""What every registered metric promises: the same reading each time, of a state it leaves as it was."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from dataclasses import dataclass, is_dataclass
+
+import numpy as np
+import pytest
+import torch
+
+import gantrain.config  # noqa: F401  (registers every metric)
+from gantrain.config import Config, plain_data, resolve
+from gantrain.datasets.base import Data
+from gantrain.door import compose
+from gantrain.evaluate import read, view
+from gantrain.housekeeping import headline
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.registry import REGISTERED, build
+from gantrain.runtime import Runtime
+from gantrain.state import TrainState
+
+NAMES = sorted(REGISTERED["metric"])
+SMALL = ["device=cpu", "model.width=4", "metric.n=60"]
+CASES = {
+    "digits": [],
+    "conditional digits": ["objective=conditional"],
+    "ring": ["dataset=ring", "dataset.n=300", "dataset.n_holdout=200"],
+    "conditional ring": ["dataset=ring", "dataset.n=300", "dataset.n_holdout=200", "objective=conditional"],
+}
+TAG = re.compile(r"(divergence|diversity|fidelity|generator|logits|gradient)/[a-z0-9_]+")
+
+
+@dataclass
+class Scene:
+    config: Config
+    data: Data
+    runtime: Runtime
+    state: TrainState
+
+    def view(self) -> Evaluation:
+        return view(self.config, self.data, self.state, self.runtime)
+
+
+@pytest.fixture(scope="module")
+def scenes() -> dict[str, Scene]:
+    found = {}
+    for case, words in CASES.items():
+        config = resolve(plain_data(compose([*SMALL, *words])))
+        runtime, data = Runtime(config.device), config.dataset.load(config.seed)
+        found[case] = Scene(config, data, runtime, TrainState.create(config, data.spec, runtime))
+    return found
+
+
+def fitted(name: str, scenes: dict[str, Scene]) -> list[tuple[Metric, Scene]]:
+    """Return fresh metrics with the scenes they fit; there is one at least, and a reason wherever not."""
+    found = []
+    for scene in scenes.values():
+        metric = build("metric", {"name": name})
+        reason = metric.fits(scene.data, bool(scene.config.model.classes(scene.data.spec)))
+        if reason is None:
+            found.append((metric, scene))
+        else:
+            assert isinstance(reason, str)
+            assert len(reason.split()) > 2
+    assert found, name
+    return found
+
+
+def everything(state: TrainState) -> dict[str, object]:
+    """Return all that a metric could disturb."""
+    networks = {"G": state.G, "D": state.D, "G_ema": state.G_ema}
+    return {
+        "tensors": {name: tensor.numpy().tobytes() for name, tensor in state.tensors().items()},
+        "modes": [(part, n, m.training) for part, net in networks.items() for n, m in net.named_modules()],
+        "frozen": [
+            (part, n, p.requires_grad) for part, net in networks.items() for n, p in net.named_parameters()
+        ],
+        "gradients": [(n, p.grad is None) for net in networks.values() for n, p in net.named_parameters()],
+        "layout": [
+            (n, p.stride(), p.data_ptr()) for net in networks.values() for n, p in net.named_parameters()
+        ],
+        "step": state.step,
+        "torch": torch.get_rng_state().tolist(),
+        "numpy": str(np.random.get_state()),
+        "python": random.getstate(),
+        "grad": torch.is_grad_enabled(),
+        "threads": torch.get_num_threads(),
+        "dtype": torch.get_default_dtype(),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_readings_are_finite_numbers_under_known_tags_with_their_protocol(name, scenes):
+    for metric, scene in fitted(name, scenes):
+        reading = read([metric], scene.view(), floors=True)
+        assert reading.metrics
+        for tag, value in reading.metrics.items():
+            assert TAG.fullmatch(tag), tag
+            assert type(value) is float, tag
+            assert math.isfinite(value), tag
+        assert list(reading.protocol) == [name] == [metric.name]
+        protocol = reading.protocol[name]
+        assert protocol["n"] == 60
+        assert protocol == json.loads(json.dumps(protocol))
+        assert all(value is not None and value != "" for value in protocol.values())
+        if metric.floored:
+            assert reading.floors.keys() == reading.metrics.keys()
+            assert all(type(value) is float and math.isfinite(value) for value in reading.floors.values())
+        else:
+            assert reading.floors == {}
+        assert read([metric], scene.view()).floors == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_state_gives_the_same_reading(name, scenes):
+    for (metric, scene), (other, _) in zip(fitted(name, scenes), fitted(name, scenes), strict=True):
+        first = read([metric], scene.view(), floors=True)
+        torch.rand(5)
+        assert read([metric], scene.view(), floors=True) == first
+        assert read([other], scene.view(), floors=True) == first  # nothing is remembered that would matter
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("mode", [True, False], ids=["train", "eval"])
+def test_training_is_left_as_it_was(name, mode, scenes):
+    for metric, scene in fitted(name, scenes):
+        for network in (scene.state.G, scene.state.D, scene.state.G_ema):
+            network.train(mode)
+            next(module for module in network.modules() if not list(module.children())).train(not mode)
+        before = everything(scene.state)
+        read([metric], scene.view(), floors=True)
+        after = everything(scene.state)
+        assert {key for key in before if before[key] != after[key]} == set()
+
+
+def test_no_two_metrics_share_a_tag(scenes):
+    for case, scene in scenes.items():
+        owners: dict[str, str] = {}
+        for name in NAMES:
+            metric = build("metric", {"name": name})
+            if metric.fits(scene.data, bool(scene.config.model.classes(scene.data.spec))) is None:
+                for tag in read([metric], scene.view()).metrics:
+                    assert tag not in owners, (case, tag, name, owners[tag])
+                    owners[tag] = name
+        assert headline(dict.fromkeys(owners, 0.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_metric_is_a_dataclass_that_says_what_it_is(name):
+    cls = REGISTERED["metric"][name]
+    assert is_dataclass(cls)
+    assert issubclass(cls, Metric)
+    assert cls.__doc__
+    assert not cls.__doc__.startswith(f"{cls.__name__}(")  # what a dataclass says of itself when nobody does

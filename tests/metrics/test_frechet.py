@@ -1,0 +1,170 @@
+"""The Frechet distance is that of the fitted Gaussians, and is read on no more dimensions than samples can carry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from gantrain.datasets.base import Data, Spec, Split
+from gantrain.datasets.digits import Digits
+from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.classifier import features
+from gantrain.metrics.frechet import Frechet, components, frechet
+
+
+def draw(n: int, d: int, seed: int) -> Tensor:
+    return torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def rotation(d: int, seed: int = 7) -> Tensor:
+    return torch.linalg.qr(draw(d, d, seed)).Q
+
+
+def bures(shift: np.ndarray, A: np.ndarray, B: np.ndarray) -> float:
+    """|d|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), the root taken of the symmetric product."""
+    root = scipy.linalg.sqrtm(A)
+    middle = scipy.linalg.eigvalsh(root @ B @ root)
+    return float(shift @ shift + np.trace(A) + np.trace(B) - 2 * np.sqrt(np.maximum(middle, 0)).sum())
+
+
+def evaluation(data: Data, fake: Tensor, n: int) -> Evaluation:
+    unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
+    cpu = torch.device("cpu")
+    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, given=(fake, None), **unused)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return Digits().load(0)
+
+
+def without_labels(data: Data) -> Data:
+    return Data(Spec(data.spec.shape), Split(data.train.x), Split(data.holdout.x))
+
+
+@pytest.mark.parametrize("d", [1, 2, 16, 64])
+def test_it_is_the_closed_form_of_the_fitted_gaussians(d):
+    a, b = draw(300, d, 0) @ (rotation(d) + 0.3), 1.7 * draw(200, d, 1) @ rotation(d, 3) + 0.4
+    means = [x.mean(0).numpy() for x in (a, b)]
+    spreads = [((x - x.mean(0)).T @ (x - x.mean(0)) / (len(x) - 1)).numpy() for x in (a, b)]
+    expected = bures(means[0] - means[1], *spreads)
+    assert expected > 0.1
+    assert frechet(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("m1", "s1", "m2", "s2", "truth"), [(0, 1, 2, 1, 4), (0, 1, 0, 2, 1), (1, 0.5, -1, 2, 6.25)]
+)
+def test_two_gaussians_on_a_line_read_their_squared_wasserstein_distance(m1, s1, m2, s2, truth):
+    """(m1 - m2)^2 + (s1 - s2)^2, with the delta method's standard error of sample means and deviations."""
+    n = 100_000
+    value = frechet(m1 + s1 * draw(n, 1, 0), m2 + s2 * draw(n, 1, 1))
+    error = math.sqrt(((2 * (m1 - m2)) ** 2 + (2 * (s1 - s2)) ** 2 / 2) * (s1**2 + s2**2) / n)
+    assert abs(value - truth) < 4 * error
+
+
+def test_covariances_that_do_not_commute_read_the_closed_form():
+    d, n = 3, 20_000
+    A, B = torch.diag(torch.tensor([1.0, 4.0, 0.25]).double()), rotation(d) * torch.tensor([3.0, 0.5, 1.0])
+    truth = bures(np.full(d, 0.5), (A @ A.T).numpy(), (B @ B.T).numpy())
+    values = [frechet(draw(n, d, 2 * i) @ A.T, draw(n, d, 2 * i + 1) @ B.T + 0.5) for i in range(20)]
+    assert np.std(values) / math.sqrt(20) < 0.01 * truth
+    assert (
+        abs(np.mean(values) - truth) < 4 * np.std(values) / math.sqrt(20) + 100 / n
+    )  # its bias falls as 1/n
+
+
+@pytest.mark.parametrize(("d", "n"), [(4, 1000), (16, 2000)])
+def test_a_perfect_sampler_reads_the_bias_law(d, n):
+    """(d + d (d + 1) / 4)(1/n + 1/m): what ``dims`` and floors are there for."""
+    expected = (d + d * (d + 1) / 4) * (1 / n + 2 / n)
+    values = [frechet(draw(n, d, 2 * i), draw(n // 2, d, 2 * i + 1)) for i in range(40)]
+    error = np.std(values) / math.sqrt(40)
+    assert error < 0.1 * expected
+    assert abs(np.mean(values) - expected) < 4 * error + 0.02 * expected
+
+
+@pytest.mark.parametrize("d", [1, 5, 40])
+def test_it_is_a_squared_distance_that_knows_no_place_or_direction(d):
+    a, b, t, Q = draw(200, d, 0), 1 + 2 * draw(150, d, 1), 3 * draw(1, d, 2), rotation(d)
+    value = frechet(a, b)
+    assert frechet(b, a) == pytest.approx(value, rel=1e-9)
+    assert frechet(a + t, b + t) == pytest.approx(value, rel=1e-9)
+    assert frechet(a @ Q, b @ Q) == pytest.approx(value, rel=1e-9)
+    assert frechet(3 * a, 3 * b) == pytest.approx(9 * value, rel=1e-9)
+    assert frechet(a, a + t) == pytest.approx(float(t.square().sum()), rel=1e-9)
+    assert abs(frechet(a, a)) < 1e-9 * d
+    assert abs(frechet(a, a.flip(0))) < 1e-9 * d
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "dims"), [(90, 30, 7), (30, 90, 7), (30, 90, 29), (40, 40, 40), (30, 90, 30)]
+)
+def test_components_are_orthonormal_and_hold_the_most_variance(n, d, dims):
+    x = draw(n, d, 0) * torch.linspace(1, 5, d, dtype=torch.float64) + 10
+    axes = components(x, dims)
+    assert axes.shape == (d, dims)
+    torch.testing.assert_close(axes.T @ axes, torch.eye(dims, dtype=torch.float64), atol=1e-9, rtol=0)
+    held = float((x @ axes).var(0, correction=0).sum())
+    spectrum = np.linalg.svd((x - x.mean(0)).numpy(), compute_uv=False) ** 2 / n
+    assert held == pytest.approx(spectrum[:dims].sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "d"), [(50, 20), (20, 50)])
+def test_components_of_data_without_spread_are_orthonormal_too(n, d):
+    axes = components(torch.ones(n, d, dtype=torch.float64), 5)
+    torch.testing.assert_close(axes.T @ axes, torch.eye(5, dtype=torch.float64), atol=1e-9, rtol=0)
+
+
+def test_leaving_dimensions_out_never_adds_distance():
+    a, b = draw(400, 30, 0) * torch.linspace(1, 3, 30), 0.5 + draw(400, 30, 1)
+    values = [frechet(a @ components(a, dims), b @ components(a, dims)) for dims in (1, 5, 20, 30)]
+    assert values == sorted(values)
+    assert values[0] < values[2] < values[3]
+    assert values[3] == pytest.approx(frechet(a, b), rel=1e-9)
+
+
+def test_dimensions_follow_the_rule_and_the_protocol_tells_them(digits):
+    plain = without_labels(digits)
+    points = Split(draw(400, 2, 0).float())
+    rows = [(digits, 300, 128, 60), (digits, 359, 128, 64), (digits, 40, 128, 8), (plain, 300, 64, 60)]
+    rows += [(plain, 359, 64, 64), (Data(Spec((2,), 3), points, points), 300, 2, 2)]
+    rows += [(Data(Spec((2,)), points, points), 3, 2, 1)]
+    names = []
+    for data, n, features_d, dims in rows:
+        with torch.inference_mode():
+            protocol = Frechet().protocol(evaluation(data, data.train.take(torch.arange(n))[0], n))
+        assert (protocol["features_d"], protocol["dims"], protocol["n"]) == (features_d, dims, n)
+        assert protocol["split"] == "holdout"
+        names.append(protocol["features"].split()[0])
+    assert names == ["penultimate"] * 3 + ["pixels"] * 2 + ["coordinates"] * 2
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("n", [2, 3, 60, 300])
+def test_data_in_the_place_of_samples_read_0_and_noise_more_than_other_data(digits, labelled, n):
+    data = digits if labelled else without_labels(digits)
+    with torch.inference_mode():
+        held = evaluation(data, torch.empty(0), n).real[0]
+        same, new, noise = (
+            Frechet()(evaluation(data, x, n))["divergence/frechet"]
+            for x in (held, data.train.take(torch.arange(n))[0], draw(n, 64, 0).reshape(n, 1, 8, 8).float())
+        )
+        scale = float(features(data, held).var(0).sum())
+    assert abs(same) < 1e-6 * scale
+    if n >= 60:
+        assert 0 < new < noise / 2
+
+
+def test_few_samples_in_many_dimensions_read_a_finite_number():
+    x = draw(70, 300, 0).float().reshape(70, 3, 10, 10)
+    data = Data(Spec((3, 10, 10)), Split(x), Split(x[:40]))
+    with torch.inference_mode():
+        value = Frechet()(replace(evaluation(data, x[30:], 40), seed=3))["divergence/frechet"]
+    assert 0 < value < 300

@@ -1,0 +1,135 @@
+"""Copies of training data are at 0, new data at 1, and no rounding hides the difference."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from gantrain.datasets.base import Data, Spec, Split
+from gantrain.datasets.digits import Digits
+from gantrain.datasets.ring import Ring
+from gantrain.metrics import nearest as module
+from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.nearest import Nearest, nearest
+
+TAG = "fidelity/nearest_distance"
+
+
+def draw(n: int, *shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def evaluation(data: Data, fake: Tensor, n: int) -> Evaluation:
+    unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
+    cpu = torch.device("cpu")
+    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, given=(fake, None), **unused)
+
+
+def read(data: Data, fake: Tensor, n: int = 300) -> float:
+    with torch.inference_mode():
+        return Nearest()(evaluation(data, fake, n))[TAG]
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return Digits().load(0)
+
+
+@pytest.fixture(scope="module")
+def ring() -> Data:
+    return Ring(n=3000, n_holdout=400).load(0)
+
+
+@pytest.mark.parametrize("name", ["digits", "ring"])
+def test_copies_read_0_and_new_data_1(name, request):
+    data = request.getfixturevalue(name)
+    assert read(data, data.train.take(torch.arange(300))[0]) == 0
+    with torch.inference_mode():
+        held = evaluation(data, torch.empty(0), 300).real[0]
+    assert read(data, held) == 1
+    others = data.holdout.take(torch.arange(len(data.holdout)))[0]
+    assert 0.8 < read(data, others) < 1.25
+
+
+def test_near_copies_read_as_near_as_they_are(digits):
+    x, _ = digits.train.take(torch.arange(300))
+    noise = draw(300, 1, 8, 8)
+    noise /= noise.flatten(1).norm(dim=1)[:, None, None, None]
+    with torch.inference_mode():
+        known = Nearest().yardstick(evaluation(digits, x, 300))
+    for size in (1e-3, 0.1):
+        assert read(digits, x + size * noise) == pytest.approx(size / known, rel=1e-3)
+
+
+def test_what_lies_between_training_images_reads_below_1_and_noise_above(digits):
+    train = digits.train.take(torch.arange(len(digits.train)))[0]
+    with torch.inference_mode():
+        held = evaluation(digits, torch.empty(0), 300).real[0]
+    near = torch.cdist(held.flatten(1), train.flatten(1)).topk(3, largest=False).indices
+    assert 0.3 < read(digits, (held + train[near[:, 0]]) / 2) <= 0.5 + 1e-6  # half of the way is gone
+    assert read(digits, train[near].mean(1)) < 1
+    assert read(digits, draw(300, 1, 8, 8)) > 2
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (30,), (3, 5, 4)])
+@pytest.mark.parametrize("rows", [7, 100, 10_000])
+def test_it_is_the_least_of_all_distances_however_they_are_cut(shape, rows, monkeypatch):
+    monkeypatch.setattr(module, "ROWS", rows)
+    x, train = draw(50, *shape), draw(210, *shape, seed=1)
+    every = (x.flatten(1)[:, None] - train.flatten(1)).double().norm(dim=2)
+    torch.testing.assert_close(nearest(x, Split(train)), every.min(1).values, rtol=1e-6, atol=0)
+
+
+def test_a_place_far_from_the_origin_hides_no_copy_and_makes_none():
+    train = 1000 + draw(500, 2)
+    x = torch.cat([train[:20], train[20:40] + torch.tensor([2**-10, 0.0])])
+    every = torch.cdist(x.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    found = nearest(x, Split(train))
+    assert (found[:20] == 0).all()
+    assert (found[20:] > 0).all()
+    torch.testing.assert_close(found, every.min(1).values, rtol=1e-9, atol=0)
+
+
+def test_bytes_are_read_as_the_networks_see_them():
+    train = torch.arange(200, dtype=torch.uint8).reshape(50, 1, 2, 2)
+    x, _ = Split(train).take(torch.arange(50))
+    assert (nearest(x, Split(train)) == 0).all()
+    off = x.clone()
+    off[:, 0, 0, 0] += 1 / 127.5
+    torch.testing.assert_close(
+        nearest(off, Split(train)), torch.full((50,), 1 / 127.5).double(), rtol=1e-4, atol=0
+    )
+
+
+def test_the_unit_of_the_data_does_not_matter(ring):
+    def times(s: float) -> Data:
+        return Data(ring.spec, Split(s * ring.train.x), Split(s * ring.holdout.x))
+
+    fake = draw(300, 2)
+    assert read(times(8.0), 8 * fake) == pytest.approx(read(ring, fake), rel=1e-6)
+
+
+def test_data_that_are_training_data_have_no_yardstick_and_the_protocol_shows_it():
+    x = draw(40, 2)
+    data = Data(Spec((2,)), Split(x), Split(torch.cat([x[:15], draw(5, 2, seed=1)])))
+    metric = Nearest()
+    with torch.inference_mode():
+        scene = evaluation(data, draw(20, 2, seed=2), 20)
+        assert metric(scene) == {}
+        assert metric.protocol(scene)["holdout_distance"] == 0
+
+
+def test_the_yardstick_is_that_of_the_data_at_hand(digits, ring):
+    """One object reads several data, n and seeds as fresh ones would."""
+    metric = Nearest()
+    with torch.inference_mode():
+        for data, n in ((digits, 300), (ring, 300), (ring, 50), (digits, 50), (digits, 300)):
+            scene = evaluation(data, data.holdout.take(torch.arange(n))[0], n)
+            assert metric(scene) == Nearest()(scene)
+            assert metric.protocol(scene) == Nearest().protocol(scene)
+            assert metric.protocol(scene)["train"] == len(data.train)
+
+
+def test_a_floor_of_copies_is_not_printed():
+    assert not Nearest.floored

@@ -1,0 +1,116 @@
+"""Laws that hold for every registered objective, so that a new file is tested by being there."""
+
+import math
+import re
+
+import pytest
+import torch
+from torch import Tensor
+
+import gantrain.objectives  # noqa: F401  (registers every objective)
+from gantrain.objectives.base import Logits, Objective
+from gantrain.registry import REGISTERED, build
+
+NAMES = sorted(REGISTERED["objective"])
+
+
+@pytest.fixture(params=NAMES)
+def game(request) -> Objective:
+    return build("objective", {"name": request.param})
+
+
+def some_logits(game: Objective, n: int = 64, scale: float = 1.0, seed: int = 0) -> Logits:
+    """Logits of as many kinds as the game is played with, each requiring a gradient."""
+    rows = scale * torch.randn(3, n, generator=torch.Generator().manual_seed(seed))
+    real, fake, wrong = (row.clone().requires_grad_(True) for row in rows)
+    return Logits(real, fake, wrong if game.mismatch_weight > 0 else None)
+
+
+def kinds(logits: Logits) -> list[Tensor]:
+    return [row for row in (logits.real, logits.fake, logits.mismatched) if row is not None]
+
+
+def read(game: Objective, logits: Logits) -> dict[str, float]:
+    with torch.no_grad():
+        return game.estimate(Logits(*(row.detach() for row in kinds(logits))))
+
+
+def test_name_is_the_one_it_is_registered_under(game):
+    assert REGISTERED["objective"][game.name] is type(game)
+
+
+def test_meaning_says_what_d_estimates_and_what_g_descends(game):
+    assert re.search("D estimates|divergence/[a-z_]+ (estimates|is) ", game.meaning)
+    assert "G descends" in game.meaning
+    assert "\n" not in game.meaning
+
+
+def test_chance_is_the_loss_of_a_d_that_says_0_to_everything(game):
+    zeros = Logits(*(torch.zeros_like(row) for row in kinds(some_logits(game))))
+    assert game.d_loss(zeros).item() == pytest.approx(game.chance, rel=1e-6)
+
+
+def test_losses_are_0_dim_and_differentiable(game):
+    logits = some_logits(game)
+    for loss in (game.d_loss(logits), game.g_loss(logits.fake, logits.real)):
+        assert loss.shape == ()
+        assert loss.dtype == torch.float32
+        assert loss.requires_grad
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-3, 20.0, 100.0])
+def test_losses_and_gradients_are_finite_at_any_logit(game, size):
+    for signs in [(1, 1, 1), (-1, -1, -1), (1, -1, -1), (-1, 1, 1)]:
+        rows = [torch.full((3,), sign * size, requires_grad=True) for sign in signs]
+        logits = Logits(rows[0], rows[1], rows[2] if game.mismatch_weight > 0 else None)
+        losses = [game.d_loss(logits), game.g_loss(logits.fake, logits.real)]
+        gradients = torch.autograd.grad(losses[0], kinds(logits)) + torch.autograd.grad(
+            losses[1], [logits.fake]
+        )
+        assert all(torch.isfinite(value).all() for value in [*losses, *gradients])
+
+
+def test_d_wants_real_up_and_everything_else_down_and_g_wants_fake_up(game):
+    logits = some_logits(game, scale=0.1)  # within every margin and between the labels of a regression
+    real, *others = torch.autograd.grad(game.d_loss(logits), kinds(logits))
+    (fake,) = torch.autograd.grad(game.g_loss(logits.fake, logits.real), [logits.fake])
+    assert (real < 0).all()
+    assert all((row > 0).all() for row in others)
+    assert (fake < 0).all()
+
+
+def test_the_order_of_samples_does_not_matter(game):
+    logits = some_logits(game)
+    turned = Logits(*(row.flip(0) for row in kinds(logits)))
+    torch.testing.assert_close(game.d_loss(turned), game.d_loss(logits))
+    torch.testing.assert_close(game.g_loss(turned.fake, turned.real), game.g_loss(logits.fake, logits.real))
+    assert read(game, turned) == pytest.approx(read(game, logits), rel=1e-4, abs=1e-6)
+
+
+def test_estimates_are_plain_finite_numbers_with_a_standard_error_that_shrinks_as_root_n(game):
+    logits = some_logits(game)
+    more = Logits(*(row.repeat(100) for row in kinds(logits)))
+    once, often = read(game, logits), read(game, more)
+    assert once
+    for tag, value in once.items():
+        assert type(value) is float
+        assert math.isfinite(value)
+        shrinks = 10 * math.sqrt((64 - 1 / 100) / (64 - 1)) if tag.endswith("_se") else 1
+        assert often[tag] * shrinks == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+def test_a_d_at_chance_estimates_no_divergence(game):
+    zeros = Logits(*(torch.zeros_like(row) for row in kinds(some_logits(game))))
+    assert read(game, zeros) == pytest.approx(dict.fromkeys(read(game, zeros), 0.0), abs=1e-6)
+
+
+def test_a_better_d_estimates_more_and_one_worse_than_chance_less_than_nothing(game):
+    def at(gap: float) -> dict[str, float]:
+        rows = torch.full((8,), gap), torch.full((8,), -gap), torch.full((8,), -gap)
+        return read(game, Logits(*rows[: 2 + (game.mismatch_weight > 0)]))
+
+    worse, chance, better, best = (at(gap) for gap in (-0.4, 0.0, 0.2, 0.4))
+    quantities = [tag for tag in chance if not tag.endswith("_se")]
+    for tag in quantities:
+        assert worse[tag] <= chance[tag] < better[tag] < best[tag]
+    assert min(worse[tag] for tag in quantities) < 0

@@ -1,0 +1,106 @@
+"""Laws that hold for every registered penalty, so that a new file is tested by being there."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import gantrain.penalties  # noqa: F401  (registers every penalty)
+from gantrain.datasets.base import Spec
+from gantrain.models.mlp import MLP
+from gantrain.penalties.base import Penalty
+from gantrain.registry import REGISTERED, build
+
+every_penalty = pytest.mark.parametrize("name", sorted(REGISTERED["penalty"]))
+SPEC = Spec((2, 3, 3), classes=3)
+
+
+def make(name: str) -> Penalty:
+    return build("penalty", {"name": name})
+
+
+def cost_of(penalty: Penalty, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor) -> Tensor:
+    return penalty(D, real, fake, y, torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def game() -> tuple[nn.Module, Tensor, Tensor, Tensor]:
+    """A conditional D, data, samples and their conditions."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        D = MLP(width=16, condition="concat").build(SPEC)[1]
+    real, fake = torch.randn(2, 6, *SPEC.shape, generator=generator)
+    return D, real, fake, torch.arange(6) % 3
+
+
+@every_penalty
+def test_name_is_the_one_it_is_registered_under(name):
+    assert make(name).name == name
+
+
+@every_penalty
+def test_it_is_one_finite_number_at_least_0(name, game):
+    cost = cost_of(make(name), *game)
+    assert cost.shape == ()
+    assert cost.dtype == torch.float32
+    assert torch.isfinite(cost)
+    assert cost >= 0
+
+
+@every_penalty
+def test_it_costs_something_and_teaches_d_exactly_when_it_is_active(name, game):
+    D, penalty = game[0], make(name)
+    cost = cost_of(penalty, *game)
+    assert (cost > 0) == penalty.active
+    assert cost.requires_grad == penalty.active
+    if penalty.active:
+        cost.backward()
+        assert sum(p.grad.abs().sum() for p in D.parameters() if p.grad is not None) > 0
+
+
+@every_penalty
+def test_a_flat_d_gets_a_finite_gradient(name, game):
+    """The norm of a gradient of 0 has no derivative; a NaN there would end the run."""
+    D, *rest = game
+    with torch.no_grad():
+        for parameter in D.parameters():
+            parameter.zero_()
+    cost = cost_of(make(name), D, *rest)
+    assert torch.isfinite(cost)
+    if cost.requires_grad:
+        cost.backward()
+    assert all(torch.isfinite(p.grad).all() for p in D.parameters() if p.grad is not None)
+
+
+@every_penalty
+def test_it_touches_neither_weights_nor_their_gradients_nor_the_samples(name, game):
+    D, real, fake, y = game
+    before, samples = copy.deepcopy(D.state_dict()), (real.clone(), fake.clone())
+    cost_of(make(name), D, real, fake, y)
+    assert all(torch.equal(before[key], value) for key, value in D.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in D.parameters())
+    for x, was in zip((real, fake), samples, strict=True):
+        assert torch.equal(x, was)
+        assert not x.requires_grad
+
+
+@every_penalty
+def test_its_randomness_is_the_generators_and_not_torchs(name, game):
+    state = torch.random.get_rng_state()
+    first = cost_of(make(name), *game)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        again = cost_of(make(name), *game)
+    assert torch.equal(first, again)
+
+
+@every_penalty
+def test_conditions_go_with_their_samples(name, game):
+    """A D that reads its condition is penalised at the conditions it is trained with."""
+    D, real, fake, y = game
+    assert (cost_of(make(name), D, real, fake, y) == cost_of(make(name), D, real, fake, (y + 1) % 3)) == (
+        not make(name).active
+    )

@@ -1,0 +1,207 @@
+"""The rules of the house, read from its source: imports point down, one backward pass, small files, all of it said."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import gantrain
+
+ROOT = Path(gantrain.__file__).parent
+FAMILIES = {path.parent.name for path in ROOT.glob("*/base.py")}
+BASE, PLUG_IN = "a family's base", "a plug-in"
+LAYERS = [  # from the ground up; a module imports from its own layer and those before it
+    {"errors"},
+    {"pages", "registry"},
+    {"step", "schedule", "noise"},
+    {BASE},
+    {PLUG_IN},
+    {"config"},
+    {"runtime", "state", "tracker", "checkpoint", "sample", "evaluate"},
+    {"train", "housekeeping"},
+    {"run"},
+    {"verbs", "door", "summary"},
+    {"cli"},
+    {"__main__"},
+]
+HEAVY = {"torch", "torchvision", "hydra", "omegaconf", "numpy", "tensorboard", "sklearn", "matplotlib", "PIL"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {name_of(path): ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
+MODULES = [name for name in TREES if name]  # without the package itself, which holds the version
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Return every module that is imported anywhere in a source, at its top or in a function."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"a relative import: {ast.unparse(node)}"
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {name for name in inside if name.removeprefix("gantrain.") in TREES}
+            found |= modules or {str(node.module)}
+    return found
+
+
+def own(tree: ast.AST) -> set[str]:
+    """Return the modules of this package that a source imports, without the package's name."""
+    return {name.removeprefix("gantrain.") for name in imported(tree) if name.startswith("gantrain.")}
+
+
+def layer(module: str) -> int:
+    family, _, rest = module.partition(".")
+    kind = module if family not in FAMILIES else BASE if rest == "base" else PLUG_IN
+    places = [i for i, names in enumerate(LAYERS) if kind in names]
+    assert len(places) == 1, f"{module} has no place in the house: put it into LAYERS"
+    return places[0]
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_the_source_is_found_and_its_imports_are_seen():
+    assert {"cli", "door", "train", "objectives.base", "objectives.cross_entropy"} <= set(MODULES)
+    assert {"datasets", "metrics", "models", "objectives", "optimizers", "penalties"} <= FAMILIES
+    planted = "import hydra\nfrom gantrain import verbs\ndef f():\n    from gantrain.models.base import Model, one_hot"
+    assert imported(ast.parse(planted)) == {"hydra", "gantrain.verbs", "gantrain.models.base"}
+    assert own(ast.parse(planted)) == {"verbs", "models.base"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module):
+    above = {name for name in own(TREES[module]) if layer(name) > layer(module)}
+    assert not above, f"{module} imports what stands above it"
+
+
+def test_imports_make_no_circle():
+    order = TopologicalSorter({module: own(TREES[module]) - {module} for module in MODULES})
+    assert set(order.static_order()) >= set(MODULES)  # raises CycleError where there is one
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.partition(".")[0] in FAMILIES])
+def test_a_plug_in_knows_its_family_and_the_bases_of_others_and_nothing_else_of_the_house(module):
+    family, _, rest = module.partition(".")
+    for name in own(TREES[module]):
+        other, _, part = name.partition(".")
+        ground = {"registry", "errors", "step"} | ({"schedule"} if rest == "base" else set())
+        assert name in ground or part == "base" or (other == family and rest != "base"), (
+            f"{module} imports {name}"
+        )
+    outside = {name.split(".")[0] for name in imported(TREES[module])}
+    assert not outside & {"hydra", "omegaconf", "tensorboard"}
+    assert "tqdm" not in outside or module == "datasets.image_folder"  # decoding can take minutes
+
+
+@pytest.mark.parametrize(
+    ("package", "where"),
+    [
+        ("hydra", {"door", "registry"}),
+        ("omegaconf", {"door", "registry", "config"}),
+        ("tensorboard", {"tracker"}),
+        ("safetensors", {"checkpoint", "metrics.classifier"}),
+        ("argparse", set()),
+        ("pytest", set()),
+    ],
+)
+def test_an_engine_is_known_where_it_is_used_and_nowhere_else(package, where):
+    assert {
+        m for m, tree in TREES.items() if package in {name.split(".")[0] for name in imported(tree)}
+    } == where
+
+
+def test_there_is_one_backward_pass_in_the_program():
+    calls = [
+        (module, ast.unparse(node))
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "backward"
+    ]
+    assert calls == [("step", "loss.backward()")]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_is_one_idea_and_a_function_fits_on_a_screen(module):
+    path = ROOT / (module.replace(".", "/") + ".py")
+    path = path if path.is_file() else ROOT / module / "__init__.py"
+    assert len(path.read_text().splitlines()) <= 300
+    long = {f.name: f.end_lineno - f.lineno + 1 for f in functions(TREES[module])}
+    assert not {name: length for name, length in long.items() if length > 60}
+
+
+def test_nothing_is_called_utils_manager_or_trainer():
+    words = {part for module in MODULES for part in module.split(".")}
+    assert not words & {"utils", "util", "helpers", "helper", "common", "misc", "trainer", "manager"}
+    classes = [
+        node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    ]
+    assert len(classes) > 30
+    assert not [name for name in classes if name.endswith(("Manager", "Trainer", "Helper", "Utils"))]
+
+
+def undocumented(tree: ast.Module) -> list[str]:
+    """Return the public names of a source that have no docstring; a network's class tells what forward does."""
+    found = [] if ast.get_docstring(tree) else ["the module"]
+    for owner in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]:
+        if isinstance(owner, ast.ClassDef) and owner.name.startswith("_"):
+            continue
+        for node in owner.body:
+            documented = isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            if (
+                documented
+                and not node.name.startswith("_")
+                and node.name != "forward"
+                and not ast.get_docstring(node)
+            ):
+                found.append(node.name)
+    return found
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_every_public_name_says_what_it_is(module):
+    assert undocumented(TREES[module]) == []
+
+
+def test_a_name_without_a_docstring_is_seen():
+    methods = "".join(f"    def {name}(self): pass\n" for name in ("f", "_g", "forward"))
+    planted = f'class A:\n    """A."""\n{methods}def h(): pass'
+    assert undocumented(ast.parse(planted)) == ["the module", "h", "f"]
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["list"], ["list", "models"], ["--version"]], ids=str)
+def test_help_lists_and_version_import_nothing_heavy(words, tmp_path):
+    program = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import gantrain.cli, gantrain.pages, gantrain.errors\n"
+        f"words = {words!r}\n"
+        "code = gantrain.cli.main(words) if words else 0\n"
+        f"print(*sorted({HEAVY!r} & (set(sys.modules) - before)), file=sys.stderr)\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr.strip() == ""
+    assert bool(done.stdout) == bool(words)

@@ -1,0 +1,332 @@
+"""The wheel stands alone, and the documents say what is so."""
+
+from __future__ import annotations
+
+import email
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+import gantrain
+from gantrain import errors, pages
+from gantrain.cli import VERBS
+from gantrain.config import plain_data, resolve_for
+from gantrain.datasets.base import Spec
+from gantrain.datasets.digits import Digits
+from gantrain.door import compose
+from gantrain.metrics.prdc import prdc
+from gantrain.registry import REGISTERED, parse
+from gantrain.verbs import SampleOptions
+
+ROOT = Path(__file__).resolve().parents[1]
+README, CONTRIBUTING, ESTIMATES = (
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/estimates.md")
+)
+DOCUMENTS = [
+    README,
+    CONTRIBUTING,
+    ROOT / "CHANGELOG.md",
+    ROOT / "outputs" / "README.md",
+    *ROOT.glob("docs/*.md"),
+]
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """Return the fenced code blocks of a Markdown page that are in one of the languages; "" is none."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.S | re.M)
+    return [text for language, text in fenced if language in languages]
+
+
+def rows(page: Path, heading: str) -> list[list[str]]:
+    """Return the cells of the first table whose head starts with ``heading``, without its head."""
+    lines = iter(page.read_text(encoding="utf-8").splitlines())
+    next(line for line in lines if line.startswith(f"| {heading} |"))
+    next(lines)
+    table = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        table.append([cell.strip() for cell in line.strip("|").split("|")])
+    return table
+
+
+# ------------------------------------------------------------------------------------------- the wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Return a wheel built from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def unpack(wheel: Path, folder: Path) -> Path:
+    """Unpack a wheel as an installer would, and return the folder for PYTHONPATH."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def python(site: Path, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python elsewhere than in the checkout, with the unpacked wheel before it."""
+    env = os.environ | {"PYTHONPATH": str(site)}
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("gantrain/**/*.py")}
+    configs = {f"gantrain/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("configs/**/*.yaml")}
+    assert names == modules | configs
+
+
+def test_the_wheel_carries_version_licence_readme_and_the_console_script(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        info = f"gantrain-{gantrain.__version__}.dist-info"
+        metadata = email.message_from_bytes(archive.read(f"{info}/METADATA"))
+        script = archive.read(f"{info}/entry_points.txt").decode()
+        licence = archive.read(f"{info}/licenses/LICENSE")
+    assert metadata["Version"] == gantrain.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata.get_payload(decode=True) == README.read_bytes()
+    assert "gantrain = gantrain.cli:main" in script.splitlines()
+    assert licence == (ROOT / "LICENSE").read_bytes()
+    assert b"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in licence
+
+
+# --------------------------------------------------------------- the worked example, and what a run is
+
+
+@pytest.fixture(scope="module")
+def example(wheel, tmp_path_factory):
+    """Follow CONTRIBUTING's worked example in a copy, train with it and on conditional points.
+
+    Returns the folder that holds the copy and both runs, and what was printed.
+    """
+    folder = tmp_path_factory.mktemp("example")
+    site = unpack(wheel, folder)
+    module, law = blocks(CONTRIBUTING, "python")
+    (option,) = blocks(CONTRIBUTING, "yaml")
+    (site / "gantrain" / "objectives" / "exponential.py").write_text(module, encoding="utf-8")
+    (site / "gantrain" / "configs" / "objective" / "exponential.yaml").write_text(option, encoding="utf-8")
+    (folder / "law.py").write_text(law, encoding="utf-8")
+    script = """
+import law
+from gantrain.cli import main
+law.test_exponential_reads_the_squared_hellinger_distance_at_the_best_logits()
+assert main(["--cfg", "job", "objective=exponential"]) == 0
+print("---")
+assert main(["objective=exponential", "debug=tiny", "train.steps=6", "run.dir=images"]) == 0
+points = ["dataset=ring", "objective=conditional", "penalty=r1", "noise=both", "noise.label_flip=0.05"]
+assert main([*points, "debug=tiny", "train.steps=6", "run.dir=points"]) == 0
+"""
+    (folder / "follow.py").write_text(script)
+    done = python(site, folder, "follow.py")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_the_unpacked_wheel_helps_and_composes_from_its_own_yaml_and_not_the_checkouts(example):
+    folder, said = example
+    page = python(folder / "site", folder, "-m", "gantrain", "--help")
+    assert (page.returncode, page.stderr) == (0, "")
+    assert "The exponential loss of boosting" in page.stdout  # an option that the checkout does not have
+    job = yaml.safe_load(said.split("---")[0])
+    assert job["objective"] == {"name": "exponential"}
+    assert set(pages.GROUPS) - {"experiment", "debug"} <= set(job)
+
+
+def tags(folder: Path) -> set[str]:
+    """Return every tag of a run's event file but the config's text."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    (path,) = folder.glob("events.out.tfevents.*")
+    events = map(Event.FromString, RawEventFileLoader(str(path)).Load())
+    return {value.tag for event in events for value in event.summary.value} - {"run/config"}
+
+
+def test_the_worked_example_needs_its_two_files_and_no_edit(example):
+    result = json.loads((example[0] / "images" / "result.json").read_text())
+    assert result["status"] == "finished"
+    assert {"divergence/squared_hellinger", "divergence/squared_hellinger_se"} <= set(result["metrics"])
+    assert result["metrics"]["divergence/squared_hellinger"] <= 2
+
+
+def test_the_readme_lists_what_a_run_folder_holds(example):
+    folder = example[0] / "images"
+    listing = README.read_text(encoding="utf-8").split("## A run's folder")[1].split("```")[1]
+    named = [line.split()[0].rstrip("/") for line in listing.strip().splitlines()]
+    found = {path for path in folder.iterdir() if path.name != ".lock"}
+    assert {path for name in named for path in folder.glob(name)} == found
+    assert all(any(folder.glob(name)) for name in named)
+
+
+def test_every_tag_a_run_writes_is_explained_and_every_tag_explained_exists(example):
+    written = tags(example[0] / "images") | tags(example[0] / "points")
+    known = written | {
+        f"divergence/{getattr(cls, 'quantity', 'game')}" for cls in REGISTERED["objective"].values()
+    }
+    sections = "|".join(sorted({tag.partition("/")[0] for tag in written}))
+    explained = set(re.findall(rf"\b(?:{sections})/[a-z_0-9]+", ESTIMATES.read_text(encoding="utf-8")))
+    of_example = {"divergence/squared_hellinger", "divergence/squared_hellinger_se"}
+    assert {tag.removesuffix("_se") for tag in written - of_example} <= explained
+    for page in (README, ESTIMATES):
+        named = set(re.findall(rf"`((?:{sections})/[a-z_0-9]+)`", page.read_text(encoding="utf-8")))
+        assert {tag.removesuffix("_se") for tag in named} <= known, page.name
+
+
+# ----------------------------------------------------------------------------- commands that are named
+
+
+def commands(text: str) -> list[str]:
+    """Return the ``gantrain`` command lines of a text, without comments and what stands beside them."""
+    lines = (re.split(" {2,}", part.strip())[0] for line in text.splitlines() for part in line.split("&&"))
+    return [" ".join(shlex.split(line, comments=True)) for line in lines if re.match(r"gantrain( |$)", line)]
+
+
+def named_commands() -> list[str]:
+    """Return the command lines of README, CONTRIBUTING and the help page's examples."""
+    texts = [block for page in (README, CONTRIBUTING) for block in blocks(page, "bash", "")]
+    texts.append(pages.TAIL.split("Every key")[0])
+    of_example = ("exponential", "RUN")  # an option that is not there, a run of the reader's
+    return sorted({c for text in texts for c in commands(text) if not any(word in c for word in of_example)})
+
+
+def overrides(words: list[str]) -> list[list[str]]:
+    """Return the overrides of each run that a command line of training starts."""
+    flags = ("-m", "--help", "--version", "--cfg", "job", "-p", "train")
+    given = [word for word in words if word not in flags]
+    if "-m" not in words:
+        return [given]
+    parsed = OverridesParser.create().parse_overrides(given)
+    return BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
+
+
+@pytest.mark.parametrize("command", named_commands())
+def test_every_command_that_is_named_composes_and_resolves(command, tmp_path):
+    words = command.split()[1:]
+    if words and words[0] in VERBS:
+        return
+    searched = []
+    if "--config-dir" in words:
+        at = words.index("--config-dir")
+        (option,) = blocks(README, "yaml")
+        path = tmp_path / words[at + 1] / "experiment" / "twelve.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(option, encoding="utf-8")
+        searched = [f"hydra.searchpath=[file://{tmp_path / words[at + 1]}]"]
+        del words[at : at + 2]
+    for given in overrides(words):
+        composed = compose([*given, *searched])
+        # Files that are looked for at a path or under a root need not be here for a command to be right.
+        resolve_for(
+            plain_data(composed), Spec((1, 28, 28), 10) if {"root", "path"} & set(composed.dataset) else None
+        )
+
+
+def test_every_verb_is_in_the_readme_and_every_word_there_is_a_verb_or_an_override():
+    lines = [line for block in blocks(README, "bash") for line in commands(block)]
+    first = {line.split()[1] for line in lines if len(line.split()) > 1}
+    assert {word for word in first if "=" not in word and not word.startswith("-")} <= set(VERBS)
+    named = set(re.findall(r"`?gantrain ([a-z]+)\b(?!=)", README.read_text(encoding="utf-8")))
+    assert set(VERBS) - {"train"} <= named
+
+
+def test_sample_takes_the_words_that_the_readme_gives_it():
+    lines = [line.split() for block in blocks(README, "bash") for line in commands(block)]
+    words = [line[3:] for line in lines if line[1:2] == ["sample"]]
+    assert words
+    for given in words:
+        parse(
+            SampleOptions,
+            "",
+            {key: yaml.safe_load(text) for key, text in (word.split("=") for word in given)},
+        )
+
+
+@pytest.mark.parametrize("page", [README, CONTRIBUTING], ids=lambda path: path.name)
+def test_a_shell_can_read_every_command_block(page):
+    for block in blocks(page, "bash"):
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), block
+
+
+def test_the_ci_script_runs_what_the_readme_says_and_what_contributing_says():
+    path = ROOT / ".ci" / "run"
+    script = path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o111
+    (start,) = (block for block in blocks(README, "bash") if "pip install" in block)
+    (test,) = (block for block in blocks(README, "bash") if "pytest" in block)
+    install, _, train = start.partition(" && ")
+    assert train.strip() == "gantrain"
+    lines = script.splitlines()
+    words = install.removeprefix("pip install")
+    assert any(line.startswith("pip install ") and line.endswith(words) for line in lines)
+    assert lines[-1] == test.strip()
+    assert [line.strip() for line in blocks(CONTRIBUTING, "bash")[0].splitlines()] == [install, test.strip()]
+
+
+# ------------------------------------------------------------------------------------- claims in words
+
+
+def test_the_readme_table_names_every_config_group_and_only_options_that_exist():
+    table = rows(README, "group")
+    assert {cells[0].strip("`") for cells in table} == set(pages.GROUPS)
+    for group, listed, _ in table:
+        named = set(re.findall(r"`([a-z_0-9]+)`", listed))
+        assert named <= set(pages.options(group.strip("`"))), group
+
+
+def test_the_documented_exit_codes_are_those_of_the_errors():
+    kinds = [errors.GantrainError, *errors.GantrainError.__subclasses__()]
+    found = {kind.__name__: kind.exit_code for kind in kinds if kind is not errors.Interrupted}
+    table = rows(CONTRIBUTING, "exit code")
+    in_contributing = {name.strip("`"): code for code, name, _ in table if name}
+    signals = in_contributing.pop("Interrupted")
+    assert {name: int(code) for name, code in in_contributing.items()} == found
+    codes = {cells[0] for cells in rows(README, "code")}
+    assert codes == {"0", signals, *map(str, found.values())}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_relative_link_and_picture_exists(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    local = [target.partition("#")[0] for target in targets if "://" not in target]
+    assert [target for target in local if not (page.parent / target).is_file()] == []
+
+
+def test_blur_and_copies_read_as_the_table_says():
+    data = Digits().load(0)
+    train, _ = data.train.take(torch.arange(len(data.train)))
+    real, some = (
+        part.take(torch.randperm(len(part), generator=torch.Generator().manual_seed(0))[:300])[0]
+        for part in (data.holdout, data.train)
+    )
+    near = torch.cdist(some.flatten(1), train.flatten(1)).topk(4, largest=False).indices[:, 1:]
+    table = rows(ESTIMATES, "in the place of samples")
+    for (_, *said), samples in zip(table, (some, train[near].mean(1)), strict=True):
+        found = prdc(real, samples, 5)
+        torch.testing.assert_close(
+            torch.tensor([float(cell) for cell in said]),
+            torch.tensor([found[name] for name in ("precision", "recall", "density", "coverage")]),
+            atol=4e-3,  # one sample of 300, should another machine round a tie of distances otherwise
+            rtol=0,
+        )

@@ -1,0 +1,298 @@
+"""A run that was stopped, killed, moved or copied goes on in a fresh process, bit for bit as if never stopped."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+
+from gantrain.checkpoint import load_checkpoint, save_checkpoint, steps
+from gantrain.cli import main
+from gantrain.config import plain_data, resolve
+from gantrain.door import compose
+from gantrain.run import claimed, run
+
+SMALL = [
+    "device=cpu",
+    "device.threads=1",
+    "seed=5",
+    "model.width=4",
+    "train.batch_size=16",
+    "train.ema=0.9",
+    "train.sample_every=0",
+    "metric=none",
+]
+HARD = ["penalty=r1", "penalty.gamma=0.5", "train.d_steps=2"]  # double backward, several updates of D
+RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
+
+
+def fresh(*argv: str, where: Path, code: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command in a new process whose working directory is ``where``."""
+    program = ["-c", code] if code else ["-m", "gantrain"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *program, *argv],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=where,
+        timeout=300,
+        check=False,
+    )
+
+
+def train(folder: Path, *words: str) -> Path:
+    """Train in this process, into a folder."""
+    run(resolve(plain_data(compose([*SMALL, *words]))), folder)
+    return folder
+
+
+def fingerprint(where: Path) -> dict[str, tuple]:
+    """Return step and every tensor of the newest checkpoint as bytes."""
+    read = load_checkpoint(where)
+    found = {
+        name: (t.dtype, t.shape, t.reshape(-1).view(torch.uint8).numpy().tobytes())
+        for name, t in read.tensors.items()
+    }
+    assert {name.split("/")[0] for name in found} >= {"G", "D", "G_ema", "opt_G", "opt_D"}
+    return found | {"step": read.step}
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return time and bytes of every file."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def lines(folder: Path) -> dict[tuple[int, str], float]:
+    """Return metrics.jsonl by (step, tag), each of which may be there once; the speed is a clock's, not the run's."""
+    found: dict[tuple[int, str], float] = {}
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        values = json.loads(line)
+        for tag, value in values.items():
+            assert (values["step"], tag) not in found or tag == "step", (values["step"], tag)
+            if tag != "step" and not tag.startswith("speed/"):
+                found[values["step"], tag] = value
+    return found
+
+
+def events(folder: Path) -> dict[tuple[int, str], object]:
+    """Return the event file's records by (step, tag), each of which may be there once."""
+    (path,) = folder.glob("events.out.tfevents.*")
+    found: dict[tuple[int, str], object] = {}
+    for record in RawEventFileLoader(str(path)).Load():
+        event = Event.FromString(record)
+        for value in event.summary.value:
+            key = (event.step, value.tag)
+            assert key not in found, key
+            if not value.tag.startswith(("speed/", "run/")):
+                found[key] = value.SerializeToString()
+    shown = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0}).Reload()
+    tags = [(shown.Scalars, tag) for tag in shown.Tags()["scalars"]]
+    tags += [(shown.Images, tag) for tag in shown.Tags()["images"]]
+    seen = [(event.step, tag) for read, tag in tags for event in read(tag) if not tag.startswith("speed/")]
+    assert sorted(seen) == sorted(found)  # the dashboard shows each record, and each once
+    return found
+
+
+CASES = {
+    "digits": [*HARD, "metric=fast", "metric.n=40"],
+    "ring": [*HARD, *RING, "metric=fast", "metric.n=40", "train.sample_every=20"],
+    "conditional": ["objective=conditional", "optimizer.schedule=linear", "train.update=simultaneous"],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case):
+    whole = train(tmp_path / "whole", *CASES[case], "train.steps=60")
+    part = train(tmp_path / "part", *CASES[case], "train.steps=25", "optimizer.horizon=60")
+    assert fingerprint(part)["step"] == 25
+    before = contents(part)
+    if case == "digits":
+        part = part.rename(tmp_path / "moved")
+    elif case == "ring":
+        part = Path(shutil.copytree(part, tmp_path / "a copy ü"))
+    done = fresh("resume", str(part), "train.steps=60", where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not bit for bit" not in done.stderr
+    assert fingerprint(part) == fingerprint(whole)
+    results = [json.loads((folder / "result.json").read_text()) for folder in (part, whole)]
+    for key in ("metrics", "floors", "protocol", "images", "step", "status"):
+        assert results[0][key] == results[1][key], key
+    assert json.loads((part / "config.json").read_text())["optimizer"]["horizon"] == 60
+    if case == "ring":
+        assert contents(tmp_path / "part") == before  # a copy leaves its original alone
+        assert (part / "samples" / "000060.png").read_bytes() == (
+            whole / "samples" / "000060.png"
+        ).read_bytes()
+
+
+# Ends the process itself, so that the moment is exact: before the books of a step, or before a checkpoint is seen.
+STOPPER = """
+import os, pathlib, signal, sys
+from gantrain import cli, housekeeping
+number, moment = getattr(signal, sys.argv[1]), sys.argv[2]
+called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
+
+def call(self, state):
+    if moment == f"step {state.step}":
+        os.kill(os.getpid(), number)
+    called(self, state)
+
+def rename(self, target):
+    if moment == f"save {target.name}":
+        os.kill(os.getpid(), number)
+    return renamed(self, target)
+
+housekeeping.Housekeeping.__call__, pathlib.Path.rename = call, rename
+sys.exit(cli.main(sys.argv[3:]))
+"""
+
+
+def test_after_two_kills_weights_books_and_pictures_are_those_of_the_unbroken_run(tmp_path):
+    every = "log_every=5 sample_every=15 evaluate_every=25 checkpoint_every=12 keep_checkpoints=2 steps=60"
+    words = [*HARD, *RING, "metric=toy", "metric.n=60", *(f"train.{word}" for word in every.split())]
+    whole, broken = train(tmp_path / "whole", *words), tmp_path / "broken"
+    at = random.Random(0).randrange(46, 48)
+    # Beyond the checkpoint of step 36: lines and a picture to step 45, and half a window of means.
+    killed = fresh("SIGKILL", f"step {at}", *SMALL, *words, f"run.dir={broken}", where=tmp_path, code=STOPPER)
+    assert killed.returncode == -9, killed.stderr
+    assert load_checkpoint(broken).step == 36
+    assert max(step for step, _ in lines(broken)) == 45
+    # In the middle of the first save after that.
+    killed = fresh("SIGKILL", "save 000048", "resume", str(broken), where=tmp_path, code=STOPPER)
+    assert killed.returncode == -9, killed.stderr
+    assert load_checkpoint(broken).step == 36
+    done = fresh("resume", str(broken), where=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert fingerprint(broken) == fingerprint(whole)
+    assert lines(broken) == lines(whole)
+    assert events(broken) == events(whole)
+    assert {(0, "samples/density"), (60, "samples/density"), (60, "divergence/js")} <= set(events(broken))
+    pictures = [{p.name: p.read_bytes() for p in (f / "samples").iterdir()} for f in (broken, whole)]
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == 5
+    assert [p.name for p in (broken / "checkpoints").iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("case", ["digits", "ring", "conditional"])
+def test_looking_never_changes_what_is_looked_at(tmp_path, case):
+    words = {"digits": [], "ring": RING, "conditional": ["objective=conditional"]}[case]
+    never = [f"train.{what}_every=0" for what in ("log", "sample", "evaluate", "checkpoint")]
+    often = [
+        f"train.{what}_every={n}"
+        for what, n in (("log", 1), ("sample", 5), ("evaluate", 5), ("checkpoint", 3))
+    ]
+    names = "metric.names=[js,prdc,modes]" if case == "ring" else "metric.names=[js,prdc]"
+    blind = fingerprint(train(tmp_path / "blind", *words, *never, "train.steps=15"))
+    seen = fingerprint(train(tmp_path / "seen", *words, *often, names, "metric.n=30", "train.steps=15"))
+    assert {k: v for k, v in blind.items() if not k.startswith("means/")} == seen
+
+
+def test_the_seed_decides(tmp_path):
+    runs = [
+        train(tmp_path / str(i), *RING, "train.steps=3", f"seed={seed}") for i, seed in enumerate((1, 1, 2))
+    ]
+    one, again, other = map(fingerprint, runs)
+    assert one == again
+    assert all(one[name] != other[name] for name in one if name.startswith(("G/", "D/")) and "weight" in name)
+
+
+@pytest.fixture
+def finished(tmp_path, capfd) -> Path:
+    folder = train(
+        tmp_path / "run", *RING, "train.steps=8", "train.checkpoint_every=4", "optimizer.horizon=20"
+    )
+    capfd.readouterr()
+    return folder
+
+
+@pytest.mark.parametrize("words", [[], ["train.steps=8"], ["train.steps=3"], ["train.log_every=1"]], ids=str)
+def test_a_finished_run_is_left_as_it_is(finished, words, capfd):
+    before = contents(finished)
+    for _ in range(2):
+        assert main(["resume", str(finished), *words]) == 0
+        said = capfd.readouterr()
+        assert "already finished at step 8" in said.out
+        assert said.err == ""
+    assert contents(finished) == before
+
+
+def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path):
+    before = contents(finished)
+    with claimed(finished):
+        refused = fresh("resume", str(finished), "train.steps=20", where=tmp_path)
+    assert refused.returncode == 5
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(f"gantrain: error: {finished}: another gantrain is writing here; ")
+    assert contents(finished) == before
+    assert main(["resume", str(finished), "train.steps=9"]) == 0  # the claim ended with its holder
+    assert load_checkpoint(finished).step == 9
+
+
+@pytest.mark.parametrize(
+    "was",
+    [{"torch": "1.13.1"}, {"threads": 3}, {"device": "cuda:0", "machine": "arm64"}, {"precision": None}, {}],
+    ids=str,
+)
+def test_what_a_repetition_depends_on_is_stored_and_a_change_of_it_warned_of(finished, was, capfd):
+    read = load_checkpoint(finished)
+    now = read.environment
+    assert now["torch"] == torch.__version__
+    assert now["threads"] == 1
+    described = {"config": read.config, "environment": now | was, "spec": read.spec}
+    save_checkpoint(finished, read.step, read.tensors, described, 2)
+    assert main(["resume", str(finished), "train.steps=9"]) == 0
+    warned = [
+        line for line in capfd.readouterr().err.splitlines() if "not bit for bit the run it was" in line
+    ]
+    assert len(warned) == bool(was)
+    for key, value in was.items():
+        assert f"{key} {value} -> {now[key]}" in warned[0]
+
+
+def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path, finished, capfd):
+    whole = train(
+        tmp_path / "whole", *RING, "train.steps=12", "train.checkpoint_every=4", "optimizer.horizon=20"
+    )
+    older, newest = steps(finished)
+    content = bytearray((newest / "tensors.safetensors").read_bytes())
+    content[-3] ^= 1
+    (newest / "tensors.safetensors").write_bytes(content)
+    capfd.readouterr()
+    assert main(["resume", str(finished), "train.steps=12"]) == 4
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith(f"use {older}")
+    assert main(["resume", str(older), "train.steps=12"]) == 0
+    assert fingerprint(finished) == fingerprint(whole)
+    assert lines(finished) == lines(whole)
+
+
+def test_an_older_checkpoint_can_be_gone_on_from(tmp_path, finished):
+    whole = train(
+        tmp_path / "whole", *RING, "train.steps=6", "train.checkpoint_every=4", "optimizer.horizon=20"
+    )
+    assert main(["resume", str(steps(finished)[0]), "train.steps=6"]) == 0
+    assert fingerprint(finished) == fingerprint(
+        whole
+    )  # the newest, not the one of the future that was given up
+    assert sorted({step for step, _ in lines(finished)}) == [6]
+
+
+def test_many_short_resumes_are_one_run(tmp_path):
+    whole = train(tmp_path / "whole", *RING, *HARD, "train.steps=12")
+    part = train(tmp_path / "part", *RING, *HARD, "train.steps=1", "optimizer.horizon=12")
+    for stop in itertools.chain(range(2, 12, 3), [12]):
+        assert main(["resume", str(part), f"train.steps={stop}"]) == 0
+    assert fingerprint(part) == fingerprint(whole)
