@@ -26,44 +26,10 @@ from gantrain.models.base import Model
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
 from gantrain.optimizers.base import OptimizerOptions
+from gantrain.options import Device, Folder, Train
 from gantrain.penalties.base import Penalty
 from gantrain.penalties.none import NoPenalty
 from gantrain.registry import REGISTERED, build, in_words, option, parse, schema, unknown_key
-
-
-@dataclass
-class Folder:
-    """Where a run writes."""
-
-    root: str = option("outputs", "folder under which each run gets a folder of its own")
-    dir: str | None = option(None, "the exact folder of this run (of the sweep, with -m); it must be empty or new")
-
-
-@dataclass
-class Train:
-    """The training loop. A step is one generator update; every ``*_every`` is in steps, and 0 means never."""
-
-    steps: int = option(3000, "generator updates in all", minimum=1, maximum=10**9)
-    batch_size: int = option(64, "samples in each batch, of data and of fakes", minimum=2, maximum=10**6)
-    d_steps: int = option(1, "discriminator updates before each generator update, the paper's k", minimum=1, maximum=1000)
-    g_steps: int = option(1, "generator updates in each step, after those of D", minimum=1, maximum=1000)
-    update: str = option("alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous"))
-    ema: float = option(0.999, "decay of the average of G's weights; 0 is G itself", minimum=0, below=1)
-    log_every: int = option(50, "scalars", minimum=0)
-    sample_every: int = option(500, "sample grids; step 0 and the last step have one too", minimum=0)
-    evaluate_every: int = option(500, "the metric suite; read after the last step in any case", minimum=0)
-    checkpoint_every: int = option(500, "checkpoints; one after the last step in any case", minimum=0)
-    keep_checkpoints: int = option(2, "how many of the newest are kept", minimum=1)
-
-
-@dataclass
-class Device:
-    """The machine."""
-
-    kind: str = option("auto", "which device; auto takes cuda, then mps, then cpu", choices=("auto", "cpu", "cuda", "mps"))
-    index: int = option(0, "which of several GPUs", minimum=0)
-    precision: str = option("float32", "arithmetic of the networks; losses stay float32", choices=("float32", "bfloat16"))
-    threads: int = option(0, "CPU threads; 0 leaves torch's own choice", minimum=0, maximum=4096)
 
 
 @dataclass
@@ -126,7 +92,18 @@ class Config:
 
     def plain(self) -> dict[str, Any]:
         """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
-        groups = ("run", "dataset", "model", "penalty", "objective", "noise", "optimizer", "device", "metric", "train")
+        groups = (
+            "run",
+            "dataset",
+            "model",
+            "penalty",
+            "objective",
+            "noise",
+            "optimizer",
+            "device",
+            "metric",
+            "train",
+        )
         return {"seed": self.seed, "name": self.name} | {
             group: dataclasses.asdict(getattr(self, group)) for group in groups
         }
@@ -141,9 +118,13 @@ def plain_data(composed: DictConfig) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     try:
         for key in composed:
-            value = None if key == "hydra" else composed[key]  # Hydra's own node holds what only a job can resolve
+            value = (
+                None if key == "hydra" else composed[key]
+            )  # Hydra's own node holds what only a job can resolve
             nested = isinstance(value, DictConfig)
-            plain[str(key)] = OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if nested else value
+            plain[str(key)] = (
+                OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if nested else value
+            )
     except OmegaConfBaseException as error:
         raise in_words(error) from error
     return {key: value for key, value in plain.items() if key != "hydra"}
@@ -172,9 +153,13 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         raise ConfigError(key, "is missing", f"set {key}=VALUE")
     top = parse(_Top, "", {"seed": plain["seed"], "name": plain["name"]})
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}", top.name):
-        raise ConfigError("name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-")
+        raise ConfigError(
+            "name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-"
+        )
     train = parse(Train, "train", plain["train"])
-    dataset, objective, penalty = (build(group, plain[group]) for group in ("dataset", "objective", "penalty"))
+    dataset, objective, penalty = (
+        build(group, plain[group]) for group in ("dataset", "objective", "penalty")
+    )
     spec = spec or dataset.spec()
     model = build("model", plain["model"])
     if isinstance(model, Auto):
@@ -210,7 +195,14 @@ def cautions(config: Config) -> list[str]:
     """Return a line for each choice that runs but is seldom meant."""
     lines = []
     if config.objective.needs_penalty and isinstance(config.penalty, NoPenalty):
-        lines.append("penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp")
+        lines.append(
+            "penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp"
+        )
+    rule = config.optimizer
+    if rule.schedule != "constant" and config.train.steps > rule.horizon:
+        lines.append(
+            f"both rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to go on learning"
+        )
     return lines
 
 
@@ -225,7 +217,9 @@ def _check_together(config: Config) -> None:
     conditional = config.model.condition != "none"
     if conditional and not config.spec.classes:
         raise ConfigError(
-            "model.condition", "the players cannot see labels, since this dataset has none", "set model.condition=none"
+            "model.condition",
+            "the players cannot see labels, since this dataset has none",
+            "set model.condition=none",
         )
     if config.objective.mismatch_weight > 0 and not conditional:
         raise ConfigError(
@@ -234,9 +228,13 @@ def _check_together(config: Config) -> None:
             "set model.condition=concat or objective.mismatch_weight=0",
         )
     if config.objective.mismatch_weight > 0 and config.spec.classes < 2:
-        raise ConfigError("objective.mismatch_weight", "needs two classes to mismatch", "set objective.mismatch_weight=0")
+        raise ConfigError(
+            "objective.mismatch_weight", "needs two classes to mismatch", "set objective.mismatch_weight=0"
+        )
     if config.model.packing > 1 and conditional:
-        raise ConfigError("model.packing", "is for models without labels", "set model.packing=1 or model.condition=none")
+        raise ConfigError(
+            "model.packing", "is for models without labels", "set model.packing=1 or model.condition=none"
+        )
     if config.train.batch_size % config.model.packing:
         raise ConfigError(
             "model.packing",
@@ -251,11 +249,16 @@ def _check_together(config: Config) -> None:
         )
     if config.noise.on_labels and not config.objective.classifies:
         raise ConfigError(
-            "noise.label_smoothing", "is for a D trained by cross-entropy, and this objective's is not",
+            "noise.label_smoothing",
+            "is for a D trained by cross-entropy, and this objective's is not",
             "use noise=instance or noise=none",
         )
     if config.train.update == "simultaneous" and config.train.g_steps > 1:
-        raise ConfigError("train.g_steps", "must be 1 when both players move at once", "set train.update=alternating")
+        raise ConfigError(
+            "train.g_steps", "must be 1 when both players move at once", "set train.update=alternating"
+        )
     for name in config.metric.names:
         if name not in REGISTERED["metric"]:
-            raise ConfigError("metric.names", f"no metric is called {name!r}", suggest(name, REGISTERED["metric"]))
+            raise ConfigError(
+                "metric.names", f"no metric is called {name!r}", suggest(name, REGISTERED["metric"])
+            )

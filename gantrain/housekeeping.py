@@ -42,8 +42,16 @@ class Housekeeping:
         start: The step at which this process began.
     """
 
-    def __init__(self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker, start: int):
-        self.folder, self.config, self.data, self.runtime, self.tracker = folder, config, data, runtime, tracker
+    def __init__(
+        self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker, start: int
+    ):
+        self.folder, self.config, self.data, self.runtime, self.tracker = (
+            folder,
+            config,
+            data,
+            runtime,
+            tracker,
+        )
         self.means = Means()
         self.reading, self._read_at = Reading({}, {}, {}), -1
         self.metrics = fitting(config, data)
@@ -55,7 +63,9 @@ class Housekeeping:
         self._last_line = time.perf_counter()
         total = config.train.steps
         # A bar needs a terminal; elsewhere plain lines are written as often as the metrics are read.
-        self.bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty())
+        self.bar = tqdm(
+            total=total, initial=start, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty()
+        )
 
     @property
     def seconds(self) -> float:
@@ -67,7 +77,9 @@ class Housekeeping:
         if self.data.spec.is_image:
             count, columns = layout(self.data.spec, self.conditional)
             x, y = self.data.train.take(torch.arange(min(count, len(self.data.train))))
-            self._image(0, "samples/real", encode(grid(by_class(x, y if self.conditional else None), columns)))
+            self._image(
+                0, "samples/real", encode(grid(by_class(x, y if self.conditional else None), columns))
+            )
         if self.config.train.sample_every:
             self.sample(state)
         self._since = time.perf_counter()
@@ -106,7 +118,9 @@ class Housekeeping:
             quick = view(self.config, self.data, state, self.runtime, n=4 * self.config.train.batch_size)
             tags |= read([JS()], quick).metrics
         shown = {key: tags[key] for key in ("loss/d", "loss/g", "divergence/js") if key in tags}
-        self.bar.set_postfix({key.split("/")[-1]: f"{value:.3f}" for key, value in shown.items()}, refresh=False)
+        self.bar.set_postfix(
+            {key.split("/")[-1]: f"{value:.3f}" for key, value in shown.items()}, refresh=False
+        )
         self.tracker.scalars(state.step, tags)
 
     def evaluate(self, state: TrainState) -> None:
@@ -133,7 +147,9 @@ class Housekeeping:
                 pairs = encode(beside_nearest(x[:32], self.data.train))
                 self._image(step, "samples/nearest", pairs)
             elif spec.shape == (2,):
-                title = f"step {step}" + "".join(f", {k.split('/')[1]} {v:.3g}" for k, v in self._known(step).items())
+                title = f"step {step}" + "".join(
+                    f", {k.split('/')[1]} {v:.3g}" for k, v in self._known(step).items()
+                )
                 picture = encode(landscape(x, self.data, lambda at: self._logits(state, at), title))
                 self._image(step, "samples/density", picture)
             else:
@@ -146,7 +162,9 @@ class Housekeeping:
             log.warning("samples/%06d.png cannot be written (%s); training goes on", step, error)
 
     def _known(self, step: int) -> dict[str, float]:
-        found = self.reading.metrics if step == self._read_at else {}  # an older reading is not of this picture
+        found = (
+            self.reading.metrics if step == self._read_at else {}
+        )  # an older reading is not of this picture
         return {key: found[key] for key in ("divergence/js", "diversity/modes") if key in found}
 
     def _logits(self, state: TrainState, points: Tensor) -> Tensor:
@@ -193,7 +211,9 @@ class Housekeeping:
         self.save(state)
         name = signal.Signals(self.signal).name
         raise Interrupted(
-            self.folder, f"stopped by {name} at step {state.step}", f"go on with: gantrain resume {self.folder}",
+            self.folder,
+            f"stopped by {name} at step {state.step}",
+            f"go on with: gantrain resume {self.folder}",
             exit_code=128 + self.signal,
         )
 
@@ -204,7 +224,10 @@ class Housekeeping:
         def note(number: int, _: Any) -> None:
             if self.signal:
                 raise Interrupted(
-                    self.folder, "stopped at once", f"go on with: gantrain resume {self.folder}", exit_code=128 + number
+                    self.folder,
+                    "stopped at once",
+                    f"go on with: gantrain resume {self.folder}",
+                    exit_code=128 + number,
                 )
             self.signal = number
 
@@ -223,8 +246,15 @@ class Housekeeping:
 
 def headline(metrics: dict[str, float]) -> list[str]:
     """Return the tags worth a line in a terminal, the divergence first."""
-    wanted = ("divergence/js", "divergence/game", "diversity/coverage", "diversity/modes", "fidelity/precision",
-              "fidelity/high_quality", "fidelity/class_accuracy")
+    wanted = (
+        "divergence/js",
+        "divergence/game",
+        "diversity/coverage",
+        "diversity/modes",
+        "fidelity/precision",
+        "fidelity/high_quality",
+        "fidelity/class_accuracy",
+    )
     return [key for key in wanted if key in metrics]
 
 

@@ -17,10 +17,16 @@ class Noise:
     """Instance noise (Sonderby et al. 2017; Arjovsky and Bottou 2017) and label noise (Salimans et al. 2016)."""
 
     name: str = option("noise", "registered name")
-    instance_std: float = option(0.0, "standard deviation of Gaussian noise on D's inputs, data's unit", minimum=0)
+    instance_std: float = option(
+        0.0, "standard deviation of Gaussian noise on D's inputs, data's unit", minimum=0
+    )
     anneal_steps: int = option(0, "steps over which that falls linearly to 0; 0 keeps it", minimum=0)
-    label_smoothing: float = option(0.0, "data's target is 1 minus this; fakes keep 0 (one-sided)", minimum=0, below=0.5)
-    label_flip: float = option(0.0, "probability that a sample gets the other kind's target", minimum=0, below=0.5)
+    label_smoothing: float = option(
+        0.0, "data's target is 1 minus this; fakes keep 0 (one-sided)", minimum=0, below=0.5
+    )
+    label_flip: float = option(
+        0.0, "probability that a sample gets the other kind's target", minimum=0, below=0.5
+    )
 
     @property
     def on_labels(self) -> bool:
@@ -34,7 +40,11 @@ class Noise:
 
     def scheduled(self, step: int) -> dict[str, float]:
         """Return what is worth logging of an update: the noise that is there, by key."""
-        levels = {"instance_std": self.std(step), "label_smoothing": self.label_smoothing, "label_flip": self.label_flip}
+        levels = {
+            "instance_std": self.std(step),
+            "label_smoothing": self.label_smoothing,
+            "label_flip": self.label_flip,
+        }
         return {key: level for key, level in levels.items() if getattr(self, key)}
 
     def perturb(self, x: Tensor, step: int, generator: torch.Generator) -> Tensor:

@@ -47,7 +47,7 @@ examples
   gantrain dataset=ring objective=minimax              the saturating game on eight Gaussians
   gantrain objective=conditional                       a row of digits for each class
   gantrain penalty=r1 penalty.gamma=0.1 train.d_steps=2
-  gantrain -m objective=minimax,non_saturating seed=range(3)
+  gantrain -m objective=minimax,non_saturating 'seed=range(3)'
   gantrain dataset=mnist dataset.root=~/data train.steps=600
 
 Every key: gantrain --cfg job. A group's own keys: gantrain --cfg job -p train"""
@@ -122,7 +122,7 @@ def list_page(words: list[str]) -> str:
             "list", f"takes one group, got {' '.join(words)}", f"choose from {', '.join(GROUPS)}"
         )
     if not words:
-        return "\n\n".join(map(group_page, GROUPS))
+        return "\n\n".join(group_page(group) for group in GROUPS if options(group))
     group = words[0] if words[0] in GROUPS else words[0].removesuffix("s")
     if group not in GROUPS:
         raise ConfigError("list", f"there is no group {words[0]!r}", suggest(words[0], GROUPS))
@@ -131,5 +131,5 @@ def list_page(words: list[str]) -> str:
 
 def help_page() -> str:
     """Return the page of ``gantrain --help``."""
-    groups = "\n\n".join(map(group_page, GROUPS))
+    groups = "\n\n".join(group_page(group) for group in GROUPS if options(group))
     return f"{HEAD}\nconfig groups: group=option, then group.key=value\n\n{groups}\n\n{TAIL}"

@@ -87,7 +87,13 @@ def run(
 
 
 def _play(
-    config: Config, folder: Path, data: Any, state: TrainState, runtime: Runtime, command: str, resumed: Checkpoint | None
+    config: Config,
+    folder: Path,
+    data: Any,
+    state: TrainState,
+    runtime: Runtime,
+    command: str,
+    resumed: Checkpoint | None,
 ) -> dict[str, Any]:
     tracker = Tracker(folder, state.step)
     log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
@@ -101,7 +107,9 @@ def _play(
     try:
         with keeper.listening():
             if not resumed:
-                tracker.text(0, "run/config", f"`{command}`\n\n```json\n{json.dumps(config.plain(), indent=1)}\n```")
+                tracker.text(
+                    0, "run/config", f"`{command}`\n\n```json\n{json.dumps(config.plain(), indent=1)}\n```"
+                )
                 keeper.first(state)
             train(state, batches, config, runtime, keeper.means.add, keeper)
     finally:
@@ -150,7 +158,9 @@ def claimed(folder: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
-        raise OutputError(folder, "another gantrain is writing here", "wait for it, or choose another run.dir") from error
+        raise OutputError(
+            folder, "another gantrain is writing here", "wait for it, or choose another run.dir"
+        ) from error
     try:
         yield
     finally:

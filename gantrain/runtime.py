@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 import gantrain
-from gantrain.config import Device
 from gantrain.datasets.base import Split
 from gantrain.errors import ConfigError
+from gantrain.options import Device
 
 
 def available() -> list[str]:
@@ -37,11 +37,15 @@ class Runtime:
         here = available()
         kind = here[0] if options.kind == "auto" else options.kind
         if kind not in here:
-            raise ConfigError("device", f"{kind} is not on this machine", f"choose from auto, {', '.join(here)}")
+            raise ConfigError(
+                "device", f"{kind} is not on this machine", f"choose from auto, {', '.join(here)}"
+            )
         count = torch.cuda.device_count() if kind == "cuda" else 1
         if options.index >= count:
             raise ConfigError(
-                "device.index", f"there is no {kind} device {options.index}", f"give 0 to {count - 1}, or leave it out"
+                "device.index",
+                f"there is no {kind} device {options.index}",
+                f"give 0 to {count - 1}, or leave it out",
             )
         self.device = torch.device(kind, options.index) if kind == "cuda" else torch.device(kind)
         self._bfloat16 = options.precision == "bfloat16"

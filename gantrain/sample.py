@@ -44,7 +44,9 @@ def encode(image: Image.Image) -> Picture:
 
 def to_uint8(x: Tensor) -> Tensor:
     """Return images [N, C, H, W] in [-1, 1] as uint8 [N, H, W, C] on the CPU, rounded and clipped."""
-    return x.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    return (
+        x.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    )
 
 
 def to_image(pixels: np.ndarray) -> Image.Image:
@@ -146,7 +148,9 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
 
     real, _ = data.holdout.take(torch.arange(min(2000, len(data.holdout))))
     low, high = real.amin(0), real.amax(0)
-    margin = 0.25 * float((high - low).max()) or max(1.0, 0.25 * float(real.abs().max()))  # all data in one point
+    margin = 0.25 * float((high - low).max()) or max(
+        1.0, 0.25 * float(real.abs().max())
+    )  # all data in one point
     low, high = low - margin, high + margin
     side = 120
     axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
@@ -155,11 +159,18 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
     figure = Figure(figsize=(5.4, 4.8), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.add_subplot()
-    shown = ax.pcolormesh(axes[0].numpy(), axes[1].numpy(), surface.numpy(), cmap="RdBu", vmin=0, vmax=1, shading="auto")
+    shown = ax.pcolormesh(
+        axes[0].numpy(), axes[1].numpy(), surface.numpy(), cmap="RdBu", vmin=0, vmax=1, shading="auto"
+    )
     figure.colorbar(shown, ax=ax, label="D(x), the probability of real")
     ax.plot(*real.T.numpy(), ".", ms=1.5, color="black", label="held-out data")
     ax.plot(*fake.cpu().T.numpy(), ".", ms=1.5, color="gold", label="samples")
-    ax.set(title=title, aspect="equal", xlim=(float(low[0]), float(high[0])), ylim=(float(low[1]), float(high[1])))
+    ax.set(
+        title=title,
+        aspect="equal",
+        xlim=(float(low[0]), float(high[0])),
+        ylim=(float(low[1]), float(high[1])),
+    )
     ax.legend(loc="upper right", markerscale=5, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

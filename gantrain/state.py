@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gantrain.config import Config
 from gantrain.datasets.base import Spec
 from gantrain.errors import CheckpointError
+from gantrain.models.base import Player
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.penalties.none import NoPenalty
@@ -34,9 +35,9 @@ class TrainState:
         step: Finished generator updates.
     """
 
-    G: nn.Module
-    D: nn.Module
-    G_ema: nn.Module
+    G: Player
+    D: Player
+    G_ema: Player
     opt_G: torch.optim.Optimizer
     opt_D: torch.optim.Optimizer
     penalty: Penalty = dataclasses.field(default_factory=NoPenalty)
@@ -75,7 +76,9 @@ class TrainState:
             named |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
         for part in ("opt_G", "opt_D"):
             for index, values in getattr(self, part).state_dict()["state"].items():
-                named |= {f"{part}/{index}/{name}": value for name, value in values.items() if value is not None}
+                named |= {
+                    f"{part}/{index}/{name}": value for name, value in values.items() if value is not None
+                }
         return named | {f"penalty/{name}": value for name, value in self.penalty.memory().items()}
 
     def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
@@ -122,7 +125,7 @@ def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -
     network.load_state_dict(under(tensors, part), strict=True)
 
 
-def players(config: Config, spec: Spec) -> tuple[nn.Module, nn.Module]:
+def players(config: Config, spec: Spec) -> tuple[Player, Player]:
     """Build G and D on the CPU with weights drawn from the run's seed, leaving torch's generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())

@@ -49,7 +49,7 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Leave ``network`` as it is inside the block: no weight gradients, no moving buffers; gradients flow through it."""
+    """Leave ``network`` as it is inside the block: no weight gradients, no moving buffers; gradients pass through."""
     thawed = [p for p in network.parameters() if p.requires_grad]  # a weight that is frozen for good stays so
     # Spectral norm moves its singular vectors at each forward pass in train mode.
     moving = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]

@@ -30,6 +30,7 @@ MAY_CHANGE = (
     "train.evaluate_every",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "optimizer.horizon",
     "dataset.root",
     "dataset.path",
     "device.kind",
@@ -88,9 +89,8 @@ def resume(argv: list[str]) -> int:
     config = resolve(plain)
     if checkpoint.step >= config.train.steps:
         done = f"already finished at step {checkpoint.step}"
-        print(
-            f"{checkpoint.run}: {done}; go on with: gantrain resume {checkpoint.run} train.steps={2 * checkpoint.step}"
-        )
+        more = f"train.steps={2 * checkpoint.step} optimizer.horizon={2 * checkpoint.step}"
+        print(f"{checkpoint.run}: {done}; go on with: gantrain resume {checkpoint.run} {more}")
         return 0
     _same_data(config, spec)
     command = " ".join(["gantrain resume", *argv])

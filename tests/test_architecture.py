@@ -19,7 +19,7 @@ BASE, PLUG_IN = "a family's base", "a plug-in"
 LAYERS = [  # from the ground up; a module imports from its own layer and those before it
     {"errors"},
     {"pages", "registry"},
-    {"step", "schedule", "noise"},
+    {"step", "schedule", "noise", "options"},
     {BASE},
     {PLUG_IN},
     {"config"},

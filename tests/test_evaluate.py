@@ -73,9 +73,7 @@ def test_metrics_that_do_not_fit_are_left_out_and_order_is_kept():
 
 def test_a_suite_of_which_nothing_fits_is_refused_with_each_reason():
     config, data, *_ = scene("metric.names=[modes,class_accuracy]")
-    with pytest.raises(
-        ConfigError, match=r"metric: nothing fits.*modes:.*not known.*class_accuracy:.*condition"
-    ):
+    with pytest.raises(ConfigError, match=r"metric: nothing fits.*modes: \w+.*class_accuracy: \w+"):
         fitting(config, data)
 
 
@@ -190,9 +188,9 @@ def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd
     for protocol in written["protocol"].values():
         assert protocol["n"] == 50
     assert {"features", "k", "split"} <= set(written["protocol"]["prdc"])
-    assert {tag for tag in written["metrics"] if tag.startswith(("fidelity/", "diversity/"))} == set(
-        written["floors"]
-    )
+    judged = {tag for tag in written["metrics"] if tag.startswith(("fidelity/", "diversity/"))}
+    judged -= {"fidelity/nearest_distance"}  # training data are at 0 from themselves
+    assert judged == set(written["floors"])
     last = (folder / "metrics.jsonl").read_text().splitlines()[-1]
     assert json.loads(last) == {"step": 4} | written["metrics"]
     before = load_checkpoint(folder).tensors

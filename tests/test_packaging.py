@@ -25,7 +25,9 @@ from gantrain.config import plain_data, resolve_for
 from gantrain.datasets.base import Spec
 from gantrain.datasets.digits import Digits
 from gantrain.door import compose
+from gantrain.metrics.nearest import nearest
 from gantrain.metrics.prdc import prdc
+from gantrain.metrics.sharpness import sharpness
 from gantrain.registry import REGISTERED, parse
 from gantrain.verbs import SampleOptions
 
@@ -133,7 +135,8 @@ from gantrain.cli import main
 law.test_exponential_reads_the_squared_hellinger_distance_at_the_best_logits()
 assert main(["--cfg", "job", "objective=exponential"]) == 0
 print("---")
-assert main(["objective=exponential", "debug=tiny", "train.steps=6", "run.dir=images"]) == 0
+images = ["objective=exponential", "metric=full", "metric.n=100"]
+assert main([*images, "debug=tiny", "train.steps=6", "run.dir=images"]) == 0
 points = ["dataset=ring", "objective=conditional", "penalty=r1", "noise=both", "noise.label_flip=0.05"]
 assert main([*points, "debug=tiny", "train.steps=6", "run.dir=points"]) == 0
 """
@@ -322,11 +325,15 @@ def test_blur_and_copies_read_as_the_table_says():
     )
     near = torch.cdist(some.flatten(1), train.flatten(1)).topk(4, largest=False).indices[:, 1:]
     table = rows(ESTIMATES, "in the place of samples")
+    names = ("precision", "recall", "density", "coverage", "sharpness", "nearest")
     for (_, *said), samples in zip(table, (some, train[near].mean(1)), strict=True):
-        found = prdc(real, samples, 5)
+        found = prdc(real, samples, 5) | {
+            "sharpness": sharpness(samples) / sharpness(real),
+            "nearest": float(nearest(samples, data.train).median() / nearest(real, data.train).median()),
+        }
         torch.testing.assert_close(
             torch.tensor([float(cell) for cell in said]),
-            torch.tensor([found[name] for name in ("precision", "recall", "density", "coverage")]),
+            torch.tensor([found[name] for name in names]),
             atol=4e-3,  # one sample of 300, should another machine round a tie of distances otherwise
             rtol=0,
         )

@@ -22,8 +22,12 @@ class Mixture(Drawn):
 
     name: str = option("gaussian_mixture", "registered name")
     weights: list[float] = option([0.33, 0.67], "share of each Gaussian, of any sum", above=0)
-    means: list[Any] = option([-1.0, 2.0], "mean of each: numbers, or lists of d numbers", minimum=-1e6, maximum=1e6)
-    stds: list[float] = option([0.255, 1.415], "standard deviation of each, along every axis", above=0, maximum=1e6)
+    means: list[Any] = option(
+        [-1.0, 2.0], "mean of each: numbers, or lists of d numbers", minimum=-1e6, maximum=1e6
+    )
+    stds: list[float] = option(
+        [0.255, 1.415], "standard deviation of each, along every axis", above=0, maximum=1e6
+    )
 
     def __post_init__(self) -> None:
         count = len(self.means)
@@ -33,9 +37,15 @@ class Mixture(Drawn):
         rows = [mean if isinstance(mean, list) else [mean] for mean in self.means]
         numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for row in rows for v in row)
         if not numbers or len({len(row) for row in rows}) != 1 or not rows[0]:
-            raise ConfigError("dataset.means", f"{self.means} are not points of one dimension", "give [-1,2] or [[0,0],[1,1]]")
+            raise ConfigError(
+                "dataset.means",
+                f"{self.means} are not points of one dimension",
+                "give [-1,2] or [[0,0],[1,1]]",
+            )
 
     def density(self) -> GaussianModes:
         """Return the mixture that the points are drawn from."""
-        modes = torch.tensor([mean if isinstance(mean, list) else [mean] for mean in self.means], dtype=torch.float32)
+        modes = torch.tensor(
+            [mean if isinstance(mean, list) else [mean] for mean in self.means], dtype=torch.float32
+        )
         return GaussianModes(modes, torch.tensor(self.stds), torch.tensor(self.weights))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,6 @@ from gantrain.registry import option, register
 FEWEST = 4  # two to train on and two to hold out
 AT_A_TIME = 256  # files handed to the threads together
 RULES = 1  # raise it when the same file gives other pixels, so that no older cache is taken
-log = logging.getLogger("gantrain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +102,13 @@ class ImageFolder(Dataset):
         mapped = len(files) * spec.numel > self.memory_limit * 2**30
         x, good = self._mapped(files, spec) if mapped else self._in_memory(files, spec)
         rows = good.nonzero().flatten()
+        if len(rows) < len(files):
+            first = os.path.join(self._root, files[int(good.argmin())].name)
+            what = f"{len(files) - len(rows)} of {len(files)} images cannot be read and are left out, first {first}"
+            line = DataError(
+                self._root, what, "see why with dataset.bad_files=error"
+            )  # its words, not raised
+            print(f"gantrain: {line}", file=sys.stderr)
         if len(rows) < FEWEST:
             raise DataError(
                 self._root, f"holds {_count(len(rows))} that can be read", f"add some: it takes {FEWEST}"
@@ -191,7 +197,7 @@ class ImageFolder(Dataset):
                 return error
             return None
 
-        good, first = np.ones(len(files), np.uint8), None
+        good = np.ones(len(files), np.uint8)
         bar = tqdm(
             total=len(files), desc="decoding", unit="image", dynamic_ncols=True, disable=None, leave=False
         )
@@ -204,10 +210,7 @@ class ImageFolder(Dataset):
                     if error and self.bad_files == "error":
                         raise error
                     good[row] = error is None
-                    first = first or error
                     bar.update(1)
-        if first:
-            log.warning("%d of %d images are left out; the first: %s", (good == 0).sum(), len(files), first)
         return good
 
 

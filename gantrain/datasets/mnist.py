@@ -45,7 +45,9 @@ class MNIST(Dataset):
         for part, files in zip(parts, (FILES[:2], FILES[2:]), strict=True):
             wrong = part.y is None or len(part.x) != len(part.y) or part.x.shape[1:] != (1, 28, 28)
             if wrong or not len(part.x) or int(part.y.max()) > 9:  # type: ignore[union-attr]
-                raise DataError(self._raw, f"{' and '.join(files)} do not belong together", "replace both files")
+                raise DataError(
+                    self._raw, f"{' and '.join(files)} do not belong together", "replace both files"
+                )
         return Data(self.spec(), parts[0], parts[1])
 
     @property

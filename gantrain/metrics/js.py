@@ -24,7 +24,6 @@ class JS(Metric):
             "G": "live weights",
             "split": "holdout",
             "n": evaluation.n,
-            "unit": "nats",
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:

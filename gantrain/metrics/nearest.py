@@ -36,8 +36,8 @@ class Nearest(Metric):
     """Median distance of samples to their nearest training sample, over that of held-out data.
 
     1 is as far from the training data as new data are; below 1 is copying, 0 copies only; above 1 is off the data,
-    as noise is. The average of a few training images reads below 1 too; ``fidelity/sharpness`` then does. On at most 500
-    samples a side.
+    as noise is. Averages of a few training images read below 1 too; ``fidelity/sharpness`` then does as well. Among
+    points of few dimensions it tells how dense the data are where samples fall. On at most 500 samples a side.
     """
 
     name: str = option("nearest", "registered name")

@@ -12,9 +12,7 @@ from gantrain.registry import option, register
 
 POINTS = 1000  # the exact distance takes the square of them in memory and more than that in time
 DIRECTIONS = 200
-PIVOTS = (
-    1_000_000  # hard cases of 1,000 points take tens of thousands, near to the limit that POT sets itself
-)
+PIVOTS = 1_000_000  # hard cases of 1,000 points take tens of thousands, near to POT's own limit
 
 
 def exact(a: Tensor, b: Tensor) -> float:

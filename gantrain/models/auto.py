@@ -25,4 +25,6 @@ class Auto(Model):
     def pick(self, spec: Spec) -> dict[str, Any]:
         """Return the plain options of the model that this data wants: the keys set here, under its name."""
         name = "dcgan" if spec.is_image and min(spec.shape[1:]) >= 8 else "mlp"
-        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None} | {"name": name}
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None} | {
+            "name": name
+        }

@@ -37,9 +37,13 @@ class Model:
         "how the players see the class: as an input of both, or of G and projected on D's features",
         choices=("none", "concat", "projection"),
     )
-    spectral_norm: bool = option(False, "divide each weight of D by its largest singular value (Miyato et al. 2018)")
+    spectral_norm: bool = option(
+        False, "divide each weight of D by its largest singular value (Miyato et al. 2018)"
+    )
     minibatch_std: bool = option(False, "show D how much a batch varies (Karras et al. 2018, sec. 3)")
-    packing: int = option(1, "samples that D judges together (PacGAN, Lin et al. 2018)", minimum=1, maximum=64)
+    packing: int = option(
+        1, "samples that D judges together (PacGAN, Lin et al. 2018)", minimum=1, maximum=64
+    )
 
     def fits(self, spec: Spec) -> str | None:
         """Return why the model cannot be built for this data, or None when it can."""

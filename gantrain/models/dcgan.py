@@ -63,7 +63,11 @@ class Discriminator(Player):
         body: list[nn.Module] = [nn.Conv2d(channels + self.classes, wide[0], 3, padding=1), nn.LeakyReLU(0.2)]
         for i, o, (h, w) in zip(wide[:-1], wide[1:], steps[::-1], strict=False):
             # An odd side gets one more row of padding, so that its half is rounded up as in G.
-            body += [nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2)), nn.Conv2d(i, o, 4, stride=2), nn.LeakyReLU(0.2)]
+            body += [
+                nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2)),
+                nn.Conv2d(i, o, 4, stride=2),
+                nn.LeakyReLU(0.2),
+            ]
         (h, w), projected = steps[0], spec.classes if model.condition == "projection" else 0
         self.body = nn.Sequential(*body, nn.Flatten())
         self.head = Head(wide[-1] * h * w, projected, model.minibatch_std)
@@ -79,7 +83,9 @@ class DCGAN(Model):
     """Strided convolutions after Radford et al. 2016, without batch normalisation."""
 
     name: str = option("dcgan", "registered name")
-    width: int = option(32, "channels at full resolution; doubled at each halving, at most 8 times", minimum=1, maximum=4096)
+    width: int = option(
+        32, "channels at full resolution; doubled at each halving, at most 8 times", minimum=1, maximum=4096
+    )
 
     def fits(self, spec: Spec) -> str | None:
         """Return why not: it wants images with sides of at least 8 pixels."""

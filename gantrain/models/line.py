@@ -35,7 +35,9 @@ class Line(MLP):
     """The segment (theta, u) of Arjovsky, Chintala and Bottou 2017, example 1, with a fully connected D."""
 
     name: str = option("line", "registered name")
-    z_dim: int = option(1, "dimension of the standard normal latent z; the first number is used", minimum=1, maximum=65536)
+    z_dim: int = option(
+        1, "dimension of the standard normal latent z; the first number is used", minimum=1, maximum=65536
+    )
     theta: float = option(1.0, "where the generator's segment starts", minimum=-1e6, maximum=1e6)
 
     def fits(self, spec: Spec) -> str | None:

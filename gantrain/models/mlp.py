@@ -40,7 +40,9 @@ class Discriminator(Player):
         super().__init__()
         self.classes = spec.classes if model.condition == "concat" else 0
         self.body = hidden(spec.numel + self.classes, model.width, model.depth, nn.LeakyReLU(0.2))
-        self.head = Head(model.width, spec.classes if model.condition == "projection" else 0, model.minibatch_std)
+        self.head = Head(
+            model.width, spec.classes if model.condition == "projection" else 0, model.minibatch_std
+        )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = x.flatten(1)

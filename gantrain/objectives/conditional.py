@@ -24,12 +24,20 @@ class Conditional(Separable):
 
     name: str = option("conditional", "registered name")
     base: str = option("non_saturating", "the separable objective that both players play")
-    mismatch_weight: float = option(0.5, "weight of the wrong pairs among those D calls fake", minimum=0, below=1)
+    mismatch_weight: float = option(
+        0.5, "weight of the wrong pairs among those D calls fake", minimum=0, below=1
+    )
 
     def __post_init__(self) -> None:
-        known = {n: c for n, c in REGISTERED["objective"].items() if issubclass(c, Separable) and c is not Conditional}
+        known = {
+            n: c
+            for n, c in REGISTERED["objective"].items()
+            if issubclass(c, Separable) and c is not Conditional
+        }
         if self.base not in known:
-            raise ConfigError("objective.base", f"{self.base!r} cannot be played here", suggest(self.base, known))
+            raise ConfigError(
+                "objective.base", f"{self.base!r} cannot be played here", suggest(self.base, known)
+            )
         self._base: Separable = known[self.base]()
 
     @property
@@ -38,7 +46,9 @@ class Conditional(Separable):
         w = self.mismatch_weight
         if not w:
             return self._base.meaning
-        stays = f" and stays near {self.floor:.3f} for a perfect G and classes apart" if self.classifies else ""
+        stays = (
+            f" and stays near {self.floor:.3f} for a perfect G and classes apart" if self.classifies else ""
+        )
         return (
             f"divergence/game is the same divergence of p from {w:g} p_mis + {1 - w:g} p_G, p_mis being data with "
             f"wrong conditions{stays}; other estimates are read from right pairs only: valid lower bounds that this D "

@@ -45,7 +45,9 @@ class Relativistic(Objective):
         """Return the generator's loss over pairs; it needs D's logits on data too."""
         if real is None:
             raise ValueError("the relativistic generator loss needs D's logits on data")
-        return -softplus(fake - real).mean() if self.generator == "saturating" else softplus(real - fake).mean()
+        return (
+            -softplus(fake - real).mean() if self.generator == "saturating" else softplus(real - fake).mean()
+        )
 
     def estimate(self, logits: Logits) -> dict[str, float]:
         """Return the bound on the divergence of pairs, and its standard error over independent pairs."""

@@ -17,7 +17,9 @@ class OptimizerOptions:
 
     g_lr: float = option(1e-3, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
     d_lr: float = option(1e-3, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
-    schedule: str = option("cosine", "decay of both rates over the horizon", choices=("constant", "linear", "cosine"))
+    schedule: str = option(
+        "cosine", "decay of both rates over the horizon", choices=("constant", "linear", "cosine")
+    )
     horizon: int = option(0, "step at which the decay ends; 0 is the first run's train.steps", minimum=0)
     warmup: int = option(0, "steps over which both rates rise linearly from 0", minimum=0)
 

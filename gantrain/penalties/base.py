@@ -63,7 +63,9 @@ class Weighted(Penalty):
     """A cost with a weight that may fall over the run, paid at every update or, more heavily, at some."""
 
     gamma: float = option(1.0, "weight of the cost", minimum=0)
-    gamma_end: float | None = option(None, "weight at optimizer.horizon, reached linearly; null keeps gamma", minimum=0)
+    gamma_end: float | None = option(
+        None, "weight at optimizer.horizon, reached linearly; null keeps gamma", minimum=0
+    )
     every: int = option(1, "pay at each n-th step only, n times as much (lazy regularisation)", minimum=1)
 
     def at(self, step: int, horizon: int) -> Self | None:

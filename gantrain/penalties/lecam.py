@@ -25,7 +25,12 @@ class LeCam(Weighted):
         self._means: dict[str, Tensor] = {}
 
     def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+        self,
+        D: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the cost against the means so far, then move the means; a first call starts them where D is."""
         logits = {"real": D(real, y), "fake": D(fake, y)}

@@ -21,7 +21,12 @@ class NoPenalty(Penalty):
     active: ClassVar[bool] = False
 
     def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+        self,
+        D: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return 0."""
         return real.new_zeros(())

@@ -22,7 +22,12 @@ class R1(Weighted):
     differentiates_input: ClassVar[bool] = True
 
     def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+        self,
+        D: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return gamma / 2 times the batch mean of the squared gradient at the data."""
         return 0.5 * self.gamma * input_gradient(D, real, y).square().sum(1).mean()
@@ -36,7 +41,12 @@ class R1R2(R1):
     name: str = option("r1r2", "registered name")
 
     def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+        self,
+        D: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return gamma / 2 times the sum of both batch means."""
         return super().__call__(D, real, fake, y) + super().__call__(D, fake, real, y)

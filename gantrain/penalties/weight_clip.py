@@ -22,7 +22,12 @@ class WeightClip(Penalty):
     active: ClassVar[bool] = False
 
     def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+        self,
+        D: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return 0: the rule is on the weights."""
         return real.new_zeros(())

@@ -27,7 +27,12 @@ class WGANGP(Weighted):
     differentiates_input: ClassVar[bool] = True
 
     def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+        self,
+        D: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the cost at epsilon x + (1 - epsilon) G(z), epsilon uniform on [0, 1]."""
         epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real)
@@ -47,7 +52,12 @@ class DRAGAN(Weighted):
     differentiates_input: ClassVar[bool] = True
 
     def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator | None = None
+        self,
+        D: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        y: Tensor | None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
         """Return the cost at the perturbed data."""
         noise = torch.rand(real.shape, generator=generator).to(real)

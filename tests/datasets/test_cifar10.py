@@ -42,7 +42,7 @@ def root(tmp_path, monkeypatch) -> Path:
 
 def test_the_seven_files_are_those_that_torchvision_reads():
     lists = [*datasets.CIFAR10.train_list, *datasets.CIFAR10.test_list]
-    assert FILES == (*(name for name, _ in lists), datasets.CIFAR10.meta["filename"])
+    assert (*(name for name, _ in lists), datasets.CIFAR10.meta["filename"]) == FILES
 
 
 def test_images_and_labels_are_the_files_in_order_and_the_test_file_is_held_out(root):

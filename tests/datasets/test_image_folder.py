@@ -533,14 +533,18 @@ def test_the_spec_decodes_nothing(tmp_path):
     assert ImageFolder(root=str(tmp_path), channels=1, resolution=64).spec() == Spec((1, 64, 64))
 
 
-def test_skipping_leaves_out_what_cannot_be_read_and_says_how_many(sorted_folder, caplog):
+@pytest.mark.parametrize("memory_limit", [4.0, 0.0])
+def test_skipping_leaves_out_what_cannot_be_read_and_says_so_each_time(sorted_folder, capfd, memory_limit):
     clean, _ = everything(ImageFolder(root=str(sorted_folder), resolution=8).load(0))
     (sorted_folder / "ant" / "3.png").write_bytes(b"broken")
     (sorted_folder / "cat" / "5.png").write_bytes(b"")
-    data = ImageFolder(root=str(sorted_folder), resolution=8, bad_files="skip").load(0)
-    (line,) = caplog.messages
-    assert "2 of 18 images are left out" in line
-    assert str(sorted_folder / "ant" / "3.png") in line
+    for _ in range(2):  # the second time, what is mapped is not decoded again
+        data = ImageFolder(
+            root=str(sorted_folder), resolution=8, bad_files="skip", memory_limit=memory_limit
+        ).load(0)
+        (line,) = capfd.readouterr().err.splitlines()
+        assert "2 of 18 images" in line
+        assert f"first {sorted_folder / 'ant' / '3.png'};" in line
     x, y = everything(data)
     assert len(x) == 16
     assert torch.bincount(y).tolist() == [5, 6, 5]
@@ -728,13 +732,13 @@ def test_the_table_has_forty_cases_and_the_folder_it_starts_from_is_good(root):
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_each_bad_file_can_be_skipped(case, root, caplog):
+def test_each_bad_file_can_be_skipped(case, root, capfd):
     bad_file(root, *BAD_FILES[case][:2])
     data = ImageFolder(root=str(root), resolution=8, bad_files="skip").load(0)
     assert len(data.train) + len(data.holdout) == 5
-    (said,) = caplog.messages
-    assert "1 of 6 images are left out" in said
-    assert BAD_FILES[case][0] in said
+    (said,) = capfd.readouterr().err.splitlines()
+    assert "1 of 6 images" in said
+    assert f"first {root / BAD_FILES[case][0]};" in said
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF"])
@@ -776,6 +780,15 @@ def test_a_bad_file_ends_the_command_with_exit_3_and_leaves_no_run(case, root, r
     assert err.startswith(f"gantrain: error: {root / BAD_FILES[case][0]}: ")
     assert err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["root"]
+
+
+def test_the_command_says_how_many_files_it_skips(root, run_cli):
+    for case in ("HTML as JPEG", "float TIFF"):
+        bad_file(root, *BAD_FILES[case][:2])
+    words = ["dataset.bad_files=skip", "train.batch_size=3", f"dataset.root={root}"]
+    code, _, err = run_cli(*WORDS, *words)
+    assert code == 0
+    assert [line for line in err.splitlines() if line.startswith(f"gantrain: {root}: 2 of 7 images ")]
 
 
 @pytest.mark.parametrize(

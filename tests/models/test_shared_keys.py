@@ -1,0 +1,109 @@
+"""What the keys that every model shares make of D: packing, minibatch deviation, spectral norm, projection."""
+
+import pytest
+import torch
+
+from gantrain.config import plain_data, resolve
+from gantrain.datasets.base import Spec
+from gantrain.door import compose
+from gantrain.errors import ConfigError
+from gantrain.models.dcgan import DCGAN
+from gantrain.models.mlp import MLP
+from gantrain.step import frozen
+
+IMAGE, POINT = Spec((3, 8, 9)), Spec((2,))
+CASES = [(DCGAN, IMAGE), (MLP, IMAGE), (MLP, POINT)]
+
+
+def built(recipe, spec, **keys):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return recipe(width=8, **keys).build(spec)
+
+
+def batch(spec: Spec, n: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, *spec.shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("recipe", "spec"), CASES)
+def test_a_packed_d_gives_one_logit_a_pack_that_all_its_samples_move(recipe, spec):
+    D = built(recipe, spec, packing=3)[1]
+    x = batch(spec, 6)
+    logits = D(x, None)
+    assert logits.shape == (2,)
+    for i in range(6):
+        other = x.clone()
+        other[i] += 1
+        moved = (D(other, None) != logits).tolist()
+        assert moved == [i // 3 == 0, i // 3 == 1]
+    assert D.couples_samples
+
+
+@pytest.mark.parametrize(("recipe", "spec"), CASES)
+def test_minibatch_deviation_sees_a_batch_of_equals(recipe, spec):
+    D = built(recipe, spec, minibatch_std=True)[1]
+    same = batch(spec, 1).expand(5, *spec.shape)
+    with torch.no_grad():
+        D.head.linear.weight[:, :-1] = 0  # only the deviation is left
+        assert torch.allclose(D(same, None), D.head.linear.bias.expand(5), atol=1e-6)
+        assert not torch.allclose(D(batch(spec, 5), None), D.head.linear.bias.expand(5), atol=1e-4)
+    assert D.couples_samples
+
+
+@pytest.mark.parametrize(("recipe", "spec"), CASES)
+def test_spectral_norm_bounds_the_slope_of_d_and_leaves_g(recipe, spec):
+    G, D = built(recipe, spec, spectral_norm=True)
+    for seed in range(60):
+        D(batch(spec, 2, seed), None)  # each pass in train mode turns the power iteration once
+    D.eval()
+    for layer in D.modules():
+        if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d):
+            top = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2).item()
+            assert top == pytest.approx(1, abs=0.02)
+    assert not any("parametrizations" in name for name, _ in G.named_parameters())
+
+
+def test_g_s_step_leaves_the_power_iteration_where_it_is():
+    D = built(MLP, POINT, spectral_norm=True)[1]
+    before = {name: buffer.clone() for name, buffer in D.named_buffers()}
+    with frozen(D):
+        D(batch(POINT, 4), None)
+    assert all(torch.equal(before[name], buffer) for name, buffer in D.named_buffers())
+    D(batch(POINT, 4), None)
+    assert any(not torch.equal(before[name], buffer) for name, buffer in D.named_buffers())
+
+
+@pytest.mark.parametrize("recipe", [DCGAN, MLP])
+def test_projection_adds_a_product_with_the_class_vector(recipe):
+    spec = Spec((1, 8, 8), classes=3)
+    D = built(recipe, spec, condition="projection")[1]
+    x, y = batch(spec, 4), torch.tensor([0, 1, 2, 0])
+    phi = D.body(torch.cat([x.flatten(1)], 1) if recipe is MLP else x)
+    expected = D.head.linear(phi).squeeze(1) + (D.head.classes.weight[y] * phi).sum(1)
+    torch.testing.assert_close(D(x, y), expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["model.packing=2", "penalty=r1"], "penalty"),
+        (["model.minibatch_std=true", "penalty=wgan_gp"], "penalty"),
+        (["model.packing=3"], "model.packing"),
+        (["model.packing=2", "objective=conditional"], "model.packing"),
+        (["objective=hinge", "noise=labels"], "noise.label_smoothing"),
+        (["train.update=simultaneous", "train.g_steps=2"], "train.g_steps"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_its_key(words, key):
+    with pytest.raises(ConfigError) as refused:
+        resolve(plain_data(compose(words)))
+    assert str(refused.value).startswith(f"{key}: ")
+
+
+def test_a_d_that_couples_samples_reads_another_tag(run_cli, tmp_path):
+    folder = tmp_path / "run"
+    code, _, _ = run_cli("dataset=ring", "debug=tiny", "metric=js", "model.packing=2", f"run.dir={folder}")
+    assert code == 0
+    result = (folder / "result.json").read_text()
+    assert '"divergence/js_batch"' in result
+    assert '"divergence/js"' not in result

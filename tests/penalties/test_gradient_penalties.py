@@ -1,0 +1,123 @@
+"""Penalties equal their definition, one sample at a time, and keep to their schedule."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gantrain.penalties.lecam import LeCam
+from gantrain.penalties.r1 import R1, R1R2
+from gantrain.penalties.weight_clip import WeightClip
+from gantrain.penalties.wgan_gp import DRAGAN, WGANGP
+
+
+class Curved(nn.Module):
+    """A D whose gradient differs from sample to sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            self.net = nn.Sequential(nn.Flatten(), nn.Linear(12, 9), nn.Tanh(), nn.Linear(9, 1))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.net(x).squeeze(1)
+
+
+def batch(seed: int, n: int = 5) -> Tensor:
+    return torch.randn(n, 3, 2, 2, generator=torch.Generator().manual_seed(seed))
+
+
+def norms(D: nn.Module, x: Tensor) -> list[Tensor]:
+    """The norm of each sample's own gradient, taken with no other sample in the batch."""
+    found = []
+    for one in x.split(1):
+        one = one.clone().requires_grad_(True)
+        found.append(torch.autograd.grad(D(one).squeeze(), one)[0].norm())
+    return found
+
+
+def test_r1r2_is_the_loop_over_data_and_samples():
+    D, real, fake = Curved(), batch(1), batch(2)
+    by_hand = sum(torch.stack(norms(D, x)).square().mean() for x in (real, fake)) * 0.7 / 2
+    torch.testing.assert_close(R1R2(gamma=0.7)(D, real, fake, None), by_hand, rtol=1e-6, atol=1e-7)
+
+
+def test_wgan_gp_has_one_epsilon_and_one_norm_for_each_sample():
+    D, real, fake = Curved(), batch(1), batch(2)
+    epsilon = torch.rand(5, 1, 1, 1, generator=torch.Generator().manual_seed(3))
+    by_hand = 10 * (torch.stack(norms(D, epsilon * real + (1 - epsilon) * fake)) - 1).square().mean()
+    cost = WGANGP()(D, real, fake, None, torch.Generator().manual_seed(3))
+    torch.testing.assert_close(cost, by_hand, rtol=1e-6, atol=1e-7)
+
+
+def test_wgan_gp_is_0_for_a_critic_of_unit_slope():
+    class Unit(nn.Module):
+        def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+            return x.flatten(1)[:, 0]
+
+    assert WGANGP()(Unit(), batch(1), batch(2), None).item() == pytest.approx(0, abs=1e-10)
+
+
+def test_dragan_looks_around_the_data_only():
+    D, real = Curved(), batch(1)
+    noise = torch.rand(real.shape, generator=torch.Generator().manual_seed(4))
+    by_hand = 10 * (torch.stack(norms(D, real + 0.5 * real.std() * noise)) - 1).square().mean()
+    for fake in (batch(2), 100 * batch(3)):
+        cost = DRAGAN()(D, real, fake, None, torch.Generator().manual_seed(4))
+        torch.testing.assert_close(cost, by_hand, rtol=1e-6, atol=1e-7)
+
+
+def test_weight_clip_puts_every_weight_into_its_box_and_moves_no_other():
+    D = Curved()
+    before = [p.detach().clone() for p in D.parameters()]
+    WeightClip(clip=0.1).project(D)
+    for was, now in zip(before, D.parameters(), strict=True):
+        assert torch.equal(now, was.clamp(-0.1, 0.1))
+    assert any((was.abs() > 0.1).any() for was in before)
+
+
+def test_lecam_measures_from_the_other_kinds_running_mean():
+    D, real, fake = Curved(), batch(1), batch(2)
+    a, b = D(real).mean().item(), D(fake).mean().item()
+    first = LeCam(gamma=1.0, decay=0.5)
+    expected = (D(real) - b).square().mean() + (D(fake) - a).square().mean()
+    torch.testing.assert_close(first(D, real, fake, None), expected)
+    first(D, real + 1, fake, None)
+    moved = 0.5 * a + 0.5 * D(real + 1).mean().item()
+    assert first.memory()["real"].item() == pytest.approx(moved, rel=1e-5)
+    assert first.memory()["fake"].item() == pytest.approx(b, rel=1e-5)
+
+
+def test_lecam_goes_on_from_what_it_remembered():
+    D, real, fake = Curved(), batch(1), batch(2)
+    whole, stopped = LeCam(), LeCam()
+    for penalty in (whole, stopped):
+        penalty(D, real, fake, None)
+    resumed = LeCam()
+    resumed.remember(stopped.memory())
+    assert torch.equal(whole(D, fake, real, None), resumed(D, fake, real, None))
+    assert torch.equal(whole.memory()["real"], resumed.memory()["real"])
+
+
+def test_a_lazy_penalty_costs_as_much_in_all():
+    D, real, fake = Curved(), batch(1), batch(2)
+    every, lazy = R1(gamma=0.3), R1(gamma=0.3, every=4)
+    paid = [p(D, real, fake, None).item() for p in (lazy.at(step, 100) for step in range(8)) if p is not None]
+    assert len(paid) == 2
+    assert sum(paid) == pytest.approx(8 * every(D, real, fake, None).item(), rel=1e-6)
+
+
+def test_gamma_falls_in_a_line_and_stays_at_its_end():
+    penalty = R1(gamma=2.0, gamma_end=0.5)
+    assert [penalty.at(step, 10).gamma for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.25, 0.5, 0.5])
+    assert penalty.gamma == 2.0
+
+
+def test_a_scheduled_lecam_shares_its_memory():
+    D, penalty = Curved(), LeCam(gamma=1.0, gamma_end=0.0)
+    now = penalty.at(3, 10)
+    now(D, batch(1), batch(2), None)
+    assert set(penalty.memory()) == {"real", "fake"}
+    assert copy.copy(penalty).memory() == penalty.memory()
