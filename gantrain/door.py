@@ -140,9 +140,8 @@ def train(argv: list[str]) -> int:
             print(end_table(result, folder))
 
     with _hydra_argv(argv), _absent(package):
-        os.environ["HYDRA_FULL_ERROR"] = (
-            "1"  # Hydra then raises what it would print, and this door prints one line
-        )
+        # Hydra then raises what it would print, and this door prints one line.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
         try:
             hydra.main(config_path=str(yaml_dir()), config_name="config", **_LINE)(task)()
         except (
@@ -191,12 +190,8 @@ def _flags_first(argv: list[str]) -> tuple[list[str], str | None]:
     except SystemExit as error:
         what = complaint.getvalue().strip().splitlines()[-1].split("error: ")[-1]
         raise ConfigError("usage", what, "see gantrain --help") from error
-    if (
-        sum(
-            [known.run, known.multirun, known.cfg is not None, known.info is not None, known.shell_completion]
-        )
-        > 1
-    ):
+    modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion)
+    if sum(map(bool, modes)) > 1:
         raise ConfigError("usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them")
     if (known.package or known.resolve) and not known.cfg:
         raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")

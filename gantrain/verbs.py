@@ -19,6 +19,7 @@ from gantrain.checkpoint import Checkpoint, load_checkpoint
 from gantrain.config import Config, plain_data, resolve, resolve_for
 from gantrain.datasets.base import Spec
 from gantrain.errors import CheckpointError, ConfigError, DataError, suggest
+from gantrain.options import Device
 from gantrain.registry import option, parse
 from gantrain.state import load_network, players, under
 
@@ -125,6 +126,7 @@ class SampleOptions:
     n: int = option(64, "how many samples", minimum=1, maximum=1_000_000)
     seed: int = option(0, "seed of the latents", minimum=0)
     classes: list[int] | None = option(None, "labels to repeat in turn", minimum=0)
+    device: str = option("auto", "where to draw", choices=("auto", "cpu", "cuda", "mps"))
     out: str | None = option(
         None, "a .png grid, an .npz, or a folder for single PNGs; for a table a .csv or .parquet"
     )
@@ -148,7 +150,7 @@ def sample(argv: list[str]) -> int:
     name = f"sample-{checkpoint.step:06d}-seed{wanted.seed}{suffix}"
     out = Path(wanted.out or checkpoint.run / "samples" / name).expanduser()
     _check_kind(out, spec)
-    runtime = Runtime(config.device)
+    runtime = Runtime(Device(kind=wanted.device))  # not the run's own, which may have been on another machine
     x, y = draw(
         G.to(runtime.device), config.model, spec, wanted.n, wanted.seed, wanted.classes, runtime.device
     )
@@ -269,17 +271,15 @@ def evaluate(argv: list[str]) -> int:
 
 def tensorboard(argv: list[str]) -> int:
     """Start TensorBoard on 127.0.0.1 for a folder, keeping the images of every step."""
-    folders = [word for word in argv if not word.startswith("-")]
-    if len(folders) > 1:
-        raise ConfigError(
-            "tensorboard", f"takes one folder, got {' '.join(folders)}", "give the folder above them"
-        )
-    folder = Path(folders[0] if folders else "outputs").expanduser()
+    named = bool(argv) and not argv[0].startswith("-")
+    flags = argv[named:]  # TensorBoard's own, some of which take a value
+    if flags and not flags[0].startswith("-"):
+        raise ConfigError("tensorboard", f"takes one folder, got {' '.join(argv)}", "give the folder above them")
+    folder = Path(argv[0] if named else "outputs").expanduser()
     if not folder.is_dir():
         raise CheckpointError(
             folder, "there is no such folder", "train first, or give the folder of your runs"
         )
-    flags = [word for word in argv if word.startswith("-")]
     words = ["--logdir", str(folder), "--host", "127.0.0.1", "--samples_per_plugin", "images=500", *flags]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *words])

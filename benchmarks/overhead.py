@@ -1,0 +1,74 @@
+"""What gantrain's loop costs beside a hand-written one that does the same arithmetic, as a ratio in one process.
+
+    OMP_NUM_THREADS=2 python benchmarks/overhead.py
+
+Both play the non-saturating game with the same players, batches from memory and fused Adam; gantrain's adds keyed
+randomness, the check of every update, the average of weights and the running means of its log. They take turns, so a
+machine that slows down slows both. A ratio of 1 means that the house costs nothing.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+from torch.nn.functional import softplus
+
+from gantrain.config import plain_data, resolve
+from gantrain.door import compose
+from gantrain.runtime import Batches, Runtime
+from gantrain.state import TrainState
+from gantrain.step import frozen
+from gantrain.tracker import Means
+from gantrain.train import train
+
+CASES = {"digits": (["dataset=digits"], 100), "ring": (["dataset=ring", "dataset.n=20000"], 400)}
+TURNS = 7
+
+
+def lean(state: TrainState, x: torch.Tensor, batch: int, z_dim: int, steps: int) -> None:
+    """Play the same game by hand: no checks, no averages, no log, torch's global generator."""
+    G, D = state.G, state.D
+    for _ in range(steps):
+        real = x[torch.randint(len(x), (batch,))]
+        with torch.no_grad():
+            fake = G(torch.randn(batch, z_dim), None)
+        loss = softplus(-D(real, None)).mean() + softplus(D(fake, None)).mean()
+        state.opt_D.zero_grad(set_to_none=True)
+        loss.backward()
+        state.opt_D.step()
+        with frozen(D):
+            loss = softplus(-D(G(torch.randn(batch, z_dim), None), None)).mean()
+            state.opt_G.zero_grad(set_to_none=True)
+            loss.backward()
+        state.opt_G.step()
+
+
+def main() -> None:
+    for name, (words, steps) in CASES.items():
+        config = resolve(plain_data(compose([*words, "train.steps=1000000"])))
+        runtime, data = Runtime(config.device), config.dataset.load(0)
+        x = data.train.take(torch.arange(len(data.train)))[0]
+        ours, by_hand = (TrainState.create(config, data.spec, runtime) for _ in range(2))
+        batches = Batches(data.train, config.train.batch_size, 0, runtime.device)
+        means, ratios, rates = Means(), [], []
+        for turn in range(TURNS + 1):
+            began = time.perf_counter()
+            config.train.steps = ours.step + steps
+            train(ours, batches, config, runtime, means.add, lambda state: None)
+            middle = time.perf_counter()
+            lean(by_hand, x, config.train.batch_size, config.model.z_dim, steps)
+            end = time.perf_counter()
+            if turn:  # the first turn warms both up
+                ratios.append((end - middle) / (middle - began))
+                rates.append(steps / (middle - began))
+        low, middle_ratio, high = min(ratios), statistics.median(ratios), max(ratios)
+        print(
+            f"{name}: {statistics.median(rates):.0f} steps/s, {middle_ratio:.3f} of the hand-written loop's rate "
+            f"({low:.3f} to {high:.3f}, {TURNS} turns of {steps} steps, {torch.get_num_threads()} threads)"
+        )
+
+
+if __name__ == "__main__":
+    main()
