@@ -28,9 +28,8 @@ from gantrain.pages import GROUPS, check_options, options, yaml_dir
 from gantrain.registry import translated
 
 TRUSTED = ("gantrain.*", "hydra.*", "hydra_plugins.*")
-_LINE: dict[str, Any] = (
-    {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {"execution_whitelist": TRUSTED}
-)
+_HYDRA_1_3 = hydra.__version__.startswith("1.3")
+_LINE: dict[str, Any] = {"version_base": "1.3"} if _HYDRA_1_3 else {"execution_whitelist": TRUSTED}
 
 
 def expanded(exact: str | None, default: str) -> str:
@@ -38,7 +37,7 @@ def expanded(exact: str | None, default: str) -> str:
     return os.path.expanduser(exact or default)
 
 
-def slug(overrides: list[str], constant: list[str]) -> str:
+def slug(overrides: Any, constant: Any) -> str:
     """Return a short folder name for what varies among jobs: the values, with the last word of a dotted key."""
     words = []
     for override in overrides:
@@ -49,8 +48,10 @@ def slug(overrides: list[str], constant: list[str]) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(words))[:48].strip("-_.") or "job"
 
 
-OmegaConf.register_new_resolver("gantrain.folder", expanded, replace=True)
-OmegaConf.register_new_resolver("gantrain.slug", slug, replace=True)
+# The newer line of OmegaConf has another name for it, and warns of the older one's.
+_register: Any = OmegaConf.register_new_resolver if _HYDRA_1_3 else OmegaConf.register_resolver
+_register("gantrain.folder", expanded, replace=True)
+_register("gantrain.slug", slug, replace=True)
 
 
 _ready: list[Any] = []  # config and data of a single run, from Preflight to the task in the same process

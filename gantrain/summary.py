@@ -33,6 +33,5 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
     )
     where = [f"pictures   {grids[-1]}"] if grids else []
     where += [f"result     {folder / 'result.json'}", f"dashboard  gantrain tensorboard {folder}"]
-    return "\n".join(["", done, "", table(result["metrics"], result["floors"]), "", *where]).replace(
-        "\n\n\n", "\n\n"
-    )
+    parts = [done, table(result["metrics"], result["floors"]), "\n".join(where)]
+    return "\n" + "\n\n".join(part for part in parts if part)

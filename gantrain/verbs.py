@@ -274,7 +274,9 @@ def tensorboard(argv: list[str]) -> int:
     named = bool(argv) and not argv[0].startswith("-")
     flags = argv[named:]  # TensorBoard's own, some of which take a value
     if flags and not flags[0].startswith("-"):
-        raise ConfigError("tensorboard", f"takes one folder, got {' '.join(argv)}", "give the folder above them")
+        raise ConfigError(
+            "tensorboard", f"takes one folder, got {' '.join(argv)}", "give the folder above them"
+        )
     folder = Path(argv[0] if named else "outputs").expanduser()
     if not folder.is_dir():
         raise CheckpointError(

@@ -17,3 +17,4 @@ class FashionMNIST(MNIST):
     name: str = option("fashion_mnist", "registered name")
     root: str = option("data", "folder that holds, or will hold, FashionMNIST/raw/")
     archive: ClassVar[str] = "FashionMNIST"
+    inside: ClassVar[str] = "FashionMNIST/raw"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
-from gantrain.datasets.base import Data, Dataset, Spec, Split
+from gantrain.datasets.base import Data, Spec, Split
+from gantrain.datasets.published import Published
 from gantrain.errors import DataError
 from gantrain.registry import option, register
 
@@ -18,63 +17,38 @@ FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in (
 
 @register("dataset")
 @dataclass
-class MNIST(Dataset):
+class MNIST(Published):
     """70,000 grey 28x28 digits (LeCun, Cortes and Burges 1998); the 10,000 test images are the held-out part."""
 
     name: str = option("mnist", "registered name")
     root: str = option("data", "folder that holds, or will hold, MNIST/raw/")
     archive: ClassVar[str] = "MNIST"
+    inside: ClassVar[str] = "MNIST/raw"
+    files: ClassVar[tuple[str, ...]] = FILES
 
     def spec(self) -> Spec:
         """Return 1x28x28 and ten classes. Raises DataError when files are absent and cannot be downloaded."""
-        self._fetch()
+        self.fetch()
         return Spec(shape=(1, 28, 28), classes=10)
 
     def load(self, seed: int) -> Data:
         """Return the published split as uint8; the seed does not change it."""
-        self._fetch()
+        self.fetch()
         parts = []
         for train in (True, False):
             try:
-                images = self._files(train=train)
+                images = self.read(train=train)
             # torchvision names a damaged header by whatever it stumbled on.
             except (OSError, ValueError, TypeError, LookupError, RuntimeError, AssertionError) as error:
                 what = f"cannot be read as {self.archive} ({str(error) or 'its header is of another kind'})"
-                raise DataError(self._raw, what, "delete the folder to fetch it again, or mend it") from error
+                raise DataError(
+                    self.folder, what, "delete the folder to fetch it again, or mend it"
+                ) from error
             parts.append(Split(images.data.unsqueeze(1), images.targets.to(torch.int64)))
         for part, files in zip(parts, (FILES[:2], FILES[2:]), strict=True):
             wrong = part.y is None or len(part.x) != len(part.y) or part.x.shape[1:] != (1, 28, 28)
             if wrong or not len(part.x) or int(part.y.max()) > 9:  # type: ignore[union-attr]
                 raise DataError(
-                    self._raw, f"{' and '.join(files)} do not belong together", "replace both files"
+                    self.folder, f"{' and '.join(files)} do not belong together", "replace both files"
                 )
         return Data(self.spec(), parts[0], parts[1])
-
-    @property
-    def _raw(self) -> Path:
-        return Path(self.root).expanduser() / self.archive / "raw"
-
-    def _files(self, **how: Any) -> Any:
-        from torchvision import datasets  # as heavy as torch itself, so only where it is used
-
-        return getattr(datasets, self.archive)(Path(self.root).expanduser(), **how)
-
-    def _missing(self) -> list[str]:
-        return [name for name in FILES if not (self._raw / name).is_file()]
-
-    def _fetch(self) -> None:
-        if not self._missing():
-            return
-        absent = [folder for folder in (self._raw, *self._raw.parents) if not folder.exists()]
-        try:
-            self._files(download=True)
-        except (OSError, RuntimeError) as error:
-            for folder in absent:  # what the download made and could not fill
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-            why = " ".join(str(error).split())
-            raise DataError(
-                self._raw,
-                f"lacks {', '.join(self._missing()) or 'files'} and they cannot be downloaded ({why})",
-                f"put the four files there, or set dataset.root to the folder that holds {self.archive}/raw",
-            ) from error
