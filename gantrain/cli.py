@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 
 import gantrain
 from gantrain.errors import ConfigError, GantrainError, OutputError, suggest
@@ -23,9 +24,7 @@ def lazy(verb: str) -> Callable[[list[str]], int]:
     """Return a verb whose module, and torch with it, is imported only when it is used."""
 
     def call(argv: list[str]) -> int:
-        from gantrain import verbs
-
-        return int(getattr(verbs, verb)(argv))
+        return int(getattr(import_module(f"gantrain.verbs.{verb}"), verb)(argv))
 
     return call
 

@@ -18,18 +18,15 @@ import gantrain.models
 import gantrain.objectives
 import gantrain.optimizers
 import gantrain.penalties  # noqa: F401  (each import registers a family)
-from gantrain.datasets.base import Dataset, Spec
-from gantrain.errors import ConfigError, suggest
+from gantrain.conflicts import check_together
+from gantrain.errors import ConfigError
 from gantrain.metrics.base import Suite
 from gantrain.models.auto import Auto
-from gantrain.models.base import Model
 from gantrain.noise import Noise
-from gantrain.objectives.base import Objective
-from gantrain.optimizers.base import OptimizerOptions
 from gantrain.options import Device, Folder, Train
-from gantrain.penalties.base import Penalty
-from gantrain.penalties.none import NoPenalty
-from gantrain.registry import REGISTERED, build, in_words, option, parse, schema, unknown_key
+from gantrain.registry import build, in_words, option, parse, schema, unknown_key
+from gantrain.settings import Config
+from gantrain.spec import Spec
 
 
 @dataclass
@@ -54,59 +51,6 @@ schema("", "root", Root)
 schema("device", "device", Device)
 schema("metric", "suite", Suite)
 schema("noise", "noise", Noise)
-
-
-@dataclass
-class Config:
-    """A run, checked and resolved: nothing is left to decide.
-
-    Attributes:
-        seed: Seed of everything random.
-        name: Part of the run folder's name.
-        run: Where to write.
-        dataset: The data source.
-        spec: Its shape and classes.
-        model: The players' recipe, never ``auto``.
-        penalty: The cost on D.
-        objective: The game.
-        noise: What is added to D's inputs and labels.
-        optimizer: Update rule of both players; ``horizon`` is set.
-        device: The machine that was asked for.
-        metric: The suite that is read.
-        train: The loop.
-    """
-
-    seed: int
-    name: str
-    run: Folder
-    dataset: Dataset
-    spec: Spec
-    model: Model
-    penalty: Penalty
-    objective: Objective
-    noise: Noise
-    optimizer: OptimizerOptions
-    device: Device
-    metric: Suite
-    train: Train
-
-    def plain(self) -> dict[str, Any]:
-        """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
-        groups = (
-            "run",
-            "dataset",
-            "model",
-            "penalty",
-            "objective",
-            "noise",
-            "optimizer",
-            "device",
-            "metric",
-            "train",
-        )
-        return {"seed": self.seed, "name": self.name} | {
-            group: dataclasses.asdict(getattr(self, group)) for group in groups
-        }
 
 
 def plain_data(composed: DictConfig) -> dict[str, Any]:
@@ -181,7 +125,7 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         metric=parse(Suite, "metric", plain["metric"]),
         train=train,
     )
-    _check_together(config)
+    check_together(config)
     return config
 
 
@@ -189,76 +133,3 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
 class _Top:
     seed: int | None = option(0, "seed of everything random; null draws one", minimum=0, maximum=2**63 - 1)
     name: str = option("run", "part of the run folder's name")
-
-
-def cautions(config: Config) -> list[str]:
-    """Return a line for each choice that runs but is seldom meant."""
-    lines = []
-    if config.objective.needs_penalty and isinstance(config.penalty, NoPenalty):
-        lines.append(
-            "penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp"
-        )
-    rule = config.optimizer
-    if rule.schedule != "constant" and config.train.steps > rule.horizon:
-        lines.append(
-            f"both rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to go on learning"
-        )
-    return lines
-
-
-def _check_together(config: Config) -> None:
-    """Refuse combinations that cannot be run, naming both keys."""
-    for key, path in dataclasses.asdict(config.run).items():
-        if path is not None and not path.strip():  # an empty root would be that of the file system
-            raise ConfigError(f"run.{key}", "is not a path", "give a folder, or leave it out for the default")
-    reason = config.model.fits(config.spec)
-    if reason:
-        raise ConfigError("model", reason, "use model=auto, which picks by the data")
-    conditional = config.model.condition != "none"
-    if conditional and not config.spec.classes:
-        raise ConfigError(
-            "model.condition",
-            "the players cannot see labels, since this dataset has none",
-            "set model.condition=none",
-        )
-    if config.objective.mismatch_weight > 0 and not conditional:
-        raise ConfigError(
-            "model.condition",
-            "is none, but this objective shows D data with wrong conditions",
-            "set model.condition=concat or objective.mismatch_weight=0",
-        )
-    if config.objective.mismatch_weight > 0 and config.spec.classes < 2:
-        raise ConfigError(
-            "objective.mismatch_weight", "needs two classes to mismatch", "set objective.mismatch_weight=0"
-        )
-    if config.model.packing > 1 and conditional:
-        raise ConfigError(
-            "model.packing", "is for models without labels", "set model.packing=1 or model.condition=none"
-        )
-    if config.train.batch_size % config.model.packing:
-        raise ConfigError(
-            "model.packing",
-            f"must divide train.batch_size, got {config.model.packing} and {config.train.batch_size}",
-            "choose a multiple for train.batch_size",
-        )
-    if config.model.couples_samples and config.penalty.differentiates_input:
-        raise ConfigError(
-            "penalty",
-            f"{config.penalty.name} differentiates D by each sample alone, and this D looks across samples",  # type: ignore[attr-defined]
-            "set penalty=none, or model.packing=1 and model.minibatch_std=false",
-        )
-    if config.noise.on_labels and not config.objective.classifies:
-        raise ConfigError(
-            "noise.label_smoothing",
-            "is for a D trained by cross-entropy, and this objective's is not",
-            "use noise=instance or noise=none",
-        )
-    if config.train.update == "simultaneous" and config.train.g_steps > 1:
-        raise ConfigError(
-            "train.g_steps", "must be 1 when both players move at once", "set train.update=alternating"
-        )
-    for name in config.metric.names:
-        if name not in REGISTERED["metric"]:
-            raise ConfigError(
-                "metric.names", f"no metric is called {name!r}", suggest(name, REGISTERED["metric"])
-            )

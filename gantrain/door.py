@@ -52,6 +52,7 @@ def slug(overrides: Any, constant: Any) -> str:
 _register: Any = OmegaConf.register_new_resolver if _HYDRA_1_3 else OmegaConf.register_resolver
 _register("gantrain.folder", expanded, replace=True)
 _register("gantrain.slug", slug, replace=True)
+_register("gantrain.pick", lambda key, table: table.get(key, {}), replace=True)
 
 
 _ready: list[Any] = []  # config and data of a single run, from Preflight to the task in the same process
@@ -62,11 +63,14 @@ class Preflight(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Resolve the run, see that its folder is free, and load its data."""
+        from gantrain.checkpoint import load_checkpoint
         from gantrain.run import prepare
 
         with _leaving():
             checked = _check(config)
             _free(Path(config.hydra.run.dir))
+            if checked.train.init_from:
+                load_checkpoint(checked.train.init_from)
             _ready[:] = [(checked, prepare(checked))]
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -153,6 +157,10 @@ def train(argv: list[str]) -> int:
             RecursionError,
         ) as error:
             raise translated(error) from error
+    if len(folders) > 1:
+        from gantrain.sweep import summarise
+
+        print(summarise(folders[0].parent, folders))
     if failed:
         raise GantrainError(
             folders[0].parent, f"{len(failed)} of {len(folders)} jobs failed", "read each one's result.json"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
-from gantrain.config import Config
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import build
 from gantrain.runtime import Runtime, stream
+from gantrain.settings import Config
 from gantrain.state import TrainState
 from gantrain.step import wrong_conditions
 
@@ -41,9 +43,10 @@ def fitting(config: Config, data: Data) -> list[Metric]:
     Raises:
         ConfigError: When metrics were asked for and none of them fits, with the reasons.
     """
-    conditional = bool(config.model.classes(data.spec))
+    conditional = config.model.is_conditional
     metrics = [build("metric", {"name": name}) for name in config.metric.names]
-    reasons = {metric.name: metric.fits(data, conditional) for metric in metrics}
+    idle = None if config.objective.has_game else "this objective trains no D"
+    reasons = {m.name: (idle if m.needs_d else None) or m.fits(data, conditional) for m in metrics}
     fit = [metric for metric in metrics if reasons[metric.name] is None]
     if metrics and not fit:
         why = ", ".join(f"{name}: {reason}" for name, reason in reasons.items())
@@ -55,12 +58,12 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
     """Return the evaluation of a state, on ``n`` samples or as many as the suite says."""
     suite = config.metric
     if n is not None:
-        suite = type(suite)(names=suite.names, n=min(n, suite.n), k=suite.k)
+        suite = replace(suite, n=min(n, suite.n))
 
     def latents(count: int, purpose: str) -> Tensor:
-        return config.model.latents(count, stream(config.seed, state.step, purpose))
+        return state.G.latents(count, stream(config.seed, state.step, purpose))
 
-    def wrong(y: Tensor) -> Tensor:
+    def wrong(y: Tensor) -> Tensor | None:
         return wrong_conditions(y, data.spec.classes, stream(config.seed, state.step, "evaluate wrong"))
 
     return Evaluation(
@@ -76,6 +79,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         wrong=wrong,
         undo=config.noise.undo,
         batch=min(config.train.batch_size, len(data.holdout)) if config.model.couples_samples else 0,
+        conditional=config.model.is_conditional,
     )
 
 
@@ -111,3 +115,9 @@ def read(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) ->
                 lowest |= metric(evaluation.of_real())
         protocol = {metric.name: metric.protocol(evaluation) for metric in metrics}
     return Reading(values, lowest, protocol)
+
+
+def drawn(metric: Metric, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+    """Return a metric's figures, made as it is read: eval mode, no gradients."""
+    with in_eval(evaluation.G, evaluation.G_live, evaluation.D), torch.inference_mode():
+        return metric.figures(evaluation, history)

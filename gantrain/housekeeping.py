@@ -11,19 +11,19 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from gantrain.checkpoint import save_checkpoint
-from gantrain.config import Config
 from gantrain.datasets.base import Data
 from gantrain.errors import Interrupted, OutputError
-from gantrain.evaluate import Reading, fitting, in_eval, read, view
+from gantrain.evaluate import Reading, drawn, fitting, read, view
+from gantrain.gallery import Gallery
+from gantrain.health import Health
+from gantrain.metrics.base import Metric
 from gantrain.metrics.js import JS
 from gantrain.runtime import Runtime
-from gantrain.sample import Picture, beside_nearest, by_class, draw, encode, grid, landscape, layout
 from gantrain.schedule import due
+from gantrain.settings import Config
 from gantrain.state import TrainState, rate_factor
 from gantrain.tracker import Means, Tracker
 
@@ -39,11 +39,11 @@ class Housekeeping:
         data: For pictures and metrics.
         runtime: Where the networks are.
         tracker: Receives scalars and images.
-        start: The step at which this process began.
+        state: The players as this process finds them.
     """
 
     def __init__(
-        self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker, start: int
+        self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker, state: TrainState
     ):
         self.folder, self.config, self.data, self.runtime, self.tracker = (
             folder,
@@ -55,16 +55,21 @@ class Housekeeping:
         self.means = Means()
         self.reading, self._read_at = Reading({}, {}, {}), -1
         self.metrics = fitting(config, data)
-        self.conditional = bool(config.model.classes(data.spec))
-        self.saved = start
+        density = data.density
+        self.health = Health(
+            config.objective, 0 if density is None else len(density.modes), config.train.steps
+        )
+        self._latest: dict[str, float] = {}
+        self.gallery = Gallery(folder, config, data, runtime, tracker)
+        self.saved = state.step
         self.signal = 0
         self._seconds, self._since = 0.0, time.perf_counter()
-        self._window = (start, 0.0)
+        self._window = (state.batches, 0.0)
         self._last_line = time.perf_counter()
         total = config.train.steps
         # A bar needs a terminal; elsewhere plain lines are written as often as the metrics are read.
         self.bar = tqdm(
-            total=total, initial=start, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty()
+            total=total, initial=state.step, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty()
         )
 
     @property
@@ -73,15 +78,10 @@ class Housekeeping:
         return self._seconds
 
     def first(self, state: TrainState) -> None:
-        """Draw what the untrained generator and the data look like."""
-        if self.data.spec.is_image:
-            count, columns = layout(self.data.spec, self.conditional)
-            x, y = self.data.train.take(torch.arange(min(count, len(self.data.train))))
-            self._image(
-                0, "samples/real", encode(grid(by_class(x, y if self.conditional else None), columns))
-            )
+        """Draw what the data and the untrained generator look like."""
+        self.gallery.real()
         if self.config.train.sample_every:
-            self.sample(state)
+            self.gallery.sample(state, {})
         self._since = time.perf_counter()
 
     def __call__(self, state: TrainState) -> None:
@@ -95,7 +95,8 @@ class Housekeeping:
         if evaluate and self.metrics:
             self.evaluate(state)
         if due(step, options.sample_every, last):
-            self.sample(state)
+            # An older reading is not of this picture.
+            self.gallery.sample(state, self.reading.metrics if step == self._read_at else {})
         if due(step, options.checkpoint_every, last) or step == last:
             self.save(state)
         if self.signal:
@@ -110,10 +111,10 @@ class Housekeeping:
         tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
         tags |= {f"schedule/{name}": value for name, value in self.config.noise.scheduled(before).items()}
         tags |= {f"generator/{name}": float(value) for name, value in state.G.readings().items()}
-        step, seconds = self._window
-        images = (state.step - step) * self.config.train.batch_size * self.config.train.d_steps
+        batches, seconds = self._window
+        images = (state.batches - batches) * self.config.train.batch_size
         tags["speed/images_per_second"] = images / max(self._seconds - seconds, 1e-9)
-        self._window = (state.step, self._seconds)
+        self._window = (state.batches, self._seconds)
         if live and any(isinstance(metric, JS) for metric in self.metrics):
             quick = view(self.config, self.data, state, self.runtime, n=4 * self.config.train.batch_size)
             tags |= read([JS()], quick).metrics
@@ -121,64 +122,27 @@ class Housekeeping:
         self.bar.set_postfix(
             {key.split("/")[-1]: f"{value:.3f}" for key, value in shown.items()}, refresh=False
         )
+        self._latest |= tags
         self.tracker.scalars(state.step, tags)
 
     def evaluate(self, state: TrainState) -> None:
         """Read the suite, with floors after the last step."""
         last = state.step >= self.config.train.steps
         with self.runtime.autocast():
-            self.reading = read(self.metrics, view(self.config, self.data, state, self.runtime), floors=last)
+            evaluation = view(self.config, self.data, state, self.runtime)
+            self.reading = read(self.metrics, evaluation, floors=last)
         self._read_at = state.step
         self.tracker.scalars(state.step, self.reading.metrics)
+        self._latest |= self.reading.metrics
+        for line in self.health.check(state.step, self._latest):
+            log.warning("step %d: %s", state.step, line)
+        for metric in self.metrics:
+            if type(metric).figures is not Metric.figures:
+                self.gallery.figures(state.step, drawn(metric, evaluation, self.tracker.history()))
         if self.bar.disable:
             shown = {key: self.reading.metrics[key] for key in headline(self.reading.metrics)}
             words = ", ".join(f"{key} {value:.3f}" for key, value in shown.items())
             log.info("step %d of %d: %s", state.step, self.config.train.steps, words)
-
-    def sample(self, state: TrainState) -> None:
-        """Draw the fixed latents with the averaged generator, and write the picture to the folder and the tracker."""
-        config, spec, step = self.config, self.data.spec, state.step
-        count, columns = layout(spec, self.conditional) if spec.is_image else (2000, 0)
-        with in_eval(state.G_ema, state.D):
-            x, y = draw(state.G_ema, config.model, spec, count, config.seed, None, self.runtime.device)
-            if spec.is_image:
-                picture = encode(grid(by_class(x, y), columns))
-                self._image(step, "samples/ema", picture)
-                pairs = encode(beside_nearest(x[:32], self.data.train))
-                self._image(step, "samples/nearest", pairs)
-            elif spec.shape == (2,):
-                title = f"step {step}" + "".join(
-                    f", {k.split('/')[1]} {v:.3g}" for k, v in self._known(step).items()
-                )
-                picture = encode(landscape(x, self.data, lambda at: self._logits(state, at), title))
-                self._image(step, "samples/density", picture)
-            else:
-                return
-        samples = self.folder / "samples"
-        try:
-            samples.mkdir(exist_ok=True)
-            (samples / f"{step:06d}.png").write_bytes(picture.png)
-        except OSError as error:
-            log.warning("samples/%06d.png cannot be written (%s); training goes on", step, error)
-
-    def _known(self, step: int) -> dict[str, float]:
-        found = (
-            self.reading.metrics if step == self._read_at else {}
-        )  # an older reading is not of this picture
-        return {key: found[key] for key in ("divergence/js", "diversity/modes") if key in found}
-
-    def _logits(self, state: TrainState, points: Tensor) -> Tensor:
-        """Return log of p / q as D sees it at points [M, 2]: the mean over conditions where there are any."""
-        # A D that judges packs is shown packs of equal points.
-        points = points.to(self.runtime.device).repeat_interleave(self.config.model.packing, 0)
-        classes = self.config.model.classes(self.data.spec)
-        if not classes:
-            return state.D(points, None)
-        total = [state.D(points, torch.full((len(points),), c, device=points.device)) for c in range(classes)]
-        return torch.stack(total).mean(0)
-
-    def _image(self, step: int, tag: str, picture: Picture) -> None:
-        self.tracker.image(step, tag, picture.png, picture.size)
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint.

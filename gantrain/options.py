@@ -26,9 +26,20 @@ class Train:
     d_steps: int = option(
         1, "discriminator updates before each generator update, the paper's k", minimum=1, maximum=1000
     )
+    d_gain: float | None = option(
+        None,
+        "stop D's updates of a step early, once one lowers its held-out loss by less than this",
+        minimum=0,
+    )
     g_steps: int = option(1, "generator updates in each step, after those of D", minimum=1, maximum=1000)
     update: str = option(
         "alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous")
+    )
+    init_from: str | None = option(
+        None, "a run or checkpoint whose weights, and nothing else, both players start with"
+    )
+    compare_gradients: bool = option(
+        False, "log both generator gradients of the cross-entropy game, minimax and non-saturating"
     )
     ema: float = option(0.999, "decay of the average of G's weights; 0 is G itself", minimum=0, below=1)
     log_every: int = option(50, "scalars", minimum=0)

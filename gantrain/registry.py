@@ -41,7 +41,7 @@ def option(
     """Declare a config key: a dataclass field with its meaning and its legal range.
 
     Args:
-        default: The value when nobody sets it. A list is copied for each object.
+        default: The value when nobody sets it. A list or mapping is copied for each object.
         help: One sentence with the unit.
         minimum: Smallest legal number.
         maximum: Largest legal number.
@@ -50,8 +50,8 @@ def option(
         choices: The only legal strings.
     """
     metadata = dict(help=help, minimum=minimum, maximum=maximum, above=above, below=below, choices=choices)
-    if isinstance(default, list):
-        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -255,6 +255,9 @@ def _check(key: str, value: Any, field: dataclasses.Field[Any]) -> None:
     if isinstance(value, list):
         for i, item in enumerate(value):
             _check(f"{key}[{i}]", item, field)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check(f"{key}.{name}", item, field)
     elif isinstance(value, str) and rule.get("choices") and value not in rule["choices"]:
         raise ConfigError(key, f"{value!r} is not one of its choices", suggest(value, rule["choices"]))
     elif isinstance(value, float | int) and not isinstance(value, bool):

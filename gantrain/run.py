@@ -12,14 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gantrain.checkpoint import Checkpoint
-from gantrain.config import Config, cautions
+import torch
+from torch import Tensor
+
+from gantrain.checkpoint import Checkpoint, load_checkpoint
+from gantrain.conflicts import cautions
 from gantrain.datasets.base import Data
-from gantrain.errors import ConfigError, Diverged, GantrainError, Interrupted, OutputError
+from gantrain.errors import CheckpointError, ConfigError, Diverged, GantrainError, Interrupted, OutputError
 from gantrain.evaluate import fitting
 from gantrain.housekeeping import Housekeeping, describe
 from gantrain.runtime import Batches, Runtime
+from gantrain.settings import Config
 from gantrain.state import TrainState
+from gantrain.summary import tail_means
 from gantrain.tracker import Tracker, logging_to, write_json
 from gantrain.train import train
 
@@ -39,6 +44,23 @@ def prepare(config: Config) -> Data:
         raise ConfigError("train.batch_size", what, "lower it")
     fitting(config, data)
     return data
+
+
+def transfer(state: TrainState, ancestor: Checkpoint) -> None:
+    """Give both players the weights of another run, as far as they have the same names and shapes.
+
+    Raises:
+        CheckpointError: When nothing in it fits.
+    """
+    taken, fresh = state.adopt(ancestor.tensors)
+    if all(ancestor.tensors[name].dim() < 2 for name in taken):  # biases of one number fit anywhere
+        remedy = "choose the model that it was trained with"
+        raise CheckpointError(ancestor.path, "holds no weights of these players' names and shapes", remedy)
+    log.info("%d tensors from %s", len(taken), ancestor.path)
+    if fresh:
+        log.warning(
+            "these start fresh, since %s has none of their shape: %s", ancestor.path, ", ".join(fresh)
+        )
 
 
 def run(
@@ -71,6 +93,8 @@ def run(
             if resumed:
                 state.load(resumed.tensors, resumed.step, resumed.path)
                 warn_of_changes(resumed.environment, described["environment"])
+            elif config.train.init_from:
+                transfer(state, load_checkpoint(config.train.init_from))
             write_json(folder / "config.json", described["config"])
             result |= _play(config, folder, data, state, runtime, command, resumed)
         except GantrainError as error:
@@ -100,7 +124,7 @@ def _play(
     log.info("%s", config.objective.meaning)
     for line in cautions(config):
         log.warning("%s", line)
-    keeper = Housekeeping(folder, config, data, runtime, tracker, state.step)
+    keeper = Housekeeping(folder, config, data, runtime, tracker, state)
     if resumed:
         keeper.means.load(resumed.tensors, runtime.device)
     batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)
@@ -111,10 +135,11 @@ def _play(
                     0, "run/config", f"`{command}`\n\n```json\n{json.dumps(config.plain(), indent=1)}\n```"
                 )
                 keeper.first(state)
-            train(state, batches, config, runtime, keeper.means.add, keeper)
+            held = None if config.train.d_gain is None else held_out(data, config, runtime)
+            train(state, batches, config, runtime, keeper.means.add, keeper, held)
     finally:
         tracker.close()
-    images = state.step * config.train.batch_size * config.train.d_steps
+    images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0
     return {
         "status": "finished",
@@ -124,9 +149,18 @@ def _play(
         "metrics": keeper.reading.metrics,
         "floors": keeper.reading.floors,
         "protocol": keeper.reading.protocol,
+        "health": list(keeper.health.standing.values()),
+        "tail": tail_means(tracker.history(), config.train.steps),
+        "published": config.metric.published,
         "meaning": config.objective.meaning,
         "chance": config.objective.chance,
     }
+
+
+def held_out(data: Data, config: Config, runtime: Runtime) -> tuple[Tensor, Tensor | None]:
+    """Return the held-out samples by which ``train.d_gain`` judges an update of D: 1,024, or as many as there are."""
+    count = min(1024, len(data.holdout)) // config.model.packing * config.model.packing
+    return data.holdout.take(torch.arange(count), runtime.device)
 
 
 def _status(error: GantrainError) -> str:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from gantrain.datasets.base import Data, Spec, Split, Table
+from gantrain.datasets.base import Data, Split
+from gantrain.figure import panels, rendered
 from gantrain.metrics.base import CHUNK
-from gantrain.models.base import Model
+from gantrain.models.base import Generator
 from gantrain.runtime import stream
+from gantrain.spec import Table
 
 LEGIBLE = 32  # pixels that each cell of a grid has at least
 
@@ -71,24 +73,19 @@ def grid(x: Tensor, columns: int) -> Image.Image:
 
 @torch.inference_mode()
 def draw(
-    G: nn.Module, model: Model, spec: Spec, n: int, seed: int, classes: list[int] | None, device: torch.device
+    G: Generator, n: int, seed: int, asked: Tensor | None, device: torch.device
 ) -> tuple[Tensor, Tensor | None]:
-    """Return ``n`` samples [n, ...] on the CPU and the labels they were asked for; the same seed, the same samples.
+    """Return ``n`` samples [n, ...] on the CPU and what each was asked for; the same seed, the same samples.
 
     Args:
         G: The generator, put in eval mode.
-        model: Its recipe.
-        spec: Its data.
         n: How many.
         seed: Seed of the latents.
-        classes: Labels to repeat in turn; None is every class. Unused by an unconditional model.
+        asked: Conditions to repeat in turn, one a row; None for an unconditional model.
         device: Where G is.
     """
-    y = None
-    if model.classes(spec):
-        chosen = torch.tensor(classes if classes else list(range(spec.classes)))
-        y = chosen[torch.arange(n) % len(chosen)]
-    z = model.latents(n, stream(seed, 0, "sample"))
+    y = None if asked is None else asked[torch.arange(n) % len(asked)]
+    z = G.latents(n, stream(seed, 0, "sample"))
     G.eval()
     parts = [
         G(z[i : i + CHUNK].to(device), None if y is None else y[i : i + CHUNK].to(device)).float().cpu()
@@ -97,17 +94,15 @@ def draw(
     return torch.cat(parts), y
 
 
-def layout(spec: Spec, conditional: bool) -> tuple[int, int]:
-    """Return how many samples a grid shows and in how many columns: a row for each class where there are classes.
-
-    ``draw`` repeats the classes in turn, so ``by_class`` puts the samples of a class into one row.
-    """
-    return (min(spec.classes, 20) * 8, 8) if conditional else (64, 8)
-
-
-def by_class(x: Tensor, y: Tensor | None) -> Tensor:
-    """Return samples ordered by label, so that each row of a grid is one class."""
-    return x if y is None else x[torch.argsort(y, stable=True)]
+def by_condition(x: Tensor, y: Tensor | None) -> Tensor:
+    """Return samples ordered by what they were asked for, classes by number and others by their first row."""
+    if y is None:
+        return x
+    if y.dim() == 1:
+        return x[torch.argsort(y, stable=True)]
+    kinds: dict[tuple[float, ...], int] = {}
+    rank = [kinds.setdefault(tuple(row), len(kinds)) for row in y.tolist()]
+    return x[torch.argsort(torch.tensor(rank), stable=True)]
 
 
 def nearest(x: Tensor, train: Split) -> Tensor:
@@ -143,9 +138,6 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
         D: Points [M, 2] to logits [M].
         title: Step and estimate, written into the picture since dashboards give images no caption.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     real, _ = data.holdout.take(torch.arange(min(2000, len(data.holdout))))
     low, high = real.amin(0), real.amax(0)
     margin = 0.25 * float((high - low).max()) or max(
@@ -156,9 +148,7 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
     axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
     plane = torch.cartesian_prod(*axes)
     surface = torch.sigmoid(D(plane).float().cpu()).reshape(side, side).T
-    figure = Figure(figsize=(5.4, 4.8), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    ax = figure.add_subplot()
+    figure, (ax,) = panels()
     shown = ax.pcolormesh(
         axes[0].numpy(), axes[1].numpy(), surface.numpy(), cmap="RdBu", vmin=0, vmax=1, shading="auto"
     )
@@ -172,9 +162,7 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
         ylim=(float(low[1]), float(high[1])),
     )
     ax.legend(loc="upper right", markerscale=5, fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Image.open(buffer).convert("RGB")
+    return rendered(figure)
 
 
 def write_rows(out: Path, table: Table, x: Tensor, y: Tensor | None) -> None:

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gantrain.config import Config
-from gantrain.datasets.base import Spec
 from gantrain.errors import CheckpointError
-from gantrain.models.base import Player
+from gantrain.models.base import Generator, Player
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.penalties.none import NoPenalty
 from gantrain.runtime import Runtime, stream
 from gantrain.schedule import decay, ema_decay, warmup
+from gantrain.settings import Config
+from gantrain.spec import Spec
 
 
 @dataclass
@@ -32,27 +32,36 @@ class TrainState:
         opt_G: G's update rule.
         opt_D: D's update rule.
         penalty: The cost on D, for what it remembers.
-        step: Finished generator updates.
+        step: Finished steps, each of one generator update unless ``train.g_steps`` says more.
+        d_updates: Finished discriminator updates, which number the batches.
     """
 
-    G: Player
+    G: Generator
     D: Player
-    G_ema: Player
+    G_ema: Generator
     opt_G: torch.optim.Optimizer
     opt_D: torch.optim.Optimizer
     penalty: Penalty = dataclasses.field(default_factory=NoPenalty)
     step: int = 0
+    d_updates: int = 0
 
     @classmethod
     def create(cls, config: Config, spec: Spec, runtime: Runtime) -> TrainState:
         """Build the players; their first weights depend on the seed alone."""
         # Convolutions run an eighth faster on channels-last weights; the last bits differ, so this is never a choice.
         layout = torch.channels_last if spec.is_image else torch.preserve_format
-        G, D = (player.to(runtime.device).to(memory_format=layout) for player in players(config, spec))
+        G, D = players(config, spec)
+        for player in (G, D):
+            player.to(runtime.device).to(memory_format=layout)
         rule = config.optimizer
         G_ema = copy.deepcopy(G).requires_grad_(False)
         opt_G, opt_D = rule.build(G.parameters(), rule.g_lr), rule.build(D.parameters(), rule.d_lr)
         return cls(G, D, G_ema, opt_G, opt_D, config.penalty)
+
+    @property
+    def batches(self) -> int:
+        """Batches of data seen: one for each update of D, or of G where a baseline trains no D."""
+        return self.d_updates or self.step
 
     def set_rates(self, rule: OptimizerOptions) -> None:
         """Set both learning rates for the coming update from the schedule."""
@@ -63,11 +72,12 @@ class TrainState:
 
     @torch.no_grad()
     def update_ema(self, decay: float) -> None:
-        """Move the average towards G; buffers are copied, since an average of counters means nothing."""
+        """Move the average towards G; buffers are copied, but batch statistics are its own."""
         weight = 1.0 - ema_decay(decay, self.step)
         torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), weight)
-        for mean, live in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            mean.copy_(live)
+        if not self.G_ema.normalises:
+            for mean, live in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+                mean.copy_(live)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor of the state by name, as a checkpoint stores it."""
@@ -79,6 +89,7 @@ class TrainState:
                 named |= {
                     f"{part}/{index}/{name}": value for name, value in values.items() if value is not None
                 }
+        named["loop/d_updates"] = torch.tensor(self.d_updates)
         return named | {f"penalty/{name}": value for name, value in self.penalty.memory().items()}
 
     def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
@@ -104,10 +115,34 @@ class TrainState:
                     raise ValueError(f"{part} holds {len(state)} of {len(weights)} parameters")
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
             self.penalty.remember(under(tensors, "penalty"))
+            self.d_updates = int(tensors["loop/d_updates"])
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             what = f"does not hold the tensors of this run ({' '.join(str(error).split())})"
             raise CheckpointError(where, what, "resume the run it was written by") from error
         self.step = step
+
+    @torch.no_grad()
+    def adopt(self, tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+        """Start from the weights of another run; its optimizers, step and penalty stay behind.
+
+        Args:
+            tensors: Those of a checkpoint. What has another name or shape there keeps its fresh weights.
+
+        Returns:
+            The names of the tensors that were taken, and of those that were not.
+        """
+        taken: list[str] = []
+        fresh: list[str] = []
+        for part in ("G", "D", "G_ema"):
+            found = under(tensors, part)
+            for name, mine in getattr(self, part).state_dict().items():
+                theirs = found.get(name)
+                if theirs is None or theirs.shape != mine.shape:
+                    fresh.append(f"{part}/{name}")
+                else:
+                    mine.copy_(theirs)
+                    taken.append(f"{part}/{name}")
+        return taken, fresh
 
 
 def rate_factor(rule: OptimizerOptions, step: int) -> float:
@@ -125,7 +160,7 @@ def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -
     network.load_state_dict(under(tensors, part), strict=True)
 
 
-def players(config: Config, spec: Spec) -> tuple[Player, Player]:
+def players(config: Config, spec: Spec) -> tuple[Generator, Player]:
     """Build G and D on the CPU with weights drawn from the run's seed, leaving torch's generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())

@@ -40,6 +40,12 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
     return norm
 
 
+def gradient_norm(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
+    """Return the L2 norm of a loss's gradient, 0-dim; the weights' own ``.grad`` and the graph stay as they are."""
+    slopes = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+    return torch.nn.utils.get_total_norm([slope for slope in slopes if slope is not None])
+
+
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
     """Differentiate and update at once; return the gradient norm. Raises Diverged as ``differentiate``."""
     norm = differentiate(loss, optimizer, what)
@@ -65,12 +71,23 @@ def frozen(network: nn.Module) -> Iterator[None]:
             m.train()
 
 
-def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Tensor:
-    """Return for each label another one, uniform over the other classes: never the right one by accident.
+def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Tensor | None:
+    """Return for each condition another one, uniform over the others: never the right one by accident.
 
     Args:
-        y: Right labels, shape [N], int64.
-        classes: How many classes there are, at least 2.
+        y: Right classes, shape [N], int64; or conditions of more numbers, shape [N, K].
+        classes: How many classes there are, at least 2; for conditions of more numbers the others are those that
+            differ in this batch.
         generator: On the CPU.
+
+    Returns:
+        Shaped as ``y``; None for a batch in which all conditions of more numbers are the same.
     """
-    return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes
+    if y.dim() == 1:
+        return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes
+    kinds, which = torch.unique(y.cpu(), dim=0, return_inverse=True)
+    if len(kinds) == 1:
+        return None
+    return kinds[(which + torch.randint(1, len(kinds), which.shape, generator=generator)) % len(kinds)].to(
+        y.device
+    )

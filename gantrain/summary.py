@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
+    """Return the mean of each scalar over the last fifth of ``last`` steps, where a game that circles is read."""
+    found: dict[str, list[float]] = {}
+    for row in history:
+        for tag, value in row.items():
+            if tag != "step" and value is not None and (row["step"] or 0) > 0.8 * last:
+                found.setdefault(tag, []).append(value)
+    return {tag: sum(values) / len(values) for tag, values in found.items()}
+
+
+def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
+    """Return each published number as a line beside the one measured; an empty string where there is none."""
+    if not published:
+        return ""
+    width = max(len(tag) for tag in published)
+    lines = [f"{'last fifth of the run':{width}}  {'published':>10}  {'measured':>10}"]
+    for tag, value in published.items():
+        shown = f"{tail[tag]:10.4f}" if tag in tail else f"{'not read':>10}"
+        lines.append(f"{tag:{width}}  {value:10.4f}  {shown}")
+    return "\n".join(lines)
 
 
 def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
@@ -33,5 +55,9 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
     )
     where = [f"pictures   {grids[-1]}"] if grids else []
     where += [f"result     {folder / 'result.json'}", f"dashboard  gantrain tensorboard {folder}"]
-    parts = [done, table(result["metrics"], result["floors"]), "\n".join(where)]
+    figures = sorted((folder / "figures").glob("*.png"))
+    where[1:1] = [f"figure     {path}" for path in figures]
+    published = beside_published(result["tail"], result["published"])
+    advice = "\n".join(f"health     {line}" for line in result["health"])
+    parts = [done, table(result["metrics"], result["floors"]), published, advice, "\n".join(where)]
     return "\n" + "\n\n".join(part for part in parts if part)

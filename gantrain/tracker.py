@@ -65,7 +65,8 @@ class Tracker:
 
     def __init__(self, folder: Path, step: int = 0):
         self._events = _Sink("TensorBoard's event file", lambda: _reopen_events(folder, step))
-        self._lines = _Sink("metrics.jsonl", lambda: _reopen_lines(folder / "metrics.jsonl", step))
+        self._path = folder / "metrics.jsonl"
+        self._lines = _Sink("metrics.jsonl", lambda: _reopen_lines(self._path, step))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write tags at a step: one event, one line."""
@@ -92,6 +93,14 @@ class Tracker:
         metadata = create_summary_metadata(display_name=tag, description="")
         value = Summary.Value(tag=tag, metadata=metadata, tensor=make_tensor_proto([markdown]))
         self._event(step, Summary(value=[value]))
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return every scalar so far: ``{"step": …, tag: value}`` for each line of ``metrics.jsonl``, oldest first."""
+        try:
+            return [json.loads(line) for line in self._path.read_bytes().splitlines()]
+        except OSError as error:
+            log.warning("metrics.jsonl cannot be read (%s)", error)
+            return []
 
     def close(self) -> None:
         """Close both files."""

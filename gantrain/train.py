@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from gantrain.config import Config
 from gantrain.objectives.base import Logits, Targets
 from gantrain.runtime import Batches, Runtime, stream
+from gantrain.settings import Config
 from gantrain.state import TrainState
-from gantrain.step import differentiate, frozen, wrong_conditions
+from gantrain.step import differentiate, frozen, gradient_norm, wrong_conditions
 
 Report = Callable[[dict[str, Tensor]], None]
 
@@ -23,11 +24,13 @@ def train(
     runtime: Runtime,
     report: Report,
     housekeeping: Callable[[TrainState], None],
+    held: tuple[Tensor, Tensor | None] | None = None,
 ) -> None:
     """Play the game of Goodfellow et al. 2014, Algorithm 1: ``d_steps`` discriminator updates, then one of G.
 
     Every discriminator update has fresh data and fresh latents. With ``update=simultaneous`` G's gradient is taken
-    before the last of D's updates is made, so both players answer the same opponent.
+    before the last of D's updates is made, so both players answer the same opponent. A baseline has no D: its steps
+    are descents of G alone.
 
     Args:
         state: Changed in place, up to ``train.steps``.
@@ -36,26 +39,70 @@ def train(
         runtime: Device and precision.
         report: Receives 0-dim tensors by tag.
         housekeeping: Called once after each step; logs, samples, evaluates and saves.
+        held: Held-out data and their conditions, which ``d_gain`` reads.
 
     Raises:
         Diverged: Before an update that is not finite.
     """
-    k, simultaneous = config.train.d_steps, config.train.update == "simultaneous"
+    has_game, simultaneous = config.objective.has_game, config.train.update == "simultaneous"
+    descend_g = g_step if has_game else baseline_step
     while state.step < config.train.steps:
         state.set_rates(config.optimizer)
-        for i in range(k):
-            real, y = batches(state.step * k + i)
-            report(d_step(state, real, y, i, config, runtime))
-            if not (simultaneous and i == k - 1):
-                update_d(state, config)
+        if has_game:
+            real, y = inner_loop(state, batches, config, runtime, report, held)
+        else:
+            real, y = batches(state.step)
         for j in range(config.train.g_steps):
-            report(g_step(state, real, y, j, config, runtime))
+            report(descend_g(state, real, y, j, config, runtime))
             if simultaneous:
                 update_d(state, config)
             state.opt_G.step()
         state.update_ema(config.train.ema)
         state.step += 1
         housekeeping(state)
+
+
+def inner_loop(
+    state: TrainState,
+    batches: Batches,
+    config: Config,
+    runtime: Runtime,
+    report: Report,
+    held: tuple[Tensor, Tensor | None] | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Update D ``d_steps`` times, or fewer where one gains less than ``d_gain``; return the last batch.
+
+    With ``update=simultaneous`` the last update is left to the caller.
+    """
+    k, gain = config.train.d_steps, config.train.d_gain
+    before = held_out_loss(state, held, config, runtime) if held and gain is not None else 0.0
+    for i in range(k):
+        real, y = batches(state.d_updates)
+        report(d_step(state, real, y, i, config, runtime))
+        state.d_updates += 1
+        if not (config.train.update == "simultaneous" and i == k - 1):
+            update_d(state, config)
+        if held and gain is not None:
+            after = held_out_loss(state, held, config, runtime)
+            if before - after < gain:
+                break
+            before = after
+    if gain is not None:
+        report({"schedule/d_steps": torch.tensor(float(i + 1))})
+    return real, y
+
+
+@torch.no_grad()
+def held_out_loss(
+    state: TrainState, held: tuple[Tensor, Tensor | None], config: Config, runtime: Runtime
+) -> float:
+    """Return D's loss on held-out data and fakes, without noise; within a step always the same ones."""
+    real, y = held
+    z = state.G.latents(len(real), stream(config.seed, state.step, "held out")).to(runtime.device)
+    with frozen(state.D), runtime.autocast():
+        fake = state.G(z, y).float()
+        logits = Logits(real=state.D(real, y).float(), fake=state.D(fake, y).float())
+    return float(config.objective.d_loss(logits))
 
 
 def update_d(state: TrainState, config: Config) -> None:
@@ -70,7 +117,7 @@ def d_step(
     """Differentiate D's loss on one batch; the caller makes the update.
 
     Args:
-        state: G is left untouched.
+        state: G's weights are left untouched.
         real: Data, shape [N, ...].
         y: Its labels [N], which the fakes are asked for too, or None.
         i: Which of the step's discriminator updates this is.
@@ -82,7 +129,7 @@ def d_step(
     def draw(purpose: str) -> torch.Generator:
         return stream(config.seed, state.step, f"{purpose}{i}")
 
-    z = config.model.latents(len(real), draw("d")).to(runtime.device)
+    z = state.G.latents(len(real), draw("d")).to(runtime.device)
     with torch.no_grad(), runtime.autocast():
         fake = state.G(z, y).float()
     real = noise.perturb(real, state.step, draw("noise real"))
@@ -126,7 +173,7 @@ def g_step(
         runtime: Device and precision.
     """
     objective, noise = config.objective, config.noise
-    z = config.model.latents(len(real), stream(config.seed, state.step, f"g{j}")).to(runtime.device)
+    z = state.G.latents(len(real), stream(config.seed, state.step, f"g{j}")).to(runtime.device)
     with frozen(state.D):
         with runtime.autocast():
             fake = state.G(z, y).float()
@@ -134,5 +181,23 @@ def g_step(
             judged = state.D(fake, y).float()
             beside = state.D(real, y).float() if objective.g_sees_real else None
         loss = objective.g_loss(judged, beside)
-        norm = differentiate(loss, state.opt_G, "g")
-    return {"loss/g": loss, "gradient/g": norm}
+        tags = {"loss/g": loss}
+        if config.train.compare_gradients:
+            weights = list(state.G.parameters())
+            tags["gradient/g_minimax"] = gradient_norm(-softplus(judged).mean(), weights)
+            tags["gradient/g_non_saturating"] = gradient_norm(softplus(-judged).mean(), weights)
+        tags["gradient/g"] = differentiate(loss, state.opt_G, "g")
+    if state.G_ema.normalises:
+        with torch.no_grad(), runtime.autocast():
+            state.G_ema(z, y)  # moves its own batch statistics
+    return tags
+
+
+def baseline_step(
+    state: TrainState, real: Tensor, y: Tensor | None, j: int, config: Config, runtime: Runtime
+) -> dict[str, Tensor]:
+    """Differentiate a baseline's loss on one batch; the caller updates G. Arguments as ``g_step``."""
+    latents = state.G.latents(len(real), stream(config.seed, state.step, f"g{j}")).to(runtime.device)
+    with runtime.autocast():
+        loss = config.objective.loss(state.G, real, y, latents)  # type: ignore[attr-defined]
+    return {"loss/g": loss, "gradient/g": differentiate(loss, state.opt_G, "g")}

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from gantrain.config import Config, plain_data, resolve
 from gantrain.datasets.base import Split
 from gantrain.door import compose
+from gantrain.models.base import Generator
+from gantrain.models.mlp import MLP
 from gantrain.runtime import Batches, Runtime
 from gantrain.state import TrainState
 from gantrain.train import d_step, g_step, train
@@ -31,11 +33,11 @@ RADII = {
 }
 
 
-class Theta(nn.Module):
+class Theta(Generator):
     """G(z) = theta, whatever z."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(MLP(), [])
         self.theta = nn.Parameter(torch.tensor([1.0]))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
@@ -55,7 +57,7 @@ class Psi(nn.Module):
 
 @functools.cache
 def composed() -> dict[str, Any]:
-    """Of the dataset only the spec is used, of the model only the latents, which G ignores."""
+    """Of the dataset only the spec is used, of the model nothing."""
     return plain_data(compose(["dataset=ring", "model=mlp", "device=cpu", "metric=none", "name=dirac"]))
 
 

@@ -8,22 +8,25 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.config import Config, plain_data, resolve_for
-from gantrain.datasets.base import Data, Spec, Split
+from gantrain.datasets.base import Data, Split
 from gantrain.door import compose
 from gantrain.evaluate import read, view
 from gantrain.metrics.js import JS
+from gantrain.models.base import Generator
+from gantrain.models.mlp import MLP
 from gantrain.runtime import Batches, Runtime, stream
+from gantrain.spec import Spec
 from gantrain.state import TrainState, players
 from gantrain.train import train
 
 N = 20_000
 
 
-class Shift(nn.Module):
+class Shift(Generator):
     """G(z) = z + d, so that q = N(d, 1)."""
 
     def __init__(self, d: float):
-        super().__init__()
+        super().__init__(MLP(z_dim=1), [])
         self.d = nn.Parameter(torch.tensor([d]))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:

@@ -12,21 +12,22 @@ from PIL import Image
 from torch import nn
 
 from gantrain import sample
-from gantrain.datasets.base import Data, Spec, Split
+from gantrain.datasets.base import Data, Split
+from gantrain.models.base import Generator
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
 from gantrain.sample import (
     beside_nearest,
-    by_class,
+    by_condition,
     draw,
     encode,
     grid,
     landscape,
-    layout,
     nearest,
     to_image,
     to_uint8,
 )
+from gantrain.spec import Spec
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -89,16 +90,15 @@ def test_a_png_holds_exactly_the_pixels(channels):
 
 
 def test_a_row_of_the_grid_is_one_class_in_the_order_drawn():
-    spec = Spec((1, 8, 8), classes=10)
-    count, columns = layout(spec, conditional=True)
-    y = torch.arange(count) % 10
-    x = torch.arange(count).float()
-    ordered = by_class(x, y).reshape(-1, columns)
-    assert ordered.shape == (10, 8)
-    assert torch.equal(ordered % 10, torch.arange(10.0)[:, None].expand(10, 8))
-    assert (ordered.diff(dim=1) > 0).all()
-    assert torch.equal(by_class(x, None), x)
-    assert layout(Spec((1, 8, 8)), conditional=False) == (64, 8)
+    y, x = torch.arange(80) % 10, torch.arange(80).float()
+    rows = torch.eye(10)[torch.tensor([7, 2, 9, 4, 0, 5, 1, 3, 6, 8])][
+        y
+    ]  # a condition of ten numbers, ten of them
+    for asked in (y, rows):
+        ordered = by_condition(x, asked).reshape(-1, 8)
+        assert torch.equal(ordered % 10, torch.arange(10.0)[:, None].expand(10, 8))
+        assert (ordered.diff(dim=1) > 0).all()
+    assert torch.equal(by_condition(x, None), x)
 
 
 @pytest.mark.parametrize("train_size", [1, 37, 250])
@@ -165,22 +165,22 @@ def test_samples_are_a_function_of_the_seed_whatever_is_drawn_around_them(case, 
     model, spec = SPECS[case]
     torch.manual_seed(0)
     G, _ = model.build(spec)
-    cpu = torch.device("cpu")
-    x, y = draw(G, model, spec, 50, 7, None, cpu)
+    cpu, asked = torch.device("cpu"), spec.conditions() if model.is_conditional else None
+    x, y = draw(G, 50, 7, asked, cpu)
     torch.rand(3)
     state = torch.get_rng_state()
-    again, labels = draw(G, model, spec, 50, 7, None, cpu)
+    again, labels = draw(G, 50, 7, asked, cpu)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(x, again)
     assert x.shape == (50, *spec.shape)
     assert x.dtype == torch.float32
-    assert (y is None) == (labels is None) == (not model.classes(spec))
+    assert (y is None) == (labels is None) == (not model.is_conditional)
     if y is not None:
         assert torch.equal(y, torch.arange(50) % spec.classes)
-    other, _ = draw(G, model, spec, 50, 8, None, cpu)
+    other, _ = draw(G, 50, 8, asked, cpu)
     assert (other - x).flatten(1).abs().amax(1).min() > 0  # each sample is another one
     monkeypatch.setattr(sample, "CHUNK", 7)
-    chunked, _ = draw(G, model, spec, 50, 7, None, cpu)
+    chunked, _ = draw(G, 50, 7, asked, cpu)
     torch.testing.assert_close(chunked, x, rtol=1e-5, atol=1e-6)
 
 
@@ -188,19 +188,19 @@ def test_the_classes_asked_for_are_repeated_in_turn_and_obeyed():
     model, spec = SPECS["conditional images"]
     torch.manual_seed(0)
     G, _ = model.build(spec)
-    x, y = draw(G, model, spec, 7, 0, [3, 1], torch.device("cpu"))
+    x, y = draw(G, 7, 0, torch.tensor([3, 1]), torch.device("cpu"))
     assert y.tolist() == [3, 1, 3, 1, 3, 1, 3]
-    z = model.latents(7, sample.stream(0, 0, "sample"))
+    z = G.latents(7, sample.stream(0, 0, "sample"))
     assert torch.equal(x, G(z, y).detach())
-    flipped, _ = draw(G, model, spec, 7, 0, [1, 3], torch.device("cpu"))
+    flipped, _ = draw(G, 7, 0, torch.tensor([1, 3]), torch.device("cpu"))
     assert (flipped != x).flatten(1).any(1).all()
 
 
-class Dropping(nn.Module):
+class Dropping(Generator):
     """A generator that shows whether it is in train mode."""
 
     def __init__(self):
-        super().__init__()
+        super().__init__(MLP(), [])
         self.drop = nn.Dropout(0.5)
 
     def forward(self, z, y=None):
@@ -208,7 +208,7 @@ class Dropping(nn.Module):
 
 
 def test_samples_are_drawn_in_eval_mode_and_carry_no_graph():
-    x, _ = draw(Dropping().train(), MLP(), Spec((2,)), 100, 0, None, torch.device("cpu"))
+    x, _ = draw(Dropping().train(), 100, 0, None, torch.device("cpu"))
     assert torch.equal(x, torch.ones(100, 2))
     assert not x.requires_grad
 

@@ -14,6 +14,7 @@ from gantrain.config import Config, plain_data, resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.door import compose
 from gantrain.errors import Diverged
+from gantrain.models.base import Player
 from gantrain.objectives.base import Logits, Targets
 from gantrain.objectives.cross_entropy import NonSaturating
 from gantrain.penalties.base import Penalty
@@ -109,6 +110,8 @@ class Spy(nn.Module):
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network, self.calls = network, []
+        self.normalises = False
+        self.latents = getattr(network, "latents", None)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         self.calls.append((x.detach().clone(), None if y is None else y.clone()))
@@ -436,7 +439,7 @@ def test_batches_by_number_are_the_same_in_whatever_order_they_are_asked_for():
 # The average of G
 
 
-class WithBuffer(nn.Module):
+class WithBuffer(Player):
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.tensor([1.0, -3.0]))
@@ -481,6 +484,24 @@ def test_buffers_of_the_average_are_copies_of_gs():
     assert state.G_ema.mean.tolist() == [0.25, 0.25]
     state.G.count += 1
     assert state.G_ema.count.item() == 7
+
+
+def test_the_average_of_a_normalising_generator_has_statistics_of_its_own_weights():
+    """As if its weights had been frozen at each step and one batch shown to it."""
+    g = game(condition="conditional_batch_norm")
+    means = []
+
+    def watch(_: nn.Module, given: tuple[Tensor, ...], __: object) -> None:
+        means.append(given[0].mean(0))
+
+    g.state.G_ema.norms[0].register_forward_hook(watch)
+    g.play()
+    expected = torch.zeros_like(means[0])
+    for mean in means:
+        expected = 0.9 * expected + 0.1 * mean
+    assert len(means) == g.config.train.steps
+    torch.testing.assert_close(g.state.G_ema.norms[0].mean, expected)
+    assert (g.state.G_ema.norms[0].mean - g.state.G.norms[0].mean).abs().max() > 1e-6
 
 
 # Randomness

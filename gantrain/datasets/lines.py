@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from gantrain.datasets.base import Data, Dataset, Spec, Split
+from gantrain.datasets.base import Data, Dataset, Split
 from gantrain.registry import option, register
+from gantrain.spec import Spec
 
 
 @register("dataset")

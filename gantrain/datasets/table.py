@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Column, Data, Dataset, Spec, Table, split
+from gantrain.datasets.base import Data, Dataset, split
 from gantrain.datasets.columns import File, open_table
 from gantrain.errors import ConfigError, DataError, suggest
 from gantrain.registry import option, register
+from gantrain.spec import Column, Spec, Table
 
 log = logging.getLogger("gantrain")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from gantrain.datasets.base import Data, Split
 from gantrain.objectives.base import Objective
 from gantrain.registry import option
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 CHUNK = 500  # samples sent through a network at a time
 
@@ -22,9 +26,13 @@ class Suite:
 
     names: list[str] = option([], "metrics to read; those that do not fit the data are left out")
     n: int = option(1000, "samples on each side, at most those held out", minimum=2, maximum=10_000_000)
+    published: dict[str, float] = option(
+        {}, "numbers in print by tag, shown beside the mean of the last fifth of the run"
+    )
     k: int = option(
         5, "nearest neighbours that draw the balls of precision, recall, density, coverage", minimum=1
     )
+    refit_steps: int = option(1000, "updates of the fresh discriminator of metric refit", minimum=1)
 
 
 @dataclass(frozen=True)
@@ -37,12 +45,13 @@ class Evaluation:
         G_live: The generator that D plays against.
         D: The discriminator, in eval mode as both generators.
         objective: The game, which knows what D's logits mean.
-        latents: ``(n, purpose) -> z [n, z_dim]``, the same for the same purpose.
+        latents: ``(n, purpose) -> latents [n, ...]``, the same for the same purpose.
         suite: The protocol.
         device: Where the networks are.
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
-        wrong: ``y [N] -> y [N]``: a wrong condition for each right one.
+        wrong: ``y [N, ...] -> y [N, ...]``: a wrong condition for each right one; None where there is none.
         batch: Samples that D is shown at once when it looks across them; 0 when it judges each alone.
+        conditional: Whether the players see what a sample is asked for.
         undo: ``logits [N] -> logits [N]``: those of the D that labels without noise would have given.
     """
 
@@ -55,9 +64,10 @@ class Evaluation:
     suite: Suite
     device: torch.device
     seed: int
-    wrong: Callable[[Tensor], Tensor]
+    wrong: Callable[[Tensor], Tensor | None]
     undo: Callable[[Tensor], Tensor]
     batch: int = 0
+    conditional: bool = False
     given: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
 
     @property
@@ -110,10 +120,12 @@ class Metric:
 
     Attributes:
         floored: Whether the same reading of training data against held-out data is a floor worth printing.
+        needs_d: Whether it reads D, which a baseline does not train.
     """
 
     name: str
     floored = True
+    needs_d = False
 
     def fits(self, data: Data, conditional: bool) -> str | None:
         """Return why the metric cannot be read from this data, or None when it can."""
@@ -126,3 +138,12 @@ class Metric:
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``{tag: value}``; called under inference mode."""
         raise NotImplementedError
+
+    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+        """Return pictures by name, drawn after each evaluation and written under ``figures/``; called as the reading.
+
+        Args:
+            evaluation: The one just read.
+            history: Every scalar so far, ``{"step": …, tag: value}`` for each step that had any, oldest first.
+        """
+        return {}

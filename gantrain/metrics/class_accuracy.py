@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.classifier import STEPS, predict, trained
+from gantrain.metrics.classifier import judge, predict, trained
 from gantrain.registry import option, register
 
 
@@ -19,20 +19,13 @@ class ClassAccuracy(Metric):
 
     def fits(self, data: Data, conditional: bool) -> str | None:
         """Return why not: samples must have been asked for by class."""
+        if data.spec.given or data.spec.classes < 2:
+            return "the condition is not one of several classes"
         return None if conditional else "the model is not conditional (model.condition=none)"
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return the classifier, its own held-out accuracy and n."""
-        x, y = evaluation.real
-        right = float((predict(trained(evaluation.data), x) == y.cpu()).float().mean())  # type: ignore[union-attr]
-        name = "2 convolutions" if evaluation.data.spec.is_image else "2 linear layers"
-        return {
-            "classifier": f"{name}, {STEPS} steps on the training split",
-            "classifier_accuracy": right,
-            "n": evaluation.n,
-            "split": "holdout",
-            "G": "averaged weights",
-        }
+        return judge(evaluation) | {"n": evaluation.n, "split": "holdout", "G": "averaged weights"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``fidelity/class_accuracy`` in [0, 1]."""

@@ -4,9 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.objectives.base import Logits
 from gantrain.registry import option, register
+
+
+def of_batches(name: str) -> str:
+    """Return the tag for a D that looks across samples: the divergence of batches or packs, which is larger."""
+    quantity = name.removesuffix("_se")
+    return name if quantity == "game" else f"{quantity}_batch{name.removeprefix(quantity)}"
+
+
+def best_accuracy(real: Tensor, fake: Tensor) -> float:
+    """Return the share of right answers, in [1/2, 1], of "real above a threshold" for the best threshold.
+
+    Not every game has its threshold at 0: a critic's offset is free.
+
+    Args:
+        real: Logits on data, shape [N].
+        fake: Logits on samples, shape [M]; each side counts a half, whatever N and M.
+    """
+    logits, order = torch.cat([real, fake]).double().sort()
+    share = torch.tensor([-1 / len(real)] * len(real) + [1 / len(fake)] * len(fake), dtype=torch.float64)
+    below = share.to(logits.device)
+    gain = below[order].cumsum(0)
+    # Equal logits stand on one side of any threshold.
+    gain = gain[torch.cat([logits.diff() > 0, torch.ones(1, dtype=torch.bool, device=logits.device)])]
+    return 0.5 + 0.5 * max(0.0, float(gain.max()))
 
 
 @register("metric")
@@ -16,6 +43,7 @@ class JS(Metric):
 
     name: str = option("js", "registered name")
     floored = False
+    needs_d = True
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return who plays and on what."""
@@ -27,22 +55,25 @@ class JS(Metric):
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``divergence/<quantity>`` with its standard error, and D's mean logit on held-out data."""
+        """Return ``divergence/<quantity>`` with its standard error, and D's accuracy and mean logit."""
         logits = self.read(evaluation)
-        # The divergence of batches or packs is larger than that of samples, and so has another name.
-        js = "js_batch" if evaluation.batch else "js"
         found = evaluation.objective.estimate(logits)
-        tags = {f"divergence/{name.replace('js', js)}": value for name, value in found.items()}
-        return tags | {"logits/holdout": float(logits.real.mean())}
+        tags = {
+            f"divergence/{of_batches(name) if evaluation.batch else name}": value
+            for name, value in found.items()
+        }
+        accuracy = best_accuracy(logits.real, logits.fake)
+        return tags | {"logits/holdout": float(logits.real.mean()), "logits/accuracy": accuracy}
 
     @staticmethod
     def read(evaluation: Evaluation) -> Logits:
         """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
         x, y = evaluation.real
         fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
-        wrong = evaluation.objective.mismatch_weight > 0 and y is not None
+        mismatched = evaluation.objective.mismatch_weight > 0 and y is not None
+        wrong = evaluation.wrong(y) if mismatched else None  # type: ignore[arg-type]
         return Logits(
             real=evaluation.logits(x, y),
             fake=evaluation.logits(fake, y),
-            mismatched=evaluation.logits(x, evaluation.wrong(y)) if wrong else None,  # type: ignore[arg-type]
+            mismatched=None if wrong is None else evaluation.logits(x, wrong),
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from gantrain.datasets.base import Spec
 from gantrain.registry import option
+from gantrain.spec import Spec
+
+WORD = 16  # numbers that stand for a word
 
 
 class Player(nn.Module):
@@ -16,10 +19,12 @@ class Player(nn.Module):
 
     Attributes:
         couples_samples: Whether an output depends on the other samples of its batch.
+        normalises: Whether it has statistics of batches, which weights that are averages need of their own.
         pack: Samples that share one logit.
     """
 
     couples_samples: bool = False
+    normalises: bool = False
     pack: int = 1
 
     def readings(self) -> dict[str, Tensor]:
@@ -27,15 +32,121 @@ class Player(nn.Module):
         return {}
 
 
+class Generator(Player):
+    """The player that makes samples of latents: z beside the masks of its dropout, if it has any.
+
+    Masks are part of the latent, so that a sample is a function of it: dropout stays on when sampling, as a source of
+    noise must (Isola et al. 2017, sec. 3.2), and the same seed draws the same samples.
+
+    Args:
+        model: Says which source of noise.
+        units: Units of each layer that dropout may silence.
+    """
+
+    def __init__(self, model: Model, units: list[int]):
+        super().__init__()
+        self.has_z = model.source != "dropout"
+        self.z_dim = model.z_dim if self.has_z else 1
+        self.normalises = model.condition == "conditional_batch_norm"
+        self.units = [] if model.source == "z" else units
+        self.dropout = model.dropout
+
+    def latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` latents on the CPU: z ~ N(0, I) [n, z_dim], then masks of 0 and 1 / (1 - dropout).
+
+        Where dropout alone is the source, z is the constant 1, so that the first layer has an input.
+        """
+        z = torch.randn(n, self.z_dim, generator=generator) if self.has_z else torch.ones(n, 1)
+        if not self.units:
+            return z
+        kept = torch.rand(n, sum(self.units), generator=generator) >= self.dropout
+        return torch.cat([z, kept / (1 - self.dropout)], 1)
+
+    def log_prob(self, x: Tensor) -> Tensor | None:
+        """Return log p_G(x) in nats, x [N, *shape] to [N], or None where it is out of reach, as for a network.
+
+        For a network it is the logarithm of an integral over latents of a density that is zero but on a surface
+        (Goodfellow et al. 2014, sec. 6); a flow and a Gaussian have it in closed form.
+        """
+        return None
+
+    def parts(self, latents: Tensor) -> tuple[Tensor, list[Tensor] | None]:
+        """Return z [N, z_dim] and the mask [N, units] of each layer, None without dropout."""
+        z, *masks = latents.split([self.z_dim, *self.units], 1)
+        return z, masks or None
+
+
+class Condition(nn.Module):
+    """From conditions to numbers, [N, width]: a class's row of 0 and 1, a vector as it is, the mean of words' vectors.
+
+    The order of words is not seen.
+
+    Attributes:
+        width: Numbers that stand for a condition; 0 where there is none.
+    """
+
+    def __init__(self, spec: Spec, seen: bool = True):
+        super().__init__()
+        self.words: nn.Embedding | None = None
+        # A label of which each channel shows a part is written in that many digits, not as one of all their products.
+        self.base = spec.channel_classes or spec.classes
+        self.digits = spec.shape[0] if spec.channel_classes else 1
+        self.width = self.digits * self.base if seen else 0
+        if seen and spec.given:
+            self.width = spec.given.width
+        if seen and spec.given and spec.given.words:
+            self.words, self.width = nn.Embedding(len(spec.given.names) + 1, WORD, padding_idx=0), WORD
+
+    def forward(self, y: Tensor | None, like: Tensor) -> Tensor:
+        if not self.width or y is None:
+            return like.new_zeros(len(like), 0)
+        if self.words is not None:
+            return self.words(y).sum(1) / (y > 0).sum(1, keepdim=True).clamp(min=1)
+        if y.dim() == 2:
+            return y.to(like)
+        digits = [y // self.base**place % self.base for place in reversed(range(self.digits))]
+        return nn.functional.one_hot(torch.stack(digits, 1), self.base).flatten(1).to(like)
+
+
+class ConditionalNorm(nn.Module):
+    """Batch normalisation whose gain and offset the condition decides (Dumoulin et al. 2017; de Vries et al. 2017).
+
+    Args:
+        channels: Of the input [N, channels] or [N, channels, H, W].
+        width: Numbers that stand for a condition.
+    """
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        self.mean: Tensor
+        self.var: Tensor
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("var", torch.ones(channels))
+        self.affine = nn.Linear(width, 2 * channels)
+        nn.init.normal_(self.affine.weight, std=0.1)
+        nn.init.zeros_(self.affine.bias)
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        x = nn.functional.batch_norm(x, self.mean, self.var, training=self.training)
+        gain, offset = self.affine(e).reshape(len(x), -1, *[1] * (x.dim() - 2)).chunk(2, 1)
+        return x * (1 + gain) + offset
+
+
 @dataclass
 class Model:
     """Keys that every model shares."""
 
+    tractable: ClassVar[bool] = False  # whether G knows its density: Generator.log_prob
+
     z_dim: int = option(64, "dimension of the standard normal latent z", minimum=1, maximum=65536)
+    source: str = option(
+        "z", "what makes two samples differ: z, dropout in G, or both", choices=("z", "dropout", "both")
+    )
+    dropout: float = option(0.5, "share of G's units that dropout silences", above=0, below=1)
     condition: str = option(
         "none",
-        "how the players see the class: as an input of both, or of G and projected on D's features",
-        choices=("none", "concat", "projection"),
+        "how the players see it: an input of both; or D projects on it, and G takes it as input or in its norms",
+        choices=("none", "concat", "projection", "conditional_batch_norm"),
     )
     spectral_norm: bool = option(
         False, "divide each weight of D by its largest singular value (Miyato et al. 2018)"
@@ -49,15 +160,15 @@ class Model:
         """Return why the model cannot be built for this data, or None when it can."""
         return None
 
-    def generator(self, spec: Spec) -> Player:
-        """Return a freshly initialised ``G(z, y) -> x``: z [N, z_dim], y [N] or None, x [N, *shape]."""
+    def generator(self, spec: Spec) -> Generator:
+        """Return a freshly initialised ``G(latents, y) -> x``: y [N, ...] or None, x [N, *shape]."""
         raise NotImplementedError
 
     def discriminator(self, spec: Spec) -> Player:
-        """Return a freshly initialised ``D(x, y) -> logits``: x [N, *shape], y [N] or None, logits [N]."""
+        """Return a freshly initialised ``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
         raise NotImplementedError
 
-    def build(self, spec: Spec) -> tuple[Player, Player]:
+    def build(self, spec: Spec) -> tuple[Generator, Player]:
         """Return both players; D with what the shared keys make of it.
 
         Weights are drawn from torch's global generator; the caller seeds it.
@@ -70,18 +181,15 @@ class Model:
                 nn.utils.parametrizations.spectral_norm(layer)
         return G, D if self.packing == 1 else Packed(D, self.packing)
 
-    def classes(self, spec: Spec) -> int:
-        """Return how many classes the players see: 0 when the model is unconditional."""
-        return 0 if self.condition == "none" else spec.classes
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the players see what a sample is asked for."""
+        return self.condition != "none"
 
     @property
     def couples_samples(self) -> bool:
         """Whether D looks across the samples of a batch."""
         return self.minibatch_std or self.packing > 1
-
-    def latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw ``n`` latents z ~ N(0, I), shape [n, z_dim], on the CPU."""
-        return torch.randn(n, self.z_dim, generator=generator)
 
 
 class Packed(Player):
@@ -99,32 +207,23 @@ class Packed(Player):
 
 
 class Head(nn.Module):
-    """From D's features phi [N, d] to logits [N]: linear, and for a condition the product with its class's vector.
+    """From D's features phi [N, d] to logits [N]: linear, and for a condition the product with its own vector.
 
     The projection is that of Miyato and Koyama 2018, eq. 3.
 
     Args:
         features: d.
-        classes: Classes to project on; 0 for none.
+        width: Numbers that stand for a condition to project on; 0 for none.
         minibatch_std: Append the mean over features of their standard deviation in the batch.
     """
 
-    def __init__(self, features: int, classes: int, minibatch_std: bool):
+    def __init__(self, features: int, width: int, minibatch_std: bool):
         super().__init__()
         self.minibatch_std = minibatch_std
         self.linear = nn.Linear(features + minibatch_std, 1)
-        self.classes = nn.Embedding(classes, features) if classes else None
+        self.project = nn.Linear(width, features, bias=False) if width else None
 
-    def forward(self, phi: Tensor, y: Tensor | None) -> Tensor:
+    def forward(self, phi: Tensor, e: Tensor) -> Tensor:
         spread = phi.std(0, unbiased=False).mean().expand(len(phi), 1) if self.minibatch_std else phi[:, :0]
         logits = self.linear(torch.cat([phi, spread], 1)).squeeze(1)
-        if self.classes is None or y is None:
-            return logits
-        return logits + (self.classes(y) * phi).sum(1)
-
-
-def one_hot(y: Tensor | None, classes: int, like: Tensor) -> Tensor:
-    """Return labels [N] as rows of 0 and 1, shape [N, classes] with ``like``'s type; [N, 0] for no classes."""
-    if not classes or y is None:
-        return like.new_zeros(len(like), 0)
-    return nn.functional.one_hot(y, classes).to(like)
+        return logits if self.project is None else logits + (self.project(e) * phi).sum(1)

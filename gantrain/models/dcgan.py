@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
-from gantrain.datasets.base import Spec
-from gantrain.models.base import Head, Model, Player, one_hot
+from gantrain.models.base import Condition, ConditionalNorm, Generator, Head, Model, Player
 from gantrain.registry import option, register
+from gantrain.spec import Spec
 
 SMALLEST = 4  # pixels of the shorter side at which the players meet z and the logit
 
@@ -28,39 +29,49 @@ class PixelNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
 
 
-class Generator(Player):
-    """``G(z, y) -> x``: z [N, z_dim], y [N] or None, x [N, C, H, W] in [-1, 1]."""
+class DCGANGenerator(Generator):
+    """``G(latents, y) -> x``: y [N, ...] or None, x [N, C, H, W] in [-1, 1]; dropout silences whole channels."""
 
     def __init__(self, model: DCGAN, spec: Spec):
-        super().__init__()
         channels, height, width = spec.shape
-        self.classes, self.sides = model.classes(spec), sides(height, width)
-        wide = [model.width * min(2**s, 8) for s in range(len(self.sides) - 1, -1, -1)]
-        (h, w), self.first = self.sides[0], wide[0]
-        self.stem = nn.Linear(model.z_dim + self.classes, wide[0] * h * w)
+        stages = sides(height, width)
+        wide = [model.width * min(2**s, 8) for s in range(len(stages) - 1, -1, -1)]
+        super().__init__(model, wide)
+        self.sides, self.first = stages, wide[0]
+        self.condition = Condition(spec, model.is_conditional)
+        (h, w), joined = self.sides[0], 0 if self.normalises else self.condition.width
+        self.stem = nn.Linear(self.z_dim + joined, wide[0] * h * w)
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in zip(wide[:-1], wide[1:], strict=True)
         )
-        self.act = nn.Sequential(PixelNorm(), nn.ReLU())
+        self.norms = nn.ModuleList(ConditionalNorm(c, self.condition.width) for c in wide if self.normalises)
+        self.pixel_norm = PixelNorm()
         self.out = nn.Conv2d(wide[-1], channels, 3, padding=1)
 
-    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        x = self.stem(torch.cat([z, one_hot(y, self.classes, z)], 1))
-        x = self.act(x.reshape(-1, self.first, *self.sides[0]))
-        for up, (h, w) in zip(self.up, self.sides[1:], strict=True):
-            x = self.act(up(x)[:, :, :h, :w])  # an odd side is one less than twice its half
+    def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
+        h, masks = self.parts(latents)
+        e = self.condition(y, h)
+        x = self.stem(h if self.normalises else torch.cat([h, e], 1)).reshape(-1, self.first, *self.sides[0])
+        for i, (height, width) in enumerate(self.sides):
+            if i:
+                x = self.up[i - 1](x)[:, :, :height, :width]  # an odd side is one less than twice its half
+            x = relu(self.norms[i](x, e) if self.normalises else self.pixel_norm(x))
+            if masks:
+                x = x * masks[i][:, :, None, None]
         return torch.tanh(self.out(x))
 
 
-class Discriminator(Player):
-    """``D(x, y) -> logits``: x [N, C, H, W], y [N] or None as constant planes, logits [N]; no normalisation."""
+class DCGANDiscriminator(Player):
+    """``D(x, y) -> logits``: x [N, C, H, W], y [N, ...] or None as constant planes, logits [N]; no normalisation."""
 
     def __init__(self, model: DCGAN, spec: Spec):
         super().__init__()
         channels, height, width = spec.shape
-        self.classes, steps = spec.classes if model.condition == "concat" else 0, sides(height, width)
+        self.condition, steps = Condition(spec, model.is_conditional), sides(height, width)
+        self.concat = model.condition == "concat"
+        joined = self.condition.width if self.concat else 0
         wide = [model.width * min(2**s, 8) for s in range(len(steps))]
-        body: list[nn.Module] = [nn.Conv2d(channels + self.classes, wide[0], 3, padding=1), nn.LeakyReLU(0.2)]
+        body: list[nn.Module] = [nn.Conv2d(channels + joined, wide[0], 3, padding=1), nn.LeakyReLU(0.2)]
         for i, o, (h, w) in zip(wide[:-1], wide[1:], steps[::-1], strict=False):
             # An odd side gets one more row of padding, so that its half is rounded up as in G.
             body += [
@@ -68,13 +79,14 @@ class Discriminator(Player):
                 nn.Conv2d(i, o, 4, stride=2),
                 nn.LeakyReLU(0.2),
             ]
-        (h, w), projected = steps[0], spec.classes if model.condition == "projection" else 0
+        h, w = steps[0]
         self.body = nn.Sequential(*body, nn.Flatten())
-        self.head = Head(wide[-1] * h * w, projected, model.minibatch_std)
+        self.head = Head(wide[-1] * h * w, self.condition.width - joined, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        planes = one_hot(y, self.classes, x)[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        return self.head(self.body(torch.cat([x, planes], 1)), y)
+        e = self.condition(y, x)
+        planes = e[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return self.head(self.body(torch.cat([x, planes], 1) if self.concat else x), e)
 
 
 @register("model")
@@ -95,10 +107,10 @@ class DCGAN(Model):
             return f"dcgan wants sides of at least {2 * SMALLEST} pixels, this data has {spec.shape[1:]}"
         return None
 
-    def generator(self, spec: Spec) -> Player:
+    def generator(self, spec: Spec) -> Generator:
         """Return a freshly initialised generator."""
-        return Generator(self, spec)
+        return DCGANGenerator(self, spec)
 
     def discriminator(self, spec: Spec) -> Player:
         """Return a freshly initialised discriminator."""
-        return Discriminator(self, spec)
+        return DCGANDiscriminator(self, spec)

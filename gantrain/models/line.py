@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gantrain.datasets.base import Spec
-from gantrain.models.base import Player
+from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.registry import option, register
+from gantrain.spec import Spec
 
 
-class Generator(Player):
+class LineGenerator(Generator):
     """``G(z, y) -> x``: z [N, 1], x [N, 2] = (theta, u) with u = Phi(z) uniform on [0, 1]."""
 
-    def __init__(self, theta: float):
-        super().__init__()
-        self.theta = nn.Parameter(torch.tensor(float(theta)))
+    def __init__(self, model: Line):
+        super().__init__(model, [])
+        self.theta = nn.Parameter(torch.tensor(float(model.theta)))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         u = torch.special.ndtr(z[:, :1])
@@ -44,8 +44,10 @@ class Line(MLP):
         """Return why not: it makes points of two numbers, without labels."""
         if spec.shape != (2,):
             return "line makes points of two numbers"
-        return "line knows no labels" if self.condition != "none" else None
+        if self.source != "z":
+            return "line has no layer for dropout"
+        return "line knows no labels" if self.is_conditional else None
 
-    def generator(self, spec: Spec) -> Player:
+    def generator(self, spec: Spec) -> Generator:
         """Return the segment at its start."""
-        return Generator(self.theta)
+        return LineGenerator(self)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import relu
 
-from gantrain.datasets.base import Spec
-from gantrain.models.base import Head, Model, Player, one_hot
+from gantrain.models.base import Condition, ConditionalNorm, Generator, Head, Model, Player
 from gantrain.registry import option, register
+from gantrain.spec import Spec
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+}
 
 
 def hidden(inputs: int, width: int, depth: int, activation: nn.Module) -> nn.Sequential:
@@ -19,49 +27,66 @@ def hidden(inputs: int, width: int, depth: int, activation: nn.Module) -> nn.Seq
     return nn.Sequential(*[module for pair in layers for module in pair])
 
 
-class Generator(Player):
-    """``G(z, y) -> x``: z [N, z_dim], y [N] or None, x [N, *shape]; tanh ends it for images."""
+class MLPGenerator(Generator):
+    """``G(latents, y) -> x``: y [N, ...] or None, x [N, *shape]; tanh ends it for images."""
 
     def __init__(self, model: MLP, spec: Spec):
-        super().__init__()
-        self.classes, self.shape, self.is_image = model.classes(spec), spec.shape, spec.is_image
-        self.body = hidden(model.z_dim + self.classes, model.width, model.depth, nn.ReLU())
+        super().__init__(model, [model.width] * model.depth)
+        self.shape, self.is_image = spec.shape, spec.is_image
+        self.condition = Condition(spec, model.is_conditional)
+        joined = 0 if self.normalises else self.condition.width
+        sizes = [self.z_dim + joined] + [model.width] * model.depth
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.norms = nn.ModuleList(
+            ConditionalNorm(model.width, self.condition.width) for _ in self.layers if self.normalises
+        )
         self.out = nn.Linear(model.width, spec.numel)
 
-    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        x = self.out(self.body(torch.cat([z, one_hot(y, self.classes, z)], 1))).reshape(-1, *self.shape)
+    def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
+        h, masks = self.parts(latents)
+        e = self.condition(y, h)
+        if not self.normalises:
+            h = torch.cat([h, e], 1)
+        for i, layer in enumerate(self.layers):
+            h = layer(h)
+            h = relu(self.norms[i](h, e) if self.normalises else h)
+            if masks:
+                h = h * masks[i]
+        x = self.out(h).reshape(-1, *self.shape)
         return torch.tanh(x) if self.is_image else x
 
 
-class Discriminator(Player):
-    """``D(x, y) -> logits``: x [N, *shape], y [N] or None, logits [N]."""
+class MLPDiscriminator(Player):
+    """``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
 
     def __init__(self, model: MLP, spec: Spec):
         super().__init__()
-        self.classes = spec.classes if model.condition == "concat" else 0
-        self.body = hidden(spec.numel + self.classes, model.width, model.depth, nn.LeakyReLU(0.2))
-        self.head = Head(
-            model.width, spec.classes if model.condition == "projection" else 0, model.minibatch_std
-        )
+        self.condition = Condition(spec, model.is_conditional)
+        self.concat = model.condition == "concat"
+        joined = self.condition.width if self.concat else 0
+        self.body = hidden(spec.numel + joined, model.width, model.depth, ACTIVATIONS[model.d_activation]())
+        self.head = Head(model.width, self.condition.width - joined, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x = x.flatten(1)
-        return self.head(self.body(torch.cat([x, one_hot(y, self.classes, x)], 1)), y)
+        e = self.condition(y, x)
+        return self.head(self.body(torch.cat([x, e], 1) if self.concat else x), e)
 
 
 @register("model")
 @dataclass
 class MLP(Model):
-    """Multi-layer perceptrons without normalisation, ReLU in G and leaky ReLU in D."""
+    """Multi-layer perceptrons without normalisation, ReLU in G and leaky ReLU in D unless told otherwise."""
 
     name: str = option("mlp", "registered name")
     width: int = option(128, "units of each hidden layer", minimum=1, maximum=65536)
     depth: int = option(3, "hidden layers of each player", minimum=1, maximum=100)
+    d_activation: str = option("leaky_relu", "what bends D's layers", choices=tuple(ACTIVATIONS))
 
-    def generator(self, spec: Spec) -> Player:
+    def generator(self, spec: Spec) -> Generator:
         """Return a freshly initialised generator."""
-        return Generator(self, spec)
+        return MLPGenerator(self, spec)
 
     def discriminator(self, spec: Spec) -> Player:
         """Return a freshly initialised discriminator."""
-        return Discriminator(self, spec)
+        return MLPDiscriminator(self, spec)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class Objective:
         g_sees_real: Whether ``g_loss`` needs D's logits on data too.
         needs_penalty: Whether the game means nothing for a D whose slope is free.
         classifies: Whether sigmoid(logit) is D's probability of real, so that labels can be smoothed and undone.
+        has_game: Whether there is a D to play against; a ``Baseline`` has none.
+        needs_density: Whether G must know its own density.
+        needs_condition: Whether the model must be conditional.
     """
 
     meaning: ClassVar[str]
@@ -56,6 +59,9 @@ class Objective:
     g_sees_real: ClassVar[bool] = False
     needs_penalty: ClassVar[bool] = False
     classifies: bool = False
+    has_game: ClassVar[bool] = True
+    needs_density: ClassVar[bool] = False
+    needs_condition: ClassVar[bool] = False
 
     def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
         """Return what D minimises, 0-dim; ``targets`` only for a game that ``classifies``."""
@@ -68,6 +74,28 @@ class Objective:
     def estimate(self, logits: Logits) -> dict[str, float]:
         """Return the divergence estimates these logits give, by tag without its ``divergence/`` prefix."""
         raise NotImplementedError
+
+
+class Baseline(Objective):
+    """What is minimised without a D: a yardstick for the games."""
+
+    has_game: ClassVar[bool] = False
+    chance: ClassVar[float] = math.nan
+
+    def loss(self, G: nn.Module, real: Tensor, y: Tensor | None, latents: Tensor) -> Tensor:
+        """Return what G minimises, 0-dim.
+
+        Args:
+            G: The generator, ``G(latents, y) -> x``, with its ``log_prob`` where it has one.
+            real: Data, shape [N, ...].
+            y: Its conditions [N, ...], or None.
+            latents: As many fresh latents.
+        """
+        raise NotImplementedError
+
+    def estimate(self, logits: Logits) -> dict[str, float]:
+        """Return nothing: there is no D to estimate a divergence."""
+        return {}
 
 
 @dataclass

@@ -15,10 +15,10 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from gantrain.checkpoint import load_checkpoint
-from gantrain.datasets.base import Spec
 from gantrain.datasets.table import TableFile
 from gantrain.errors import ConfigError, DataError
 from gantrain.sample import write_rows
+from gantrain.spec import Spec
 
 ROWS = 500
 RANDOM = np.random.default_rng(0)

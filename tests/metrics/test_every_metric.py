@@ -13,18 +13,20 @@ import pytest
 import torch
 
 import gantrain.config  # noqa: F401  (registers every metric)
-from gantrain.config import Config, plain_data, resolve
+from gantrain.config import Config, plain_data, resolve, resolve_for
 from gantrain.datasets.base import Data
+from gantrain.datasets.stacked_mnist import stacked
 from gantrain.door import compose
 from gantrain.evaluate import read, view
 from gantrain.housekeeping import headline
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import REGISTERED, build
 from gantrain.runtime import Runtime
+from gantrain.spec import Spec
 from gantrain.state import TrainState
 
 NAMES = sorted(REGISTERED["metric"])
-SMALL = ["device=cpu", "model.width=4", "metric.n=60"]
+SMALL = ["device=cpu", "model.width=4", "metric.n=60", "metric.refit_steps=5"]
 CASES = {
     "digits": [],
     "conditional digits": ["objective=conditional"],
@@ -52,7 +54,18 @@ def scenes() -> dict[str, Scene]:
         config = resolve(plain_data(compose([*SMALL, *words])))
         runtime, data = Runtime(config.device), config.dataset.load(config.seed)
         found[case] = Scene(config, data, runtime, TrainState.create(config, data.spec, runtime))
+    found["stacked digits"] = stacks(found["digits"])
     return found
+
+
+def stacks(digits: Scene) -> Scene:
+    """Return a scene whose images have a class in each channel: the digits in threes."""
+    spec = Spec((3, 8, 8), classes=1000, channel_classes=10)
+    config, draws = resolve_for(plain_data(compose(SMALL)), spec), torch.Generator().manual_seed(0)
+    train, held = (stacked(split, 300, draws) for split in (digits.data.train, digits.data.holdout))
+    return Scene(
+        config, Data(spec, train, held), digits.runtime, TrainState.create(config, spec, digits.runtime)
+    )
 
 
 def fitted(name: str, scenes: dict[str, Scene]) -> list[tuple[Metric, Scene]]:
@@ -60,7 +73,7 @@ def fitted(name: str, scenes: dict[str, Scene]) -> list[tuple[Metric, Scene]]:
     found = []
     for scene in scenes.values():
         metric = build("metric", {"name": name})
-        reason = metric.fits(scene.data, bool(scene.config.model.classes(scene.data.spec)))
+        reason = metric.fits(scene.data, scene.config.model.is_conditional)
         if reason is None:
             found.append((metric, scene))
         else:
@@ -142,7 +155,7 @@ def test_no_two_metrics_share_a_tag(scenes):
         owners: dict[str, str] = {}
         for name in NAMES:
             metric = build("metric", {"name": name})
-            if metric.fits(scene.data, bool(scene.config.model.classes(scene.data.spec))) is None:
+            if metric.fits(scene.data, scene.config.model.is_conditional) is None:
                 for tag in read([metric], scene.view()).metrics:
                     assert tag not in owners, (case, tag, name, owners[tag])
                     owners[tag] = name

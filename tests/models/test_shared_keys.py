@@ -1,14 +1,16 @@
 """What the keys that every model shares make of D: packing, minibatch deviation, spectral norm, projection."""
 
+import json
+
 import pytest
 import torch
 
 from gantrain.config import plain_data, resolve
-from gantrain.datasets.base import Spec
 from gantrain.door import compose
 from gantrain.errors import ConfigError
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
+from gantrain.spec import Spec
 from gantrain.step import frozen
 
 IMAGE, POINT = Spec((3, 8, 9)), Spec((2,))
@@ -79,7 +81,7 @@ def test_projection_adds_a_product_with_the_class_vector(recipe):
     D = built(recipe, spec, condition="projection")[1]
     x, y = batch(spec, 4), torch.tensor([0, 1, 2, 0])
     phi = D.body(torch.cat([x.flatten(1)], 1) if recipe is MLP else x)
-    expected = D.head.linear(phi).squeeze(1) + (D.head.classes.weight[y] * phi).sum(1)
+    expected = D.head.linear(phi).squeeze(1) + (D.head.project.weight.T[y] * phi).sum(1)
     torch.testing.assert_close(D(x, y), expected)
 
 
@@ -100,10 +102,15 @@ def test_what_does_not_fit_is_refused_by_its_key(words, key):
     assert str(refused.value).startswith(f"{key}: ")
 
 
-def test_a_d_that_couples_samples_reads_another_tag(run_cli, tmp_path):
+@pytest.mark.parametrize(
+    ("objective", "tags"),
+    [("minimax", ["js"]), ("hinge", ["js", "total_variation"]), ("fgan_js_weighted", ["js_weighted"])],
+)
+def test_a_d_that_couples_samples_reads_another_tag(objective, tags, run_cli, tmp_path):
     folder = tmp_path / "run"
-    code, _, _ = run_cli("dataset=ring", "debug=tiny", "metric=js", "model.packing=2", f"run.dir={folder}")
+    words = ["dataset=ring", "debug=tiny", "metric=js", "model.packing=2", f"objective={objective}"]
+    code, _, _ = run_cli(*words, f"run.dir={folder}")
     assert code == 0
-    result = (folder / "result.json").read_text()
-    assert '"divergence/js_batch"' in result
-    assert '"divergence/js"' not in result
+    metrics = json.loads((folder / "result.json").read_text())["metrics"]
+    found = {tag for tag in metrics if tag.startswith("divergence/")}
+    assert found == {f"divergence/{tag}_batch{end}" for tag in tags for end in ("", "_se")}

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 import gantrain.penalties  # noqa: F401  (registers every penalty)
-from gantrain.datasets.base import Spec
 from gantrain.models.mlp import MLP
 from gantrain.penalties.base import Penalty
 from gantrain.registry import REGISTERED, build
+from gantrain.spec import Spec
 
 every_penalty = pytest.mark.parametrize("name", sorted(REGISTERED["penalty"]))
 SPEC = Spec((2, 3, 3), classes=3)

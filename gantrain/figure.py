@@ -1,0 +1,25 @@
+"""Figures as pictures: drawn off screen, in one style."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image
+
+
+def panels(columns: int = 1, width: float = 5.4, height: float = 4.8) -> tuple[Any, list[Any]]:
+    """Return a matplotlib figure and its axes side by side, each ``width`` by ``height`` inches at 100 dots an inch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def rendered(figure: Any) -> Image.Image:
+    """Return a figure as an RGB image."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(buffer).convert("RGB")
