@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets import picture
-from gantrain.datasets.base import Data, Dataset, Spec, Split, split
+from gantrain.datasets.attributes import attributes
+from gantrain.datasets.base import Data, Dataset, Split, split
 from gantrain.datasets.folder import File, class_folders, listed, top_folder
 from gantrain.errors import ConfigError, DataError, OutputError
 from gantrain.registry import option, register
+from gantrain.spec import Spec
 
 FEWEST = 4  # two to train on and two to hold out
 AT_A_TIME = 256  # files handed to the threads together
@@ -56,7 +58,7 @@ class ImageFolder(Dataset):
     a link to a folder that contains the root is left alone.
 
     With ``labels=auto`` the sub-folders of the root are the classes, sorted by name, when there are at least two and
-    all images lie below them.
+    all images lie below them. With ``attributes`` a picture's condition is its row of that file, and there are none.
     """
 
     name: str = option("image_folder", "registered name")
@@ -66,6 +68,9 @@ class ImageFolder(Dataset):
     channels: int = option(3, "1 grey, 3 colour, 4 colour and alpha", minimum=1, maximum=4)
     holdout: float = option(0.1, "share kept from training, for every estimate", above=0, below=1)
     labels: str = option("auto", "whether class folders are classes", choices=("auto", "none"))
+    attributes: str | None = option(
+        None, "a CSV of numbers for each image, its path below the root first, to ask for in place of classes"
+    )
     background: int = option(0, "grey under transparent pixels, 0 black to 255 white", minimum=0, maximum=255)
     bad_files: str = option("error", "what a file that cannot be read does", choices=("error", "skip"))
     max_pixels: int = option(
@@ -82,13 +87,14 @@ class ImageFolder(Dataset):
             )
 
     def spec(self) -> Spec:
-        """Return [channels, height, width] and the number of class folders, from the files' names alone.
+        """Return [channels, height, width] and the class folders or attributes, from names and numbers alone.
 
         Raises:
             ConfigError: When the root is not set.
-            DataError: When it is no folder, holds too few images, or has class folders that are not in order.
+            DataError: When it is no folder, holds too few images, has class folders that are not in order, or the
+                attributes cannot be read.
         """
-        return self._listed()[2]
+        return self._listed()[3]
 
     def load(self, seed: int) -> Data:
         """Decode the images and split them by ``seed``; uint8 [N, channels, H, W].
@@ -98,7 +104,7 @@ class ImageFolder(Dataset):
             DataError: As ``spec``, and naming the first file that cannot be read unless these are skipped.
             OutputError: When the cache file cannot be written.
         """
-        files, classes, spec = self._listed()
+        files, classes, told, spec = self._listed()
         mapped = len(files) * spec.numel > self.memory_limit * 2**30
         x, good = self._mapped(files, spec) if mapped else self._in_memory(files, spec)
         rows = good.nonzero().flatten()
@@ -113,7 +119,7 @@ class ImageFolder(Dataset):
             raise DataError(
                 self._root, f"holds {_count(len(rows))} that can be read", f"add some: it takes {FEWEST}"
             )
-        y = None
+        y = None if told is None else told[rows]
         if classes:
             y = torch.tensor([classes.index(top_folder(files[row].name)) for row in rows.tolist()])
             for label in (torch.bincount(y, minlength=len(classes)) == 0).nonzero().flatten().tolist():
@@ -135,14 +141,18 @@ class ImageFolder(Dataset):
             )
         return os.path.expanduser(self.root)
 
-    def _listed(self) -> tuple[list[File], list[str], Spec]:
+    def _listed(self) -> tuple[list[File], list[str], Tensor | None, Spec]:
+        """Return the pictures, the class folders, the pictures' attributes [N, K], and the spec."""
         files, folders = listed(self._root)
         if len(files) < FEWEST:
             what = f"holds {_count(len(files))} (files ending in {' '.join(picture.SUFFIXES)})"
             raise DataError(self._root, what, f"set dataset.root to a folder of at least {FEWEST}")
-        classes = class_folders(self._root, files, folders) if self.labels == "auto" else []
         shape = (self.channels, self.resolution, self.width or self.resolution)
-        return files, classes, Spec(shape=shape, classes=len(classes))
+        if self.attributes is not None:
+            y, given = attributes(self.attributes, self._root, [file.name for file in files])
+            return files, [], y, Spec(shape, given=given)
+        classes = class_folders(self._root, files, folders) if self.labels == "auto" else []
+        return files, classes, None, Spec(shape=shape, classes=len(classes))
 
     def _in_memory(self, files: list[File], spec: Spec) -> tuple[Tensor, Tensor]:
         x = np.zeros((len(files), *spec.shape), np.uint8)

@@ -14,8 +14,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gantrain.datasets.base import Data, Spec
-from gantrain.metrics.base import CHUNK
+from gantrain.datasets.base import Data
+from gantrain.metrics.base import CHUNK, Evaluation
+from gantrain.spec import Spec
 from gantrain.step import descend
 
 STEPS, BATCH = 600, 128
@@ -24,22 +25,45 @@ LATEST: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most
 log = logging.getLogger("gantrain")
 
 
+class Written(nn.Linear):
+    """From each channel's activations [N, C, d] to scores [N, K^C] of the numbers that C classes write in base K.
+
+    The first channel's class is the highest digit. A number's score is the sum of its classes', so the likeliest number
+    is written by the likeliest classes, and its cross-entropy is the sum of theirs: each channel is learnt by itself.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores of all numbers, in their order."""
+        scores, *lower = super().forward(x).unbind(1)
+        for channel in lower:
+            scores = (scores[:, :, None] + channel[:, None]).flatten(1)
+        return scores
+
+
 def classifier(spec: Spec) -> nn.Sequential:
-    """Return an untrained classifier, samples [N, ...] to class scores [N, classes]."""
+    """Return an untrained classifier, samples [N, ...] to class scores [N, classes].
+
+    Where channels have classes of their own, one network judges every channel without the others.
+    """
     if not spec.is_image:
         return nn.Sequential(nn.Linear(spec.numel, 128), nn.ReLU(), nn.Linear(128, spec.classes))
     channels, h, w = spec.shape
     sizes = -(-h // 4) * -(-w // 4)
-    return nn.Sequential(
-        nn.Conv2d(channels, 32, 3, stride=2, padding=1),
+    apart = spec.channel_classes > 0
+    layers = [
+        nn.Conv2d(1 if apart else channels, 32, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Conv2d(32, 64, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(64 * sizes, 128),
         nn.ReLU(),
-        nn.Linear(128, spec.classes),
-    )
+    ]
+    if not apart:
+        return nn.Sequential(*layers, nn.Linear(128, spec.classes))
+    taken_apart = nn.Flatten(0, 1), nn.Unflatten(0, (-1, 1))  # [N, C, H, W] to [N * C, 1, H, W]
+    together = nn.Unflatten(0, (-1, channels))  # [N * C, 128] to [N, C, 128]
+    return nn.Sequential(*taken_apart, *layers, together, Written(128, spec.channel_classes))
 
 
 def fit(data: Data) -> nn.Sequential:
@@ -95,11 +119,24 @@ def predict(network: nn.Module, x: Tensor) -> Tensor:
     return torch.cat([network(part).argmax(1) for part in x.cpu().split(CHUNK)])
 
 
+def judge(evaluation: Evaluation) -> dict[str, object]:
+    """Return what judges classes, in words, and the share of held-out samples that it puts into their own."""
+    x, y = evaluation.real
+    assert y is not None  # only labelled data have a classifier
+    spec = evaluation.data.spec
+    name = "2 convolutions" if spec.is_image else "2 linear layers"
+    where = " on each channel" if spec.channel_classes else ""
+    return {
+        "classifier": f"{name}{where}, {STEPS} steps on the training split",
+        "classifier_accuracy": float((predict(trained(evaluation.data), x) == y.cpu()).float().mean()),
+    }
+
+
 def features(data: Data, x: Tensor) -> Tensor:
     """Return what Frechet and kernel distances compare, float64 on the CPU, samples [N, ...] to [N, d].
 
-    Labelled images become the 128 activations before the classifier's last layer; other images are their pixels and
-    points their coordinates.
+    Labelled images become the 128 activations before the classifier's last layer, 128 for each channel that has
+    classes of its own; other images are their pixels and points their coordinates.
     """
     x = x.cpu()
     if described(data) == CLASSIFIER:

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from gantrain.config import plain_data, resolve
-from gantrain.datasets.base import Data, Spec, Split
+from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.door import compose
 from gantrain.evaluate import fitting, read, view
 from gantrain.metrics import classifier as module
 from gantrain.metrics.classifier import described, features, predict, trained
 from gantrain.runtime import Runtime
+from gantrain.spec import Spec
 from gantrain.state import TrainState
 
 

@@ -1,0 +1,254 @@
+"""Classes are counted by VEEGAN's and PacGAN's protocol, and a classifier judges each channel by itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gantrain.config import plain_data, resolve_for
+from gantrain.datasets.base import Data
+from gantrain.datasets.digits import Digits
+from gantrain.datasets.ring import Ring
+from gantrain.datasets.stacked_mnist import stacked
+from gantrain.door import compose
+from gantrain.evaluate import read, view
+from gantrain.metrics import classifier as module
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.class_accuracy import ClassAccuracy
+from gantrain.metrics.class_modes import ClassModes, count_classes
+from gantrain.metrics.classifier import cached, classifier, features, fit, predict, trained
+from gantrain.metrics.modes import Modes
+from gantrain.runtime import Runtime
+from gantrain.spec import Spec
+from gantrain.state import TrainState
+
+K = 1000
+
+
+def uniform(n: int, repeats: int, k: int = K) -> Tensor:
+    """Return ``count_classes`` of ``repeats`` draws of n labels: modes and mode_kl, shape [repeats, 2]."""
+    draws = torch.Generator().manual_seed(n)
+    counts = [count_classes(torch.randint(k, (n,), generator=draws), k) for _ in range(repeats)]
+    return torch.tensor([[c["modes"], c["mode_kl"]] for c in counts], dtype=torch.float64)
+
+
+# ------------------------------------------------------------------------------------------ the counting
+
+
+@pytest.mark.parametrize("k", [2, 10, 1000])
+def test_an_even_histogram_is_0_and_one_class_is_log_k(k):
+    even, one = torch.arange(k).repeat(3), torch.full((50,), k - 1)
+    assert count_classes(even, k) == {"modes": k, "mode_kl": pytest.approx(0, abs=1e-12)}
+    assert count_classes(one, k) == {"modes": 1, "mode_kl": pytest.approx(math.log(k), abs=1e-12)}
+
+
+@pytest.mark.parametrize("found", [1, 2, 100, 500, 999])
+def test_an_even_histogram_over_some_classes_is_the_log_of_the_share_that_is_lost(found):
+    y = torch.randperm(K, generator=torch.Generator().manual_seed(0))[:found].repeat(4)
+    expected = {"modes": found, "mode_kl": pytest.approx(math.log(K / found), abs=1e-12)}
+    assert count_classes(y, K) == expected
+
+
+def test_an_uneven_histogram_is_sum_p_log_p_k_whatever_the_classes_are_called():
+    shares = [6, 3, 1]
+    expected = sum(s / 10 * math.log(s / 10 * K) for s in shares)
+    for names in ([0, 1, 2], [999, 0, 123]):
+        y = torch.tensor(names).repeat_interleave(torch.tensor(shares))
+        for labels in (y, y.flip(0), y.repeat(7)):
+            assert count_classes(labels, K) == {"modes": 3, "mode_kl": pytest.approx(expected, abs=1e-12)}
+
+
+@pytest.mark.parametrize("n", [100, 1000, 2600, 10_000])
+def test_uniform_labels_find_as_many_classes_as_balls_fill_urns(n):
+    """E = K (1 - (1 - 1/K)^n); the variance follows from the chance that two urns stay empty."""
+    empty, both = (1 - 1 / K) ** n, (1 - 2 / K) ** n
+    mean, variance = K * (1 - empty), K * empty + K * (K - 1) * both - (K * empty) ** 2
+    modes = uniform(n, 300)[:, 0]
+    assert abs(float(modes.mean()) - mean) < 4 * math.sqrt(variance / 300)
+    assert abs(float(modes.std()) - math.sqrt(variance)) < 0.2 * math.sqrt(variance) + 0.02
+
+
+@pytest.mark.parametrize("n", [10_000, 26_000, 100_000])
+def test_uniform_labels_meet_the_floor_of_mode_kl(n):
+    """2n KL is chi-squared with K - 1 degrees of freedom; the next order of its mean is (K^2 - 1) / 12n^2."""
+    kl = uniform(n, 300)[:, 1]
+    floor = (K - 1) / (2 * n) + (K * K - 1) / (12 * n * n)
+    spread = math.sqrt(2 * (K - 1)) / (2 * n)
+    assert abs(float(kl.mean()) - floor) < 4 * spread / math.sqrt(300) + 0.005 * floor
+    assert abs(float(kl.std()) / spread - 1) < 0.2
+
+
+def test_at_the_protocols_26000_no_class_is_missed_and_the_floor_is_0_0193():
+    modes, kl = uniform(26_000, 300).mean(0).tolist()
+    assert modes == K
+    assert abs(kl - 0.0193) < 0.0002
+
+
+# ------------------------------------------------------------------------------------------ the classifier
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    """Scikit-learn's digits in threes, so that the classifier is a matter of seconds."""
+    digits, generator = Digits().load(0), torch.Generator().manual_seed(0)
+    train, holdout = (stacked(split, 3000, generator) for split in (digits.train, digits.holdout))
+    return Data(Spec((3, 8, 8), classes=K, channel_classes=10), train, holdout)
+
+
+def untrained(channels: int, k: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return a classifier of stacked channels, and one of single channels that has the same weights."""
+    stack = classifier(Spec((channels, 8, 8), k**channels, channel_classes=k))
+    single = classifier(Spec((1, 8, 8), k))
+    values = list(stack.state_dict().values())
+    single.load_state_dict(dict(zip(single.state_dict(), values, strict=True)))
+    return stack, single
+
+
+@pytest.mark.parametrize(("channels", "k"), [(1, 10), (2, 3), (3, 10), (4, 5)])
+def test_a_label_is_written_by_what_the_same_classifier_says_of_each_channel(channels, k):
+    stack, single = untrained(channels, k)
+    x = torch.randn(200, channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    digits = torch.stack([predict(single, x[:, c : c + 1]) for c in range(channels)], 1)
+    written = [int(sum(d * k**p for p, d in enumerate(reversed(row)))) for row in digits.tolist()]
+    assert predict(stack, x).tolist() == written
+    assert len(set(written)) > 1
+
+
+def test_learning_the_label_is_learning_each_channel_by_itself():
+    stack, single = untrained(3, 10)
+    draws = torch.Generator().manual_seed(0)
+    x, y = torch.randn(20, 3, 8, 8, generator=draws), torch.randint(10, (20, 3), generator=draws)
+    whole = cross_entropy(stack(x), y @ torch.tensor([100, 10, 1]))
+    parts = 3 * cross_entropy(single(x.reshape(60, 1, 8, 8)), y.flatten())
+    torch.testing.assert_close(whole, parts)
+    for network, loss in ((stack, whole), (single, parts)):
+        network.zero_grad()
+        loss.backward()
+    for a, b in zip(stack.parameters(), single.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_features_are_those_of_each_channel_side_by_side(data):
+    x, _ = data.holdout.take(torch.arange(40))
+    with torch.inference_mode():
+        found = features(data, x)
+        moved = features(data, x[:, [2, 0, 1]])
+        altered = features(data, torch.cat([x[:, :2], -x[:, 2:]], 1))
+    assert found.shape == (40, 3 * 128)
+    assert (found >= 0).all()  # behind a ReLU
+    torch.testing.assert_close(
+        moved, found.reshape(40, 3, 128)[:, [2, 0, 1]].flatten(1), rtol=1e-5, atol=1e-5
+    )
+    assert torch.equal(altered[:, :256], found[:, :256])
+    assert not torch.equal(altered[:, 256:], found[:, 256:])
+
+
+def test_channels_that_have_no_classes_of_their_own_are_judged_together():
+    network = classifier(Spec((3, 8, 8), 10))
+    assert network[0].in_channels == 3
+    assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+
+
+def test_other_triples_of_the_same_digits_have_a_classifier_of_their_own(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "STEPS", 2)
+    rows = data.train.rows
+    for order in (rows, rows, rows.flip(0)):
+        cached(replace(data, train=replace(data.train, rows=order)))
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 2
+
+
+def test_the_classifier_is_trained_the_same_way_each_time(data, monkeypatch):
+    monkeypatch.setattr(module, "STEPS", 5)
+    weights = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        weights.append(fit(data).state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+# ------------------------------------------------------------------------------------------ the metric
+
+
+def evaluation(data: Data, *words: str, given: tuple[Tensor, Tensor | None] | None = None) -> Evaluation:
+    plain = plain_data(compose(["device=cpu", "model.width=4", "objective=conditional", *words]))
+    config = resolve_for(plain, data.spec)
+    runtime = Runtime(config.device)
+    scene = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
+    return scene if given is None else replace(scene, given=given)
+
+
+def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
+    """The classifier is right about 9 stacks in 10, and errs into classes that are hardly more or less frequent."""
+    x, y = data.holdout.take(torch.arange(3000))
+    scene = evaluation(data, "metric.n=3000", given=(x, y))
+    found = read([ClassModes(), ClassAccuracy()], scene)
+    truth, right = count_classes(y, K), found.metrics["fidelity/class_accuracy"]
+    assert 0.85 < right < 1
+    assert abs(found.metrics["diversity/modes"] - truth["modes"]) < 25
+    assert abs(found.metrics["diversity/mode_kl"] - truth["mode_kl"]) < 0.03
+    for name in ("class_modes", "class_accuracy"):
+        protocol = found.protocol[name]
+        assert protocol["classifier_accuracy"] == right
+        assert protocol["classifier"] == "2 convolutions on each channel, 600 steps on the training split"
+        assert (protocol["n"], protocol["split"]) == (3000, "holdout")
+    assert found.protocol["class_modes"]["of"] == K
+
+
+def test_labels_of_channels_in_another_order_are_wrong(data):
+    x, y = data.holdout.take(torch.arange(3000))
+    scene = evaluation(data, "metric.n=3000", given=(x[:, [2, 1, 0]], y))
+    value = read([ClassAccuracy()], scene).metrics["fidelity/class_accuracy"]
+    same = float((y // 100 == y % 10).float().mean())  # these read the same backwards
+    assert same - 0.03 < value < same + 0.01
+
+
+@pytest.mark.parametrize("classes", [1, 4, 32])
+def test_samples_that_collapsed_read_as_many_modes_as_they_have(data, classes):
+    """Images whose predictions differ stand for modes; each is given as often as the others."""
+    x, _ = data.train.take(torch.arange(300))
+    with torch.inference_mode():
+        labels = predict(trained(data), x).tolist()
+    first = [labels.index(label) for label in list(dict.fromkeys(labels))[:classes]]
+    values = read([ClassModes()], evaluation(data, given=(x[first].repeat(5, 1, 1, 1), None))).metrics
+    assert values == {
+        "diversity/modes": classes,
+        "diversity/mode_kl": pytest.approx(math.log(K / classes), abs=1e-12),
+    }
+
+
+def test_all_samples_count_however_little_they_look_like_a_class(data):
+    noise = torch.randn(200, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        labels = predict(trained(data), noise)
+    values = read([ClassModes()], evaluation(data, given=(noise, None))).metrics
+    assert {name.split("/")[1]: value for name, value in values.items()} == count_classes(labels, K)
+
+
+def test_the_floor_is_what_training_data_read(data):
+    scene = evaluation(data, "metric.n=2000")
+    reading = read([ClassModes()], scene, floors=True)
+    y = scene.of_real().fake[1]
+    truth = count_classes(y, K)
+    assert (
+        abs(reading.floors["diversity/modes"] - truth["modes"]) < 10
+    )  # its own data, of which it knows nearly all
+    assert abs(reading.floors["diversity/mode_kl"] - truth["mode_kl"]) < 0.01
+    assert reading.metrics["diversity/mode_kl"] > reading.floors["diversity/mode_kl"]
+
+
+def test_it_never_reads_what_the_modes_of_a_density_are_read_from(data):
+    ring, digits = Ring(n=50, n_holdout=50).load(0), Digits().load(0)
+    for conditional in (True, False):
+        assert ClassModes().fits(data, conditional) is None
+        assert Modes().fits(ring, conditional) is None
+        refused = [
+            Modes().fits(data, conditional),
+            *(ClassModes().fits(d, conditional) for d in (ring, digits)),
+        ]
+        assert all(isinstance(reason, str) for reason in refused)
