@@ -78,8 +78,10 @@ class Housekeeping:
         return self._seconds
 
     def first(self, state: TrainState) -> None:
-        """Draw what the data and the untrained generator look like."""
+        """Draw what the data and the untrained generator look like, and log where players of few numbers start."""
         self.gallery.real()
+        if known := own_readings(state):
+            self.tracker.scalars(state.step, known)
         if self.config.train.sample_every:
             self.gallery.sample(state, {})
         self._since = time.perf_counter()
@@ -110,7 +112,7 @@ class Housekeeping:
         factor = rate_factor(rule, before)
         tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
         tags |= {f"schedule/{name}": value for name, value in self.config.noise.scheduled(before).items()}
-        tags |= {f"generator/{name}": float(value) for name, value in state.G.readings().items()}
+        tags |= own_readings(state)
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size
         tags["speed/images_per_second"] = images / max(self._seconds - seconds, 1e-9)
@@ -118,7 +120,7 @@ class Housekeeping:
         if live and any(isinstance(metric, JS) for metric in self.metrics):
             quick = view(self.config, self.data, state, self.runtime, n=4 * self.config.train.batch_size)
             tags |= read([JS()], quick).metrics
-        shown = {key: tags[key] for key in ("loss/d", "loss/g", "divergence/js") if key in tags}
+        shown = {key: tags[key] for key in ("loss/d", "loss/g", *headline(tags)[:1]) if key in tags}
         self.bar.set_postfix(
             {key.split("/")[-1]: f"{value:.3f}" for key, value in shown.items()}, refresh=False
         )
@@ -142,7 +144,7 @@ class Housekeeping:
         if self.bar.disable:
             shown = {key: self.reading.metrics[key] for key in headline(self.reading.metrics)}
             words = ", ".join(f"{key} {value:.3f}" for key, value in shown.items())
-            log.info("step %d of %d: %s", state.step, self.config.train.steps, words)
+            log.info("step %d of %d%s", state.step, self.config.train.steps, f": {words}" if words else "")
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint.
@@ -208,10 +210,20 @@ class Housekeeping:
                 signal.signal(number, handler)
 
 
+def own_readings(state: TrainState) -> dict[str, float]:
+    """Return what both players say of themselves, by tag."""
+    players = {"generator": state.G, "discriminator": state.D}
+    return {
+        f"{kind}/{name}": float(value)
+        for kind, player in players.items()
+        for name, value in player.readings().items()
+    }
+
+
 def headline(metrics: dict[str, float]) -> list[str]:
     """Return the tags worth a line in a terminal, the divergence first."""
+    estimates = [tag for tag in metrics if tag.startswith("divergence/") and f"{tag}_se" in metrics]
     wanted = (
-        "divergence/js",
         "divergence/game",
         "diversity/coverage",
         "diversity/modes",
@@ -219,7 +231,7 @@ def headline(metrics: dict[str, float]) -> list[str]:
         "fidelity/high_quality",
         "fidelity/class_accuracy",
     )
-    return [key for key in wanted if key in metrics]
+    return [*estimates, *(key for key in wanted if key in metrics)]
 
 
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from gantrain.summary import number
+
 # What a table shows where no numbers in print say it, the first that runs have; a folder has all of it in its CSV.
 COLUMNS = (
     "divergence/js_refit",
@@ -131,8 +133,8 @@ def _keys(found: Sequence[Row]) -> list[str]:
 def _cell(row: Row, tag: str) -> str:
     if tag not in row.numbers:
         return ""
-    printed = f" ({row.published[tag]:.3f})" if tag in row.published else ""
-    return f"{row.numbers[tag]:.3f}{printed}"
+    printed = f" ({number(row.published[tag])})" if tag in row.published else ""
+    return f"{number(row.numbers[tag])}{printed}"
 
 
 def _spread(group: Sequence[Row], tag: str) -> str:

@@ -1,0 +1,110 @@
+"""A Gaussian, or a mixture of them, as a generator: x = mu + sigma z, whose density is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.models.base import Generator
+from gantrain.models.mlp import MLP
+from gantrain.registry import option, register
+from gantrain.spec import Spec
+
+
+class GaussianGenerator(Generator):
+    """``G(z, y) -> x``: z [N, z_dim], x [N, d] = mu + L z[:d], L lower triangular, so that the covariance is L L^T.
+
+    The diagonal of L is a plain parameter, as sigma is in Nowozin, Cseke and Tomioka 2016 (sec. 2.5): plain gradient
+    descent then moves it as it does there. Where it turns negative, its absolute value counts.
+
+    With several components a further number of z chooses one, each as often as the others. A choice has no gradient,
+    so the shares are not learned; ``log_prob`` is that of this sampler.
+    """
+
+    def __init__(self, model: Gaussian, d: int):
+        super().__init__(model, [])
+        count = model.components
+        self.z_dim = max(self.z_dim, d + (count > 1))
+        # Equal components would get equal gradients and stay equal, so several of them start apart.
+        apart = torch.randn(count, d) if count > 1 else torch.zeros(count, d)
+        self.mu = nn.Parameter(model.mu + model.sigma * apart)
+        self.sigma = nn.Parameter(torch.full((count, d), float(model.sigma)))
+        self.below = nn.Parameter(torch.zeros(count, d * (d - 1) // 2)) if d > 1 else None
+
+    def factor(self) -> Tensor:
+        """Return L of each component, shape [K, d, d]."""
+        L = torch.diag_embed(self.sigma)
+        if self.below is not None:
+            row, column = torch.tril_indices(L.shape[1], L.shape[1], offset=-1, device=L.device)
+            L = L.index_put((torch.arange(len(L), device=L.device)[:, None], row, column), self.below)
+        return L
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        count, d = self.mu.shape
+        if count == 1:
+            return self.mu + z[:, :d] @ self.factor()[0].T
+        which = (count * torch.special.ndtr(z[:, d])).long().clamp(max=count - 1)
+        return self.mu[which] + (self.factor()[which] @ z[:, :d, None]).squeeze(2)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log 1/K sum_k N(x; mu_k, L_k L_k^T) in nats, shape [N, d] to [N], in the parameters' precision."""
+        count, d = self.mu.shape
+        away = (x - self.mu[:, None]).transpose(1, 2)
+        squared = torch.linalg.solve_triangular(self.factor(), away, upper=False).square().sum(1)
+        height = -self.sigma.abs().log().sum(1) - 0.5 * d * math.log(2 * math.pi) - math.log(count)
+        return torch.logsumexp(height[:, None] - 0.5 * squared, 0)
+
+    def readings(self) -> dict[str, Tensor]:
+        """Return mean and standard deviation of what it draws; in two dimensions of each axis, in more nothing."""
+        d, mean = self.mu.shape[1], self.mu.detach().mean(0)
+        within = self.factor().detach().square().sum(2)
+        std = (within + (self.mu.detach() - mean).square()).mean(0).sqrt()
+        ends = {1: [""], 2: ["_0", "_1"]}.get(d, [])
+        return {
+            f"{name}{end}": values[i]
+            for name, values in (("mu", mean), ("sigma", std))
+            for i, end in enumerate(ends)
+        }
+
+
+@register("model")
+@dataclass
+class Gaussian(MLP):
+    """A Gaussian of full covariance, or an equal mixture of them, against a fully connected D."""
+
+    tractable: ClassVar[bool] = True
+
+    name: str = option("gaussian", "registered name")
+    z_dim: int = option(
+        1,
+        "numbers in the latent z, raised to what it uses: those of a point, one more with components",
+        minimum=1,
+        maximum=65536,
+    )
+    components: int = option(
+        1, "Gaussians, each of the same share; several start at random", minimum=1, maximum=1000
+    )
+    mu: float = option(0.0, "where every coordinate's mean starts", minimum=-1e6, maximum=1e6)
+    sigma: float = option(1.0, "where every coordinate's standard deviation starts", above=0, maximum=1e6)
+
+    def fits(self, spec: Spec) -> str | None:
+        """Return why not: it makes points, without labels."""
+        return draws_points(self, spec)
+
+    def generator(self, spec: Spec) -> Generator:
+        """Return the Gaussian at its start."""
+        return GaussianGenerator(self, spec.shape[0])
+
+
+def draws_points(model: MLP, spec: Spec) -> str | None:
+    """Return why a generator with a density cannot be built: it has no images, no conditions, no dropout."""
+    name = model.name
+    if spec.is_image:
+        return f"{name} makes points, not images"
+    if model.source != "z":
+        return f"{name} has no layer for dropout"
+    return f"{name} knows no labels" if model.is_conditional else None
