@@ -77,8 +77,8 @@ def test_a_smaller_gain_asks_for_more_updates():
 def test_a_stopped_run_goes_on_bit_for_bit_though_its_steps_are_of_unequal_length(run_cli, tmp_path):
     words = [
         *BASE,
-        "train.d_steps=6",
-        "train.d_gain=2e-3",
+        "train.d_steps=8",
+        "train.d_gain=5e-4",
         "optimizer.schedule=constant",
         "train.log_every=1",
     ]
