@@ -79,6 +79,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_though_its_steps_are_of_unequal_lengt
         *BASE,
         "train.d_steps=8",
         "train.d_gain=5e-4",
+        "train.batch_size=32",
         "optimizer.schedule=constant",
         "train.log_every=1",
     ]
