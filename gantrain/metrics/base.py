@@ -32,6 +32,7 @@ class Suite:
     k: int = option(
         5, "nearest neighbours that draw the balls of precision, recall, density, coverage", minimum=1
     )
+    title: str = option("", "what was played, in words, for the figures that show it")
     refit_steps: int = option(1000, "updates of the fresh discriminator of metric refit", minimum=1)
 
 

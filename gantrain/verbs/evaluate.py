@@ -8,6 +8,7 @@ from gantrain.config import plain_data, resolve
 from gantrain.door import compose
 from gantrain.errors import ConfigError, suggest
 from gantrain.evaluate import fitting, read, view
+from gantrain.pages import options
 from gantrain.runtime import Runtime
 from gantrain.state import TrainState
 from gantrain.summary import table
@@ -27,8 +28,12 @@ def evaluate(argv: list[str]) -> int:
                 key, "does not change an evaluation", suggest(key, [*allowed, "metric.n", "metric.k"])
             )
     given = [f"{key}={value}" for key, value in words.items()]
-    composed = plain_data(compose([word for word in given if word.startswith(("metric", "device"))]))
     plain = checkpoint.config
+    name = plain["dataset"]["name"]  # whose YAML may set the suite's protocol
+    chosen = [f"dataset={name}"] if name in options("dataset") else []
+    composed = plain_data(
+        compose([*chosen, *(word for word in given if word.startswith(("metric", "device")))])
+    )
     if "metric" in words:
         plain["metric"] = composed["metric"]
     for key, text in words.items():

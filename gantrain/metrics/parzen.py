@@ -1,0 +1,161 @@
+"""The historical yardstick: log-likelihood of held-out data under a kernel density estimate of the samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gantrain.figure import panels, rendered
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.registry import option, register
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+ROWS = 500  # rows of the distance matrix held at a time
+VALID = 1000  # held-out samples that choose sigma, at most; the published protocol's number
+COARSE, FINE = torch.logspace(-3, 1, 17).double(), torch.logspace(-0.25, 0.25, 25).double()
+WARNING = (
+    "swings with sigma and n, unreliable in many dimensions, prefers centroids to data (Theis et al. 2016)"
+)
+
+
+def log_likelihood(x: Tensor, centres: Tensor, sigmas: Tensor) -> Tensor:
+    """Return log q(x) in nats for q the mean of Gaussians N(centre, sigma^2 I), float64 [S, N].
+
+    Args:
+        x: Where, shape [N, d], float64.
+        centres: Shape [M, d], float64.
+        sigmas: Standard deviations, shape [S], positive.
+    """
+    height = [
+        math.log(len(centres)) + x.shape[1] * math.log(s * math.sqrt(2 * math.pi)) for s in sigmas.tolist()
+    ]
+    parts = []
+    for rows in x.split(ROWS):
+        squared = torch.cdist(rows, centres).square()
+        logs = [
+            torch.logsumexp(squared / (-2 * s * s), 1) - h
+            for s, h in zip(sigmas.tolist(), height, strict=True)
+        ]
+        parts.append(torch.stack(logs))
+    return torch.cat(parts, 1)
+
+
+def choose(valid: Tensor, centres: Tensor, scale: float) -> float:
+    """Return the sigma that gives ``valid`` the highest mean log-likelihood: on a coarse grid, then on a fine one.
+
+    The grid is ``scale`` times 0.001 to 10 in 17 steps of 10^(1/4), then 25 of 10^(1/48) around the best of them.
+
+    Args:
+        valid: Shape [N, d], float64; neither centres nor what the likelihood is read on.
+        centres: Shape [M, d], float64.
+        scale: A length, positive.
+    """
+    sigma = scale
+    for grid in (COARSE, FINE):
+        sigmas = sigma * grid
+        sigma = float(sigmas[log_likelihood(valid, centres, sigmas).mean(1).argmax()])
+    return sigma
+
+
+def rows(x: Tensor, evaluation: Evaluation) -> Tensor:
+    """Return samples as float64 [N, d] on the CPU: images in [0, 1] as in print, points as they are."""
+    x = x.detach().cpu().flatten(1).double()
+    return (x + 1) / 2 if evaluation.data.spec.is_image else x
+
+
+def halves(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
+    """Return held-out samples that choose sigma, and those that the likelihood is read on, each [N, d]."""
+    x = rows(evaluation.real[0], evaluation)
+    return x[::2][:VALID], x[1::2]
+
+
+def scale(evaluation: Evaluation) -> float:
+    """Return the data's standard deviation, the root of its mean square over coordinates; 1 for constant data."""
+    x, _ = evaluation.some(evaluation.data.train, VALID)
+    return float(rows(x, evaluation).var(0, unbiased=False).mean().sqrt()) or 1.0
+
+
+def sigma_of(evaluation: Evaluation) -> float:
+    """Return the sigma that cross-validation chooses for the evaluation's samples."""
+    return choose(halves(evaluation)[0], rows(evaluation.fake[0], evaluation), scale(evaluation))
+
+
+@register("metric")
+@dataclass
+class Parzen(Metric):
+    """Parzen-window log-likelihood (Breuleux et al. 2011; Goodfellow et al. 2014, sec. 5), kept for its history.
+
+    It is not the likelihood of the generator but of samples blurred by sigma. In many dimensions it swings with sigma
+    and n and prefers centroids to data (Theis et al. 2016): compare with the floor, at equal n, and trust neither.
+    """
+
+    name: str = option("parzen", "registered name")
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return kernel, sigma, its grid, n of every part, the unit, and the warning."""
+        valid, test = halves(evaluation)
+        low, high = (scale(evaluation) * float(COARSE[i]) for i in (0, -1))
+        return {
+            "kernel": "Gaussian",
+            "sigma": sigma_of(evaluation),
+            "grid": [low, high],
+            "grid_steps": "17, then 25 around the best",
+            "unit": "nats, pixels in [0, 1]" if evaluation.data.spec.is_image else "nats, coordinates",
+            "split": "half of holdout chooses sigma, the other half is read",
+            "n": evaluation.n,
+            "n_sigma": len(valid),
+            "n_read": len(test),
+            "G": "averaged weights",
+            "warning": WARNING,
+        }
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return ``fidelity/log_likelihood_parzen`` and its standard error over held-out samples."""
+        centres, sigma = rows(evaluation.fake[0], evaluation), sigma_of(evaluation)
+        found = log_likelihood(halves(evaluation)[1], centres, torch.tensor([sigma]).double())[0]
+        error = math.sqrt(float(found.var()) / len(found)) if len(found) > 1 else 0.0
+        return {
+            "fidelity/log_likelihood_parzen": float(found.mean()),
+            "fidelity/log_likelihood_parzen_se": error,
+        }
+
+    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+        """Return ``parzen``: the answer against sigma, beside training data's, and for a part of the samples."""
+        valid, test = halves(evaluation)
+        test = test[:VALID]
+        fakes, copies = (rows(part.fake[0], evaluation) for part in (evaluation, evaluation.of_real()))
+        unit, chosen = scale(evaluation), sigma_of(evaluation)
+        sigmas = chosen * torch.logspace(-0.6, 0.6, 25).double()
+        figure, (left, right) = panels(2)
+
+        def draw(panel: object, label: str, centres: Tensor, color: str) -> Tensor:
+            curve = log_likelihood(test, centres, sigmas).mean(1)
+            best = choose(valid, centres, unit)
+            at = log_likelihood(test, centres, torch.tensor([best]).double()).mean()
+            panel.plot(sigmas, curve, color=color, label=f"{label}: {at:.1f} at sigma {best:.3g}")  # type: ignore[attr-defined]
+            panel.plot([best], [at], "o", color=color)  # type: ignore[attr-defined]
+            return torch.cat([curve[8:17], at[None]])
+
+        shades = ("#c8a2d0", "#9659a8", "#4b1d5e")
+        sizes = sorted({max(len(fakes) // part, 1) for part in (16, 4, 1)})
+        seen = [draw(left, "training data", copies, "black"), draw(left, "samples", fakes, "#c98a00")]
+        seen += [
+            draw(right, f"{n} samples", fakes[:n], c)
+            for n, c in zip(sizes, shades[-len(sizes) :], strict=True)
+        ]
+        low, high = float(torch.cat(seen).min()), float(torch.cat(seen).max())
+        left.set_title("log-likelihood of held-out data, chosen sigma marked")
+        right.set_title("the same from fewer samples")
+        for panel in (left, right):
+            panel.set(xscale="log", xlabel="sigma", ylabel="nats")
+            panel.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+            panel.tick_params(which="minor", labelbottom=False)
+            panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), frameon=False)
+        return {"parzen": rendered(figure)}

@@ -1,0 +1,281 @@
+"""A fresh discriminator reads the truth, the same for every objective, and owes nothing to the one that plays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from gantrain.config import plain_data, resolve_for
+from gantrain.datasets.base import Data, Density, GaussianModes, Split
+from gantrain.door import compose
+from gantrain.evaluate import read, view
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.js import JS
+from gantrain.metrics.refit import Refit, checks
+from gantrain.models.base import Generator
+from gantrain.models.mlp import MLP
+from gantrain.registry import build
+from gantrain.runtime import Runtime, stream
+from gantrain.spec import Given, Spec
+from gantrain.state import TrainState, players
+
+TAG = "divergence/js_refit"
+OPTIONS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "objective").glob("*.yaml"))
+
+
+class Known(Generator):
+    """G(z) = what a known distribution gives: the latents are its points."""
+
+    def __init__(self, density: GaussianModes):
+        super().__init__(MLP(z_dim=density.modes.shape[1]), [])
+        self.density = density
+
+    def latents(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.density.sample(n, generator)[0]
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return z
+
+
+class Obedient(Generator):
+    """G(z, y) = z + y: or, when it is not obedient, + 1 - y, so that samples are right and pairs are wrong."""
+
+    def __init__(self, obeys: bool):
+        super().__init__(MLP(z_dim=1), [])
+        self.obeys = obeys
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        asked = y.reshape(len(z), -1)[:, :1].float()
+        return 0.1 * z + (asked if self.obeys else 1 - asked)
+
+
+def one(mean: float = 0.0, std: float = 1.0) -> GaussianModes:
+    return GaussianModes(torch.tensor([[mean]]), std)
+
+
+def ring(std: float) -> GaussianModes:
+    turns = torch.arange(8) * (2 * math.pi / 8)
+    return GaussianModes(2 * torch.stack([turns.cos(), turns.sin()], 1), std)
+
+
+def game(
+    data: Data, G: Generator, words: list[str], steps: int, n: int = 20_000, condition: str = "none"
+) -> Evaluation:
+    """Return the evaluation of a generator and an untrained D in some game."""
+    plain = plain_data(compose(["dataset=gaussian", "device=cpu", *words]))
+    plain["model"] = {"name": "mlp", "z_dim": G.z_dim, "width": 8, "depth": 1, "condition": condition}
+    plain["metric"] = {"names": ["refit"], "n": n, "refit_steps": steps}
+    config = resolve_for(plain, data.spec)
+    runtime = Runtime(config.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        D = players(config, data.spec)[1]
+    optimizers = [torch.optim.SGD(D.parameters(), lr=0.0) for _ in range(2)]
+    return view(config, data, TrainState(G, D, G, *optimizers), runtime)
+
+
+def drawn(density: GaussianModes, n: int = 20_000) -> Data:
+    x, held = (density.sample(count, stream(3, 0, part))[0] for count, part in ((50_000, "x"), (n, "held")))
+    return Data(Spec(tuple(x.shape[1:])), Split(x), Split(held), density)
+
+
+def truth(p: Density, q: Density, n: int = 400_000) -> float:
+    """JSD(p, q) in nats: on a line by the trapezoid rule, in a plane from samples, to about 0.001."""
+    if p.modes.shape[1] == 1:
+        x = torch.linspace(-20, 20, 40_001, dtype=torch.float64)[:, None]
+        log_p, log_q = p.log_prob(x), q.log_prob(x)
+        log_m = torch.logaddexp(log_p, log_q) - math.log(2)
+        both = log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)
+        return 0.5 * torch.trapezoid(both, x[:, 0]).item()
+    halves = []
+    for a, b in ((p, q), (q, p)):
+        x = a.sample(n, stream(5, 0, "truth"))[0].double()
+        halves.append(
+            float((math.log(2) - torch.nn.functional.softplus(b.log_prob(x) - a.log_prob(x))).mean())
+        )
+    return sum(halves) / 2
+
+
+# ------------------------------------------------------------------------------------------- the truth
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("d", [0.5, 1.0, 2.0, 4.0])
+def test_the_reading_at_its_own_budget_is_within_a_hundredth_of_the_truth(d):
+    """For every objective: that the number is the same in all games is the law below."""
+    shown = game(drawn(one(), 100_000), Known(one(d)), [], steps=1000, n=100_000)
+    found = read([Refit()], shown).metrics
+    assert abs(found[TAG] - truth(one(), one(d))) < 0.01
+    assert found[f"{TAG}_se"] < 0.0025
+
+
+@pytest.mark.parametrize("d", [0.5, 1.0, 2.0, 4.0])
+def test_a_tenth_of_the_budget_is_near_the_truth_too(d):
+    found = read([Refit()], game(drawn(one()), Known(one(d)), [], steps=100)).metrics
+    error = found[f"{TAG}_se"]
+    assert truth(one(), one(d)) - 0.01 - 3 * error < found[TAG] < truth(one(), one(d)) + 3 * error
+
+
+def test_the_truth_is_found_where_only_the_variance_differs():
+    found = read([Refit()], game(drawn(one()), Known(one(std=2.0)), [], steps=200)).metrics
+    assert found[TAG] == pytest.approx(0.092733, abs=0.01)
+
+
+def test_modes_that_are_a_half_too_wide_are_seen_although_they_are_small():
+    """A network of bare coordinates reads 0.000 here after 1,000 steps."""
+    p, q = ring(0.02), ring(0.03)
+    found = read([Refit()], game(drawn(p), Known(q), [], steps=600)).metrics
+    assert truth(p, q) - 0.02 < found[TAG] < truth(p, q) + 3 * found[f"{TAG}_se"] + 0.001
+
+
+def test_a_perfect_generator_reads_0_on_both_sides():
+    readings = []
+    for seed in range(6):
+        shown = replace(game(drawn(one(), 600), Known(one()), [], steps=60, n=600), seed=seed)
+        readings.append(read([Refit()], shown).metrics)
+    assert all(abs(found[TAG]) < 0.02 for found in readings)
+    assert min(found[TAG] for found in readings) < 0  # a bound by a D that learnt nothing: never clipped
+    assert len({found[TAG] for found in readings}) == 6
+
+
+@pytest.mark.parametrize("far", [20.0, 1e7, -1e30])
+def test_supports_that_do_not_meet_read_log_2_and_never_more(far):
+    found = read([Refit()], game(drawn(one(), 2000), Known(one(far)), [], steps=100, n=2000)).metrics
+    assert math.log(2) - 0.01 < found[TAG] <= math.log(2)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(1e5, 1.0), (0.0, 1e-4), (0.0, 1e6)])
+def test_the_unit_of_the_data_does_not_matter(mean, std):
+    shown = game(drawn(one(mean, std), 4000), Known(one(mean + 2 * std, std)), [], steps=100, n=4000)
+    found = read([Refit()], shown).metrics
+    assert found[TAG] == pytest.approx(0.336831, abs=0.01 + 3 * found[f"{TAG}_se"])
+
+
+def test_data_learnt_by_heart_do_not_count():
+    """40 training points and a generator that is perfect: what D knows of those 40 does not reach the reading."""
+    data = drawn(GaussianModes(torch.zeros(1, 6), 1.0), 3000)
+    data = replace(data, train=Split(data.train.x[:40]))
+    found = read(
+        [Refit()], game(data, Known(GaussianModes(torch.zeros(1, 6), 1.0)), [], steps=300, n=3000)
+    ).metrics
+    assert abs(found[TAG]) < 0.02
+
+
+# ----------------------------------------------------------------------------- one scale for all games
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_reading_is_bit_for_bit_the_same_in_every_game(option):
+    data = drawn(one(), 500)
+    data = replace(data, spec=Spec((1,), classes=2), train=halved(data.train), holdout=halved(data.holdout))
+    reference = game(data, Known(one(1.0)), ["objective=minimax"], steps=5, n=500, condition="concat")
+    objective = build("objective", plain_data(compose([f"objective={option}"]))["objective"])
+    shown = replace(reference, objective=objective)
+    found, expected = read([Refit()], shown).metrics, read([Refit()], reference).metrics
+    assert (found[TAG], found[f"{TAG}_se"]) == (expected[TAG], expected[f"{TAG}_se"])
+    played = read([JS()], shown).metrics if shown.objective.has_game else {}
+    assert ("divergence/js_gap" in found) == ("divergence/js" in played)
+    if "divergence/js" in played:
+        assert found["divergence/js_gap"] == found[TAG] - played["divergence/js"]
+
+
+def halved(part: Split) -> Split:
+    """Give every second sample another class."""
+    return Split(part.x, torch.arange(len(part)) % 2)
+
+
+def test_the_gap_is_how_far_a_d_that_says_nothing_is_from_the_truth():
+    shown = game(drawn(one(), 5000), Known(one(2.0)), ["objective=minimax"], steps=100, n=5000)
+    for parameter in shown.D.parameters():
+        parameter.data.zero_()
+    found = read([JS(), Refit()], shown).metrics
+    assert found["divergence/js"] == pytest.approx(0.0, abs=1e-6)
+    assert found["divergence/js_gap"] == pytest.approx(found[TAG], abs=1e-6)
+
+
+def test_a_d_that_looks_at_packs_has_no_gap_but_the_same_reading():
+    shown = game(drawn(one(), 500), Known(one(1.0)), ["objective=minimax"], steps=5, n=500)
+    packed = read([Refit()], replace(shown, batch=64)).metrics
+    assert packed == {
+        tag: value for tag, value in read([Refit()], shown).metrics.items() if not tag.endswith("_gap")
+    }
+
+
+def test_precision_of_the_run_does_not_reach_it():
+    shown = game(drawn(one(), 500), Known(one(1.0)), ["objective=minimax"], steps=30, n=500)
+    expected = read([Refit()], shown).metrics
+    with torch.autocast("cpu", torch.bfloat16):
+        found = read([Refit()], shown).metrics
+    assert found[TAG] == expected[TAG]
+
+
+# --------------------------------------------------------------------------------------------- pairs
+
+
+@pytest.mark.parametrize("kind", ["classes", "vector", "words"])
+@pytest.mark.parametrize("obeys", [True, False])
+def test_a_conditional_generator_is_judged_by_its_pairs(kind, obeys):
+    """Asked for 0 or 1, it gives a number near it or near the other: as numbers all are right."""
+    label = torch.arange(3000) % 2
+    if kind == "classes":
+        spec, y = Spec((1,), classes=2), label
+    elif kind == "vector":
+        spec, y = Spec((1,), given=Given(("height",), ((0.0,), (1.0,)))), label[:, None].float()
+    else:
+        spec, y = Spec((1,), given=Given(("low", "high"), ((1.0,), (2.0,)), words=True)), label[:, None] + 1
+    x = label[:, None] + 0.1 * torch.randn(3000, 1, generator=torch.Generator().manual_seed(0))
+    data, G = Data(spec, Split(x[:2000], y[:2000]), Split(x[2000:], y[2000:])), Obedient(obeys)
+    if kind == "words":
+        G.forward = lambda z, y: Obedient.forward(G, z, y - 1)  # words count from 1
+    shown = game(data, G, ["objective=minimax"], steps=150, n=1000, condition="concat")
+    found = read([Refit()], shown)
+    target = 0.0 if obeys else math.log(2)
+    assert found.metrics[TAG] == pytest.approx(target, abs=0.02)
+    assert found.protocol["refit"]["sees"] == "sample and condition"
+    alone = read([Refit()], replace(shown, conditional=False))
+    assert alone.metrics[TAG] == pytest.approx(0.0, abs=0.02)
+    assert alone.protocol["refit"]["sees"] == "sample"
+
+
+# ------------------------------------------------------------------------------------------ its making
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 100, 1000])
+def test_the_fit_is_looked_at_after_its_last_step_and_never_before_its_first(steps):
+    found = checks(steps)
+    assert max(found) == steps
+    assert min(found) >= 1
+    assert len(found) <= 16
+
+
+def test_the_d_that_a_half_chooses_is_not_read_on_that_half(monkeypatch):
+    """Of two looks, each the better one on one half: each half is read from the look that the other half prefers."""
+    looks = iter([torch.tensor([[0.0, 5.0, 0.0, 5.0]] * 2), torch.tensor([[5.0, 0.0, 5.0, 0.0]] * 2)])
+    monkeypatch.setattr("gantrain.metrics.refit.losses", lambda *_: next(looks).double())
+    shown = game(drawn(one(), 4), Known(one(1.0)), ["objective=minimax"], steps=2, n=4)
+    assert read([Refit()], shown).metrics[TAG] == math.log(2) - 5.0
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7), (1, 28, 28)])
+def test_images_of_any_shape_are_read(shape):
+    class Noise(Generator):
+        def __init__(self, shift: float):
+            super().__init__(MLP(z_dim=math.prod(shape)), [])
+            self.shift = shift
+
+        def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+            return (0.2 * z + self.shift).reshape(-1, *shape)
+
+    x = 0.2 * torch.randn(400, *shape, generator=torch.Generator().manual_seed(0))
+    data = Data(Spec(shape), Split(x[:300]), Split(x[300:]))
+    near, far = (
+        read([Refit()], game(data, Noise(shift), ["objective=minimax"], steps=25, n=100)).metrics[TAG]
+        for shift in (0.0, 0.5)
+    )
+    assert far == pytest.approx(math.log(2), abs=0.02)
+    assert abs(near) < 0.1
