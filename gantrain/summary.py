@@ -17,6 +17,11 @@ def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict
     return {tag: sum(values) / len(values) for tag, values in found.items()}
 
 
+def number(value: float, places: int = 3) -> str:
+    """Return a number with so many decimals, or in powers of ten where it is so small that none would be left."""
+    return f"{value:.{places}e}" if 0 < abs(value) < 1e-4 else f"{value:.{places}f}"
+
+
 def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
     """Return each published number as a line beside the one measured; an empty string where there is none."""
     if not published:
@@ -24,8 +29,8 @@ def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) 
     width = max(len(tag) for tag in published)
     lines = [f"{'last fifth of the run':{width}}  {'published':>10}  {'measured':>10}"]
     for tag, value in published.items():
-        shown = f"{tail[tag]:10.4f}" if tag in tail else f"{'not read':>10}"
-        lines.append(f"{tag:{width}}  {value:10.4f}  {shown}")
+        shown = number(tail[tag], 4) if tag in tail else "not read"
+        lines.append(f"{tag:{width}}  {number(value, 4):>10}  {shown:>10}")
     return "\n".join(lines)
 
 
@@ -37,7 +42,7 @@ def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
             continue
         error = metrics.get(f"{tag}_se")
         unit = " nats" if tag == "divergence/js" else ""
-        shown = f"{value:.3f}" + (f" ± {error:.3f}{unit}" if error is not None else "")
+        shown = number(value) + (f" ± {error:.3f}{unit}" if error is not None else "")
         lines.append((tag, shown, f"{floors[tag]:.3f}" if tag in floors else ""))
     if not lines:
         return ""

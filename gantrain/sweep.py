@@ -20,6 +20,7 @@ COLUMNS = (
     "divergence/js_refit",
     "divergence/js_exact",
     "divergence/js",
+    "divergence/js_gap",
     "divergence/game",
     "diversity/modes",
     "diversity/mode_kl",
@@ -28,6 +29,7 @@ COLUMNS = (
     "fidelity/precision",
     "fidelity/class_accuracy",
     "fidelity/sharpness",
+    "diversity/per_condition_std",
     "loss/g",
 )
 MOST = 6  # columns of numbers
@@ -180,7 +182,7 @@ def summarise(folder: Path, runs: Sequence[Path]) -> str:
         numbers = [row.numbers.get(tag, "") for tag in tags]
         out.writerow([row.name, *(row.varied.get(k, "") for k in keys), *numbers, row.seconds, row.status])
     (folder / "summary.csv").write_text(text.getvalue(), encoding="utf-8")
-    beside = "\nin brackets: published numbers" if any(row.published for row in found) else ""
+    beside = "\nin brackets: published or exact numbers" if any(row.published for row in found) else ""
     shown = "\n\n".join(map(aligned, tables))
     return (
         f"\n{shown}{beside}\n\nsummary    {folder / 'summary.csv'}\ndashboard  gantrain tensorboard {folder}"

@@ -26,7 +26,7 @@ LAYERS = [  # from the ground up; a module imports from its own layer and those 
     {"conflicts"},
     {"config"},
     {"runtime", "state", "tracker", "checkpoint", "sample", "evaluate"},
-    {"gallery", "health"},
+    {"gallery", "health", "unroll"},
     {"train", "housekeeping"},
     {"summary", "sweep"},
     {"run"},

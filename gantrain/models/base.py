@@ -28,7 +28,7 @@ class Player(nn.Module):
     pack: int = 1
 
     def readings(self) -> dict[str, Tensor]:
-        """Return numbers of its own worth logging under ``generator/``, 0-dim; a network's weights have none."""
+        """Return its own numbers, logged as ``generator/`` or ``discriminator/``, 0-dim; networks have none."""
         return {}
 
 

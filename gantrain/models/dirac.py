@@ -1,0 +1,76 @@
+"""Two players of one number each: G says theta, D(x) = psi x. For dataset=dirac."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.models.base import Generator, Player
+from gantrain.models.mlp import MLP
+from gantrain.registry import option, register
+from gantrain.spec import Spec
+
+
+class DiracGenerator(Generator):
+    """``G(z, y) -> x``: z [N, z_dim], x [N, 1] = theta, whatever z."""
+
+    def __init__(self, model: Dirac):
+        super().__init__(model, [])
+        self.theta = nn.Parameter(torch.tensor(float(model.theta)))
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.theta.expand(len(z), 1)
+
+    def readings(self) -> dict[str, Tensor]:
+        """Return where the generator's point stands."""
+        return {"theta": self.theta.detach()}
+
+
+class DiracDiscriminator(Player):
+    """``D(x, y) -> logits``: x [N, 1], logits [N] = psi x."""
+
+    def __init__(self, model: Dirac):
+        super().__init__()
+        self.psi = nn.Parameter(torch.tensor(float(model.psi)))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.psi * x.squeeze(1)
+
+    def readings(self) -> dict[str, Tensor]:
+        """Return D's slope."""
+        return {"psi": self.psi.detach()}
+
+
+@register("model")
+@dataclass
+class Dirac(MLP):
+    """The Dirac-GAN (Mescheder, Geiger and Nowozin 2018, def. 2.1).
+
+    A logit is positive for real, so psi starts below 0, where D is right about a theta above 0. There are no layers:
+    width, depth and what bends them are of no use.
+    """
+
+    name: str = option("dirac", "registered name")
+    z_dim: int = option(1, "dimension of the latent z, which G ignores", minimum=1, maximum=65536)
+    theta: float = option(1.0, "where the generator's point starts", minimum=-1e6, maximum=1e6)
+    psi: float = option(-1.0, "where D's slope starts", minimum=-1e6, maximum=1e6)
+
+    def fits(self, spec: Spec) -> str | None:
+        """Return why not: it makes points of one number, without labels, and its D is nothing but a slope."""
+        if spec.shape != (1,) or spec.is_labelled:
+            return "dirac makes points of one number, without labels"
+        if self.source != "z" or self.is_conditional:
+            return "dirac has no layer for dropout or conditions"
+        if self.spectral_norm or self.couples_samples:
+            return "dirac's D is one number, without layers to normalise or samples to compare"
+        return None
+
+    def generator(self, spec: Spec) -> Generator:
+        """Return the point at its start."""
+        return DiracGenerator(self)
+
+    def discriminator(self, spec: Spec) -> Player:
+        """Return the slope at its start."""
+        return DiracDiscriminator(self)

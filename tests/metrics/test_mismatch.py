@@ -1,0 +1,106 @@
+"""The AUC is the share of pairs in the right order, and is one half for a D that does not see the condition."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from gantrain.config import plain_data, resolve
+from gantrain.door import compose
+from gantrain.evaluate import read, view
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.mismatch import Mismatch, auc
+from gantrain.runtime import Runtime
+from gantrain.state import TrainState
+
+LOGITS = st.lists(st.integers(-3, 3), min_size=1, max_size=20).map(lambda v: torch.tensor(v) / 2)
+
+
+@settings(deadline=None)
+@given(LOGITS, LOGITS)
+def test_auc_is_the_share_of_pairs_in_order_with_ties_half(high, low):
+    above = (high[:, None] > low).double() + 0.5 * (high[:, None] == low).double()
+    assert auc(high, low) == pytest.approx(float(above.mean()), abs=1e-12)
+    assert auc(high, low) + auc(low, high) == pytest.approx(1, abs=1e-12)
+
+
+def test_auc_agrees_with_scikit_learn():
+    draws = torch.Generator().manual_seed(0)
+    high, low = torch.randn(300, generator=draws) + 0.7, torch.randn(200, generator=draws)
+    theirs = roc_auc_score([1] * 300 + [0] * 200, torch.cat([high, low]).numpy())
+    assert auc(high, low) == pytest.approx(theirs, abs=1e-12)
+
+
+class ByTable(nn.Module):
+    """A D that judges the pair of a point and a class by a formula."""
+
+    def __init__(self, formula):
+        super().__init__()
+        self.formula = formula
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.formula(x, y)
+
+
+def evaluation(D: nn.Module, *words: str) -> Evaluation:
+    # Modes far apart: the class of a point is its angle.
+    config = resolve(
+        plain_data(
+            compose(
+                [
+                    "dataset=ring",
+                    "dataset.n=200",
+                    "dataset.n_holdout=400",
+                    "objective=conditional",
+                    *words,
+                    "device=cpu",
+                ]
+            )
+        )
+    )
+    runtime, data = Runtime(config.device), config.dataset.load(0)
+    state = TrainState.create(config, data.spec, runtime)
+    return replace(view(config, data, state, runtime), D=D)
+
+
+def angle(x: Tensor) -> Tensor:
+    return (torch.atan2(x[:, 1], x[:, 0]) / (2 * torch.pi) * 8).round() % 8
+
+
+def value(D: nn.Module, *words: str) -> float:
+    return read([Mismatch()], evaluation(D, *words)).metrics["logits/mismatched_auc"]
+
+
+def test_a_d_that_knows_the_classes_reads_1_its_opposite_0_and_one_that_does_not_look_one_half():
+    knows = ByTable(lambda x, y: (angle(x) == y).float() + 0.1 * x[:, 0])
+    assert value(knows) == 1
+    assert value(ByTable(lambda x, y: -knows(x, y))) == 0
+    # The same logits on both sides: every pair has its mirror image, so this is exact.
+    assert value(ByTable(lambda x, y: x[:, 0])) == pytest.approx(0.5, abs=1e-12)
+
+
+def test_a_d_that_is_right_for_half_of_the_points_reads_half_of_the_way_more():
+    """Told-apart right pairs beat every wrong one; the rest tie with the wrong pairs: 1 s + 1/2 (1 - s)."""
+    half = ByTable(lambda x, y: ((angle(x) == y) & (y < 4)).float())
+    seen = evaluation(half)
+    share = float((seen.real[1] < 4).double().mean())
+    assert value(half) == pytest.approx(share + (1 - share) / 2, abs=1e-12)
+
+
+def test_a_game_without_wrong_pairs_is_read_too():
+    knows = ByTable(lambda x, y: (angle(x) == y).float())
+    assert value(knows, "objective=non_saturating", "model.condition=concat") == 1
+
+
+def test_it_needs_conditions():
+    data = evaluation(ByTable(lambda x, y: x[:, 0])).data
+    assert Mismatch().fits(data, conditional=True) is None
+    assert "not conditional" in Mismatch().fits(data, conditional=False)
+    one = replace(data, spec=replace(data.spec, classes=1))
+    assert "one condition" in Mismatch().fits(one, conditional=True)
