@@ -13,7 +13,7 @@ from gantrain.settings import Config
 
 def check_together(config: Config) -> None:
     """Refuse combinations that cannot be run. Raises ConfigError, naming the key to turn."""
-    for found in (_of_options, _of_model, _of_conditions, _of_game, _of_loop):
+    for found in (_of_options, _of_model, _of_conditions, _of_game, _of_unroll, _of_loop):
         for error in found(config):
             raise error
 
@@ -89,6 +89,20 @@ def _of_game(config: Config) -> Iterator[ConfigError]:
         what = "is about the game of cross-entropy, and this objective is another"
         remedy = "use objective=minimax or objective=non_saturating"
         yield ConfigError("train.compare_gradients", what, remedy)
+
+
+def _of_unroll(config: Config) -> Iterator[ConfigError]:
+    key, remedy = "train.unroll", "set train.unroll=0"
+    if not config.train.unroll:
+        return
+    if not config.objective.has_game:
+        yield ConfigError(key, "there is no D whose updates could be foreseen", remedy)
+    if config.train.update == "simultaneous":
+        what = "shows G a D of the future, and with simultaneous updates it answers D as it is"
+        yield ConfigError(key, what, f"{remedy} or train.update=alternating")
+    if not isinstance(config.penalty, NoPenalty):
+        what = "foresees D's updates by its loss alone, and this D pays a penalty too"
+        yield ConfigError(key, what, f"{remedy} or penalty=none")
 
 
 def _of_loop(config: Config) -> Iterator[ConfigError]:

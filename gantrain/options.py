@@ -35,6 +35,15 @@ class Train:
     update: str = option(
         "alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous")
     )
+    unroll: int = option(
+        0, "updates that G lets D make in mind before it is judged (Metz et al. 2017)", minimum=0, maximum=100
+    )
+    unroll_lr: float | None = option(
+        None,
+        "rate of these updates, which are plain gradient descent; null is D's own rate",
+        minimum=0,
+        maximum=1e3,
+    )
     init_from: str | None = option(
         None, "a run or checkpoint whose weights, and nothing else, both players start with"
     )

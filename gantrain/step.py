@@ -46,6 +46,11 @@ def gradient_norm(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
     return torch.nn.utils.get_total_norm([slope for slope in slopes if slope is not None])
 
 
+def differentiable_gradient(loss: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
+    """Return a loss's gradient by each weight, with a graph of its own; 0 for a weight that the loss does not see."""
+    return torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+
+
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
     """Differentiate and update at once; return the gradient norm. Raises Diverged as ``differentiate``."""
     norm = differentiate(loss, optimizer, what)

@@ -13,8 +13,10 @@ from gantrain.runtime import Batches, Runtime, stream
 from gantrain.settings import Config
 from gantrain.state import TrainState
 from gantrain.step import differentiate, frozen, gradient_norm, wrong_conditions
+from gantrain.unroll import Judge, unrolled
 
 Report = Callable[[dict[str, Tensor]], None]
+Draw = Callable[[str], torch.Generator]
 
 
 def train(
@@ -124,7 +126,7 @@ def d_step(
         config: Objective, penalty and noise.
         runtime: Device and precision.
     """
-    objective, noise = config.objective, config.noise
+    noise = config.noise
 
     def draw(purpose: str) -> torch.Generator:
         return stream(config.seed, state.step, f"{purpose}{i}")
@@ -134,20 +136,7 @@ def d_step(
         fake = state.G(z, y).float()
     real = noise.perturb(real, state.step, draw("noise real"))
     fake = noise.perturb(fake, state.step, draw("noise fake"))
-    wrong = None
-    if objective.mismatch_weight > 0 and y is not None:
-        wrong = wrong_conditions(y, config.spec.classes, draw("wrong"))
-    with runtime.autocast():
-        logits = Logits(
-            real=state.D(real, y).float(),
-            fake=state.D(fake, y).float(),
-            mismatched=None if wrong is None else state.D(real, wrong).float(),
-        )
-    if noise.on_labels:
-        labels = [noise.targets(kind, len(real), draw(f"label {kind}")).to(real) for kind in (True, False)]
-        loss = objective.d_loss(logits, Targets(*labels))
-    else:
-        loss = objective.d_loss(logits)
+    loss, logits = d_loss(state.D, real, fake, y, draw, config, runtime)
     tags = {"loss/d": loss, "logits/real": logits.real.mean(), "logits/fake": logits.fake.mean()}
     if logits.mismatched is not None:
         tags["logits/mismatched"] = logits.mismatched.mean()
@@ -157,6 +146,36 @@ def d_step(
         loss = loss + cost
     tags["gradient/d"] = differentiate(loss, state.opt_D, "d")
     return tags
+
+
+def d_loss(
+    D: Judge, real: Tensor, fake: Tensor, y: Tensor | None, draw: Draw, config: Config, runtime: Runtime
+) -> tuple[Tensor, Logits]:
+    """Return what D minimises but for its penalty, 0-dim, and its logits.
+
+    Args:
+        D: The discriminator, or what it would become.
+        real: Data as D sees it, shape [N, ...].
+        fake: Samples as D sees them, shape [N, ...].
+        y: Conditions of both, or None.
+        draw: Source of wrong conditions and of labels' noise, by purpose.
+        config: Objective and noise.
+        runtime: Device and precision.
+    """
+    objective, noise = config.objective, config.noise
+    wrong = None
+    if objective.mismatch_weight > 0 and y is not None:
+        wrong = wrong_conditions(y, config.spec.classes, draw("wrong"))
+    with runtime.autocast():
+        logits = Logits(
+            real=D(real, y).float(),
+            fake=D(fake, y).float(),
+            mismatched=None if wrong is None else D(real, wrong).float(),
+        )
+    if not noise.on_labels:
+        return objective.d_loss(logits), logits
+    labels = [noise.targets(kind, len(real), draw(f"label {kind}")).to(real) for kind in (True, False)]
+    return objective.d_loss(logits, Targets(*labels)), logits
 
 
 def g_step(
@@ -178,8 +197,10 @@ def g_step(
         with runtime.autocast():
             fake = state.G(z, y).float()
             fake = noise.perturb(fake, state.step, stream(config.seed, state.step, f"noise g{j}"))
-            judged = state.D(fake, y).float()
-            beside = state.D(real, y).float() if objective.g_sees_real else None
+        D: Judge = foreseen(state, real, fake, y, j, config, runtime) if config.train.unroll else state.D
+        with runtime.autocast():
+            judged = D(fake, y).float()
+            beside = D(real, y).float() if objective.g_sees_real else None
         loss = objective.g_loss(judged, beside)
         tags = {"loss/g": loss}
         if config.train.compare_gradients:
@@ -191,6 +212,32 @@ def g_step(
         with torch.no_grad(), runtime.autocast():
             state.G_ema(z, y)  # moves its own batch statistics
     return tags
+
+
+def foreseen(
+    state: TrainState, real: Tensor, fake: Tensor, y: Tensor | None, j: int, config: Config, runtime: Runtime
+) -> Judge:
+    """Return D as ``train.unroll`` more updates would make it, all on this batch of data and these samples.
+
+    Args:
+        state: D is left untouched; it is to be ``frozen``.
+        real: Data, shape [N, ...].
+        fake: Samples with their graph and noise, shape [N, ...].
+        y: Conditions of both, or None.
+        j: Which of the step's generator updates this is.
+        config: Objective, noise and rate.
+        runtime: Device and precision.
+    """
+    options = config.train
+
+    def draw(purpose: str) -> torch.Generator:
+        return stream(config.seed, state.step, f"{purpose} unroll{j}")
+
+    real = config.noise.perturb(real, state.step, draw("noise real"))
+    rate = state.opt_D.param_groups[0]["lr"] if options.unroll_lr is None else options.unroll_lr
+    return unrolled(
+        state.D, lambda D: d_loss(D, real, fake, y, draw, config, runtime)[0], options.unroll, rate
+    )
 
 
 def baseline_step(

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
@@ -28,7 +29,7 @@ from gantrain.errors import ConfigError
 from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
 from gantrain.pages import GROUPS, options, yaml_dir
-from gantrain.registry import REGISTERED, parse
+from gantrain.registry import REGISTERED, build, parse
 from gantrain.runtime import Batches, Runtime
 from gantrain.sample import draw
 from gantrain.state import TrainState
@@ -100,11 +101,17 @@ def places(root: Path) -> dict[str, str]:
 
 
 def command(group: str, stem: str) -> list[str]:
-    """Return the overrides of the command that an option's first line shows; a verb and its RUN are no part of it."""
+    """Return the overrides of the command that an option's first line shows, of a sweep those of its first run."""
     words = shlex.split(options(group)[stem].rpartition(": gantrain")[2])
     overrides = [word for word in words if "=" in word]
-    assert len(words) - len(overrides) in (0, 2)
-    return overrides
+    # A verb and its RUN, or the flag of a sweep, are no part of them.
+    assert len(words) - len(overrides) in ((1,) if words[:1] == ["-m"] else (0, 2))
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    assert any(o.is_sweep_override() for o in parsed) == (words[:1] == ["-m"])
+    return [
+        f"{o.key_or_group}={next(o.sweep_string_iterator())}" if o.is_sweep_override() else word
+        for o, word in zip(parsed, overrides, strict=True)
+    ]
 
 
 def test_the_groups_of_the_help_page_are_the_folders():
@@ -223,9 +230,11 @@ def plays(config: Config, data: Data) -> None:
     assert all(torch.isfinite(value).all() for tags in seen for value in tags.values())
     after = state.tensors()
     assert all(torch.isfinite(tensor).all() for tensor in after.values() if tensor.is_floating_point())
-    for player in ("G", "D", "G_ema"):
+    for player in ("G", "D", "G_ema") if config.objective.has_game else ("G", "G_ema"):
         assert any(not torch.equal(after[n], before[n]) for n in before if n.startswith(f"{player}/")), player
-    x, y = draw(state.G_ema, config.model, data.spec, 7, 0, None, runtime.device)
+    x, y = draw(
+        state.G_ema, 7, 0, data.spec.conditions() if config.model.is_conditional else None, runtime.device
+    )
     assert x.shape == (7, *data.spec.shape)
     assert torch.isfinite(x).all()
     assert (y is not None) == (config.model.condition != "none")
@@ -257,8 +266,10 @@ def joined(dataset: str, group: str, stem: str, root: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("dataset", STEMS["dataset"])
 def test_every_objective_is_played_on_every_dataset_that_has_what_it_needs(dataset, objective, files):
     data, plain = data_of(dataset, files), joined(dataset, "objective", objective, files)
+    game = REGISTERED["objective"][plain["objective"]["name"]]
     labels = plain["model"]["condition"] != "none"
-    assert fits(plain, data) == (not labels or data.spec.classes >= 2)
+    playable = not labels or len(data.spec.conditions()) >= 2
+    assert fits(plain, data) == (playable and not game.needs_density)
 
 
 @pytest.mark.parametrize("model", STEMS["model"])
@@ -273,18 +284,44 @@ def test_every_model_makes_every_dataset_that_it_fits(dataset, model, files):
     assert made or not labelled
     if model in ("auto", "mlp", "dcgan"):
         assert made == (model != "dcgan" or (data.spec.is_image and min(data.spec.shape[1:]) >= 8))
-        assert labelled == (made and data.spec.classes >= 2)
+        assert labelled == (made and len(data.spec.conditions()) >= 2)
 
 
 @pytest.mark.parametrize("dataset", ["digits", "ring"])
-@pytest.mark.parametrize("objective", STEMS["objective"])
+@pytest.mark.parametrize("objective", sorted(REGISTERED["objective"]))
 def test_every_penalty_goes_with_every_objective(dataset, objective, files):
     data, plain = data_of(dataset, files), joined(dataset, "objective", objective, files)
-    for penalty in STEMS["penalty"]:
+    for penalty in REGISTERED["penalty"]:
         made = fits(
             copy.deepcopy(plain) | {"penalty": copy.deepcopy(once(f"penalty={penalty}")["penalty"])}, data
         )
         assert made or penalty != "none"
+
+
+MODELS = sorted(set(REGISTERED["model"]) - {"auto"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("dataset", STEMS["dataset"])
+def test_every_dataset_objective_penalty_and_model_play_together_where_they_fit(dataset, model, files):
+    """What is played and what is refused, of all: the counts follow from the few rules that refuse."""
+    data = data_of(dataset, files)
+    for objective in REGISTERED["objective"]:
+        plain = joined(dataset, "objective", objective, files)
+        plain["model"] = {k: v for k, v in plain["model"].items() if k == "condition"} | {
+            "name": model,
+            "width": 4,
+        }
+        condition, game = plain["model"]["condition"], REGISTERED["objective"][objective]
+        recipe = build("model", plain["model"])
+        possible = recipe.fits(data.spec) is None and (
+            condition == "none" or len(data.spec.conditions()) >= (2 if objective == "conditional" else 1)
+        )
+        for penalty in REGISTERED["penalty"]:
+            words = {"penalty": {"name": penalty}}
+            made = fits(copy.deepcopy(plain) | words, data)
+            assert made == (possible and (recipe.tractable or not game.needs_density)), (objective, penalty)
 
 
 @pytest.mark.parametrize("optimizer", STEMS["optimizer"])
