@@ -69,9 +69,10 @@ class Health:
         accuracy = read.get("logits/accuracy", 0.0)
         if accuracy <= 0.99:
             return None
+        flat = ", where JSD is log 2 whatever G does" if self.objective.classifies else ""
         return (
-            f"D is perfect (held-out accuracy {accuracy:.3f}): data and samples look disjoint, where JSD is log 2 "
-            "whatever G does; use noise=instance, penalty=r1, or lower optimizer.d_lr"
+            f"D is perfect (held-out accuracy {accuracy:.3f}): data and samples look disjoint{flat}; "
+            "use noise=instance, penalty=r1, or lower optimizer.d_lr"
         )
 
     def g_vanished(self, step: int, read: Scalars) -> str | None:

@@ -55,7 +55,7 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
     """Return the closing lines of a run: what was done, its metrics, where to look."""
     grids = sorted((folder / "samples").glob("*.png"))
     done = (
-        f"{result['name']}: {result['step']:,} steps, {result['images']:,} samples seen by D, "
+        f"{result['name']}: {result['step']:,} steps, {result['images']:,} samples of data, "
         f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
     )
     where = [f"pictures   {grids[-1]}"] if grids else []
