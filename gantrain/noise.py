@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -47,12 +48,12 @@ class Noise:
         }
         return {key: level for key, level in levels.items() if getattr(self, key)}
 
-    def perturb(self, x: Tensor, step: int, generator: torch.Generator) -> Tensor:
-        """Return ``x`` [N, ...] with this step's instance noise; ``x`` itself when there is none."""
+    def perturb(self, x: Tensor, step: int, draw: Callable[[], torch.Generator]) -> Tensor:
+        """Return ``x`` [N, ...] with this step's instance noise; ``x`` itself, with nothing drawn, without."""
         std = self.std(step)
         if not std:
             return x
-        return x + std * torch.randn(x.shape, generator=generator).to(x.device)
+        return x + std * torch.randn(x.shape, generator=draw()).to(x.device)
 
     def targets(self, real: bool, n: int, generator: torch.Generator) -> Tensor:
         """Return D's targets for ``n`` samples, shape [n]: 1 - smoothing for data and 0 for fakes, some exchanged."""

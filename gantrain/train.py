@@ -134,8 +134,8 @@ def d_step(
     z = state.G.latents(len(real), draw("d")).to(runtime.device)
     with torch.no_grad(), runtime.autocast():
         fake = state.G(z, y).float()
-    real = noise.perturb(real, state.step, draw("noise real"))
-    fake = noise.perturb(fake, state.step, draw("noise fake"))
+    real = noise.perturb(real, state.step, lambda: draw("noise real"))
+    fake = noise.perturb(fake, state.step, lambda: draw("noise fake"))
     loss, logits = d_loss(state.D, real, fake, y, draw, config, runtime)
     tags = {"loss/d": loss, "logits/real": logits.real.mean(), "logits/fake": logits.fake.mean()}
     if logits.mismatched is not None:
@@ -196,7 +196,7 @@ def g_step(
     with frozen(state.D):
         with runtime.autocast():
             fake = state.G(z, y).float()
-            fake = noise.perturb(fake, state.step, stream(config.seed, state.step, f"noise g{j}"))
+            fake = noise.perturb(fake, state.step, lambda: stream(config.seed, state.step, f"noise g{j}"))
         D: Judge = foreseen(state, real, fake, y, j, config, runtime) if config.train.unroll else state.D
         with runtime.autocast():
             judged = D(fake, y).float()
@@ -233,7 +233,7 @@ def foreseen(
     def draw(purpose: str) -> torch.Generator:
         return stream(config.seed, state.step, f"{purpose} unroll{j}")
 
-    real = config.noise.perturb(real, state.step, draw("noise real"))
+    real = config.noise.perturb(real, state.step, lambda: draw("noise real"))
     rate = state.opt_D.param_groups[0]["lr"] if options.unroll_lr is None else options.unroll_lr
     return unrolled(
         state.D, lambda D: d_loss(D, real, fake, y, draw, config, runtime)[0], options.unroll, rate
