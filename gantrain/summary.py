@@ -26,11 +26,12 @@ def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) 
     """Return each published number as a line beside the one measured; an empty string where there is none."""
     if not published:
         return ""
-    width = max(len(tag) for tag in published)
-    lines = [f"{'last fifth of the run':{width}}  {'published':>10}  {'measured':>10}"]
+    first, second = "mean of the last fifth", "published or exact"
+    width = max(len(first), *(len(tag) for tag in published))
+    lines = [f"{first:{width}}  {second}  {'measured':>10}"]
     for tag, value in published.items():
         shown = number(tail[tag], 4) if tag in tail else "not read"
-        lines.append(f"{tag:{width}}  {number(value, 4):>10}  {shown:>10}")
+        lines.append(f"{tag:{width}}  {number(value, 4):>{len(second)}}  {shown:>10}")
     return "\n".join(lines)
 
 

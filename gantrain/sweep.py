@@ -29,10 +29,11 @@ COLUMNS = (
     "fidelity/precision",
     "fidelity/class_accuracy",
     "fidelity/sharpness",
+    "logits/mismatched_auc",
     "diversity/per_condition_std",
     "loss/g",
 )
-MOST = 6  # columns of numbers
+MOST = 7  # columns of numbers
 LESS_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gantrain.summary import beside_published, tail_means
 from gantrain.sweep import columns, markdown, rows, run_table, seed_table, summarise
 
 
@@ -103,3 +104,16 @@ def test_a_sweep_prints_its_table_at_the_end(run_cli, tmp_path):
     for line in lines:
         result = json.loads((tmp_path / "s" / line["run"] / "result.json").read_text())
         assert float(line["divergence/js"]) == result["metrics"]["divergence/js"]
+
+
+def test_a_runs_published_numbers_stand_in_columns_beside_the_means_of_its_last_fifth():
+    history = [{"step": step, "loss/d": float(step)} for step in range(0, 101, 10)]
+    tail = tail_means(history, 100)
+    assert tail == {"loss/d": 95.0}  # of steps 90 and 100
+    lines = beside_published(
+        tail, {"loss/d": 94.5, "generator/a_tag_that_is_longer_than_the_heading": 1e-6}
+    ).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1].split() == ["loss/d", "94.5000", "95.0000"]
+    assert lines[2].split()[1:] == ["1.0000e-06", "not", "read"]
+    assert beside_published(tail, {}) == ""
