@@ -88,7 +88,7 @@ def test_regression_is_least_at_the_mean_or_the_median_of_each_condition(norm, b
     with torch.no_grad():
         G.answers.copy_(torch.stack([best(x[y == c]) for c in range(3)]))
     objective = Regression(norm=norm)
-    least = float(objective.loss(G, x, y, torch.zeros(303, 1)))
+    least = objective.loss(G, x, y, torch.zeros(303, 1)).item()
     for c in range(3):
         for step in (-0.05, 0.05):
             with torch.no_grad():
