@@ -52,6 +52,21 @@ def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
     return "\n".join([head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in lines)])
 
 
+def warned(protocol: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a line for each metric whose protocol has a warning: the numbers it was made with, and the warning."""
+    lines = []
+    for name, made in protocol.items():
+        if "warning" in made:
+            numbers = {key: value if isinstance(value, list) else [value] for key, value in made.items()}
+            shown = [
+                f"{key} {' to '.join(f'{v:.3g}' if isinstance(v, float) else str(v) for v in values)}"
+                for key, values in numbers.items()
+                if all(isinstance(v, int | float) for v in values)
+            ]
+            lines.append(f"{name:10} {', '.join(shown)}: {made['warning']}")
+    return "\n".join(lines)
+
+
 def end_table(result: Mapping[str, Any], folder: Path) -> str:
     """Return the closing lines of a run: what was done, its metrics, where to look."""
     grids = sorted((folder / "samples").glob("*.png"))
@@ -65,5 +80,6 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
     where[1:1] = [f"figure     {path}" for path in figures]
     published = beside_published(result["tail"], result["published"])
     advice = "\n".join(f"health     {line}" for line in result["health"])
-    parts = [done, table(result["metrics"], result["floors"]), published, advice, "\n".join(where)]
+    read = table(result["metrics"], result["floors"])
+    parts = [done, read, warned(result["protocol"]), published, advice, "\n".join(where)]
     return "\n" + "\n\n".join(part for part in parts if part)

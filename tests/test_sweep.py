@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gantrain.summary import beside_published, tail_means
+from gantrain.summary import beside_published, tail_means, warned
 from gantrain.sweep import columns, markdown, rows, run_table, seed_table, summarise
 
 
@@ -117,3 +117,12 @@ def test_a_runs_published_numbers_stand_in_columns_beside_the_means_of_its_last_
     assert lines[1].split() == ["loss/d", "94.5000", "95.0000"]
     assert lines[2].split()[1:] == ["1.0000e-06", "not", "read"]
     assert beside_published(tail, {}) == ""
+
+
+def test_a_metric_with_a_warning_says_it_beside_the_numbers_it_was_made_with():
+    made = {"kernel": "Gaussian", "sigma": 0.20443, "grid": [0.00026, 2.6], "n": 10000, "warning": "swings"}
+    assert (
+        warned({"js": {"n": 3}, "parzen": made})
+        == "parzen     sigma 0.204, grid 0.00026 to 2.6, n 10000: swings"
+    )
+    assert warned({"js": {"n": 3}}) == ""

@@ -11,7 +11,7 @@ from gantrain.evaluate import fitting, read, view
 from gantrain.pages import options
 from gantrain.runtime import Runtime
 from gantrain.state import TrainState
-from gantrain.summary import table
+from gantrain.summary import table, warned
 from gantrain.tracker import write_json
 from gantrain.verbs.words import described, run_and_words, same_data, value_of
 
@@ -54,5 +54,11 @@ def evaluate(argv: list[str]) -> int:
         reading = read(fitting(config, data), view(config, data, state, runtime), floors=True)
     out = checkpoint.run / f"evaluation-{checkpoint.step:06d}.json"
     write_json(out, {"step": checkpoint.step, **vars(reading)})
-    print(f"{checkpoint.path}\n\n{table(reading.metrics, reading.floors)}\n\nresult     {out}")
+    parts = [
+        checkpoint.path,
+        table(reading.metrics, reading.floors),
+        warned(reading.protocol),
+        f"result     {out}",
+    ]
+    print("\n\n".join(str(part) for part in parts if part))
     return 0
