@@ -127,6 +127,7 @@ def train(argv: list[str]) -> int:
     folders: list[Path] = []
 
     def task(composed: DictConfig) -> None:
+        from gantrain.housekeeping import Session
         from gantrain.run import run
         from gantrain.summary import end_table
 
@@ -135,7 +136,8 @@ def train(argv: list[str]) -> int:
         folders.append(folder)
         try:
             config, data = _ready.pop() if _ready else (_check(composed), None)
-            result = run(config, folder, command=command, data=data)
+            given = dict(word.lstrip("+").split("=", 1) for word in running.overrides.task)
+            result = run(config, folder, session=Session(command, given), data=data)
         except GantrainError as error:
             if running.mode is RunMode.RUN or isinstance(error, Interrupted):
                 raise SystemExit(error) from error

@@ -6,8 +6,9 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,23 @@ from gantrain.tracker import Means, Tracker
 log = logging.getLogger("gantrain")
 
 
+@dataclass(frozen=True)
+class Session:
+    """How a run was asked for, beside its config.
+
+    Attributes:
+        command: What the user typed, for the record.
+        given: The keys that were set by hand, with their values as typed: what varies among the jobs of a sweep.
+        bar: Whether this run may draw a progress bar; jobs side by side write lines.
+        watch: Called after each evaluation with the step and the metrics by tag; what it raises ends the run.
+    """
+
+    command: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
+    bar: bool = True
+    watch: Callable[[int, Mapping[str, float]], None] | None = None
+
+
 class Housekeeping:
     """Called once after each step with the state.
 
@@ -40,10 +58,18 @@ class Housekeeping:
         runtime: Where the networks are.
         tracker: Receives scalars and images.
         state: The players as this process finds them.
+        session: How the run was asked for.
     """
 
     def __init__(
-        self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker, state: TrainState
+        self,
+        folder: Path,
+        config: Config,
+        data: Data,
+        runtime: Runtime,
+        tracker: Tracker,
+        state: TrainState,
+        session: Session,
     ):
         self.folder, self.config, self.data, self.runtime, self.tracker = (
             folder,
@@ -52,6 +78,7 @@ class Housekeeping:
             runtime,
             tracker,
         )
+        self.session = session
         self.means = Means()
         self.reading, self._read_at = Reading({}, {}, {}), -1
         self.metrics = fitting(config, data)
@@ -68,9 +95,8 @@ class Housekeeping:
         self._last_line = time.perf_counter()
         total = config.train.steps
         # A bar needs a terminal; elsewhere plain lines are written as often as the metrics are read.
-        self.bar = tqdm(
-            total=total, initial=state.step, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty()
-        )
+        silent = not (session.bar and sys.stderr.isatty())
+        self.bar = tqdm(total=total, initial=state.step, unit="step", dynamic_ncols=True, disable=silent)
 
     @property
     def seconds(self) -> float:
@@ -145,6 +171,8 @@ class Housekeeping:
             shown = {key: self.reading.metrics[key] for key in headline(self.reading.metrics)}
             words = ", ".join(f"{key} {value:.3f}" for key, value in shown.items())
             log.info("step %d of %d%s", state.step, self.config.train.steps, f": {words}" if words else "")
+        if self.session.watch:
+            self.session.watch(state.step, self.reading.metrics)
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint.

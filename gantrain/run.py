@@ -20,7 +20,7 @@ from gantrain.conflicts import cautions
 from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, Diverged, GantrainError, Interrupted, OutputError
 from gantrain.evaluate import fitting
-from gantrain.housekeeping import Housekeeping, describe
+from gantrain.housekeeping import Housekeeping, Session, describe
 from gantrain.runtime import Batches, Runtime
 from gantrain.settings import Config
 from gantrain.state import TrainState
@@ -67,7 +67,7 @@ def run(
     config: Config,
     folder: Path,
     resumed: Checkpoint | None = None,
-    command: str = "",
+    session: Session | None = None,
     data: Data | None = None,
 ) -> dict[str, Any]:
     """Train in a folder and return what ``result.json`` holds.
@@ -76,7 +76,7 @@ def run(
         config: A resolved run.
         folder: Where it writes; made when it is not there.
         resumed: The checkpoint to go on from, which lies in the folder.
-        command: What the user typed, for the record.
+        session: How the run was asked for.
         data: What ``prepare`` gave for this config, when it was asked before.
 
     Raises:
@@ -96,7 +96,7 @@ def run(
             elif config.train.init_from:
                 transfer(state, load_checkpoint(config.train.init_from))
             write_json(folder / "config.json", described["config"])
-            result |= _play(config, folder, data, state, runtime, command, resumed)
+            result |= _play(config, folder, data, state, runtime, session or Session(), resumed)
         except GantrainError as error:
             result |= {"status": _status(error), "error": str(error), "exit_code": error.exit_code}
             raise
@@ -116,15 +116,16 @@ def _play(
     data: Any,
     state: TrainState,
     runtime: Runtime,
-    command: str,
+    session: Session,
     resumed: Checkpoint | None,
 ) -> dict[str, Any]:
-    tracker = Tracker(folder, state.step)
+    # A run that starts again in a folder keeps nothing of the attempt before.
+    tracker = Tracker(folder, state.step if resumed else -1)
     log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
     log.info("%s", config.objective.meaning)
     for line in cautions(config):
         log.warning("%s", line)
-    keeper = Housekeeping(folder, config, data, runtime, tracker, state)
+    keeper = Housekeeping(folder, config, data, runtime, tracker, state, session)
     if resumed:
         keeper.means.load(resumed.tensors, runtime.device)
     batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)
@@ -132,7 +133,9 @@ def _play(
         with keeper.listening():
             if not resumed:
                 tracker.text(
-                    0, "run/config", f"`{command}`\n\n```json\n{json.dumps(config.plain(), indent=1)}\n```"
+                    0,
+                    "run/config",
+                    f"`{session.command}`\n\n```json\n{json.dumps(config.plain(), indent=1)}\n```",
                 )
                 keeper.first(state)
             held = None if config.train.d_gain is None else held_out(data, config, runtime)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gantrain.config import resolve
 from gantrain.errors import ConfigError, suggest
+from gantrain.housekeeping import Session
 from gantrain.run import prepare, run
 from gantrain.summary import end_table
 from gantrain.verbs.words import described, run_and_words, same_data, value_of
@@ -48,6 +49,6 @@ def resume(argv: list[str]) -> int:
         return 0
     same_data(config, spec)
     command = " ".join(["gantrain resume", *argv])
-    result = run(config, checkpoint.run, checkpoint, command, prepare(config))
+    result = run(config, checkpoint.run, checkpoint, Session(command), prepare(config))
     print(end_table(result, checkpoint.run))
     return 0
