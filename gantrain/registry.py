@@ -7,6 +7,7 @@ runtime object too; its field is the only place of a default.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import math
 import pkgutil
@@ -118,12 +119,18 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
         if _interpolates(value):
             raise ConfigError(f"{prefix}{key}", "holds an interpolation", "give the value itself")
     try:
-        values = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), dict(plain)))
+        values = OmegaConf.to_object(OmegaConf.merge(_defaults(cls), dict(plain)))  # type: ignore[arg-type]
     except OmegaConfBaseException as error:
         raise in_words(error, prefix) from error
     for name, field in fields.items():
         _check(f"{prefix}{name}", getattr(values, name), field)
     return values  # type: ignore[return-value]
+
+
+@functools.cache
+def _defaults(cls: type) -> DictConfig:
+    """Return what OmegaConf makes of a dataclass; a merge copies it."""
+    return OmegaConf.structured(cls)
 
 
 ONE = "give one, or leave it out for the default"

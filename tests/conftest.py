@@ -45,3 +45,51 @@ def run_cli(tmp_path, monkeypatch, capfd):
         return code, *capfd.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder that holds what datasets read from files: a few images as torchvision lays them out, and a table."""
+    import struct
+
+    import torch
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("data")
+    for name in ("MNIST", "FashionMNIST"):
+        raw = root / name / "raw"
+        raw.mkdir(parents=True)
+        for part, count in (("train", 40), ("t10k", 20)):
+            pixels = torch.randint(0, 256, (count, 28, 28), generator=torch.Generator().manual_seed(count))
+            images = struct.pack(">IIII", 0x803, count, 28, 28) + bytes(pixels.flatten().tolist())
+            labels = struct.pack(">II", 0x801, count) + bytes(i % 10 for i in range(count))
+            (raw / f"{part}-images-idx3-ubyte").write_bytes(images)
+            (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    lines = [f"{i % 7},{i * i % 11},{i / 3:.2f}" for i in range(60)]
+    (root / "numbers.csv").write_text("\n".join(["a,b,c", *lines]) + "\n")
+    for i in range(40):
+        Image.effect_noise((9, 12), 50 + i).save(root / f"{i}.png")
+    with pytest.MonkeyPatch.context() as patch:
+        cifar10(root, patch)
+        yield root
+
+
+def cifar10(root: Path, patch: pytest.MonkeyPatch) -> None:
+    """Write CIFAR-10's files with a few images, and have torchvision take their check sums for the published ones."""
+    import hashlib
+    import pickle
+
+    import numpy as np
+    from torchvision.datasets import CIFAR10
+
+    folder, sums = root / CIFAR10.base_folder, {}
+    folder.mkdir()
+    for name, _ in [*CIFAR10.train_list, *CIFAR10.test_list]:
+        pixels = np.random.default_rng(len(sums)).integers(0, 256, (20, 3072), np.uint8)
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [i % 10 for i in range(20)]}))
+        sums[name] = hashlib.md5((folder / name).read_bytes()).hexdigest()
+    meta = pickle.dumps({"label_names": [str(i) for i in range(10)]})
+    (folder / CIFAR10.meta["filename"]).write_bytes(meta)
+    patch.setattr(CIFAR10, "train_list", [[name, sums[name]] for name, _ in CIFAR10.train_list])
+    patch.setattr(CIFAR10, "test_list", [[name, sums[name]] for name, _ in CIFAR10.test_list])
+    patch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": hashlib.md5(meta).hexdigest()})

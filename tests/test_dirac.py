@@ -5,17 +5,15 @@ first, and R1 from none, so it catches a sign, an order or a factor of 2 anywher
 """
 
 import copy
-import functools
 import math
-from typing import Any
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import Config, plain_data, resolve
+from gantrain.config import Config, resolve
 from gantrain.datasets.base import Split
-from gantrain.door import compose
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.runtime import Batches, Runtime
@@ -55,17 +53,12 @@ class Psi(nn.Module):
         return (self.psi * x).squeeze(1)
 
 
-@functools.cache
-def composed() -> dict[str, Any]:
-    """Of the dataset only the spec is used, of the model nothing."""
-    return plain_data(compose(["dataset=ring", "model=mlp", "device=cpu", "metric=none", "name=dirac"]))
-
-
 def game(
     objective: str, gamma: float, update: str, d_steps: int = 1
 ) -> tuple[Config, TrainState, Batches, Runtime]:
+    """Of the dataset only the spec is used, of the model nothing."""
     config = resolve(
-        copy.deepcopy(composed())
+        composed("dataset=ring", "model=mlp", "device=cpu", "metric=none", "name=dirac")
         | {
             "penalty": {"name": "r1", "gamma": gamma} if gamma else {"name": "none"},
             "objective": {"name": objective},

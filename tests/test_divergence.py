@@ -5,11 +5,11 @@ import math
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import Config, plain_data, resolve_for
+from gantrain.config import Config, resolve_for
 from gantrain.datasets.base import Data, Split
-from gantrain.door import compose
 from gantrain.evaluate import read, view
 from gantrain.metrics.js import JS
 from gantrain.models.base import Generator
@@ -43,9 +43,7 @@ def truth(d: float) -> float:
 
 def setting(d: float, objective: str, steps: int) -> tuple[Config, Data, TrainState, Runtime]:
     spec = Spec((1,))
-    plain = plain_data(
-        compose(["dataset=ring", "device=cpu", "name=gaussians"])
-    )  # spec and data below replace the ring
+    plain = composed("dataset=ring", "device=cpu", "name=gaussians")  # spec and data below replace the ring
     plain |= {
         "model": {"name": "mlp", "z_dim": 1, "width": 32, "depth": 2},
         "objective": {"name": objective},
@@ -65,7 +63,7 @@ def setting(d: float, objective: str, steps: int) -> tuple[Config, Data, TrainSt
 @pytest.mark.parametrize("objective", ["minimax", "non_saturating"])
 @pytest.mark.parametrize("d", [0.5, 1.0, 2.0, 4.0])
 def test_live_js_of_a_trained_d_is_the_truth_from_below(d, objective):
-    config, data, state, runtime = setting(d, objective, steps=600)
+    config, data, state, runtime = setting(d, objective, steps=250)
     batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)
     train(state, batches, config, runtime, lambda _: None, lambda _: None)
     found = read([JS()], view(config, data, state, runtime)).metrics

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from composed import composed
 from torch import nn
 
 from gantrain.checkpoint import load_checkpoint
 from gantrain.cli import main
-from gantrain.config import Config, plain_data, resolve
+from gantrain.config import Config, resolve
 from gantrain.datasets.base import Data
-from gantrain.door import compose
 from gantrain.errors import ConfigError
 from gantrain.evaluate import fitting, in_eval, read, view
 from gantrain.metrics import base
@@ -28,7 +28,7 @@ RING = ["dataset=ring", "dataset.n=300", "dataset.n_holdout=120", "metric.n=50"]
 
 
 def scene(*words: str) -> tuple[Config, Data, TrainState, Runtime]:
-    config = resolve(plain_data(compose(["device=cpu", "device.threads=1", "model.width=8", *words])))
+    config = resolve(composed("device=cpu", "device.threads=1", "model.width=8", *words))
     runtime, data = Runtime(config.device), config.dataset.load(config.seed)
     return config, data, TrainState.create(config, data.spec, runtime), runtime
 
@@ -174,11 +174,7 @@ def test_how_many_samples_go_through_a_network_at_a_time_does_not_matter(monkeyp
 def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd, words):
     folder = tmp_path / "run"
     config = resolve(
-        plain_data(
-            compose(
-                [*words, "device=cpu", "device.threads=1", "model.width=8", "train.steps=4", "train.ema=0.5"]
-            )
-        )
+        composed(*words, "device=cpu", "device.threads=1", "model.width=8", "train.steps=4", "train.ema=0.5")
     )
     result = run(config, folder)
     written = json.loads((folder / "result.json").read_text())

@@ -5,9 +5,9 @@ import re
 
 import pytest
 import torch
+from composed import composed
 
-from gantrain.config import plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import resolve
 from gantrain.health import PATIENCE, RULES, Health
 from gantrain.metrics.js import best_accuracy
 from gantrain.objectives.cross_entropy import NonSaturating
@@ -70,7 +70,7 @@ def test_a_fault_of_one_reading_is_not_said(name):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_keys_to_turn_exist(name):
-    plain = plain_data(compose([]))
+    plain = composed()
     doctor = health()
     for step in (600, 700):
         doctor.check(step, HEALTHY | FAULTS[name])

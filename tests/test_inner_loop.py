@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
+from composed import composed
 
 from gantrain.checkpoint import load_checkpoint
-from gantrain.config import plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import resolve
 from gantrain.run import held_out
 from gantrain.runtime import Batches, Runtime
 from gantrain.state import TrainState
@@ -26,7 +26,7 @@ BASE = [
 
 def played(*words: str) -> tuple[list[float], list[float], TrainState]:
     """Return D's updates in each step, D's held-out loss after each step, and the state."""
-    config = resolve(plain_data(compose([*BASE, "train.batch_size=32", "train.steps=8", *words])))
+    config = resolve(composed(*BASE, "train.batch_size=32", "train.steps=8", *words))
     runtime, data = Runtime(config.device), config.dataset.load(0)
     state = TrainState.create(config, data.spec, runtime)
     batches = Batches(data.train, 32, 0, runtime.device)
@@ -97,8 +97,8 @@ def test_a_stopped_run_goes_on_bit_for_bit_though_its_steps_are_of_unequal_lengt
 
 def test_the_held_out_loss_is_the_same_number_when_read_twice_and_moves_nothing():
     _, _, state = played("train.d_steps=1")
-    config = resolve(plain_data(compose([*BASE, "train.batch_size=32", "model.packing=4"])))
-    plain = resolve(plain_data(compose([*BASE, "train.batch_size=32"])))
+    config = resolve(composed(*BASE, "train.batch_size=32", "model.packing=4"))
+    plain = resolve(composed(*BASE, "train.batch_size=32"))
     runtime, data = Runtime(plain.device), plain.dataset.load(0)
     before = {name: tensor.clone() for name, tensor in state.tensors().items()}
     held = held_out(data, plain, runtime)
@@ -109,11 +109,9 @@ def test_the_held_out_loss_is_the_same_number_when_read_twice_and_moves_nothing(
 
 def test_the_two_gradients_are_of_the_steps_own_graph_and_change_nothing():
     for objective, own in (("minimax", "g_minimax"), ("non_saturating", "g_non_saturating")):
-        config = resolve(plain_data(compose([*BASE, "train.steps=4", f"objective={objective}"])))
+        config = resolve(composed(*BASE, "train.steps=4", f"objective={objective}"))
         twin = resolve(
-            plain_data(
-                compose([*BASE, "train.steps=4", f"objective={objective}", "train.compare_gradients=true"])
-            )
+            composed(*BASE, "train.steps=4", f"objective={objective}", "train.compare_gradients=true")
         )
         states = []
         for each in (config, twin):

@@ -7,21 +7,21 @@ import pytest
 
 @pytest.fixture
 def play(run_cli, tmp_path):
-    """Return ``play(*words)``: the last 40 of 200 steps as means of theta, G's gradient and the read js."""
+    """Return ``play(*words)``: the last 40 of 120 steps as means of theta, G's gradient and the read js."""
 
     def run(*words: str) -> dict[str, float]:
         folder = tmp_path / "-".join(words).replace("=", "_")
         code, _, err = run_cli(
             "dataset=lines",
             *words,
-            "train.steps=200",
+            "train.steps=120",
             "train.sample_every=0",
             "metric=js",
             f"run.dir={folder}",
         )
         assert code == 0, err
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        tail = [line for line in lines if line["step"] > 160]
+        tail = [line for line in lines if line["step"] > 80]
         return {
             tag: sum(found) / len(found)
             for tag in ("generator/theta", "gradient/g", "divergence/js")

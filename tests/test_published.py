@@ -1,6 +1,5 @@
 """Numbers in print: which run each belongs to, and that the run reads what it is compared with."""
 
-import functools
 import itertools
 import re
 import shlex
@@ -8,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from composed import composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gantrain.config import plain_data
-from gantrain.door import compose
 from gantrain.pages import options, yaml_dir
 from gantrain.registry import REGISTERED
 
@@ -25,9 +23,8 @@ METZ = {0: (628.0, 2.58), 1: (523.6, 2.44), 5: (732.0, 1.66), 10: (817.4, 1.43)}
 PACKED = {2: (840.7, 1.00), 3: (866.6, 0.90), 4: (820.2, 1.15)}
 
 
-@functools.cache
 def published(*words: str) -> dict[str, float]:
-    return plain_data(compose(list(words)))["metric"]["published"]
+    return composed(*words)["metric"]["published"]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +59,7 @@ def test_a_number_is_not_borrowed_by_a_run_it_was_not_printed_for():
 
 @pytest.mark.parametrize("experiment", ["pacgan_ring", "pacgan_grid"])
 def test_the_exact_run_differs_from_the_short_one_in_sizes_rates_and_lengths_alone(experiment):
-    short, exact = (plain_data(compose([f"experiment={experiment}{end}"])) for end in ("", "_exact"))
+    short, exact = (composed(f"experiment={experiment}{end}") for end in ("", "_exact"))
     differ = {
         f"{group}.{key}"
         for group in ("dataset", "model", "objective", "penalty", "noise", "optimizer", "train", "metric")
@@ -100,7 +97,7 @@ def test_the_first_and_last_run_that_a_first_line_starts_compose_and_their_numbe
 ):
     documented = (Path(__file__).parents[1] / "docs" / "estimates.md").read_text()
     for words in {jobs(name)[0], jobs(name)[-1]}:
-        plain: dict[str, Any] = plain_data(compose(list(words)))
+        plain: dict[str, Any] = composed(*words)
         assert set(plain["metric"]["names"]) <= set(REGISTERED["metric"])
         for tag, value in plain["metric"]["published"].items():
             assert isinstance(value, int | float)

@@ -9,18 +9,19 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from composed import composed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
 
 from gantrain.checkpoint import load_checkpoint, save_checkpoint, steps
 from gantrain.cli import main
-from gantrain.config import plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import resolve
 from gantrain.run import claimed, run
 
 SMALL = [
@@ -37,24 +38,66 @@ HARD = ["penalty=r1", "penalty.gamma=0.5", "train.d_steps=2"]  # double backward
 RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
 
 
-def fresh(*argv: str, where: Path, code: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the command in a new process whose working directory is ``where``."""
-    program = ["-c", code] if code else ["-m", "gantrain"]
+# Runs each command in a child of its own, which shares nothing with the last one but what was imported. A child may
+# end itself, so that the moment is exact: before the books of a step, or before a checkpoint is seen.
+PROCESSES = """
+import json, os, pathlib, signal, sys
+import matplotlib.figure, tensorboard.summary.writer.record_writer, torch._dynamo  # what a run imports on its way
+from gantrain import cli, door, housekeeping, run
+called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
+
+def child(argv, where, moment, errors):
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    os.dup2(2, 1)
+    os.chdir(where)
+
+    def call(self, state):
+        if moment == f"step {state.step}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        called(self, state)
+
+    def rename(self, target):
+        if moment == f"save {target.name}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return renamed(self, target)
+
+    housekeeping.Housekeeping.__call__, pathlib.Path.rename = call, rename
+    return cli.main(argv)
+
+for line in sys.stdin:
+    number = os.fork()
+    if not number:
+        code = child(*json.loads(line))
+        sys.stderr.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Callable[..., tuple[int, str]]]:
+    """Return ``run(*argv, where, moment="") -> (exit code, what was said)``: the command in a new process.
+
+    ``moment`` is when it is killed: ``"step 46"`` or ``"save 000048"``.
+    """
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *program, *argv],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=where,
-        timeout=300,
-        check=False,
-    )
+    command = [sys.executable, "-c", PROCESSES]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
+
+        def run(*argv: str, where: Path, moment: str = "") -> tuple[int, str]:
+            errors = where / "errors.txt"
+            server.stdin.write(json.dumps([argv, str(where), moment, str(errors)]) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline()), errors.read_text()
+
+        yield run
 
 
 def train(folder: Path, *words: str) -> Path:
     """Train in this process, into a folder."""
-    run(resolve(plain_data(compose([*SMALL, *words]))), folder)
+    run(resolve(composed(*SMALL, *words)), folder)
     return folder
 
 
@@ -96,7 +139,7 @@ def events(folder: Path) -> dict[tuple[int, str], object]:
         for value in event.summary.value:
             key = (event.step, value.tag)
             assert key not in found, key
-            if not value.tag.startswith(("speed/", "run/")):
+            if not value.tag.startswith(("speed/", "run/", "_hparams_/", "custom_scalars_")):
                 found[key] = value.SerializeToString()
     shown = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0}).Reload()
     tags = [(shown.Scalars, tag) for tag in shown.Tags()["scalars"]]
@@ -114,7 +157,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case):
+def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case, fresh):
     whole = train(tmp_path / "whole", *CASES[case], "train.steps=60")
     part = train(tmp_path / "part", *CASES[case], "train.steps=25", "optimizer.horizon=60")
     assert fingerprint(part)["step"] == 25
@@ -123,9 +166,9 @@ def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case):
         part = part.rename(tmp_path / "moved")
     elif case == "ring":
         part = Path(shutil.copytree(part, tmp_path / "a copy ü"))
-    done = fresh("resume", str(part), "train.steps=60", where=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "not bit for bit" not in done.stderr
+    code, said = fresh("resume", str(part), "train.steps=60", where=tmp_path)
+    assert code == 0, said
+    assert "not bit for bit" not in said
     assert fingerprint(part) == fingerprint(whole)
     results = [json.loads((folder / "result.json").read_text()) for folder in (part, whole)]
     for key in ("metrics", "floors", "protocol", "images", "step", "status"):
@@ -138,44 +181,22 @@ def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case):
         ).read_bytes()
 
 
-# Ends the process itself, so that the moment is exact: before the books of a step, or before a checkpoint is seen.
-STOPPER = """
-import os, pathlib, signal, sys
-from gantrain import cli, housekeeping
-number, moment = getattr(signal, sys.argv[1]), sys.argv[2]
-called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
-
-def call(self, state):
-    if moment == f"step {state.step}":
-        os.kill(os.getpid(), number)
-    called(self, state)
-
-def rename(self, target):
-    if moment == f"save {target.name}":
-        os.kill(os.getpid(), number)
-    return renamed(self, target)
-
-housekeeping.Housekeeping.__call__, pathlib.Path.rename = call, rename
-sys.exit(cli.main(sys.argv[3:]))
-"""
-
-
-def test_after_two_kills_weights_books_and_pictures_are_those_of_the_unbroken_run(tmp_path):
+def test_after_two_kills_weights_books_and_pictures_are_those_of_the_unbroken_run(tmp_path, fresh):
     every = "log_every=5 sample_every=15 evaluate_every=25 checkpoint_every=12 keep_checkpoints=2 steps=60"
     words = [*HARD, *RING, "metric=toy", "metric.n=60", *(f"train.{word}" for word in every.split())]
     whole, broken = train(tmp_path / "whole", *words), tmp_path / "broken"
     at = random.Random(0).randrange(46, 48)
     # Beyond the checkpoint of step 36: lines and a picture to step 45, and half a window of means.
-    killed = fresh("SIGKILL", f"step {at}", *SMALL, *words, f"run.dir={broken}", where=tmp_path, code=STOPPER)
-    assert killed.returncode == -9, killed.stderr
+    code, said = fresh(*SMALL, *words, f"run.dir={broken}", where=tmp_path, moment=f"step {at}")
+    assert code == -9, said
     assert load_checkpoint(broken).step == 36
     assert max(step for step, _ in lines(broken)) == 45
     # In the middle of the first save after that.
-    killed = fresh("SIGKILL", "save 000048", "resume", str(broken), where=tmp_path, code=STOPPER)
-    assert killed.returncode == -9, killed.stderr
+    code, said = fresh("resume", str(broken), where=tmp_path, moment="save 000048")
+    assert code == -9, said
     assert load_checkpoint(broken).step == 36
-    done = fresh("resume", str(broken), where=tmp_path)
-    assert done.returncode == 0, done.stderr
+    code, said = fresh("resume", str(broken), where=tmp_path)
+    assert code == 0, said
     assert fingerprint(broken) == fingerprint(whole)
     assert lines(broken) == lines(whole)
     assert events(broken) == events(whole)
@@ -209,13 +230,16 @@ def test_the_seed_decides(tmp_path):
     assert all(one[name] != other[name] for name in one if name.startswith(("G/", "D/")) and "weight" in name)
 
 
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory) -> Path:
+    words = [*RING, "train.steps=8", "train.checkpoint_every=4", "optimizer.horizon=20"]
+    return train(tmp_path_factory.mktemp("eight") / "run", *words)
+
+
 @pytest.fixture
-def finished(tmp_path, capfd) -> Path:
-    folder = train(
-        tmp_path / "run", *RING, "train.steps=8", "train.checkpoint_every=4", "optimizer.horizon=20"
-    )
-    capfd.readouterr()
-    return folder
+def finished(eight, tmp_path) -> Path:
+    """A run of eight steps, this test's own."""
+    return Path(shutil.copytree(eight, tmp_path / "run"))
 
 
 @pytest.mark.parametrize("words", [[], ["train.steps=8"], ["train.steps=3"], ["train.log_every=1"]], ids=str)
@@ -229,12 +253,12 @@ def test_a_finished_run_is_left_as_it_is(finished, words, capfd):
     assert contents(finished) == before
 
 
-def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path):
+def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path, fresh):
     before = contents(finished)
     with claimed(finished):
-        refused = fresh("resume", str(finished), "train.steps=20", where=tmp_path)
-    assert refused.returncode == 5
-    (line,) = refused.stderr.splitlines()
+        code, said = fresh("resume", str(finished), "train.steps=20", where=tmp_path)
+    assert code == 5
+    (line,) = said.splitlines()
     assert line.startswith(f"gantrain: error: {finished}: another gantrain is writing here; ")
     assert contents(finished) == before
     assert main(["resume", str(finished), "train.steps=9"]) == 0  # the claim ended with its holder

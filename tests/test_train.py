@@ -1,18 +1,16 @@
 """Algorithm 1 as it is played: who moves when, on which data, and what never moves."""
 
 import copy
-import functools
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import Config, plain_data, resolve
+from gantrain.config import Config, resolve
 from gantrain.datasets.base import Data, Split
-from gantrain.door import compose
 from gantrain.errors import Diverged
 from gantrain.models.base import Player
 from gantrain.objectives.base import Logits, Targets
@@ -56,10 +54,7 @@ class Game:
         return {k: v.clone() for k, v in self.state.tensors().items() if k.split("/")[0] in parts}
 
 
-@functools.cache
-def composed() -> dict[str, Any]:
-    """What a user who chooses nothing gets, as plain data."""
-    return plain_data(compose(["dataset=ring", "device=cpu", "metric=none", "model=mlp", "name=test"]))
+CHOSEN = ("dataset=ring", "device=cpu", "metric=none", "model=mlp", "name=test")
 
 
 def game(
@@ -72,7 +67,7 @@ def game(
     **options,
 ):
     config = resolve(
-        copy.deepcopy(composed())
+        composed(*CHOSEN)
         | {
             "seed": seed,
             "dataset": dataset or {"name": "ring", "modes": 4, "n": 50, "n_holdout": 10},

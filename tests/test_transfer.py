@@ -1,22 +1,34 @@
 """train.init_from: another run's weights and nothing else of it."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from composed import composed
 
-from gantrain.checkpoint import load_checkpoint
+from gantrain.checkpoint import Checkpoint, load_checkpoint
+from gantrain.config import resolve
+from gantrain.run import run
 
 TINY = ["debug=tiny", "device=cpu", "metric=none", "train.checkpoint_every=0", "optimizer.schedule=constant"]
 FROZEN = ["optimizer.g_lr=0", "optimizer.d_lr=0", "train.steps=1"]
 
 
-@pytest.fixture
-def parent(run_cli):
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
     """A finished run of digits."""
-    code, _, error = run_cli(*TINY, "run.dir=parent", "model.width=4")
-    assert code == 0, error
-    return load_checkpoint("parent")
+    folder = tmp_path_factory.mktemp("run") / "parent"
+    run(resolve(composed(*TINY, "model.width=4")), folder)
+    return folder
+
+
+@pytest.fixture
+def parent(finished, tmp_path) -> Checkpoint:
+    """The run, where the commands of this test find it."""
+    shutil.copytree(finished, tmp_path / "parent")
+    return load_checkpoint(tmp_path / "parent")
 
 
 def networks(checkpoint) -> dict[str, torch.Tensor]:

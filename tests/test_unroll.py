@@ -1,18 +1,17 @@
 """Unrolled GAN: G's gradient through D's next steps, by hand for the Dirac-GAN, by differences for networks."""
 
 import copy
-import functools
 import itertools
 import math
 from typing import Any
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import Config, plain_data, resolve
+from gantrain.config import Config, resolve
 from gantrain.datasets.base import Split
-from gantrain.door import compose
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Player
 from gantrain.models.mlp import MLP
@@ -51,9 +50,7 @@ class Psi(Player):
         return (self.psi * x).squeeze(1)
 
 
-@functools.cache
-def composed(*words: str) -> dict[str, Any]:
-    return plain_data(compose([*words, "device=cpu", "metric=none", "name=unroll"]))
+CHOSEN = ("dataset=ring", "model=mlp", "device=cpu", "metric=none", "name=unroll")
 
 
 def dirac(
@@ -61,7 +58,7 @@ def dirac(
 ) -> tuple[Config, TrainState, Batches, Runtime]:
     """Of the dataset only the spec is used, of the model nothing; data are at 0."""
     config = resolve(
-        copy.deepcopy(composed("dataset=ring", "model=mlp"))
+        composed(*CHOSEN)
         | {
             "objective": {"name": objective},
             "optimizer": {"name": "sgd", "g_lr": rate, "d_lr": rate, "schedule": "constant"},
@@ -215,7 +212,7 @@ def test_every_game_bends_twice(name):
 def ring(unroll: int, seed: int = 0, **keys: Any) -> tuple[Config, TrainState, Batches, Runtime]:
     options = {"steps": 3, "batch_size": 8, "unroll": unroll, "unroll_lr": 0.3 if unroll else None}
     config = resolve(
-        copy.deepcopy(composed("dataset=ring", "model=mlp"))
+        composed(*CHOSEN)
         | {"seed": seed, "dataset": {"name": "ring", "n": 50, "n_holdout": 10}}
         | {"model": {"name": "mlp", "width": 8, "z_dim": 2} | keys.pop("model", {})}
         | {"train": options | keys.pop("train", {})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from gantrain.registry import option
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+T = TypeVar("T")
 CHUNK = 500  # samples sent through a network at a time
 
 
@@ -70,6 +71,7 @@ class Evaluation:
     batch: int = 0
     conditional: bool = False
     given: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def n(self) -> int:
@@ -110,6 +112,12 @@ class Evaluation:
             self.D(x[i : i + size], None if y is None else y[i : i + size]) for i in range(0, count, size)
         ]
         return self.undo(torch.cat(parts).float())
+
+    def once(self, make: Callable[[Evaluation], T]) -> T:
+        """Return what ``make`` makes of this evaluation, made once for all numbers and pictures that show it."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
     def of_real(self) -> Evaluation:
         """Return the evaluation in which training data take the place of samples: its readings are the floor."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,14 +64,14 @@ def stop(evaluation: Evaluation, updates: int) -> Stop:
     return Stop(updates, bound, truth, drawn, log_q)
 
 
-def descent(evaluation: Evaluation) -> Iterator[Stop]:
+def descent(evaluation: Evaluation) -> list[Stop]:
     """Let a copy of the live G descend its own loss against the D that stands still, and read on the way.
 
-    Stops early at an update that is not finite.
-
-    Yields:
-        A stop before the first update and after each ``EVERY`` ones, ``UPDATES`` in all.
+    Returns:
+        A stop before the first update and after each ``EVERY`` ones, ``UPDATES`` in all; fewer where an update was not
+        finite.
     """
+    way: list[Stop] = []
     objective = evaluation.objective
     with torch.inference_mode(False), torch.enable_grad():
         G = copy.deepcopy(evaluation.G_live).requires_grad_(True)
@@ -82,9 +82,9 @@ def descent(evaluation: Evaluation) -> Iterator[Stop]:
         for m in range(UPDATES + 1):
             if m % EVERY == 0:
                 with torch.no_grad():
-                    yield stop(moved, m)
+                    way.append(stop(moved, m))
             if m == UPDATES:
-                return
+                break
             real, y = evaluation.data.train.take(
                 torch.randint(len(evaluation.data.train), (size,), generator=draws), evaluation.device
             )
@@ -96,7 +96,8 @@ def descent(evaluation: Evaluation) -> Iterator[Stop]:
                 try:
                     descend(loss, optimizer, "g")
                 except Diverged:
-                    return
+                    break
+    return way
 
 
 @register("metric")
@@ -136,7 +137,7 @@ class Overshoot(Metric):
         Where G knows its density also the truth then, ``…_exact_after_g``, and the least truth on the way,
         ``…_exact_least``, with the updates that led there, ``generator/updates_to_least``.
         """
-        way = list(descent(evaluation))
+        way = evaluation.once(descent)
         tags = {}
         for quantity, bound in way[-1].bound.items():
             name = of_batches(quantity) if evaluation.batch else quantity
@@ -151,7 +152,7 @@ class Overshoot(Metric):
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
         """Return ``overshoot``: bound and truth over the updates, and the generator at its start, best and end."""
-        way = list(descent(evaluation))
+        way = evaluation.once(descent)
         figure, (left, right) = panels(2, width=5.8, height=4.6)
         best = _curves(left, way, next(iter(way[0].bound)))
         marked = [(way[0], "tab:orange", "G before"), (way[-1], "tab:red", f"G after m = {way[-1].updates}")]

@@ -139,7 +139,7 @@ class WhyNoLikelihood(Metric):
         at the most samples and the best sigma; ``kernel_spread`` over sigma; ``kernel_spread_n`` over the number of
         samples, each at its best sigma.
         """
-        found = ask(evaluation)
+        found = evaluation.once(ask)
         swing, best = near_best(found, SIZES[-1]), [float(found.curves[n].max()) for n in SIZES]
         return {
             "fidelity/exact_hits": float(found.exact),
@@ -151,7 +151,7 @@ class WhyNoLikelihood(Metric):
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
         """Return ``why_no_likelihood``: share of samples in a box, what that says of p_G, and kernels' answers."""
-        found = ask(evaluation)
+        found = evaluation.once(ask)
         figure, (boxes, kernels) = panels(2, width=5.8, height=4.6)
         _boxes(boxes, found)
         top = _kernels(kernels, found)

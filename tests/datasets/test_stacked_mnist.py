@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from composed import composed
 
-from gantrain.config import plain_data, resolve_for
+from gantrain.config import resolve_for
 from gantrain.datasets.base import Split
 from gantrain.datasets.mnist import FILES, MNIST
 from gantrain.datasets.stacked_mnist import StackedMNIST
-from gantrain.door import compose
 from gantrain.errors import DataError
 from gantrain.spec import Spec
 
@@ -165,7 +165,7 @@ def test_files_that_are_absent_are_refused_as_mnist_refuses_them(tmp_path, monke
 def test_the_command_line_wins_over_the_metric_that_the_dataset_chooses():
     spec = Spec((3, 28, 28), classes=1000, channel_classes=10)
     chosen, given = (
-        resolve_for(plain_data(compose(["dataset=stacked_mnist", *words])), spec).metric
+        resolve_for(composed("dataset=stacked_mnist", *words), spec).metric
         for words in ([], ["metric=class_modes", "metric.n=26000"])
     )
     assert {"js", "class_modes"} <= set(chosen.names)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from composed import composed
 from safetensors.torch import load, save
 
-from gantrain.config import plain_data, resolve
+from gantrain.config import resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.door import compose
 from gantrain.evaluate import view
 from gantrain.metrics import classifier as module
 from gantrain.metrics.class_accuracy import ClassAccuracy
@@ -136,7 +136,7 @@ def test_the_home_directory_is_used_when_no_cache_is_named(tmp_path, monkeypatch
 
 
 def reading(data: Data, words: list[str], given=None):
-    config = resolve(plain_data(compose(["objective=conditional", "device=cpu", "model.width=4", *words])))
+    config = resolve(composed("objective=conditional", "device=cpu", "model.width=4", *words))
     runtime = Runtime(config.device)
     evaluation = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
     return evaluation if given is None else replace(evaluation, given=given)

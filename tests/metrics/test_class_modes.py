@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gantrain.config import plain_data, resolve_for
+from gantrain.config import resolve_for
 from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.ring import Ring
 from gantrain.datasets.stacked_mnist import stacked
-from gantrain.door import compose
 from gantrain.evaluate import read, view
 from gantrain.metrics import classifier as module
 from gantrain.metrics.base import Evaluation
@@ -176,7 +176,7 @@ def test_the_classifier_is_trained_the_same_way_each_time(data, monkeypatch):
 
 
 def evaluation(data: Data, *words: str, given: tuple[Tensor, Tensor | None] | None = None) -> Evaluation:
-    plain = plain_data(compose(["device=cpu", "model.width=4", "objective=conditional", *words]))
+    plain = composed("device=cpu", "model.width=4", "objective=conditional", *words)
     config = resolve_for(plain, data.spec)
     runtime = Runtime(config.device)
     scene = view(config, data, TrainState.create(config, data.spec, runtime), runtime)

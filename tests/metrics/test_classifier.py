@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from composed import composed
 
-from gantrain.config import plain_data, resolve
+from gantrain.config import resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.door import compose
 from gantrain.evaluate import fitting, read, view
 from gantrain.metrics import classifier as module
 from gantrain.metrics.classifier import described, features, predict, trained
@@ -58,7 +58,7 @@ def test_without_labels_images_are_pixels_and_points_are_coordinates(digits):
 
 def test_all_metrics_of_a_run_share_one_classifier(digits, counted):
     words = ["objective=conditional", "metric.n=40", "metric.names=[class_accuracy,frechet,kernel]"]
-    config = resolve(plain_data(compose(["device=cpu", "model.width=4", *words])))
+    config = resolve(composed("device=cpu", "model.width=4", *words))
     runtime = Runtime(config.device)
     scene = view(config, digits, TrainState.create(config, digits.spec, runtime), runtime)
     metrics = fitting(config, digits)

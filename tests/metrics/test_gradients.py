@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import Config, plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import Config, resolve
 from gantrain.evaluate import drawn, read, view
 from gantrain.metrics.gradients import NORMS, Gradients, curve
 from gantrain.metrics.truth import divergences, frame
@@ -47,19 +47,15 @@ def quantiles(n: int, *_: object) -> Tensor:
 
 def scene(theta: float, *words: str) -> tuple[Config, TrainState, Runtime]:
     config = resolve(
-        plain_data(
-            compose(
-                [
-                    "dataset=gaussian",
-                    "dataset.n=100",
-                    "dataset.n_holdout=100",
-                    "model=gaussian",
-                    f"model.mu={theta}",
-                    "device=cpu",
-                    "train.compare_gradients=true",
-                    *words,
-                ]
-            )
+        composed(
+            "dataset=gaussian",
+            "dataset.n=100",
+            "dataset.n_holdout=100",
+            "model=gaussian",
+            f"model.mu={theta}",
+            "device=cpu",
+            "train.compare_gradients=true",
+            *words,
         )
     )
     runtime = Runtime(config.device)

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from composed import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from gantrain.config import plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import resolve
 from gantrain.evaluate import read, view
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.mismatch import Mismatch, auc
@@ -51,17 +51,13 @@ class ByTable(nn.Module):
 def evaluation(D: nn.Module, *words: str) -> Evaluation:
     # Modes far apart: the class of a point is its angle.
     config = resolve(
-        plain_data(
-            compose(
-                [
-                    "dataset=ring",
-                    "dataset.n=200",
-                    "dataset.n_holdout=400",
-                    "objective=conditional",
-                    *words,
-                    "device=cpu",
-                ]
-            )
+        composed(
+            "dataset=ring",
+            "dataset.n=200",
+            "dataset.n_holdout=400",
+            "objective=conditional",
+            *words,
+            "device=cpu",
         )
     )
     runtime, data = Runtime(config.device), config.dataset.load(0)

@@ -7,12 +7,13 @@ import math
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import plain_data, resolve
+from gantrain.config import resolve
 from gantrain.datasets.base import Data
-from gantrain.door import compose
 from gantrain.evaluate import drawn, in_eval, read, view
+from gantrain.metrics import overshoot
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.exact import Exact
 from gantrain.metrics.js import JS
@@ -37,7 +38,7 @@ class BestD(nn.Module):
 
 def scene(*words: str) -> Evaluation:
     start = [] if "model=mlp" in words else [f"model.mu={MU}"]
-    config = resolve(plain_data(compose([*WORDS, *start, *words])))
+    config = resolve(composed(*WORDS, *start, *words))
     data: Data = config.dataset.load(0)
     runtime = Runtime(config.device)
     state = TrainState.create(config, data.spec, runtime)
@@ -46,12 +47,23 @@ def scene(*words: str) -> Evaluation:
 
 def way(evaluation: Evaluation) -> list[Stop]:
     with in_eval(evaluation.G_live, evaluation.D), torch.inference_mode():
-        return list(descent(evaluation))
+        return evaluation.once(descent)
 
 
 @pytest.fixture(scope="module")
-def minimax() -> list[Stop]:
-    return way(scene("objective=minimax"))
+def shown() -> Evaluation:
+    return scene("objective=minimax")
+
+
+@pytest.fixture(scope="module")
+def minimax(shown) -> list[Stop]:
+    return way(shown)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Updates that are enough for a reading and a picture, not for the truth to rise again."""
+    monkeypatch.setattr(overshoot, "UPDATES", 2 * EVERY)
 
 
 def test_the_bound_falls_below_0_and_the_truth_falls_and_rises(minimax):
@@ -74,16 +86,15 @@ def test_the_bound_stays_a_bound(minimax):
     assert all(at.bound["js"] <= at.truth["js"] + 0.04 for at in minimax)
 
 
-def test_before_the_first_update_bound_and_truth_are_those_of_js_and_exact(minimax):
-    evaluation = scene("objective=minimax")
-    known = read([JS(), Exact()], evaluation).metrics
+def test_before_the_first_update_bound_and_truth_are_those_of_js_and_exact(shown, minimax):
+    known = read([JS(), Exact()], shown).metrics
     assert minimax[0].bound["js"] == known["divergence/js"]
     assert minimax[0].truth["js"] == pytest.approx(known["divergence/js_exact"], abs=1e-9)
 
 
-def test_the_tags_are_the_last_stop_and_the_least_truth(minimax):
+def test_the_tags_are_the_last_stop_and_the_least_truth(shown, minimax):
     truth = [at.truth["js"] for at in minimax]
-    assert read([Overshoot()], scene("objective=minimax")).metrics == {
+    assert read([Overshoot()], shown).metrics == {
         "divergence/js_after_g": minimax[-1].bound["js"],
         "divergence/js_exact_after_g": truth[-1],
         "divergence/js_exact_least": min(truth),
@@ -99,7 +110,7 @@ def test_a_gradient_that_is_not_finite_ends_the_way_and_not_the_run(kind):
     assert [at.updates for at in way(evaluation)] == [0]
 
 
-def test_both_players_and_their_gradients_are_left_alone():
+def test_both_players_and_their_gradients_are_left_alone(short):
     evaluation = scene("objective=non_saturating")
     players = (evaluation.G_live, evaluation.D)
     before = [p.detach().clone() for player in players for p in player.parameters()]
@@ -109,7 +120,20 @@ def test_both_players_and_their_gradients_are_left_alone():
     assert all(p.grad is None and p.requires_grad for p in after)
 
 
-def test_a_generator_without_a_density_has_a_bound_and_no_truth():
+def test_the_numbers_and_the_picture_of_an_evaluation_show_one_descent(short, monkeypatch):
+    evaluation, steps = scene("objective=minimax", "metric.n=100"), []
+    descend = overshoot.descend
+    monkeypatch.setattr(overshoot, "descend", lambda *words: steps.append(words) or descend(*words))
+    found = read([Overshoot()], evaluation).metrics
+    drawn(Overshoot(), evaluation, [])
+    assert len(steps) == 2 * EVERY
+    moved = dataclasses.replace(evaluation, D=BestD().requires_grad_(False))
+    moved.D.slope.mul_(0.5)
+    assert read([Overshoot()], moved).metrics != found  # another evaluation has its own
+    assert len(steps) == 4 * EVERY
+
+
+def test_a_generator_without_a_density_has_a_bound_and_no_truth(short):
     evaluation = scene("objective=non_saturating", "model=mlp", "model.width=8")
     found = read([Overshoot()], evaluation).metrics
     assert found.keys() == {"divergence/js_after_g"}
@@ -117,7 +141,7 @@ def test_a_generator_without_a_density_has_a_bound_and_no_truth():
 
 
 @pytest.mark.parametrize("words", [["objective=fgan_kl"], ["objective=relativistic"]])
-def test_every_game_has_its_own_bound_on_the_way(words):
+def test_every_game_has_its_own_bound_on_the_way(words, short):
     metrics = read([Overshoot()], scene(*words)).metrics
     quantity = {"objective=fgan_kl": "kl", "objective=relativistic": "game"}[words[0]]
     assert f"divergence/{quantity}_after_g" in metrics
@@ -125,6 +149,6 @@ def test_every_game_has_its_own_bound_on_the_way(words):
 
 
 @pytest.mark.parametrize("dim", [1, 2])
-def test_a_line_and_a_plane_are_drawn(dim):
+def test_a_line_and_a_plane_are_drawn(dim, short):
     picture = drawn(Overshoot(), scene(f"dataset.dim={dim}", "metric.n=500"), [])["overshoot"]
     assert len(picture.getcolors(1 << 20)) > 20

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor
 
-from gantrain.config import plain_data, resolve
+from gantrain.config import resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.door import compose
 from gantrain.evaluate import read, view
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.per_condition import PerCondition, per_condition_std
@@ -25,9 +25,7 @@ def digits() -> Data:
 
 
 def evaluation(data: Data, *words: str) -> Evaluation:
-    config = resolve(
-        plain_data(compose(["objective=conditional", "model.width=4", "metric.n=359", "device=cpu", *words]))
-    )
+    config = resolve(composed("objective=conditional", "model.width=4", "metric.n=359", "device=cpu", *words))
     runtime = Runtime(config.device)
     return view(config, data, TrainState.create(config, data.spec, runtime), runtime)
 

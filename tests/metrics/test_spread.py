@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from composed import composed
 from torch import Tensor
 
-from gantrain.config import Config, plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import Config, resolve
 from gantrain.evaluate import drawn, read, view
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.exact import Exact
@@ -24,7 +24,7 @@ LINE = ["dataset=gaussian_mixture", "model=gaussian", *SMALL]
 
 
 def evaluation(*words: str) -> tuple[Config, TrainState, Evaluation]:
-    config = resolve(plain_data(compose([*words])))
+    config = resolve(composed(*words))
     runtime, data = Runtime(config.device), config.dataset.load(0)
     state = TrainState.create(config, data.spec, runtime)
     return config, state, view(config, data, state, runtime)

@@ -1,18 +1,15 @@
 """Laws that hold for every registered model and every shape it says it fits."""
 
-import copy
 import dataclasses
-import functools
 import itertools
 import math
-from typing import Any
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import plain_data, resolve_for
-from gantrain.door import compose
+from gantrain.config import resolve_for
 from gantrain.models.auto import Auto
 from gantrain.models.base import Condition, ConditionalNorm, Generator
 from gantrain.registry import REGISTERED, build
@@ -187,13 +184,11 @@ def test_first_weights_are_a_function_of_the_seed_and_torchs_random_state_is_lef
     assert not torch.equal(first, weights(1))
 
 
-@functools.cache
-def composed() -> dict[str, Any]:
-    return plain_data(compose(["dataset=ring", "device=cpu", "metric=none", "name=test"]))
-
-
 def config(name: str, seed: int, shape: tuple[int, ...]):
-    plain = copy.deepcopy(composed()) | {"seed": seed, "model": {"name": name, "width": 8}}
+    plain = composed("dataset=ring", "device=cpu", "metric=none", "name=test") | {
+        "seed": seed,
+        "model": {"name": name, "width": 8},
+    }
     return resolve_for(plain, Spec(shape))
 
 

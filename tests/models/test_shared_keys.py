@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
+from composed import composed
 
-from gantrain.config import plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import resolve
 from gantrain.errors import ConfigError
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
@@ -98,7 +98,7 @@ def test_projection_adds_a_product_with_the_class_vector(recipe):
 )
 def test_what_does_not_fit_is_refused_by_its_key(words, key):
     with pytest.raises(ConfigError) as refused:
-        resolve(plain_data(compose(words)))
+        resolve(composed(*words))
     assert str(refused.value).startswith(f"{key}: ")
 
 
@@ -108,7 +108,14 @@ def test_what_does_not_fit_is_refused_by_its_key(words, key):
 )
 def test_a_d_that_couples_samples_reads_another_tag(objective, tags, run_cli, tmp_path):
     folder = tmp_path / "run"
-    words = ["dataset=ring", "debug=tiny", "metric=js", "model.packing=2", f"objective={objective}"]
+    words = [
+        "dataset=ring",
+        "debug=tiny",
+        "train.steps=2",
+        "metric=js",
+        "model.packing=2",
+        f"objective={objective}",
+    ]
     code, _, _ = run_cli(*words, f"run.dir={folder}")
     assert code == 0
     metrics = json.loads((folder / "result.json").read_text())["metrics"]

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from composed import composed
 
-from gantrain.config import plain_data, resolve
+from gantrain.config import resolve
 from gantrain.datasets.base import GaussianModes
-from gantrain.door import compose
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator
 from gantrain.models.gaussian import Gaussian
@@ -106,7 +106,7 @@ def test_a_baseline_leaves_d_as_it_was_and_sees_every_batch_once():
         "device=cpu",
         "metric=none",
     ]
-    config = resolve(plain_data(compose([*words, "name=test"])))
+    config = resolve(composed(*words, "name=test"))
     runtime, data = Runtime(config.device), config.dataset.load(0)
     state, asked, seen = TrainState.create(config, data.spec, runtime), [], []
     before = {
@@ -135,7 +135,7 @@ def test_likelihood_finds_the_moments_of_the_data_as_the_kl_game_must(run_cli, t
     )  # fmt: skip
     assert code == 0, error
     tail = json.loads((tmp_path / "r" / "result.json").read_text())["tail"]
-    config = resolve(plain_data(compose(["dataset=gaussian_mixture"])))
+    config = resolve(composed("dataset=gaussian_mixture"))
     x = config.dataset.load(0).train.x.double()
     # The sample's own moments to what the decaying rate leaves; the mixture's to its standard error besides.
     assert tail["generator/mu"] == pytest.approx(float(x.mean()), abs=0.01)
@@ -154,5 +154,5 @@ def test_likelihood_finds_the_moments_of_the_data_as_the_kl_game_must(run_cli, t
 )
 def test_what_a_baseline_cannot_do_is_refused_by_its_key(words, key):
     with pytest.raises(ConfigError) as fault:
-        resolve(plain_data(compose(words)))
+        resolve(composed(*words))
     assert str(fault.value).startswith(f"{key}: ")

@@ -1,16 +1,14 @@
 """Laws that hold for every game that has a YAML, so that a new file is tested by being there."""
 
-import functools
 import math
 import re
 from typing import Any
 
 import pytest
 import torch
+from composed import composed
 from torch import Tensor
 
-from gantrain.config import plain_data
-from gantrain.door import compose
 from gantrain.objectives.base import Logits, Objective
 from gantrain.pages import options, yaml_dir
 from gantrain.registry import REGISTERED, build
@@ -24,9 +22,8 @@ def is_game(preset: str) -> bool:
 PRESETS = [name for name in sorted(options("objective")) if is_game(name)]
 
 
-@functools.cache
 def plain(preset: str) -> dict[str, Any]:
-    return plain_data(compose([f"objective={preset}"]))["objective"]
+    return composed(f"objective={preset}")["objective"]
 
 
 @pytest.fixture(params=PRESETS)

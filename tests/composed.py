@@ -1,0 +1,31 @@
+"""What a command line composes to, made once a process: composing is most of what a small test costs."""
+
+import copy
+import functools
+from pathlib import Path
+from typing import Any
+
+from gantrain.config import plain_data
+from gantrain.door import compose
+from gantrain.pages import yaml_dir
+
+FOLDERS = sorted(path.name for path in yaml_dir().iterdir() if path.is_dir() and path.name != "hydra")
+STEMS = {group: [path.stem for path in sorted((yaml_dir() / group).glob("*.yaml"))] for group in FOLDERS}
+
+
+@functools.cache
+def _once(*words: str) -> dict[str, Any]:
+    return plain_data(compose(list(words)))
+
+
+def composed(*words: str) -> dict[str, Any]:
+    """Return the plain data of a config, the caller's own to change."""
+    return copy.deepcopy(_once(*words))
+
+
+def placed(words: list[str], root: Path) -> dict[str, Any]:
+    """Return what words compose to; a dataset that lies in files finds them where the fixture ``files`` put them."""
+    plain = composed(*words)
+    places = {"root": str(root), "path": str(root / "numbers.csv")}
+    plain["dataset"] |= {key: place for key, place in places.items() if key in plain["dataset"]}
+    return plain
