@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class GantrainError(Exception):
@@ -59,6 +59,45 @@ class Interrupted(GantrainError):
     def __init__(self, where: object, what: object, remedy: str, exit_code: int):
         super().__init__(where, what, remedy)
         self.exit_code = exit_code
+
+
+class Pruned(GantrainError):
+    """A trial of a search, given up since others were better by then: not a failure.
+
+    Args:
+        where: The run.
+        what: When and why.
+        remedy: What keeps such trials.
+        step: The step of its last evaluation.
+        metrics: What that read.
+    """
+
+    exit_code = 0
+
+    def __init__(self, where: object, what: object, remedy: str, step: int, metrics: Mapping[str, float]):
+        super().__init__(where, what, remedy)
+        self.step, self.metrics = step, dict(metrics)
+
+
+def as_fault(error: BaseException) -> GantrainError:
+    """Return any exception as the fault that it is to a user: of the machine, of the disk, or of this program."""
+    if isinstance(error, GantrainError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        fault = GantrainError("gantrain", "interrupted", "nothing was running that could be saved")
+        fault.exit_code = 130
+        return fault
+    what = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "not enough memory" in what or "out of memory" in what:
+        return GantrainError(
+            "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
+        )
+    if isinstance(error, OSError):
+        remedy = "free space, or set run.root to a folder of yours"
+        return OutputError(error.filename or "file", error.strerror or what, remedy)
+    return GantrainError(
+        "internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it"
+    )
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gantrain.config import resolve
+from gantrain.door import train
 from gantrain.errors import ConfigError, suggest
 from gantrain.housekeeping import Session
+from gantrain.plan import MAY_CHANGE, Plan, read_plan, result_of
 from gantrain.run import prepare, run
 from gantrain.summary import end_table
 from gantrain.verbs.words import described, run_and_words, same_data, value_of
 
-# Keys that may differ when a run goes on: they do not change what the finished steps were.
-MAY_CHANGE = (
-    "train.steps",
-    "train.log_every",
-    "train.sample_every",
-    "train.evaluate_every",
-    "train.checkpoint_every",
-    "train.keep_checkpoints",
-    "optimizer.horizon",
-    "dataset.root",
-    "dataset.path",
-    "dataset.attributes",
-    "device.kind",
-    "device.index",
-    "device.threads",
-)
+BUDGETS = ("train.steps", "train.images", "train.seconds")
 
 
 def resume(argv: list[str]) -> int:
-    """Go on from a checkpoint in the same folder, up to ``train.steps``."""
+    """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
+    folders = [word for word in argv if "=" not in word and not word.startswith("-")]
+    plan = read_plan(Path(folders[0]).expanduser()) if len(folders) == 1 else None
+    if plan is not None:
+        return resume_sweep(
+            Path(folders[0]).expanduser(), plan, [word for word in argv if word != folders[0]]
+        )
     checkpoint, words = run_and_words("resume", argv)
     _, spec = described(checkpoint)
     plain = checkpoint.config
+    if not words.keys().isdisjoint(BUDGETS):  # a new budget takes the place of the old one
+        plain["train"] |= {"images": None, "seconds": None}
     for key, text in words.items():
         group, _, name = key.partition(".")
         known = name in plain[group] if isinstance(plain.get(group), dict) else group in plain
@@ -42,9 +39,14 @@ def resume(argv: list[str]) -> int:
             raise ConfigError(key, "would make it another run", remedy)
         plain[group][name] = value_of(key, text)
     config = resolve(plain)
-    if checkpoint.step >= config.train.steps:
+    options = config.train
+    # A run that was stopped between its last step and its result still has its metrics to read.
+    concluded = result_of(checkpoint.run)["status"] == "finished"
+    if concluded and options.over(checkpoint.step, checkpoint.seconds):
         done = f"already finished at step {checkpoint.step}"
-        more = f"train.steps={2 * checkpoint.step} optimizer.horizon={2 * checkpoint.step}"
+        more = f"train.{options.budget}={2 * getattr(options, options.budget)}"
+        if options.budget != "seconds":
+            more += f" optimizer.horizon={2 * checkpoint.step}"
         print(f"{checkpoint.run}: {done}; go on with: gantrain resume {checkpoint.run} {more}")
         return 0
     same_data(config, spec)
@@ -52,3 +54,20 @@ def resume(argv: list[str]) -> int:
     result = run(config, checkpoint.run, checkpoint, Session(command), prepare(config))
     print(end_table(result, checkpoint.run))
     return 0
+
+
+def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
+    """Sweep again in a sweep's folder, where the jobs that have finished stay as they are.
+
+    Raises:
+        ConfigError: For a word that would make them other jobs.
+        GantrainError: When a job failed.
+    """
+    for word in words:
+        key, equals, _ = word.partition("=")
+        free = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials")
+        if not equals or not (key in MAY_CHANGE or key.startswith(free)):
+            remedy = f"only these may change: {', '.join(MAY_CHANGE)}, hydra/launcher, hydra.sweeper.n_trials"
+            raise ConfigError(key, "would make it another sweep", remedy)
+    kept = [word for word in plan.argv if not word.startswith("run.dir=")]
+    return train([*kept, f"run.dir='{folder}'", *words])

@@ -1,0 +1,135 @@
+"""A sweep before its first job and after its last: every job checked, the plan written, the answer given."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from gantrain.dashboard import expected, sweep_record
+from gantrain.dry_run import line
+from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
+from gantrain.plan import LONGEST, RECORD, STOP, Job, Plan, cores, result_of, signals
+from gantrain.ranking import COLUMNS
+from gantrain.settings import Config
+from gantrain.summary import end_table
+from gantrain.sweep import summarise
+
+T = TypeVar("T")
+MANY = 20  # jobs whose check takes long enough for a bar
+
+
+def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
+    """Return what ``check`` gives for each job, or None for one whose data are not there yet.
+
+    Args:
+        jobs: All that are to run.
+        check: Composes and resolves one job.
+
+    Raises:
+        ConfigError: Naming a job that cannot be run; the others that cannot are named on stderr before.
+        DataError: When no job has its data.
+    """
+    found: list[T | None] = []
+    wrong: list[tuple[Job, GantrainError]] = []
+    absent: list[tuple[Job, DataError]] = []
+    quiet = None if len(jobs) > MANY else True
+    for job in tqdm(jobs, desc="checking", unit="job", leave=False, disable=quiet):
+        try:
+            found.append(check(job))
+        except DataError as error:
+            found.append(None)
+            absent.append((job, error))
+        except GantrainError as error:
+            wrong.append((job, error))
+    if wrong:
+        for job, fault in wrong[1:]:
+            print(f"gantrain: {_title(job, jobs)}: {fault}", file=sys.stderr)
+        first, fault = wrong[0]
+        what, _, remedy = str(fault).rpartition("; ")
+        raise ConfigError(f"nothing was started: {_title(first, jobs)}", what, remedy)
+    if len(absent) == len(jobs):
+        raise absent[0][1]
+    for job, gap in absent:
+        title = _title(job, jobs)
+        print(f"gantrain: {title} fails if this is not mended before its turn: {gap}", file=sys.stderr)
+    return found
+
+
+def _title(job: Job, jobs: Sequence[Job]) -> str:
+    """Return a job's number, or name where it has none, and what of its overrides is not in all the others."""
+    shared = set(jobs[0].overrides).intersection(*(other.overrides for other in jobs))
+    own = [word for word in job.overrides if word not in shared] or job.overrides
+    name = f"job #{job.number}" if job.number.isdigit() else job.folder
+    return f"{name} ({' '.join(own)})"
+
+
+def side_by_side(launcher: Mapping[str, Any], jobs: int) -> int:
+    """Return how many jobs a launcher runs at once on this machine.
+
+    Those with ``n_jobs`` say it, where -1 is one for each core; submitit's local one starts all of them; a cluster
+    gives each a machine, or a part of one, of its own.
+    """
+    if str(launcher.get("_target_")).endswith("submitit_launcher.LocalLauncher"):
+        return jobs
+    wanted = int(launcher.get("n_jobs", 1))
+    return max(1, min(cores() + 1 + wanted if wanted < 0 else wanted, jobs))
+
+
+def foretold(plan: Plan, configs: Sequence[Config | None]) -> str:
+    """Return a line for each job of a dry run: its number, and what it would be."""
+    lines = [
+        f"{job.folder:{LONGEST}}  {line(config) if config else 'its data are not there'}"
+        for job, config in zip(plan.jobs, configs, strict=True)
+    ]
+    return "\n".join([*lines, f"{len(lines)} jobs, nothing was started: train.dry_run=true"])
+
+
+def record(folder: Path, plan: Plan, configs: Sequence[Config | None]) -> None:
+    """Tell the dashboard's table of hyperparameters which keys vary and which metrics there will be."""
+    known = {tag for config in configs if config for tag in expected(config)}
+    sweep_record(folder, [job.overrides for job in plan.jobs], [tag for tag in COLUMNS if tag in known])
+
+
+def told(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:
+    """Print what became of a job: its table, or its fault, or one line with the time left where jobs share a screen."""
+    number = folder.name.partition("-")[0]
+    if result["status"] not in ("finished", "pruned"):
+        print(f"gantrain: job {number}: {result.get('error', result['status'])}", file=sys.stderr, flush=True)
+    if plan.at_once == 1:
+        if result["status"] == "finished":
+            print(end_table(result, folder), flush=True)
+        elif result["status"] == "pruned":
+            print(f"job {number}: {result['error']}", flush=True)
+        return
+    began = (folder.parent / RECORD).stat().st_mtime
+    paths = [folder.parent / job.folder / "result.json" for job in plan.jobs]
+    done = [path.stat().st_mtime for path in paths if path.exists()]
+    now = sum(at >= began for at in done)
+    left = (time.time() - began) / max(1, now) * (len(paths) - len(done))
+    line = f"{len(done)} of {len(paths)} jobs: {folder.name} {result['status']}, {result.get('seconds', 0):.0f} s"
+    print(f"{line}; about {left / 60:.0f} min left" if left else line, flush=True)
+
+
+def answer(folder: Path, plan: Plan) -> None:
+    """Print and write the sweep's table, and say in the end when it is not complete.
+
+    Raises:
+        Interrupted: After a signal.
+        GantrainError: When a job failed or never ran.
+    """
+    results = [result_of(folder / job.folder) for job in plan.jobs]
+    print(summarise(folder, [folder / job.folder for job in plan.jobs]))
+    bad = sum(result["status"] not in ("finished", "pruned") for result in results)
+    noted = signals(folder / STOP)
+    if noted:
+        what = f"stopped by {signal.Signals(noted[0]).name} with {bad} of {len(results)} jobs to go"
+        raise Interrupted(folder, what, f"go on with: gantrain resume {folder}", 128 + noted[0])
+    if bad:
+        remedy = f"once that is mended, this runs just these: gantrain resume {folder}"
+        raise GantrainError(folder, f"{bad} of {len(results)} jobs failed", remedy)

@@ -1,0 +1,213 @@
+"""A sweep as it was planned: its jobs by folder, written down before the first starts, and what became of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gantrain.errors import CheckpointError, ConfigError
+from gantrain.options import Train
+from gantrain.tracker import write_json
+
+RECORD, STOP = "sweep.json", ".stop"
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+LONGEST = 24  # letters of a job's name, which a dashboard shows whole
+
+# Keys that may differ when a run goes on: they do not change what the finished steps were.
+MAY_CHANGE = (
+    "train.steps",
+    "train.seconds",
+    "train.images",
+    "train.log_every",
+    "train.sample_every",
+    "train.evaluate_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "optimizer.horizon",
+    "dataset.root",
+    "dataset.path",
+    "dataset.attributes",
+    "device.kind",
+    "device.index",
+    "device.threads",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        folder: Its name in the sweep's folder: its number, then what varies.
+        overrides: ``key=value`` words that make it.
+    """
+
+    folder: str
+    overrides: tuple[str, ...]
+
+    @property
+    def number(self) -> str:
+        """Its number as its folder begins with it."""
+        return self.folder.partition("-")[0]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole sweep.
+
+    Attributes:
+        command: What makes it again.
+        argv: The same as a list of words.
+        jobs: All jobs.
+        at_once: How many of them run side by side.
+        pid: The process that sweeps; a job ends with it.
+    """
+
+    command: str
+    argv: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    at_once: int = 1
+    pid: int = 0
+
+    def write(self, folder: Path) -> None:
+        """Write it down. Raises OSError."""
+        write_json(folder / RECORD, asdict(self))
+
+
+def read_plan(folder: Path) -> Plan | None:
+    """Return the plan of a sweep's folder, or None for any other folder.
+
+    Raises:
+        CheckpointError: When the record is there and cannot be read.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        plain = json.loads(path.read_bytes())
+        jobs = tuple(Job(str(job["folder"]), tuple(map(str, job["overrides"]))) for job in plain["jobs"])
+        argv = tuple(map(str, plain["argv"]))
+        return Plan(str(plain["command"]), argv, jobs, int(plain["at_once"]), int(plain["pid"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"cannot be read ({' '.join(str(error).split())})"
+        raise CheckpointError(path, what, "resume its runs one by one") from error
+
+
+def named(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> tuple[Job, ...]:
+    """Return jobs named by their number and the values of the keys that vary, at most 24 letters in all.
+
+    Args:
+        combinations: The overrides of each job.
+        varied: Keys with more than one value among them.
+    """
+    width = len(str(max(0, len(combinations) - 1)))
+    return tuple(numbered(number, width, overrides, varied) for number, overrides in enumerate(combinations))
+
+
+def numbered(number: int, width: int, overrides: Sequence[str], varied: Sequence[str]) -> Job:
+    """Return one job named by its number, with zeros to ``width``, and its values of the keys that vary."""
+    parts = (word.partition("=") for word in overrides)
+    values = [_brief(key, value) for key, _, value in parts if key.lstrip("+") in varied]
+    slug = re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(values)).strip("-_.") or "job"
+    return Job(f"{number:0{width}d}-{slug}"[:LONGEST].rstrip("-_."), tuple(overrides))
+
+
+def _brief(key: str, value: str) -> str:
+    """Return a value, of a path its last part, after the last word of its key where it is a number or a switch."""
+    value = value.strip("'\"").rstrip("/").rpartition("/")[2]
+    says_little = re.match(r"[-+.\d\[{]|(true|false|null)$", value, re.IGNORECASE)
+    return key.rpartition(".")[2] + value if says_little else value
+
+
+def result_of(run: Path) -> dict[str, Any]:
+    """Return what ``result.json`` holds; ``{"status": "missing"}`` where a run left none that can be read."""
+    try:
+        plain = json.loads((run / "result.json").read_bytes())
+    except (OSError, ValueError):
+        plain = None
+    return plain if isinstance(plain, dict) and "status" in plain else {"status": "missing"}
+
+
+def is_done(result: Mapping[str, Any], options: Train) -> bool:
+    """Whether nothing is left to do for a run with these options, by what its ``result.json`` holds."""
+    if result["status"] == "finished":
+        return options.over(result.get("step", 0), result.get("training_seconds", 0.0))
+    return bool(result["status"] == "pruned")
+
+
+def free(folder: Path) -> None:
+    """See that a folder is new or empty. Raises ConfigError."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
+    if folder.exists() and any(folder.iterdir()):
+        remedy = f"choose another, or go on with: gantrain resume {folder}"
+        raise ConfigError("run.dir", f"{folder} is not empty", remedy)
+
+
+def open_sweep(folder: Path, plan: Plan) -> None:
+    """Write the plan into a folder that is free or holds the same sweep, of which the finished jobs then stay.
+
+    Raises:
+        ConfigError: When something else is there.
+        OSError: When it cannot be written.
+    """
+    before = read_plan(folder)
+    if before is None:
+        free(folder)
+    elif [_settled(job) for job in before.jobs] != [_settled(job) for job in plan.jobs]:
+        raise ConfigError("run.dir", f"{folder} holds another sweep", "choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / STOP).unlink(missing_ok=True)
+    plan.write(folder)
+
+
+def _settled(job: Job) -> tuple[str, list[str]]:
+    """Return a job's name and the overrides that make it another job, without where and how it runs."""
+    fixed = [word for word in job.overrides if not word.startswith(("run.", "hydra"))]
+    return job.folder, sorted(word for word in fixed if word.partition("=")[0] not in MAY_CHANGE)
+
+
+@contextmanager
+def stoppable(folder: Path) -> Iterator[Path]:
+    """While jobs run, turn a signal into a note in the sweep's folder, which each of them follows and saves.
+
+    A note reaches jobs in other processes whoever launched them. A second signal is a second line in it, at which
+    they leave at once, and so does the sweep.
+
+    Raises:
+        KeyboardInterrupt: At a second signal.
+    """
+    path = folder / STOP
+
+    def note(number: int, _: Any) -> None:
+        with path.open("a") as file:
+            file.write(f"{number}\n")
+        if len(signals(path)) > 1:
+            raise KeyboardInterrupt
+
+    try:
+        before = {number: signal.signal(number, note) for number in SIGNALS}
+    except ValueError:  # signals belong to the main thread; a notebook may sweep in another
+        before = {}
+    try:
+        yield path
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def signals(path: Path) -> list[int]:
+    """Return the signals that were noted, oldest first."""
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
