@@ -34,6 +34,7 @@ class Checkpoint:
         environment: The machine and versions it was written on.
         spec: Shape and classes of the data, plain data.
         tensors: Weights and optimizer states by name.
+        seconds: Time spent in training up to it.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Checkpoint:
     environment: dict[str, Any]
     spec: dict[str, Any]
     tensors: dict[str, Tensor]
+    seconds: float = 0.0
 
     @property
     def run(self) -> Path:
@@ -61,7 +63,7 @@ def save_checkpoint(
         run: The run's folder.
         step: Generator updates done.
         tensors: What ``TrainState.tensors`` gives.
-        described: ``config``, ``environment`` and ``spec`` as plain data.
+        described: ``config``, ``environment``, ``spec`` and, where it counts, ``seconds``, as plain data.
         keep: How many checkpoints stay, at least 1.
 
     Raises:
@@ -194,8 +196,10 @@ def _read(path: Path) -> Checkpoint:
         name = getattr(error, "filename", None) or path / STATE
         raise CheckpointError(name, f"cannot be read ({error})", remedy) from error
     wanted = {"format": int, "step": int, "sha256": str, "config": dict, "environment": dict, "spec": dict}
-    if not isinstance(state, dict) or any(
-        not isinstance(state.get(key), kind) for key, kind in wanted.items()
+    if (
+        not isinstance(state, dict)
+        or any(not isinstance(state.get(key), kind) for key, kind in wanted.items())
+        or not isinstance(state.get("seconds", 0.0), float)
     ):
         raise CheckpointError(path / STATE, "is not a checkpoint's description", remedy)
     if state["format"] != FORMAT:
@@ -217,4 +221,12 @@ def _read(path: Path) -> Checkpoint:
     broken = _not_finite(tensors)
     if broken:
         raise CheckpointError(path / TENSORS, f"{broken} holds numbers that are not finite", remedy)
-    return Checkpoint(path, state["step"], state["config"], state["environment"], state["spec"], tensors)
+    return Checkpoint(
+        path,
+        state["step"],
+        state["config"],
+        state["environment"],
+        state["spec"],
+        tensors,
+        state.get("seconds", 0.0),
+    )

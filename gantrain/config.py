@@ -95,7 +95,7 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
             raise unknown_key(key, {name: plain.get(name) for name in keys})
     for key in sorted(keys - set(plain)):
         raise ConfigError(key, "is missing", f"set {key}=VALUE")
-    top = parse(_Top, "", {"seed": plain["seed"], "name": plain["name"]})
+    top = parse(Top, "", {"seed": plain["seed"], "name": plain["name"]})
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}", top.name):
         raise ConfigError(
             "name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-"
@@ -104,6 +104,7 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
     dataset, objective, penalty = (
         build(group, plain[group]) for group in ("dataset", "objective", "penalty")
     )
+    train.settle(objective.has_game)
     spec = spec or dataset.spec()
     model = build("model", plain["model"])
     if isinstance(model, Auto):
@@ -130,6 +131,8 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
 
 
 @dataclass
-class _Top:
+class Top:
+    """The keys that stand in no group."""
+
     seed: int | None = option(0, "seed of everything random; null draws one", minimum=0, maximum=2**63 - 1)
     name: str = option("run", "part of the run folder's name")

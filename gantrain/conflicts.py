@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from gantrain.errors import ConfigError, suggest
+from gantrain.options import ENDLESS
 from gantrain.penalties.none import NoPenalty
 from gantrain.registry import REGISTERED
 from gantrain.settings import Config
@@ -13,7 +14,7 @@ from gantrain.settings import Config
 
 def check_together(config: Config) -> None:
     """Refuse combinations that cannot be run. Raises ConfigError, naming the key to turn."""
-    for found in (_of_options, _of_model, _of_conditions, _of_game, _of_unroll, _of_loop):
+    for found in (_of_options, _of_model, _of_conditions, _of_game, _of_unroll, _of_loop, _of_budget):
         for error in found(config):
             raise error
 
@@ -26,6 +27,11 @@ def cautions(config: Config) -> list[str]:
             "penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp"
         )
     rule = config.optimizer
+    if rule.schedule != "constant" and rule.horizon == ENDLESS:
+        lines.append(
+            "how many steps fit into train.seconds is not known, so the rates do not decay; "
+            "set optimizer.horizon to the step at which they are to be 0, or optimizer.schedule=constant"
+        )
     if rule.schedule != "constant" and config.train.steps > rule.horizon:
         lines.append(
             f"both rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to go on learning"
@@ -45,6 +51,9 @@ def _of_options(config: Config) -> Iterator[ConfigError]:
 
 def _of_model(config: Config) -> Iterator[ConfigError]:
     model, size = config.model, config.train.batch_size
+    if config.spec.is_image and config.spec.shape[0] not in (1, 3, 4):
+        what = f"images of {config.spec.shape[0]} channels cannot be shown"
+        yield ConfigError("dataset", what, "give 1 (grey), 3 (RGB) or 4 (with transparency)")
     if reason := model.fits(config.spec):
         yield ConfigError("model", reason, "use model=auto, which picks by the data")
     if model.packing > 1 and model.is_conditional:
@@ -115,3 +124,19 @@ def _of_loop(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("train.d_gain", "cannot stop D when both players move at once", remedy)
     if config.train.g_steps > 1:
         yield ConfigError("train.g_steps", "must be 1 when both players move at once", remedy)
+
+
+def _of_budget(config: Config) -> Iterator[ConfigError]:
+    train, game = config.train, config.objective.has_game
+    if train.images is None:
+        return
+    if train.seconds is not None:
+        what = "and train.seconds are two budgets, and one of them ends a run"
+        yield ConfigError("train.images", what, "set one of them to null")
+    if game and train.d_gain is not None:
+        what = "does not tell the steps where train.d_gain decides how many batches each of them sees"
+        yield ConfigError("train.images", what, "use train.steps or train.seconds")
+    if train.steps < 1:
+        least = train.images_per_step(game)
+        what = f"is {train.images}, and a single step sees {least} samples"
+        yield ConfigError("train.images", what, f"give at least {least}, or lower train.batch_size")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from gantrain.bar import Bar, headline
 from gantrain.checkpoint import save_checkpoint
 from gantrain.datasets.base import Data
 from gantrain.errors import Interrupted, OutputError
@@ -22,6 +20,7 @@ from gantrain.gallery import Gallery
 from gantrain.health import Health
 from gantrain.metrics.base import Metric
 from gantrain.metrics.js import JS
+from gantrain.options import ENDLESS
 from gantrain.runtime import Runtime
 from gantrain.schedule import due
 from gantrain.settings import Config
@@ -59,6 +58,9 @@ class Housekeeping:
         tracker: Receives scalars and images.
         state: The players as this process finds them.
         session: How the run was asked for.
+
+    Attributes:
+        seconds: Time that this process spent in training, without what is done here.
     """
 
     def __init__(
@@ -89,19 +91,11 @@ class Housekeeping:
         self._latest: dict[str, float] = {}
         self.gallery = Gallery(folder, config, data, runtime, tracker)
         self.saved = state.step
-        self.signal = 0
-        self._seconds, self._since = 0.0, time.perf_counter()
+        self.signal, self._closing = 0, False
+        self.seconds, self._since = 0.0, time.perf_counter()
         self._window = (state.batches, 0.0)
-        self._last_line = time.perf_counter()
-        total = config.train.steps
         # A bar needs a terminal; elsewhere plain lines are written as often as the metrics are read.
-        silent = not (session.bar and sys.stderr.isatty())
-        self.bar = tqdm(total=total, initial=state.step, unit="step", dynamic_ncols=True, disable=silent)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training so far, without what is done here."""
-        return self._seconds
+        self.bar = Bar(config.train, state.step, state.seconds, session.bar)
 
     def first(self, state: TrainState) -> None:
         """Draw what the data and the untrained generator look like, and log where players of few numbers start."""
@@ -114,22 +108,51 @@ class Housekeeping:
 
     def __call__(self, state: TrainState) -> None:
         """Do what is due after the state's step; after a signal, save and raise Interrupted."""
-        self._seconds += time.perf_counter() - self._since
-        options, step, last = self.config.train, state.step, self.config.train.steps
-        self.bar.update(1)
-        evaluate = due(step, options.evaluate_every, last) or step == last
+        spent = time.perf_counter() - self._since
+        self.seconds += spent
+        state.seconds += spent
+        options, step, over = self.config.train, state.step, self.over(state)
+        last = step if over else options.steps
+        self.bar.advance(step, state.seconds)
+        evaluate = due(step, options.evaluate_every, last) or over
         if due(step, options.log_every, last):
             self.log_scalars(state, live=not evaluate)
-        if evaluate and self.metrics:
+        if over:  # what follows may take long, and can be made up for
+            self.save(state)
+            self._closing = True
+            if self.signal:
+                self.stop(state)
+        if evaluate:
             self.evaluate(state)
         if due(step, options.sample_every, last):
             # An older reading is not of this picture.
             self.gallery.sample(state, self.reading.metrics if step == self._read_at else {})
-        if due(step, options.checkpoint_every, last) or step == last:
+        if due(step, options.checkpoint_every, last):
             self.save(state)
+        if over and (rest := self.undecayed(state)):
+            log.warning(
+                "train.seconds ended the run while the rates were at %.0f %% of their start", 100 * rest
+            )
         if self.signal:
             self.stop(state)
         self._since = time.perf_counter()
+
+    def conclude(self, state: TrainState) -> None:
+        """Read and draw what an earlier process, stopped after the last step, did not come to."""
+        self._closing = True
+        self.evaluate(state)
+        if self.config.train.sample_every:
+            self.gallery.sample(state, self.reading.metrics)
+
+    def over(self, state: TrainState) -> bool:
+        """Say whether the run's budget is used up."""
+        return self.config.train.over(state.step, state.seconds)
+
+    def undecayed(self, state: TrainState) -> float:
+        """Return the share of the rates that is left at the end of the seconds, 0 where they are not to decay."""
+        rule = self.config.optimizer
+        decays = rule.schedule != "constant" and rule.horizon < ENDLESS
+        return rate_factor(rule, state.step) if decays and self.config.train.budget == "seconds" else 0.0
 
     def log_scalars(self, state: TrainState, live: bool) -> None:
         """Write the means of the last steps, the rates and the speed, and a quick reading of the divergence."""
@@ -141,38 +164,52 @@ class Housekeeping:
         tags |= own_readings(state)
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size
-        tags["speed/images_per_second"] = images / max(self._seconds - seconds, 1e-9)
-        self._window = (state.batches, self._seconds)
+        tags["speed/images_per_second"] = images / max(self.seconds - seconds, 1e-9)
+        self._window = (state.batches, self.seconds)
         if live and any(isinstance(metric, JS) for metric in self.metrics):
             quick = view(self.config, self.data, state, self.runtime, n=4 * self.config.train.batch_size)
             tags |= read([JS()], quick).metrics
-        shown = {key: tags[key] for key in ("loss/d", "loss/g", *headline(tags)[:1]) if key in tags}
-        self.bar.set_postfix(
-            {key.split("/")[-1]: f"{value:.3f}" for key, value in shown.items()}, refresh=False
-        )
         self._latest |= tags
+        self.bar.show(state.step, self._latest)
         self.tracker.scalars(state.step, tags)
 
     def evaluate(self, state: TrainState) -> None:
-        """Read the suite, with floors after the last step."""
-        last = state.step >= self.config.train.steps
+        """Read the suite, with floors after the last step, and say how far the run is."""
+        if self.metrics:
+            self.read_suite(state)
+        self.bar.show(state.step, self._latest)
+        if not self.bar.is_drawn:
+            log.info("%s", self.line(state))
+        if self.metrics and self.session.watch:
+            self.session.watch(state.step, self.reading.metrics)
+
+    def read_suite(self, state: TrainState) -> None:
+        """Read the metrics, log them, look at the run's health, and draw the figures."""
         with self.runtime.autocast():
             evaluation = view(self.config, self.data, state, self.runtime)
-            self.reading = read(self.metrics, evaluation, floors=last)
+            self.reading = read(self.metrics, evaluation, floors=self.over(state))
         self._read_at = state.step
         self.tracker.scalars(state.step, self.reading.metrics)
         self._latest |= self.reading.metrics
+        self.health.steps = self.config.train.foreseen(state.step, state.seconds)
         for line in self.health.check(state.step, self._latest):
             log.warning("step %d: %s", state.step, line)
         for metric in self.metrics:
             if type(metric).figures is not Metric.figures:
                 self.gallery.figures(state.step, drawn(metric, evaluation, self.tracker.history()))
-        if self.bar.disable:
-            shown = {key: self.reading.metrics[key] for key in headline(self.reading.metrics)}
-            words = ", ".join(f"{key} {value:.3f}" for key, value in shown.items())
-            log.info("step %d of %d%s", state.step, self.config.train.steps, f": {words}" if words else "")
-        if self.session.watch:
-            self.session.watch(state.step, self.reading.metrics)
+
+    def line(self, state: TrainState) -> str:
+        """Return how far the run is, how fast, and what was read of it, for a log."""
+        options, over = self.config.train, self.over(state)
+        length = options.foreseen(state.step, state.seconds)
+        words = [f"step {state.step} of {'about ' if options.seconds and not over else ''}{length}"]
+        if (speed := self._latest.get("speed/images_per_second")) is not None:
+            words.append(f"{speed:,.0f} images/s")
+        if not over:
+            words.append(f"{self.bar.left(state.step, state.seconds)} left")
+        read = self.reading.metrics if self._read_at == state.step else {}
+        values = [f"{key} {read[key]:.3f}" for key in headline(read)]
+        return ", ".join(words) + (f": {', '.join(values)}" if values else "")
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint.
@@ -187,7 +224,7 @@ class Housekeeping:
                 self.folder,
                 state.step,
                 state.tensors() | self.means.tensors(),
-                describe(self.config, self.data, self.runtime),
+                describe(self.config, self.data, self.runtime) | {"seconds": state.seconds},
                 self.config.train.keep_checkpoints,
             )
         except OSError as error:
@@ -200,8 +237,6 @@ class Housekeeping:
 
     def stop(self, state: TrainState) -> None:
         """Save and leave, as a signal asked for. Raises Interrupted."""
-        if state.step >= self.config.train.steps:
-            return
         self.save(state)
         name = signal.Signals(self.signal).name
         raise Interrupted(
@@ -213,13 +248,16 @@ class Housekeeping:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Finish the step under way at SIGINT, SIGTERM or SIGHUP; a second signal leaves at once."""
+        """Finish the step under way at SIGINT, SIGTERM or SIGHUP; a second signal leaves at once.
+
+        So does one after the last step: what is left to do then takes long, and ``gantrain resume`` does it.
+        """
 
         def note(number: int, _: Any) -> None:
-            if self.signal:
+            if self.signal or self._closing:
                 raise Interrupted(
                     self.folder,
-                    "stopped at once",
+                    "stopped at once" if self.signal else "stopped after the last step, before its metrics",
                     f"go on with: gantrain resume {self.folder}",
                     exit_code=128 + number,
                 )
@@ -231,7 +269,7 @@ class Housekeeping:
         except ValueError:  # signals belong to the main thread; a notebook may train in another
             before = {}
         try:
-            with self.bar or nullcontext():
+            with closing(self.bar):
                 yield
         finally:
             for number, handler in before.items():
@@ -246,20 +284,6 @@ def own_readings(state: TrainState) -> dict[str, float]:
         for kind, player in players.items()
         for name, value in player.readings().items()
     }
-
-
-def headline(metrics: dict[str, float]) -> list[str]:
-    """Return the tags worth a line in a terminal, the divergence first."""
-    estimates = [tag for tag in metrics if tag.startswith("divergence/") and f"{tag}_se" in metrics]
-    wanted = (
-        "divergence/game",
-        "diversity/coverage",
-        "diversity/modes",
-        "fidelity/precision",
-        "fidelity/high_quality",
-        "fidelity/class_accuracy",
-    )
-    return [*estimates, *(key for key in wanted if key in metrics)]
 
 
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from gantrain.registry import option
 
+ENDLESS = 10**9  # steps of a run that something else ends
+
 
 @dataclass
 class Folder:
@@ -21,7 +23,18 @@ class Folder:
 class Train:
     """The training loop. A step is one generator update; every ``*_every`` is in steps, and 0 means never."""
 
-    steps: int = option(3000, "generator updates in all", minimum=1, maximum=10**9)
+    steps: int = option(
+        3000, "generator updates in all, unless images or seconds are given", minimum=1, maximum=ENDLESS
+    )
+    images: int | None = option(
+        None, "samples of data that the run may see in all, in place of steps", minimum=1, maximum=2 * ENDLESS
+    )
+    seconds: float | None = option(
+        None, "seconds of training in all, metrics and pictures not counted, in place of steps", above=0
+    )
+    dry_run: bool = option(
+        False, "build everything, say what the run would be and take, and neither train nor write"
+    )
     batch_size: int = option(64, "samples in each batch, of data and of fakes", minimum=2, maximum=10**6)
     d_steps: int = option(
         1, "discriminator updates before each generator update, the paper's k", minimum=1, maximum=1000
@@ -56,6 +69,32 @@ class Train:
     evaluate_every: int = option(500, "the metric suite; read after the last step in any case", minimum=0)
     checkpoint_every: int = option(500, "checkpoints; one after the last step in any case", minimum=0)
     keep_checkpoints: int = option(2, "how many of the newest are kept", minimum=1)
+
+    @property
+    def budget(self) -> str:
+        """The key that ends the run: ``images``, ``seconds``, or ``steps`` when neither of them is given."""
+        return "images" if self.images is not None else "seconds" if self.seconds is not None else "steps"
+
+    def images_per_step(self, has_game: bool) -> int:
+        """Return the samples of data that a step sees, at most: a batch for each update of D, one without a D."""
+        return self.batch_size * (self.d_steps if has_game else 1)
+
+    def settle(self, has_game: bool) -> None:
+        """Set ``steps`` to what the budget allows: the whole steps in ``images``; no limit where seconds rule."""
+        if self.images is not None:
+            self.steps = self.images // self.images_per_step(has_game)
+        elif self.seconds is not None:
+            self.steps = ENDLESS
+
+    def over(self, step: int, seconds: float) -> bool:
+        """Say whether the budget is used up after so many steps and seconds of training."""
+        return step >= self.steps or (self.seconds is not None and seconds >= self.seconds)
+
+    def foreseen(self, step: int, seconds: float) -> int:
+        """Return the length of the run in steps: known, or where seconds rule what the pace so far promises."""
+        if self.seconds is None or not seconds:
+            return self.steps
+        return max(step, round(step * self.seconds / seconds))
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import time
@@ -15,10 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gantrain import dashboard
 from gantrain.checkpoint import Checkpoint, load_checkpoint
 from gantrain.conflicts import cautions
 from gantrain.datasets.base import Data
-from gantrain.errors import CheckpointError, ConfigError, Diverged, GantrainError, Interrupted, OutputError
+from gantrain.errors import (
+    CheckpointError,
+    ConfigError,
+    Diverged,
+    GantrainError,
+    Interrupted,
+    OutputError,
+    Pruned,
+)
 from gantrain.evaluate import fitting
 from gantrain.housekeeping import Housekeeping, Session, describe
 from gantrain.runtime import Batches, Runtime
@@ -92,6 +100,7 @@ def run(
             described = describe(config, data, runtime)
             if resumed:
                 state.load(resumed.tensors, resumed.step, resumed.path)
+                state.seconds = resumed.seconds
                 warn_of_changes(resumed.environment, described["environment"])
             elif config.train.init_from:
                 transfer(state, load_checkpoint(config.train.init_from))
@@ -99,6 +108,8 @@ def run(
             result |= _play(config, folder, data, state, runtime, session or Session(), resumed)
         except GantrainError as error:
             result |= {"status": _status(error), "error": str(error), "exit_code": error.exit_code}
+            if isinstance(error, Pruned):
+                result |= {"step": error.step, "metrics": error.metrics}
             raise
         except BaseException as error:
             result |= {"status": "failed", "error": f"{type(error).__name__}: {error}", "exit_code": 1}
@@ -132,28 +143,30 @@ def _play(
     try:
         with keeper.listening():
             if not resumed:
-                tracker.text(
-                    0,
-                    "run/config",
-                    f"`{session.command}`\n\n```json\n{json.dumps(config.plain(), indent=1)}\n```",
-                )
+                tracker.record(0, dashboard.session(config, session.given))
+                tracker.record(0, dashboard.charts(dashboard.expected(config)))
+                tracker.text(0, "run/config", dashboard.page(session.command, config, runtime.environment()))
                 keeper.first(state)
             held = None if config.train.d_gain is None else held_out(data, config, runtime)
             train(state, batches, config, runtime, keeper.means.add, keeper, held)
+            if resumed and resumed.step == state.step:
+                keeper.conclude(state)
     finally:
         tracker.close()
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0
     return {
         "status": "finished",
+        "stopped_by": config.train.budget,
         "step": state.step,
         "images": images,
+        "training_seconds": round(state.seconds, 2),
         "images_per_second": round((images - images * began / state.step) / max(keeper.seconds, 1e-9), 1),
         "metrics": keeper.reading.metrics,
         "floors": keeper.reading.floors,
         "protocol": keeper.reading.protocol,
         "health": list(keeper.health.standing.values()),
-        "tail": tail_means(tracker.history(), config.train.steps),
+        "tail": tail_means(tracker.history(), state.step),
         "published": config.metric.published,
         "meaning": config.objective.meaning,
         "chance": config.objective.chance,
@@ -167,7 +180,11 @@ def held_out(data: Data, config: Config, runtime: Runtime) -> tuple[Tensor, Tens
 
 
 def _status(error: GantrainError) -> str:
-    kinds: dict[type[GantrainError], str] = {Diverged: "diverged", Interrupted: "interrupted"}
+    kinds: dict[type[GantrainError], str] = {
+        Diverged: "diverged",
+        Interrupted: "interrupted",
+        Pruned: "pruned",
+    }
     return kinds.get(type(error), "failed")
 
 

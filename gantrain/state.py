@@ -34,6 +34,7 @@ class TrainState:
         penalty: The cost on D, for what it remembers.
         step: Finished steps, each of one generator update unless ``train.g_steps`` says more.
         d_updates: Finished discriminator updates, which number the batches.
+        seconds: Time spent in training, for ``train.seconds``; a clock's, so no tensor of the state.
     """
 
     G: Generator
@@ -44,6 +45,7 @@ class TrainState:
     penalty: Penalty = dataclasses.field(default_factory=NoPenalty)
     step: int = 0
     d_updates: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def create(cls, config: Config, spec: Spec, runtime: Runtime) -> TrainState:

@@ -35,12 +35,12 @@ def train(
     are descents of G alone.
 
     Args:
-        state: Changed in place, up to ``train.steps``.
+        state: Changed in place, until the budget is used up: ``train.steps``, ``images`` or ``seconds``.
         batches: Batch by number.
         config: The run.
         runtime: Device and precision.
         report: Receives 0-dim tensors by tag.
-        housekeeping: Called once after each step; logs, samples, evaluates and saves.
+        housekeeping: Called once after each step; keeps the time, logs, samples, evaluates and saves.
         held: Held-out data and their conditions, which ``d_gain`` reads.
 
     Raises:
@@ -48,7 +48,7 @@ def train(
     """
     has_game, simultaneous = config.objective.has_game, config.train.update == "simultaneous"
     descend_g = g_step if has_game else baseline_step
-    while state.step < config.train.steps:
+    while not config.train.over(state.step, state.seconds):
         state.set_rates(config.optimizer)
         if has_game:
             real, y = inner_loop(state, batches, config, runtime, report, held)

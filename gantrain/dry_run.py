@@ -1,0 +1,87 @@
+"""What a run would be and take, in words: ``train.dry_run=true``."""
+
+from __future__ import annotations
+
+from gantrain.conflicts import cautions
+from gantrain.datasets.base import Data
+from gantrain.forecast import LONG, foresee
+from gantrain.layers import count, layer_table
+from gantrain.run import prepare
+from gantrain.runtime import Runtime
+from gantrain.settings import Config
+
+
+def line(config: Config) -> str:
+    """Return what a run would be and take in one line, for a job of a sweep; its data are loaded.
+
+    Raises:
+        GantrainError: For whatever would keep it from its first steps.
+    """
+    runtime = Runtime(config.device)
+    found = foresee(config, prepare(config), runtime, LONG / 2)
+    return (
+        f"{config.name}: {duration(found.seconds)}, {found.steps:,} steps, {found.images:,} samples of data, "
+        f"G {count(found.G):,} and D {count(found.D):,} parameters, {size(found.memory)}"
+    )
+
+
+def report(config: Config, data: Data, runtime: Runtime) -> str:
+    """Return what a run would be and take: the game in words, layers, memory, time, what it would write.
+
+    Args:
+        config: The run.
+        data: What ``prepare`` gave for it.
+        runtime: Where it would be trained.
+
+    Raises:
+        GantrainError: As ``foresee``.
+    """
+    found, spec, options = foresee(config, data, runtime, LONG), data.spec, config.train
+    classes = f", {spec.classes} classes" if spec.classes else ""
+    about = "about " if options.seconds else ""
+    speed = found.images / found.steps / found.pace
+    beside = "".join(f", {duration(w.seconds)} {w.what} ({often(w.times)})" for w in found.work if w.times)
+    where = config.run.dir or f"a new folder under {config.run.root}"
+    kept = min(options.keep_checkpoints, next(w.times for w in found.work if w.what == "checkpoints"))
+    on = "of the process" if runtime.device.type == "cpu" else f"on {runtime.device}"
+    lines = [
+        f"data      {len(data.train):,} samples to train on, {len(data.holdout):,} held out, "
+        f"each {list(spec.shape)}{classes}",
+        f"budget    train.{options.budget}={getattr(options, options.budget):,}: {about}{found.steps:,} steps, "
+        f"{found.images:,} samples of data, {found.images / len(data.train):.3g} passes",
+        f"memory    {size(found.memory)} at its peak, {on}",
+        f"speed     {speed:,.0f} images a second, {1 / found.pace:,.3g} steps",
+        f"time      {duration(found.seconds)}: {duration(found.start)} start, "
+        f"{duration(found.training)} training{beside}",
+        f"writes    {where}: {kept} checkpoint{'s' if kept > 1 else ''} of {size(found.checkpoint)}",
+        *(f"caution   {text}" for text in cautions(config)),
+    ]
+    head = f"{config.name} on {runtime.device}, {runtime.threads} threads, {runtime.precision}: a dry run\n"
+    parts = [head + config.objective.meaning, layer_table("G", found.G), layer_table("D", found.D)]
+    return "\n\n".join([*parts, "\n".join(lines), "nothing was trained and nothing was written"])
+
+
+def often(times: int) -> str:
+    """Return a number of times in words."""
+    return "once" if times == 1 else f"{times:,} times"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, with two digits or a little more."""
+    if seconds < 0.95:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Return bytes as B, kB, MB or GB."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
