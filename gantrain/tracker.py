@@ -16,7 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gantrain.events import read_events, write_events
+
 log = logging.getLogger("gantrain")
+
+# Estimates and truths of JSD, whose chart has a line at the highest value that it can have.
+JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_batch", "_refit", "_exact", "_density"))
+CEILING = "divergence/log_2"
 
 
 class Means:
@@ -67,22 +73,25 @@ class Tracker:
         self._events = _Sink("TensorBoard's event file", lambda: _reopen_events(folder, step))
         self._path = folder / "metrics.jsonl"
         self._lines = _Sink("metrics.jsonl", lambda: _reopen_lines(self._path, step))
+        self._rows: list[dict[str, Any]] | None = None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write tags at a step: one event, one line."""
+        """Write tags at a step: one event, with the ceiling of JSD beside its estimates, and one line, without it."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        summary = Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
-        self._event(step, summary)
-        finite = {tag: value if math.isfinite(value) else None for tag, value in values.items()}
-        self._lines.write(lambda file: file.write(json.dumps({"step": step} | finite).encode() + b"\n"))
+        shown = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
+        self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in shown.items()]))
+        row = {"step": step} | {tag: v if math.isfinite(v) else None for tag, v in values.items()}
+        self._lines.write(lambda file: file.write(json.dumps(row).encode() + b"\n"))
+        if self._rows is not None:
+            self._rows.append(row)
 
     def image(self, step: int, tag: str, png: bytes, size: tuple[int, int]) -> None:
         """Write a PNG of ``size`` (width, height)."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         image = Summary.Image(width=size[0], height=size[1], colorspace=3, encoded_image_string=png)
-        self._event(step, Summary(value=[Summary.Value(tag=tag, image=image)]))
+        self.record(step, Summary(value=[Summary.Value(tag=tag, image=image)]))
 
     def text(self, step: int, tag: str, markdown: str) -> None:
         """Write Markdown for the TEXT tab."""
@@ -92,22 +101,25 @@ class Tracker:
 
         metadata = create_summary_metadata(display_name=tag, description="")
         value = Summary.Value(tag=tag, metadata=metadata, tensor=make_tensor_proto([markdown]))
-        self._event(step, Summary(value=[value]))
+        self.record(step, Summary(value=[value]))
 
     def history(self) -> list[dict[str, Any]]:
         """Return every scalar so far: ``{"step": …, tag: value}`` for each line of ``metrics.jsonl``, oldest first."""
-        try:
-            return [json.loads(line) for line in self._path.read_bytes().splitlines()]
-        except OSError as error:
-            log.warning("metrics.jsonl cannot be read (%s)", error)
-            return []
+        if self._rows is None:
+            try:
+                self._rows = [json.loads(line) for line in self._path.read_bytes().splitlines()]
+            except OSError as error:
+                log.warning("metrics.jsonl cannot be read (%s)", error)
+                return []
+        return self._rows
 
     def close(self) -> None:
         """Close both files."""
         self._events.close()
         self._lines.close()
 
-    def _event(self, step: int, summary: Any) -> None:
+    def record(self, step: int, summary: Any) -> None:
+        """Write a ``tensorboard.compat.proto.summary_pb2.Summary`` for TensorBoard alone."""
         from tensorboard.compat.proto.event_pb2 import Event
 
         event = Event(step=step, wall_time=time.time(), summary=summary).SerializeToString()
@@ -154,34 +166,8 @@ def _reopen_events(folder: Path, step: int) -> Any:
     A fresh file, rather than an append, is what a dashboard that is already open follows; purging by a session
     record is not honoured by all of its loaders.
     """
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
     earlier = sorted(folder.glob("events.out.tfevents.*"))
-    events = [Event(wall_time=time.time(), file_version="brain.Event:2")]
-    if earlier:
-        events += [event for event in _read_events(earlier[-1]) if event.step <= step]
-    path = folder / f"events.out.tfevents.{time.time_ns() // 1000:017d}.gantrain.{os.getpid()}"
-    part = folder / f".{path.name}.part"
-    writer = RecordWriter(part.open("wb"))
-    for event in events:
-        writer.write(event.SerializeToString())
-    writer.flush()
-    part.replace(path)
-    left = folder.glob(".events.out.tfevents.*.part")  # by a killed process
-    for old in [*earlier, *left]:
-        old.unlink()
-    return writer
-
-
-def _read_events(path: Path) -> Iterator[Any]:
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event
-
-    for record in RawEventFileLoader(str(path)).Load():  # stops at a record that was cut short
-        event = Event.FromString(record)
-        if event.HasField("summary"):
-            yield event
+    return write_events(folder, [e for path in earlier[-1:] for e in read_events(path) if e.step <= step])
 
 
 def replace_file(path: Path, content: bytes) -> None:
