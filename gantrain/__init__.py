@@ -1,3 +1,62 @@
 """gantrain trains Generative Adversarial Networks and names the divergence each of them estimates."""
 
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from gantrain.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Diverged,
+    GantrainError,
+    Interrupted,
+    OutputError,
+    Pruned,
+)
+
+if TYPE_CHECKING:
+    from gantrain.api import Run
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "Diverged",
+    "GantrainError",
+    "Interrupted",
+    "OutputError",
+    "Pruned",
+    "load",
+    "train",
+]
 __version__ = "0.1.0"
+
+
+def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
+    """Return a run by its folder or a checkpoint in it; see ``gantrain.api.load``."""
+    from gantrain import api
+
+    return api.load(run, device)
+
+
+def train(overrides: Sequence[str] = ()) -> Run:
+    """Train one run in this process and return it; see ``gantrain.api.train``."""
+    from gantrain import api
+
+    return api.train(overrides)
+
+
+class _Package(ModuleType):
+    """The package; its ``train`` stays the function above when the module of that name, the loop, is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "train" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from gantrain.datasets.base import Data, Split
 from gantrain.figure import panels, rendered
+from gantrain.latents import latents
 from gantrain.metrics.base import CHUNK
 from gantrain.models.base import Generator
-from gantrain.runtime import stream
 from gantrain.spec import Table
 
 LEGIBLE = 32  # pixels that each cell of a grid has at least
@@ -71,9 +71,13 @@ def grid(x: Tensor, columns: int) -> Image.Image:
     return to_image(sheet)
 
 
-@torch.inference_mode()
 def draw(
-    G: Generator, n: int, seed: int, asked: Tensor | None, device: torch.device
+    G: Generator,
+    n: int,
+    seed: int,
+    asked: Tensor | None,
+    device: torch.device,
+    truncation: float | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Return ``n`` samples [n, ...] on the CPU and what each was asked for; the same seed, the same samples.
 
@@ -83,15 +87,29 @@ def draw(
         seed: Seed of the latents.
         asked: Conditions to repeat in turn, one a row; None for an unconditional model.
         device: Where G is.
+        truncation: Largest absolute value in z; None for z as it is trained with.
+
+    Raises:
+        ConfigError: For a truncation where there is no z.
     """
-    y = None if asked is None else asked[torch.arange(n) % len(asked)]
-    z = G.latents(n, stream(seed, 0, "sample"))
+    y = in_turn(asked, n)
+    return made(G, latents(G, n, seed, truncation), y, device), y
+
+
+def in_turn(asked: Tensor | None, n: int) -> Tensor | None:
+    """Return ``n`` conditions, those asked for in turn; None where there are none."""
+    return None if asked is None else asked[torch.arange(n) % len(asked)]
+
+
+@torch.no_grad()
+def made(G: Generator, z: Tensor, y: Tensor | None, device: torch.device) -> Tensor:
+    """Return what a generator, put in eval mode, makes of latents and conditions [N, ...], float32 on the CPU."""
     G.eval()
     parts = [
         G(z[i : i + CHUNK].to(device), None if y is None else y[i : i + CHUNK].to(device)).float().cpu()
-        for i in range(0, n, CHUNK)
+        for i in range(0, len(z), CHUNK)
     ]
-    return torch.cat(parts), y
+    return torch.cat(parts)
 
 
 def by_condition(x: Tensor, y: Tensor | None) -> Tensor:

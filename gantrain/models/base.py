@@ -99,7 +99,7 @@ class Condition(nn.Module):
 
     def forward(self, y: Tensor | None, like: Tensor) -> Tensor:
         if not self.width or y is None:
-            return like.new_zeros(len(like), 0)
+            return like.new_zeros(like.shape[0], 0)  # not len(), which an export takes for a constant
         if self.words is not None:
             return self.words(y).sum(1) / (y > 0).sum(1, keepdim=True).clamp(min=1)
         if y.dim() == 2:
@@ -128,7 +128,7 @@ class ConditionalNorm(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         x = nn.functional.batch_norm(x, self.mean, self.var, training=self.training)
-        gain, offset = self.affine(e).reshape(len(x), -1, *[1] * (x.dim() - 2)).chunk(2, 1)
+        gain, offset = self.affine(e).reshape(x.shape[0], -1, *[1] * (x.dim() - 2)).chunk(2, 1)
         return x * (1 + gain) + offset
 
 

@@ -21,7 +21,7 @@ class DiracGenerator(Generator):
         self.theta = nn.Parameter(torch.tensor(float(model.theta)))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.theta.expand(len(z), 1)
+        return self.theta.expand(z.shape[0], 1)
 
     def readings(self) -> dict[str, Tensor]:
         """Return where the generator's point stands."""

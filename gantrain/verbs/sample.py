@@ -4,57 +4,111 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
+from gantrain.animation import KINDS, clouds, grids, write_animation
 from gantrain.errors import ConfigError
+from gantrain.latents import loop
+from gantrain.models.base import Generator
 from gantrain.options import Device
 from gantrain.registry import option, parse
 from gantrain.runtime import Runtime
-from gantrain.sample import by_condition, draw, grid, to_image, to_uint8, write_rows
+from gantrain.sample import by_condition, draw, grid, in_turn, made, to_image, to_uint8, write_rows
 from gantrain.spec import Spec
 from gantrain.verbs.words import generator, run_and_words, value_of
+
+SMOOTH = 16  # frames from one latent to the next, where frames is not given
+CELLS, DOTS = 16, 500  # samples in a frame of images and of points, where n is not given
 
 
 @dataclass
 class SampleOptions:
     """The words of ``gantrain sample``."""
 
-    n: int = option(64, "how many samples", minimum=1, maximum=1_000_000)
+    n: int = option(64, "how many samples; in a frame of an animation 16", minimum=1, maximum=1_000_000)
     seed: int = option(0, "seed of the latents", minimum=0)
     classes: list[int] | None = option(None, "labels to repeat in turn", minimum=0)
     condition: str | None = option(
         None, "captions, or rows of numbers, between semicolons, to repeat in turn"
     )
+    truncation: float | None = option(
+        None,
+        "largest absolute value in z, as if what is beyond were drawn again (Brock et al. 2019); dropout stays",
+        above=0,
+    )
+    interpolate: int | None = option(
+        None, "animate a loop along arcs through this many latents", minimum=2, maximum=1000
+    )
+    frames: int | None = option(
+        None, "frames of the loop; 16 from a latent to the next by default", minimum=2, maximum=100_000
+    )
     device: str = option("auto", "where to draw", choices=("auto", "cpu", "cuda", "mps"))
     out: str | None = option(
-        None, "a .png grid, an .npz, or a folder for single PNGs; for a table a .csv or .parquet"
+        None,
+        "a .png grid, an .npz, or a folder for single PNGs; for a table a .csv or .parquet; "
+        "for an animation a .gif, .png or .apng, or a folder for its frames",
     )
 
 
 def sample(argv: list[str]) -> int:
-    """Write samples of the averaged generator: a grid, single PNGs, an .npz, or rows of a table."""
+    """Write samples of the averaged generator: a grid, single PNGs, an .npz, rows of a table, or an animation."""
     checkpoint, words = run_and_words("sample", argv)
     plain = {key: text if key == "condition" else value_of(key, text) for key, text in words.items()}
     wanted = parse(SampleOptions, "", plain)
     config, spec, G = generator(checkpoint)
-    asked = _asked(wanted, spec, config.model.is_conditional)
-    suffix = ".png" if spec.is_image else ".csv" if spec.table else ".npz"
-    name = f"sample-{checkpoint.step:06d}-seed{wanted.seed}{suffix}"
+    conditions = asked(wanted, spec, config.model.is_conditional)
+    name = f"sample-{checkpoint.step:06d}-seed{wanted.seed}{_ending(wanted, spec)}"
     out = Path(wanted.out or checkpoint.run / "samples" / name).expanduser()
-    _check_kind(out, spec)
-    runtime = Runtime(Device(kind=wanted.device))  # not the run's own, which may have been on another machine
-    x, y = draw(G.to(runtime.device), wanted.n, wanted.seed, asked, runtime.device)
-    write_samples(out, x, y, spec)
+    if wanted.interpolate is None:
+        _check_kind(out, spec)
+    else:
+        _check_animation(out, spec)
+    _check_frames(wanted)
+    device = Runtime(Device(kind=wanted.device)).device  # not the run's own, perhaps on another machine
+    G.to(device)
+    if wanted.interpolate is None:
+        x, y = draw(G, wanted.n, wanted.seed, conditions, device, wanted.truncation)
+        write_samples(out, x, y, spec)
+    else:
+        n = wanted.n if "n" in words else _cells(spec, conditions)
+        turns = wanted.interpolate
+        latents = loop(G, n, wanted.seed, turns, wanted.frames or SMOOTH * turns, wanted.truncation)
+        write_animation(out, _pictures(G, latents, in_turn(conditions, n), spec, device))
     print(out)
     return 0
 
 
-def _asked(wanted: SampleOptions, spec: Spec, is_conditional: bool) -> torch.Tensor | None:
-    """Return the conditions that samples are asked for in turn. Raises ConfigError."""
+def _ending(wanted: SampleOptions, spec: Spec) -> str:
+    """Return how the name of what is written ends where ``out`` is not given."""
+    cut = f"-truncation{wanted.truncation:g}" if wanted.truncation is not None else ""
+    if wanted.interpolate is not None:
+        return f"{cut}-interpolate{wanted.interpolate}.gif"
+    return cut + (".png" if spec.is_image else ".csv" if spec.table else ".npz")
+
+
+def _cells(spec: Spec, conditions: torch.Tensor | None) -> int:
+    """Return how many samples a frame has where ``n`` is not given: one of each condition, or a few."""
+    if not spec.is_image:
+        return DOTS
+    return CELLS if conditions is None else min(CELLS, len(conditions))
+
+
+def _pictures(
+    G: Generator, latents: Iterable[torch.Tensor], y: torch.Tensor | None, spec: Spec, device: torch.device
+) -> Iterator[Image.Image]:
+    """Return what G makes of each frame's latents as a picture; each cell keeps its condition."""
+    frames = (made(G, z, y, device) for z in latents)
+    return grids(frames) if spec.is_image else clouds(frames, y)
+
+
+def asked(wanted: SampleOptions, spec: Spec, is_conditional: bool) -> torch.Tensor | None:
+    """Return the conditions that samples are asked for in turn, or None. Raises ConfigError."""
     other, kind = ("classes", "condition") if spec.given else ("condition", "classes")
     if getattr(wanted, other):
         raise ConfigError(other, "this generator knows no such condition", f"leave it out, or give {kind}")
@@ -85,12 +139,31 @@ def _check_kind(out: Path, spec: Spec) -> None:
         return
     if out.suffix not in (".png", ".npz", ""):
         raise ConfigError(
-            "out", f"{out.suffix} is not a kind of file it writes", "end it in .png, .npz, or nothing"
+            "out",
+            f"{out.suffix} is not a kind of file for samples that stand still",
+            "end it in .png, .npz, or nothing, or add interpolate=8",
         )
     if out.suffix != ".npz" and not spec.is_image:
         raise ConfigError(
             "out", f"{out.name} is for images and these samples are points", "give out=NAME.npz"
         )
+
+
+def _check_animation(out: Path, spec: Spec) -> None:
+    if spec.table or not (spec.is_image or spec.shape == (2,)):
+        what = "shows images, or points of two numbers, and these samples are neither"
+        raise ConfigError("interpolate", what, "leave it out")
+    if out.suffix not in KINDS:
+        what = f"{out.suffix} is not a kind of file for an animation"
+        raise ConfigError("out", what, "end it in .gif, .png, .apng, or nothing")
+
+
+def _check_frames(wanted: SampleOptions) -> None:
+    if wanted.frames and wanted.interpolate is None:
+        raise ConfigError("frames", "is of an animation", "add interpolate=8, or leave it out")
+    if wanted.frames and wanted.frames < (wanted.interpolate or 0):
+        what = f"{wanted.frames} cannot show {wanted.interpolate} latents"
+        raise ConfigError("frames", what, f"give {wanted.interpolate} or more, or leave it out")
 
 
 def write_samples(out: Path, x: torch.Tensor, y: torch.Tensor | None, spec: Spec) -> None:

@@ -1,0 +1,224 @@
+"""gantrain from Python: a run as an object, and training for notebooks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gantrain.checkpoint import load_checkpoint
+from gantrain.door import trained
+from gantrain.errors import ConfigError
+from gantrain.export import write_generator
+from gantrain.latents import latents
+from gantrain.models.base import Generator, Player
+from gantrain.options import Device
+from gantrain.overrides import read
+from gantrain.registry import parse
+from gantrain.runtime import Runtime
+from gantrain.sample import draw, in_turn
+from gantrain.spec import Spec
+from gantrain.state import load_network, players
+from gantrain.verbs.sample import SampleOptions, asked
+from gantrain.verbs.words import described
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run as one of its checkpoints has it.
+
+    Attributes:
+        path: The run's folder.
+        step: Generator steps behind the checkpoint.
+        config: The resolved config as plain data: ``config["train"]["steps"]``.
+        spec: Shape, classes and units of the data.
+        G: The averaged generator, in eval mode: ``G(z, y) -> x``, y None unless it is conditional.
+        D: The discriminator, in eval mode: ``D(x, y) -> logits`` [N], positive for real.
+        device: Where both are.
+    """
+
+    path: Path
+    step: int
+    config: dict[str, Any] = field(repr=False)
+    spec: Spec = field(repr=False)
+    G: Generator = field(repr=False)
+    D: Player = field(repr=False)
+    device: torch.device
+
+    def sample(
+        self,
+        n: int = 64,
+        *,
+        seed: int = 0,
+        classes: Sequence[int] | None = None,
+        condition: str | None = None,
+        truncation: float | None = None,
+    ) -> Tensor:
+        """Return ``n`` samples [n, *shape], float32 on the CPU: those that ``gantrain sample`` writes.
+
+        Images are in [-1, 1]; rows of a table are in the networks' units, of which ``rows`` makes the table's.
+
+        Args:
+            n: How many.
+            seed: Seed of the latents; the same seed, the same samples.
+            classes: Labels to repeat in turn, for a generator of classes; None for all of them.
+            condition: Captions, or rows of numbers, between semicolons, to repeat in turn.
+            truncation: Largest absolute value in z.
+
+        Raises:
+            ConfigError: For a word that this generator cannot follow.
+        """
+        wanted = _wanted(n, seed, classes, condition, truncation)
+        return draw(self.G, wanted.n, wanted.seed, self._asked(wanted), self.device, wanted.truncation)[0]
+
+    def labels(
+        self, n: int = 64, *, classes: Sequence[int] | None = None, condition: str | None = None
+    ) -> Tensor | None:
+        """Return what ``sample`` asks each of ``n`` samples for: classes [n] or rows [n, w]; None without conditions.
+
+        Raises:
+            ConfigError: For a word that this generator cannot follow.
+        """
+        wanted = _wanted(n, 0, classes, condition, None)
+        return in_turn(self._asked(wanted), wanted.n)
+
+    def latents(self, n: int = 64, *, seed: int = 0, truncation: float | None = None) -> Tensor:
+        """Return the latents [n, ...] that ``sample`` gives to G, on the CPU."""
+        wanted = _wanted(n, seed, None, None, truncation)
+        return latents(self.G, wanted.n, wanted.seed, wanted.truncation)
+
+    def rows(self, x: Tensor, y: Tensor | None = None) -> pandas.DataFrame:
+        """Return samples of a table in its own units, a row each, with the label's column where ``y`` is given.
+
+        Raises:
+            ConfigError: For a run whose data are no table.
+        """
+        import pandas
+
+        if self.spec.table is None:
+            raise ConfigError("rows", "the data of this run are no table", "use the samples as they are")
+        return pandas.DataFrame(self.spec.table.restore(x, y))
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What ``result.json`` says of how the run ended; empty while it is not there."""
+        return _json(self.path / "result.json")
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """The metrics of this step by tag, of the end of the run or of ``gantrain evaluate``; empty without either."""
+        found = [self.result, _json(self.path / f"evaluation-{self.step:06d}.json")]
+        read = [one.get("metrics", {}) for one in found if one.get("step") == self.step]
+        return {tag: value for metrics in read for tag, value in metrics.items()}
+
+    def history(self) -> pandas.DataFrame:
+        """Return every scalar of ``metrics.jsonl``: a row for each step that has one, a column for each tag."""
+        import pandas
+
+        try:
+            lines = (self.path / "metrics.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            lines = []
+        merged: dict[int, dict[str, float | None]] = {}
+        for line in lines:
+            try:
+                scalars = json.loads(line)
+                merged.setdefault(scalars.pop("step"), {}).update(scalars)
+            except ValueError:  # the last line of a run that is writing it, or was killed
+                continue
+        table = pandas.DataFrame.from_dict(merged, orient="index", dtype=float)
+        return table.rename_axis("step")
+
+    def export(self, out: str | os.PathLike[str]) -> Path:
+        """Write G as ``.pt2`` or ``.onnx``, which load where gantrain is not installed, and return the path.
+
+        Raises:
+            ConfigError: For another kind of file, or ``.onnx`` without the extra ``gantrain[onnx]``.
+        """
+        path = Path(out).expanduser()
+        write_generator(path, self.G, self.spec, self.config, self.step)
+        return path
+
+    def _asked(self, wanted: SampleOptions) -> Tensor | None:
+        return asked(wanted, self.spec, self.config["model"]["condition"] != "none")
+
+
+def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
+    """Return a run; the data that it was trained on need not be there.
+
+    Args:
+        run: A run's folder, for its newest checkpoint, or a checkpoint inside one.
+        device: Where the networks go: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        CheckpointError: When there is none, or it is damaged.
+        ConfigError: For a device that is not there.
+    """
+    checkpoint = load_checkpoint(os.fspath(run))
+    config, spec = described(checkpoint)
+    place = Runtime(parse(Device, "device", {"kind": device})).device
+    G, D = players(config, spec)
+    for player, part in ((G, "G_ema"), (D, "D")):
+        load_network(player, checkpoint.tensors, part)
+        player.eval().to(place)
+    return Run(checkpoint.run, checkpoint.step, config.plain(), spec, G, D, place)
+
+
+def train(overrides: Sequence[str] = ()) -> Run:
+    """Train one run in this process and return it; in a notebook an interrupt saves it first.
+
+    Args:
+        overrides: What stands after ``gantrain`` on a command line: ``["dataset=ring", "train.steps=100"]``.
+
+    Raises:
+        GantrainError: What a command line would report in one line; ``exit_code`` is its exit code.
+    """
+    if isinstance(overrides, str):
+        raise ConfigError("overrides", "is one string", f"give a list of words: {overrides.split()}")
+    words = list(map(str, overrides))
+    if flags := read(words).flags:
+        remedy = "give key=value words alone, and for several runs call it for each"
+        raise ConfigError(flags[0], "is for the command line", remedy)
+    try:
+        with _log_kept():
+            folder = trained(words)
+    except SystemExit as leaving:  # what had to get through Hydra
+        raise leaving.code if isinstance(leaving.code, BaseException) else leaving from None
+    if folder is None:
+        raise ConfigError("overrides", "train nothing", "leave out what keeps them from it")
+    return load(folder)
+
+
+@contextmanager
+def _log_kept() -> Iterator[None]:
+    """Give the process its own log back, whose handlers Hydra replaces."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    try:
+        yield
+    finally:
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+
+
+def _wanted(
+    n: int, seed: int, classes: Sequence[int] | None, condition: str | None, truncation: float | None
+) -> SampleOptions:
+    plain = dict(n=n, seed=seed, condition=condition, truncation=truncation)
+    return parse(
+        SampleOptions, "", plain | {"classes": None if classes is None else [int(c) for c in classes]}
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_bytes())) if path.is_file() else {}

@@ -1,0 +1,276 @@
+"""A run as an object is the run that the command line has, and training from Python is training."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import gantrain
+import gantrain.api
+from gantrain import errors
+from gantrain.checkpoint import load_checkpoint
+
+QUIET = ["debug=tiny", "train.sample_every=0", "device.threads=1"]
+RING = ["dataset=ring", "dataset.n=300", *QUIET]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A conditional run of images, of 4 steps with checkpoints at 2 and 4."""
+    place = tmp_path_factory.mktemp("api") / "run"
+    words = ["objective=conditional", "model.width=4", "train.steps=4", "train.checkpoint_every=2"]
+    gantrain.train(
+        [*words, "train.log_every=1", "metric.names=[js]", "metric.n=64", *QUIET, f"run.dir={place}"]
+    )
+    return place
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    return gantrain.load(folder)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = "torch numpy hydra omegaconf pandas PIL matplotlib".split()
+    program = f"import sys, gantrain; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_train_is_a_function_whatever_module_of_that_name_is_imported():
+    import gantrain.train
+    from gantrain.train import d_step
+
+    assert inspect.isfunction(gantrain.train)
+    assert inspect.isfunction(gantrain.load)
+    assert inspect.isfunction(d_step)
+
+
+def test_every_fault_of_a_user_can_be_caught_by_the_packages_own_name():
+    kinds = {
+        name: kind
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind)
+        and issubclass(kind, errors.GantrainError)
+        and kind.__module__ == errors.__name__
+    }
+    assert {name: getattr(gantrain, name, None) for name in kinds} == kinds
+    assert set(kinds) <= set(gantrain.__all__)
+
+
+def test_a_run_says_what_its_files_say(folder, run):
+    result = json.loads((folder / "result.json").read_text())
+    assert run.path == folder.resolve()
+    assert run.step == 4
+    assert run.config == json.loads((folder / "config.json").read_text())
+    assert run.result == result
+    assert run.metrics == result["metrics"]
+    assert "divergence/js" in run.metrics
+    assert str(folder) in repr(run)
+    assert len(repr(run)) < 300
+
+
+def test_its_networks_are_those_of_the_checkpoint_and_the_average_is_g(folder, run):
+    tensors = load_checkpoint(folder).tensors
+    for network, part in ((run.G, "G_ema"), (run.D, "D")):
+        assert not network.training
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, tensors[f"{part}/{name}"])
+    assert any(not torch.equal(tensors[f"G/{n}"], v) for n, v in run.G.state_dict().items())
+    assert run.D(run.sample(6), run.labels(6)).shape == (6,)
+
+
+@pytest.mark.parametrize("words", [{}, {"classes": [3, 7]}, {"truncation": 0.5}, {"seed": 9}], ids=str)
+def test_it_samples_what_the_command_writes(words, folder, run, run_cli, tmp_path):
+    given = [f"{key}={str(value).replace(' ', '')}" for key, value in words.items()]
+    assert run_cli("sample", folder, "n=12", *given, "out=x.npz")[0] == 0
+    arrays = np.load(tmp_path / "x.npz")
+    x = run.sample(12, **words)
+    labels = run.labels(12, **{key: value for key, value in words.items() if key == "classes"})
+    assert x.dtype == torch.float32
+    pixels = x.add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+    assert np.array_equal(arrays["x"], pixels.numpy())
+    assert np.array_equal(arrays["y"], labels.numpy())
+    z = run.latents(12, **{key: value for key, value in words.items() if key != "classes"})
+    assert torch.equal(run.G(z, labels).detach(), x)
+    assert torch.equal(run.sample(12, **words), x)
+    assert x.requires_grad_().sum().requires_grad  # a plain tensor, which can be optimised
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        ({"n": 0}, "n"),
+        ({"seed": -1}, "seed"),
+        ({"classes": [10]}, "classes"),
+        ({"condition": "red disc"}, "condition"),
+        ({"truncation": 0.0}, "truncation"),
+    ],
+)
+def test_a_word_that_it_cannot_follow_is_a_config_error(words, key, run):
+    with pytest.raises(gantrain.ConfigError, match=f"^{key}"):
+        run.sample(**words)
+
+
+def test_the_history_is_every_scalar_by_step(folder, run, tmp_path):
+    history = run.history()
+    assert history.index.name == "step"
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        step = line.pop("step")
+        for tag, value in line.items():
+            assert value is None or history.loc[step, tag] == value
+    assert history.index.tolist() == sorted({*history.index}) == [1, 2, 3, 4]
+    assert set(history.columns) == {tag for line in lines for tag in line}
+    shutil.copytree(folder, tmp_path / "cut")
+    with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "loss/d": 0.')  # a run that is writing it
+    assert gantrain.load(tmp_path / "cut").history().equals(history)
+    (tmp_path / "cut" / "metrics.jsonl").unlink()
+    assert gantrain.load(tmp_path / "cut").history().empty
+
+
+def test_an_earlier_checkpoint_is_itself_and_has_no_metrics_of_the_end(folder, run, run_cli):
+    earlier = gantrain.load(str(folder / "checkpoints" / "000002"))
+    assert (earlier.step, earlier.path) == (2, run.path)
+    assert not torch.equal(earlier.sample(4), run.sample(4))
+    assert earlier.metrics == {}
+    assert run_cli("evaluate", folder / "checkpoints" / "000002")[0] == 0
+    written = json.loads((folder / "evaluation-000002.json").read_text())
+    assert earlier.metrics == written["metrics"] != {}
+    assert run.metrics == run.result["metrics"]
+
+
+def test_its_generator_is_exported(run, tmp_path):
+    path = run.export(tmp_path / "g.pt2")
+    program = torch.export.load(path).module()
+    assert torch.equal(program(run.latents(5), run.labels(5)), run.sample(5))
+    assert all(p.requires_grad for p in run.G.parameters())
+
+
+def test_rows_are_those_of_the_table(run, run_cli, tmp_path):
+    numbers = np.random.default_rng(0).normal((50, -3), (10, 0.1), (300, 2)).round(2)
+    table = "\n".join(["height,weight", *(f"{a},{b}" for a, b in numbers)])
+    (tmp_path / "people.csv").write_text(table)
+    words = [
+        "dataset=table",
+        f"dataset.path={tmp_path / 'people.csv'}",
+        "train.steps=1",
+        "train.batch_size=32",
+    ]
+    mine = gantrain.train([*words, *QUIET, "metric=none", f"run.dir={tmp_path / 'run'}"])
+    assert run_cli("sample", mine.path, "n=9", "out=x.csv")[0] == 0
+    rows = mine.rows(mine.sample(9))
+    assert rows.to_csv(index=False) == (tmp_path / "x.csv").read_text()
+    assert mine.labels(9) is None
+    with pytest.raises(gantrain.ConfigError, match="no table"):
+        run.rows(run.sample(2))
+
+
+# Training ------------------------------------------------------------------------------------------------------
+
+
+def test_training_gives_the_run_of_the_command_line_and_leaves_the_process_as_it_was(
+    run_cli, tmp_path, capfd, monkeypatch
+):
+    words = [*RING, "train.steps=3", "metric=none"]
+    assert run_cli(*words, f"run.dir={tmp_path / 'shell'}")[0] == 0
+    monkeypatch.chdir(tmp_path)
+    argv, handlers = sys.argv[:], {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    log = logging.root.handlers[:], logging.root.level
+    with ThreadPoolExecutor(1) as thread:  # where a notebook may train, and no signal arrives
+        runs = [gantrain.train(words), thread.submit(gantrain.train, tuple(words)).result()]
+    assert sys.argv == argv
+    assert (logging.root.handlers, logging.root.level) == log
+    assert {n: signal.getsignal(n) for n in handlers} == handlers
+    assert len({run.path for run in runs}) == 2
+    assert all(run.path.is_relative_to(tmp_path / "outputs") for run in runs)
+    shell = gantrain.load(tmp_path / "shell")
+    for run in runs:
+        assert run.step == 3
+        assert torch.equal(run.sample(20), shell.sample(20))
+    assert "3 steps" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_training_works_in_any_thread_and_where_the_program_is_in_no_file(tmp_path):
+    """As in a notebook."""
+    program = f"""
+import threading, gantrain
+found = []
+words = {[*RING, "train.steps=1", "metric=none"]!r}
+thread = threading.Thread(target=lambda: found.append(gantrain.train(words)))
+thread.start(); thread.join()
+print(found[0].step, gantrain.train(words).sample(2, seed=1).shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-"], input=program, capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1 torch.Size([2, 2])"
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "said"),
+    [
+        (["dataset=rung"], "ConfigError", "did you mean 'ring'"),
+        (["train.steps=x"], "ConfigError", "train.steps: 'x' is not a whole number"),
+        (["seed=1,2"], "ConfigError", "seed: has several values"),
+        (["-m", "seed=1,2"], "ConfigError", "for several runs call it for each"),
+        (["--cfg", "job"], "ConfigError", "command line"),
+        ("dataset=ring", "ConfigError", "is one string"),
+        (["dataset=image_folder", "dataset.root=nowhere"], "DataError", "nowhere"),
+        ([*RING, "optimizer=sgd", "optimizer.d_lr=1000", "metric=none"], "Diverged", "not finite"),
+        ([*RING, "run.dir=."], "ConfigError", "is not empty"),
+    ],
+    ids=str,
+)
+def test_a_fault_is_raised_as_what_it_is_and_the_next_call_works(words, kind, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    before = logging.root.handlers[:], logging.root.level, dict(os.environ), Path.cwd()
+    with pytest.raises(getattr(gantrain, kind), match=said) as caught:
+        gantrain.train(words)
+    assert type(caught.value).__name__ == kind
+    assert (logging.root.handlers, logging.root.level, dict(os.environ), Path.cwd()) == before
+
+
+def test_what_is_no_run_is_a_checkpoint_error(tmp_path):
+    for place in (tmp_path, tmp_path / "nowhere", str(tmp_path)):
+        with pytest.raises(gantrain.CheckpointError):
+            gantrain.load(place)
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (Path(gantrain.__file__).parent / "py.typed").is_file()
+
+
+def test_the_page_on_python_says_what_is_so(tmp_path):
+    """Its blocks run one after another, as they stand there."""
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+    (tmp_path / "page.py").write_text("\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.S | re.M)))
+    done = subprocess.run(
+        [sys.executable, "page.py"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\ndataset: has no option 'rung'; did you mean 'ring'?\n" in done.stdout
+    told = set(re.findall(r"^\| (.+?) \|", page, re.M))
+    keys = {key for row in told for key in re.findall(r"`(\w+)`", row)}
+    about = json.loads(zipfile.ZipFile(tmp_path / "g.pt2").read("archive/extra/gantrain.json"))
+    assert keys == set(about) - {"gantrain", "name", "model", "step", "channel_classes"}
+    for name in {name for row in told for name in re.findall(r"`run\.(\w+)", row)}:
+        assert hasattr(gantrain.api.Run, name) or name in gantrain.api.Run.__dataclass_fields__
