@@ -7,6 +7,16 @@ from pathlib import Path
 from typing import Any
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file of which a full disk leaves what was there before, or nothing. Raises OSError."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
     """Return the mean of each scalar over the last fifth of ``last`` steps, where a game that circles is read."""
     found: dict[str, list[float]] = {}

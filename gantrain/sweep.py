@@ -1,136 +1,80 @@
-"""What a sweep found: one row a run, means over seeds, on the terminal and as files."""
+"""What a sweep found: a table on the terminal, best first, and the same as files beside the runs."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from gantrain.summary import number
-
-# What a table shows where no numbers in print say it, the first that runs have; a folder has all of it in its CSV.
-COLUMNS = (
-    "divergence/js_refit",
-    "divergence/js_exact",
-    "divergence/js",
-    "divergence/js_gap",
-    "divergence/game",
-    "diversity/modes",
-    "diversity/mode_kl",
-    "fidelity/high_quality",
-    "diversity/coverage",
-    "fidelity/precision",
-    "fidelity/class_accuracy",
-    "fidelity/sharpness",
-    "logits/mismatched_auc",
-    "diversity/per_condition_std",
-    "loss/g",
+from gantrain.comparison import Row, rows
+from gantrain.overview import chart, png, samples
+from gantrain.ranking import (
+    Setting,
+    badness,
+    columns,
+    has_seeds,
+    keys_of,
+    not_comparable,
+    order_note,
+    ranked,
+    settings,
 )
-MOST = 7  # columns of numbers
-LESS_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
+from gantrain.summary import number, write_whole
 
-
-@dataclass(frozen=True)
-class Row:
-    """One run of a sweep.
-
-    Attributes:
-        name: Its folder.
-        varied: What was set for it on the command line, by key.
-        status: ``finished``, ``failed``, ``diverged``, ``interrupted``, or ``missing`` without a result.
-        numbers: Every metric by tag, and where there are published numbers the means of the last fifth of the run.
-        published: Numbers in print by tag.
-        seconds: What it took.
-    """
-
-    name: str
-    varied: Mapping[str, str]
-    status: str
-    numbers: Mapping[str, float]
-    published: Mapping[str, float]
-    seconds: float
-
-
-def rows(folders: Iterable[Path]) -> list[Row]:
-    """Return a row for each run's folder, without the keys that all of them share."""
-    found = []
-    for folder in folders:
-        words = yaml.safe_load(_text(folder / ".hydra" / "overrides.yaml") or "[]")
-        varied = dict(word.lstrip("+").split("=", 1) for word in words)
-        result: dict[str, Any] = json.loads(_text(folder / "result.json") or '{"status": "missing"}')
-        published = result.get("published", {})
-        numbers = result.get("metrics", {}) | {
-            tag: value for tag, value in result.get("tail", {}).items() if tag in published
-        }
-        known = {tag: value for tag, value in numbers.items() if value is not None}
-        found.append(Row(folder.name, varied, result["status"], known, published, result.get("seconds", 0.0)))
-    shared = {
-        key
-        for row in found
-        for key in row.varied
-        if len(found) > 1 and all(other.varied.get(key) == row.varied[key] for other in found)
-    }
-    return [
-        Row(
-            row.name,
-            {key: value for key, value in row.varied.items() if key not in shared},
-            row.status,
-            row.numbers,
-            row.published,
-            row.seconds,
-        )
-        for row in found
-    ]
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
-
-
-def columns(found: Sequence[Row]) -> list[str]:
-    """Return the tags a table shows: those with numbers in print, else the first that any run has."""
-    printed = list(dict.fromkeys(tag for row in found for tag in row.published))
-    present = [tag for tag in COLUMNS if any(tag in row.numbers for row in found)]
-    return printed or present[:MOST]
+LINES = 40  # rows of a table that a terminal is shown; the file has all
 
 
 def run_table(found: Sequence[Row]) -> list[list[str]]:
-    """Return one line a run: what varied, its numbers beside those in print, and its status where one failed."""
-    keys, tags = _keys(found), columns(found)
+    """Return one line a run, best first: what varied, its numbers beside those in print, and how it ended."""
+    keys, tags = keys_of(found), columns(found)
+    names = _short([row.name for row in found])
     lines = [["run", *keys, *tags, "seconds", "status"]]
-    for row in found:
+    for row in ranked(found):
         cells = [_cell(row, tag) for tag in tags]
-        number = row.name.split("-")[0]
-        lines.append(
-            [number, *(row.varied.get(k, "") for k in keys), *cells, f"{row.seconds:.0f}", row.status]
-        )
+        setting = [row.varied.get(key, "") for key in keys]
+        lines.append([names[row.name], *setting, *cells, f"{row.seconds:.0f}", row.ended])
     return lines
 
 
-def seed_table(found: Sequence[Row]) -> list[list[str]]:
-    """Return mean and standard deviation over seeds for each setting, with the worst seed; nothing for one seed."""
-    keys, tags = [key for key in _keys(found) if key != "seed"], columns(found)
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in found:
-        groups.setdefault(tuple(row.varied.get(key, "") for key in keys), []).append(row)
-    if all(len(group) < 2 for group in groups.values()):
+def seed_table(found: Sequence[Row], worst: bool = True) -> list[list[str]]:
+    """Return mean and standard deviation over seeds for each setting, best first; nothing where there is one seed.
+
+    Args:
+        found: The runs.
+        worst: Whether every mean is followed by the worst seed, in brackets.
+    """
+    if not has_seeds(found):
         return []
-    lines = [[*keys, "seeds", *(f"{tag} (worst seed)" for tag in tags)]]
-    for setting, group in groups.items():
-        cells = [_spread([row for row in group if tag in row.numbers], tag) for tag in tags]
-        lines.append([*setting, f"{len(group)}", *cells])
+    keys, tags = [key for key in keys_of(found) if key != "seed"], columns(found)
+    failed = any(not row.counts for row in found)
+    head = [f"{tag} (worst seed)" if worst else tag for tag in tags]
+    lines = [[*keys, "seeds", *head, *(["not finished"] if failed else [])]]
+    for setting in settings(found):
+        done = sum(row.counts for row in setting.runs)
+        count = f"{done} of {len(setting.runs)}" if done < len(setting.runs) else f"{done}"
+        ends = [f"seed {row.varied.get('seed', '?')} {row.ended}" for row in setting.runs if not row.counts]
+        cells = [_spread(setting, tag, worst) for tag in tags]
+        last = [", ".join(ends)] if failed else []
+        lines.append([*(setting.varied.get(key, "") for key in keys), count, *cells, *last])
     return lines
 
 
-def _keys(found: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(key for row in found for key in row.varied))
+def failures(found: Sequence[Row]) -> list[str]:
+    """Return a line for each run that did not finish: its name, how it ended, its error; to be pruned is no failure."""
+    return [
+        f"{row.name}: {row.ended}" + (f": {' '.join(row.error.split())}" if row.error else "")
+        for row in found
+        if row.status not in ("finished", "pruned")
+    ]
+
+
+def _short(names: Sequence[str]) -> dict[str, str]:
+    """Return the numbers that lead the names of a sweep's jobs, where each has its own; else the names."""
+    numbers = [name.split("-")[0] for name in names]
+    alone = all(number.isdigit() for number in numbers) and len(set(numbers)) == len(names)
+    return dict(zip(names, numbers if alone else names, strict=True))
 
 
 def _cell(row: Row, tag: str) -> str:
@@ -140,16 +84,17 @@ def _cell(row: Row, tag: str) -> str:
     return f"{number(row.numbers[tag])}{printed}"
 
 
-def _spread(group: Sequence[Row], tag: str) -> str:
-    if not group:
+def _spread(setting: Setting, tag: str, worst: bool) -> str:
+    values = setting.values(tag)
+    if not values:
         return ""
-    values = [row.numbers[tag] for row in group]
-    pick = max if tag.startswith(LESS_IS_BETTER) else min
-    worst = pick(group, key=lambda row: row.numbers[tag])
-    sd = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return (
-        f"{statistics.fmean(values):.3f}{sd} ({worst.numbers[tag]:.3f}, seed {worst.varied.get('seed', '?')})"
-    )
+    sd = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
+    mean = f"{number(statistics.fmean(values))}{sd}"
+    if not worst:
+        return mean
+    extreme = max(values, key=lambda value: badness(tag, value, setting.runs[0].published))
+    last = next(row for row in setting.runs if row.counts and row.numbers.get(tag) == extreme)
+    return f"{mean} ({number(extreme)}, seed {last.varied.get('seed', '?')})"
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -163,28 +108,88 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 def markdown(lines: Sequence[Sequence[str]]) -> str:
     """Return a table as Markdown."""
     rule = ["---"] * len(lines[0])
-    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [cells[0], rule, *cells[1:]])
+
+
+def comma_separated(found: Sequence[Row]) -> str:
+    """Return every number of every run as CSV."""
+    keys, tags = keys_of(found), sorted({tag for row in found for tag in row.numbers})
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(["run", *keys, *tags, "seconds", "status", "exit_code", "error"])
+    for row in found:
+        numbers = [row.numbers.get(tag, "") for tag in tags]
+        code = "" if row.exit_code is None else row.exit_code
+        setting = [row.varied.get(key, "") for key in keys]
+        out.writerow([row.name, *setting, *numbers, row.seconds, row.status, code, row.error])
+    return text.getvalue()
+
+
+def page(found: Sequence[Row]) -> str:
+    """Return the tables as a Markdown page, with what to know of them."""
+    tables = [markdown(table) for table in (seed_table(found), run_table(found)) if table]
+    notes = [f"- {line}" for line in [order_note(found), *not_comparable(found), *failures(found)] if line]
+    return "\n\n".join([*tables, *(["\n".join(notes)] if notes else [])]) + "\n"
+
+
+def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
+    """Write ``summary.md``, ``summary.csv``, ``summary.png`` and ``samples.png``.
+
+    Returns:
+        A line for each file that could not be made; the others are there.
+    """
+    makers: dict[str, Callable[[], bytes | None]] = {
+        "summary.md": lambda: page(found).encode(errors="backslashreplace"),
+        "summary.csv": lambda: comma_separated(found).encode(errors="backslashreplace"),
+        "summary.png": lambda: png(chart(found)),
+        "samples.png": lambda: png(samples(found)),
+    }
+    complaints = []
+    for name, make in makers.items():
+        try:
+            content = make()
+            if content is not None:
+                write_whole(folder / name, content)
+        except OSError as error:
+            complaints.append(f"{folder / name} cannot be written ({error.strerror or error})")
+        except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:  # a picture of odd numbers
+            complaints.append(f"{folder / name} cannot be drawn ({' '.join(str(error).split())})")
+    return complaints
+
+
+def table(found: Sequence[Row]) -> str:
+    """Return what a terminal is shown: settings over their seeds, runs, and what to know of both."""
+    tables = [_first(lines) for lines in (seed_table(found, worst=False), run_table(found)) if lines]
+    beside = "in brackets: published or exact numbers" if any(row.published for row in found) else ""
+    warnings = [f"warning: {line}" for line in not_comparable(found)]
+    notes = "\n".join(line for line in (order_note(found), beside, *warnings) if line)
+    ends = failures(found)
+    failed = "\n".join([f"{len(ends)} of {len(found)} runs did not finish", *ends]) if ends else ""
+    return "\n\n".join(part for part in (*tables, notes, failed) if part)
+
+
+def _first(lines: Sequence[Sequence[str]]) -> str:
+    rest = len(lines) - 1 - LINES
+    return aligned(lines[: LINES + 1]) + (f"\nand {rest} more, in summary.md" if rest > 0 else "")
+
+
+def where(folder: Path) -> str:
+    """Return the lines that say where a comparison's files are."""
+    names = {"summary": "summary.csv", "figure": "summary.png", "samples": "samples.png"}
+    return "\n".join(
+        f"{word:9}  {folder / name}" for word, name in names.items() if (folder / name).is_file()
+    )
 
 
 def summarise(folder: Path, runs: Sequence[Path]) -> str:
-    """Return a sweep's closing lines, and write them to ``summary.md`` and every number to ``summary.csv``.
+    """Return a sweep's closing lines, and write its tables and pictures as ``write_files`` does.
 
-    Raises:
-        OSError: When the folder cannot be written.
+    Args:
+        folder: The sweep's.
+        runs: The folders of its jobs, some of which may be absent or broken; files that cannot be written cost a line.
     """
     found = rows(runs)
-    tables = [table for table in (run_table(found), seed_table(found)) if table]
-    (folder / "summary.md").write_text("\n\n".join(map(markdown, tables)) + "\n", encoding="utf-8")
-    keys, tags = _keys(found), sorted({tag for row in found for tag in row.numbers})
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(["run", *keys, *tags, "seconds", "status"])
-    for row in found:
-        numbers = [row.numbers.get(tag, "") for tag in tags]
-        out.writerow([row.name, *(row.varied.get(k, "") for k in keys), *numbers, row.seconds, row.status])
-    (folder / "summary.csv").write_text(text.getvalue(), encoding="utf-8")
-    beside = "\nin brackets: published or exact numbers" if any(row.published for row in found) else ""
-    shown = "\n\n".join(map(aligned, tables))
-    return (
-        f"\n{shown}{beside}\n\nsummary    {folder / 'summary.csv'}\ndashboard  gantrain tensorboard {folder}"
-    )
+    complaints = write_files(folder, found)
+    more = f"dashboard  gantrain tensorboard {folder}\nreport     gantrain report {folder}"
+    return "\n" + "\n\n".join([table(found), "\n".join([*complaints, where(folder), more])])

@@ -1,0 +1,153 @@
+"""A run's curves as charts: what shares an axis, and the lines by which a curve is read."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gantrain.comparison import Row, numbers_in
+
+POINTS = 400  # of a curve, at most
+JSD = ("divergence/js", "divergence/js_refit", "divergence/js_exact", "divergence/js_batch")
+NATS = (*JSD, "divergence/js_gap")
+LOG_2 = math.log(2)
+FIRST = ("divergence", "loss", "logits", "diversity and fidelity", "diversity", "fidelity", "generator")
+
+# What a reader of a table asks; docs/estimates.md says it at length.
+MEANING = {
+    "divergence/js": "Jensen-Shannon divergence from below, by the D that played, on held-out data; in nats",
+    "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
+    "divergence/js_exact": "the truth, from the densities",
+    "divergence/js_gap": "what the D that played misses of the fresh one's",
+    "divergence/game": "what the players play for",
+    "divergence/frechet": "distance of two Gaussians fitted to features",
+    "diversity/coverage": "share of real samples with a generated one nearby",
+    "diversity/recall": "share of real samples inside the generated ones' neighbourhoods",
+    "diversity/modes": "modes of the data that samples reach",
+    "diversity/mode_kl": "unevenness over modes, in nats; 0 is even",
+    "fidelity/precision": "share of samples inside the real ones' neighbourhoods",
+    "fidelity/density": "how many real neighbourhoods a sample lies in, on average, by their size",
+    "fidelity/high_quality": "share of samples within three standard deviations of a mode",
+    "fidelity/class_accuracy": "share of samples that a classifier of the data takes for what was asked",
+    "fidelity/nearest_distance": "distance to the nearest training sample, held-out data = 1; far below 1 is a copy",
+    "fidelity/sharpness": "sharpness, real data = 1",
+    "logits/accuracy": "share of held-out data and samples that D tells apart",
+    "logits/holdout": "mean logit on held-out data",
+}
+
+Curve = tuple[list[int], list[float | None]]
+
+
+def history(run: Path) -> dict[str, Curve]:
+    """Return steps and values of every scalar that a run wrote, by tag; None where a number was not finite."""
+    found: dict[str, Curve] = {}
+    try:
+        lines = (run / "metrics.jsonl").read_bytes().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            row = json.loads(line)
+            step = int(row.pop("step"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue  # a line that a killed process left half written
+        finite = numbers_in(row)
+        for tag in row:
+            steps, values = found.setdefault(tag, ([], []))
+            steps.append(step)
+            values.append(finite.get(tag))
+    return found
+
+
+def thinned(curve: Curve, most: int = POINTS) -> Curve:
+    """Return a curve with at most about so many points: its ends, and the least and largest of each stretch."""
+    steps, values = curve
+    if len(steps) <= most:
+        return curve
+    stretch = math.ceil(2 * len(steps) / most)
+    kept = {0, len(steps) - 1}
+    for start in range(0, len(steps), stretch):
+        inside = range(start, min(start + stretch, len(steps)))
+        real = [i for i in inside if values[i] is not None]
+        gap = [i for i in inside if values[i] is None][:1]
+        by = lambda i: values[i] or 0.0  # noqa: E731
+        kept |= {min(real, key=by), max(real, key=by)} if real else set()
+        kept |= set(gap)
+    order = sorted(kept)
+    return [steps[i] for i in order], [values[i] for i in order]
+
+
+def series(name: str, curves: Mapping[str, Curve], tag: str, most: int = POINTS) -> dict[str, Any]:
+    """Return a curve as the page draws it, with a band of one standard error where the run read one."""
+    steps, values = thinned(curves[tag], most)
+    drawn: dict[str, Any] = {"name": name, "x": steps, "y": [_short(v) for v in values]}
+    if f"{tag}_se" in curves:
+        error = dict(zip(*curves[f"{tag}_se"], strict=True))
+        drawn["se"] = [_short(error.get(step)) for step in steps]
+    return drawn
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")
+
+
+def reference_lines(found: Sequence[Row], tags: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the lines of a chart of these tags: log 2, chance, what real data read, numbers in print.
+
+    A line is drawn when all runs agree on it, to three digits.
+    """
+    lines: list[dict[str, Any]] = []
+    told: set[str] = set()
+    if any(tag in JSD for tag in tags):
+        lines.append({"y": LOG_2, "label": "log 2: no overlap"})
+    chances = {f"{c:.3g}": c for row in found if isinstance(c := row.result.get("chance"), float)}
+    if "loss/d" in tags and len(chances) == 1:
+        lines.append({"y": next(iter(chances.values())), "label": f"chance of loss/d {next(iter(chances))}"})
+    for tag in tags:
+        name = tag.split("/", 1)[-1]
+        for part, words in {"floors": "real against real", "published": "published or exact"}.items():
+            values = [numbers_in(row.result.get(part)).get(tag) for row in found]
+            read = [value for value in values if value is not None]
+            if read and max(read) - min(read) <= 0.02 * max(map(abs, read)):
+                label = "" if words in told else words  # once, for lines in the colours of their curves
+                lines.append({"y": _short(sum(read) / len(read)), "label": label, "of": name})
+                told.add(words)
+    return lines
+
+
+def charts(row: Row, curves: Mapping[str, Curve]) -> list[dict[str, Any]]:
+    """Return the charts of a run, what matters first: ``title``, ``series``, ``lines``, and whether it is ``main``."""
+    groups: dict[str, list[str]] = {}
+    for tag in sorted(curves):
+        if not tag.endswith("_se") and any(value is not None for value in curves[tag][1]):
+            groups.setdefault(_chart_of(tag, curves[tag]), []).append(tag)
+
+    def place(title: str) -> tuple[int, str]:
+        return (
+            FIRST.index(title) if title in FIRST else len(FIRST) - (title.split("/")[0] in FIRST[:-1]) + 1,
+            title,
+        )
+
+    made = []
+    for title in sorted(groups, key=place):
+        tags = sorted(groups[title], key=lambda tag: (NATS.index(tag) if tag in NATS else 9, tag))
+        drawn = [series(tag.split("/", 1)[-1] if len(tags) > 1 else tag, curves, tag) for tag in tags]
+        main = title in FIRST or title.split("/")[0] in FIRST
+        made.append({"title": title, "series": drawn, "lines": reference_lines([row], tags), "main": main})
+    return made
+
+
+def _chart_of(tag: str, curve: Curve) -> str:
+    """Return the chart on which a tag is drawn: only what has one unit shares an axis."""
+    section = tag.split("/")[0]
+    if section == "divergence":
+        return section if tag in NATS else tag
+    if section in ("diversity", "fidelity"):
+        share = all(value is None or 0 <= value <= 1.25 for value in curve[1])
+        return "diversity and fidelity" if share and tag != "diversity/mode_kl" else tag
+    if section == "logits":
+        return tag if tag.split("/")[-1] in ("accuracy", "mismatched_auc", "fake_probability") else section
+    return section

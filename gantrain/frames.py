@@ -1,0 +1,118 @@
+"""The pictures that a run drew while it trained: found, thinned out, made small, set in motion."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from gantrain.errors import CheckpointError
+from gantrain.summary import write_whole
+
+MOST = 60  # frames of a slider or an animation
+SHOWN, HELD = 120, 1500  # milliseconds of a frame, and of the last one
+BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises for a cut file
+
+
+def drawn(run: Path) -> list[tuple[int, Path]]:
+    """Return the step and the file of every picture under ``samples``, in the order of steps."""
+    files = (run / "samples").glob("*.png")
+    found = sorted((int(path.stem), path) for path in files if path.stem.isdecimal())
+    while found and opened(found[-1][1]) is None:  # a process that was killed while it wrote
+        found.pop()
+    return found
+
+
+def evenly(found: Sequence[tuple[int, Path]], most: int = MOST) -> list[tuple[int, Path]]:
+    """Return at most so many of them, evenly spread, the first and the last among them."""
+    if len(found) <= most:
+        return list(found)
+    last = len(found) - 1
+    return [found[round(i * last / max(most - 1, 1))] for i in range(most)] if most > 1 else [found[-1]]
+
+
+def opened(path: Path) -> Image.Image | None:
+    """Return a picture in RGB, or None where it is absent or cut short."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except BROKEN:
+        return None
+
+
+def pictures(found: Sequence[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
+    """Return those that can be read, one at a time, with their steps."""
+    for step, path in found:
+        image = opened(path)
+        if image is not None:
+            yield step, image
+
+
+def last_picture(run: Path) -> Image.Image | None:
+    """Return the latest picture of a run that can be read."""
+    found = drawn(run)
+    return opened(found[-1][1]) if found else None
+
+
+def fitted(image: Image.Image, side: int) -> Image.Image:
+    """Return a picture with sides of at most ``side`` pixels; one that is far smaller is enlarged by whole pixels."""
+    whole = side // max(image.size)
+    if whole >= 2:
+        return image.resize((image.width * whole, image.height * whole), Image.Resampling.NEAREST)
+    scale = min(1.0, side / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image if scale == 1 else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def as_data(image: Image.Image, quality: int = 80) -> str:
+    """Return a picture as a ``data:`` address, in WebP."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=quality, method=4)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def animation(run: Path, out: Path) -> int:
+    """Write a run's pictures over training as an animated GIF or PNG, as the name says.
+
+    Args:
+        run: The run's folder.
+        out: A name that ends in ``.gif`` or ``.png``.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        CheckpointError: When the run has no picture that can be read.
+        OSError: When the file cannot be written.
+    """
+    shots = [image for _, image in pictures(evenly(drawn(run)))]
+    if not shots:
+        raise CheckpointError(run / "samples", "holds no pictures", "train with train.sample_every=100, say")
+    # A run that went on with another layout has pictures of two sizes; a file has one.
+    size = (max(image.width for image in shots), max(image.height for image in shots))
+    frames = [_on(image, size) for image in shots]
+    if out.suffix.lower() == ".gif":
+        frames = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
+    times = [SHOWN] * (len(frames) - 1) + [HELD]
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer,
+        format="GIF" if out.suffix.lower() == ".gif" else "PNG",
+        save_all=True,
+        append_images=frames[1:],
+        duration=times,
+        loop=0,
+    )
+    write_whole(out, buffer.getvalue())
+    return len(frames)
+
+
+def _on(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.size == size:
+        return image
+    sheet = Image.new("RGB", size, "white")
+    sheet.paste(image)
+    return sheet

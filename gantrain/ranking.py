@@ -1,0 +1,187 @@
+"""Which of several runs is the better one: the numbers that say so, the settings with their seeds, best first."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gantrain.comparison import Row
+
+# What a table shows where no numbers in print say it, the first that runs have; a folder has all of it in its CSV.
+# Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.
+COLUMNS = (
+    "divergence/js_refit",
+    "divergence/js_exact",
+    "divergence/frechet",
+    "diversity/coverage",
+    "fidelity/high_quality",
+    "diversity/modes",
+    "divergence/js",
+    "divergence/game",
+    "diversity/mode_kl",
+    "fidelity/precision",
+    "fidelity/class_accuracy",
+    "fidelity/sharpness",
+    "logits/mismatched_auc",
+    "diversity/per_condition_std",
+    "divergence/js_gap",
+    "loss/g",
+)
+MOST = 6  # columns of numbers
+OF_ITS_OWN_D = ("divergence/js", "divergence/js_gap", "divergence/game", "loss/g")
+LESS_IS_BETTER = ("divergence/", "diversity/mode_kl", "fidelity/nearest_distance", "loss/")
+MORE_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
+ONE_IS_BEST = ("fidelity/sharpness", "fidelity/density")  # real data are 1, and noise is above it
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+        varied: Their shared values of the keys in which runs differ.
+        runs: One for each seed, those that failed among them.
+    """
+
+    varied: Mapping[str, str]
+    runs: Sequence[Row]
+
+    @property
+    def label(self) -> str:
+        """Its values in short, the last word of a dotted key before each."""
+        words = [
+            value if "." not in key else f"{key.split('.')[-1]} {value}" for key, value in self.varied.items()
+        ]
+        return ", ".join(words) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
+
+    def values(self, tag: str) -> list[float]:
+        """Return a number of every seed that finished and has it."""
+        return [row.numbers[tag] for row in self.runs if row.counts and tag in row.numbers]
+
+    def mean(self, tag: str) -> float | None:
+        """Return its mean over the seeds that finished; None where no seed has it."""
+        values = self.values(tag)
+        return statistics.fmean(values) if values else None
+
+
+def keys_of(found: Sequence[Row]) -> list[str]:
+    """Return the keys in which runs differ, the seed last."""
+    keys = dict.fromkeys(key for row in found for key in row.varied)
+    return [key for key in keys if key != "seed"] + ["seed"] * ("seed" in keys)
+
+
+def columns(found: Sequence[Row], most: int = MOST) -> list[str]:
+    """Return the tags a table shows: those with numbers in print, else the first that every finished run has."""
+    printed = list(dict.fromkeys(tag for row in found for tag in row.published))
+    if printed:
+        return printed
+    finished = [row for row in found if row.counts]
+    present = [tag for tag in COLUMNS if any(tag in row.numbers for row in finished)]
+    # A number that some runs lack cannot rank them.
+    return sorted(present, key=lambda tag: not all(tag in row.numbers for row in finished))[:most]
+
+
+def badness(tag: str, value: float | None, published: Mapping[str, float]) -> float:
+    """Return a number that is less for a better reading of a tag: infinite for a reading that is missing."""
+    if value is None:
+        return math.inf
+    if tag in ONE_IS_BEST:
+        return abs(value - 1)
+    if tag.startswith(LESS_IS_BETTER):
+        return value
+    if tag.startswith(MORE_IS_BETTER):
+        return -value
+    return abs(value - published[tag]) if tag in published else math.inf
+
+
+def direction(tag: str) -> str:
+    """Return which numbers of a tag are the better ones, in words."""
+    if tag in ONE_IS_BEST:
+        return "1 is best"
+    if tag.startswith(LESS_IS_BETTER):
+        return "less is better"
+    return "more is better" if tag.startswith(MORE_IS_BETTER) else "nearest to the published number"
+
+
+def ranked(found: Sequence[Row]) -> list[Row]:
+    """Return runs best first by the first column of their table; those that have no such number come last."""
+    tag = next(iter(columns(found)), "")
+    return sorted(
+        found, key=lambda row: badness(tag, row.numbers.get(tag) if row.counts else None, row.published)
+    )
+
+
+def settings(found: Sequence[Row]) -> list[Setting]:
+    """Return runs by what was set for them, seeds together, best first as ``ranked``."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    keys = [key for key in keys_of(found) if key != "seed"]
+    for row in found:
+        # Without a key that varies, runs of one seed are still runs of their own.
+        own = () if keys or "seed" in row.varied else (row.name,)
+        groups.setdefault((*(row.varied.get(key, "") for key in keys), *own), []).append(row)
+    made = [
+        Setting({k: v for k, v in zip(keys, name, strict=False) if v}, runs) for name, runs in groups.items()
+    ]
+    tag = next(iter(columns(found)), "")
+    return sorted(made, key=lambda s: badness(tag, s.mean(tag), s.runs[0].published))
+
+
+def has_seeds(found: Sequence[Row]) -> bool:
+    """Return whether any setting was run more than once."""
+    return any(len(setting.runs) > 1 for setting in settings(found))
+
+
+def order_note(found: Sequence[Row]) -> str:
+    """Return by which number runs stand best first, and that it is no common scale where it is each D's own."""
+    tag = next(iter(columns(found)), "")
+    if not tag or len(found) < 2:
+        return ""
+    said = f"best first by {tag} ({direction(tag)})"
+    if tag not in OF_ITS_OWN_D or len(settings(found)) < 2:
+        return said
+    return f"{said}, which each run's own D says: not one scale for all; metric=compare reads one"
+
+
+def not_comparable(found: Sequence[Row]) -> list[str]:
+    """Return a line for the data, for each metric and for seeds where a comparison is not what it seems."""
+    lines = []
+    data = {_text(_data(row.config)) for row in found if row.config}
+    if len(data) > 1:
+        names = sorted({str(row.config.get("dataset", {}).get("name")) for row in found if row.config})
+        said = ", ".join(names) if len(names) > 1 else f"{names[0]}, with other keys"
+        lines.append(f"the data differ ({said}): no number is comparable across them")
+    made: dict[str, dict[str, set[str]]] = {}
+    for row in found:
+        protocol = row.result.get("protocol")
+        for metric, numbers in protocol.items() if isinstance(protocol, Mapping) else ():
+            for key, value in numbers.items() if isinstance(numbers, Mapping) else ():
+                # What was found, a width or a distance, is no agreement.
+                if not isinstance(value, float | list) and key != "warning":
+                    made.setdefault(metric, {}).setdefault(key, set()).add(str(value))
+    for metric, agreed in made.items():
+        differing = [f"{key} {' or '.join(sorted(v))}" for key, v in agreed.items() if len(v) > 1]
+        if differing:
+            lines.append(
+                f"metric {metric} was read in different ways ({'; '.join(differing)}): not comparable"
+            )
+    twice = [s for s in settings(found) if len({row.varied.get("seed") for row in s.runs}) < len(s.runs)]
+    lines += [
+        f"{setting.label} has a seed more than once: its spread is none over seeds" for setting in twice
+    ]
+    return lines
+
+
+def _data(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = config.get("dataset")
+    return {k: v for k, v in data.items() if k != "root"} if isinstance(data, Mapping) else {}
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    plain = {
+        key: value.rstrip("/").rsplit("/", 1)[-1] if isinstance(value, str) else value
+        for key, value in data.items()
+    }
+    return repr(sorted(plain.items()))

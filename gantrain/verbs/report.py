@@ -1,0 +1,57 @@
+"""``gantrain report RUN|SWEEP``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from gantrain.comparison import Row, given_words, load_json, rows
+from gantrain.errors import ConfigError
+from gantrain.frames import animation
+from gantrain.report import page
+from gantrain.summary import write_whole
+from gantrain.verbs.compare import found_in, words
+
+KINDS = (".html", ".gif", ".png")
+
+
+def report(argv: list[str]) -> int:
+    """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
+    folders, given = words("report", argv)
+    runs = list(dict.fromkeys(run for folder in folders for run in found_in(folder)))
+    home = runs[0] if len(runs) == 1 else folders[0] if len(folders) == 1 else Path()
+    out = Path(given).expanduser() if given else home / "report.html"
+    if out.suffix.lower() not in KINDS:
+        raise ConfigError("out", f"{out.name} has another suffix", f"choose from {', '.join(KINDS)}")
+    if not out.parent.is_dir():
+        raise ConfigError("out", f"there is no folder {out.parent}", "make it, or choose another out=FILE")
+    if out.suffix.lower() != ".html":
+        if len(runs) > 1:
+            raise ConfigError(
+                "out", f"{out.name} would show one run of {len(runs)}", "give one run, or a .html"
+            )
+        frames = animation(runs[0], out)
+        print(f"{out}  {frames} frames, {_size(out)}")
+        return 0
+    found = rows(runs)
+    title = found[0].name if len(runs) == 1 else home.resolve().name if home.parts else f"{len(runs)} runs"
+    write_whole(out, page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
+    print(f"{out}  {_size(out)}, open it in a browser")
+    return 0
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"
+
+
+def command_of(home: Path, found: Sequence[Row]) -> str:
+    """Return the command that makes a run again; for several, what was typed where their sweep knows it."""
+    record = load_json(home / "sweep.json")
+    if len(found) > 1:
+        known = record.get("command") if isinstance(record, dict) else None
+        return str(known) if known else "\n".join(command_of(row.folder, [row]) for row in found)
+    given = given_words(found[0].folder)
+    return " ".join(
+        ["gantrain", *(shlex.quote(f"{k}={v}") for k, v in given.items() if not k.startswith("run."))]
+    )
