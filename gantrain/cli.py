@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 import gantrain
-from gantrain.errors import ConfigError, GantrainError, OutputError, suggest
+from gantrain.errors import ConfigError, as_fault, suggest
 from gantrain.pages import GROUPS, help_page, list_page, options
 
 
@@ -38,7 +38,21 @@ def show_list(argv: list[str]) -> int:
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "list": show_list,
-    **{verb: lazy(verb) for verb in ("resume", "sample", "evaluate", "tensorboard")},
+    **{
+        verb: lazy(verb)
+        for verb in (
+            "resume",
+            "sample",
+            "export",
+            "evaluate",
+            "tensorboard",
+            "show",
+            "doctor",
+            "completion",
+            "compare",
+            "report",
+        )
+    },
 }
 
 
@@ -111,26 +125,6 @@ def _report(error: BaseException, show: bool) -> int:
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 141
-    fault = _fault(error)
+    fault = as_fault(error)
     print(f"gantrain: error: {fault}", file=sys.stderr)
     return fault.exit_code
-
-
-def _fault(error: BaseException) -> GantrainError:
-    if isinstance(error, GantrainError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        fault = GantrainError("gantrain", "interrupted", "nothing was running that could be saved")
-        fault.exit_code = 130
-        return fault
-    what = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or "not enough memory" in what or "out of memory" in what:
-        return GantrainError(
-            "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
-        )
-    if isinstance(error, OSError):
-        remedy = "free space, or set run.root to a folder of yours"
-        return OutputError(error.filename or "file", error.strerror or what, remedy)
-    return GantrainError(
-        "internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it"
-    )

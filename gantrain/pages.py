@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ GROUPS = (
     "device",
     "metric",
     "experiment",
+    "sweep",
     "debug",
 )
 
@@ -31,11 +33,18 @@ usage
   gantrain -m key=a,b [key=value ...]   one run for each combination
   gantrain resume RUN [train.steps=N]   go on, bit for bit as if never stopped
   gantrain sample RUN [n=64 seed=0 classes=[3,7] out=PATH]    a grid, a folder of PNGs or an .npz
+  gantrain sample RUN interpolate=8 [frames=N truncation=0.7] a loop from sample to sample, as .gif or .apng
+  gantrain export RUN [out=g.pt2|g.onnx]                      the generator as a file that needs no gantrain
   gantrain evaluate RUN [metric=full]   the metrics of a checkpoint
+  gantrain show RUN [full=true]         what a run or a sweep is, how it went, and what to type next
+  gantrain compare DIR ... [out=FOLDER] the table of any runs, best first, with a figure and one sheet of samples
+  gantrain report RUN [out=FILE]        one HTML file that shows a run or a sweep; out=x.gif: its samples in motion
   gantrain tensorboard [DIR]            the dashboard, on 127.0.0.1, with every image step kept
   gantrain list [GROUP]                 the options below, or one group of them
+  gantrain doctor                       versions, devices, the precision that is fast here, disk, threads
+  gantrain completion bash|zsh|fish     a script for the Tab key: eval "$(gantrain completion bash)"
   gantrain --cfg job [key=value ...]    print the composed config and run nothing
-RUN is a run's folder or a checkpoint in it.
+RUN is a run's folder or a checkpoint in it; resume and show take a sweep's folder too.
 
 flags
   --config-dir DIR   a folder with YAML options of your own     -m, --multirun   sweep
@@ -60,6 +69,15 @@ def yaml_dir() -> Path:
         if (folder / "config.yaml").is_file():
             return folder
     raise GantrainError("configs", "gantrain's own YAML files are missing", "install gantrain again")
+
+
+def verbs() -> dict[str, str]:
+    """Return the verbs with what each one does, as the help page has them."""
+    lines = re.findall(r"^  gantrain ([a-z]+)\b.*(?:\]|  ) *(\S.*)$", HEAD, re.MULTILINE)
+    found: dict[str, str] = {}
+    for verb, text in lines:
+        found.setdefault(verb, text)  # a verb may have a second line, for its other use
+    return found
 
 
 def options(group: str) -> dict[str, str]:
@@ -123,7 +141,8 @@ def list_page(words: list[str]) -> str:
         )
     if not words:
         return "\n\n".join(group_page(group) for group in GROUPS if options(group))
-    group = words[0] if words[0] in GROUPS else words[0].removesuffix("s")
+    plurals = {f"{group[:-1]}ies" if group.endswith("y") else f"{group}s": group for group in GROUPS}
+    group = plurals.get(words[0], words[0])
     if group not in GROUPS:
         raise ConfigError("list", f"there is no group {words[0]!r}", suggest(words[0], GROUPS))
     return group_page(group)
