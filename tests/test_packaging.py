@@ -32,8 +32,15 @@ from gantrain.spec import Spec
 from gantrain.verbs.sample import SampleOptions
 
 ROOT = Path(__file__).resolve().parents[1]
-README, CONTRIBUTING, ESTIMATES = (
-    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "docs/estimates.md")
+README, CONTRIBUTING, ESTIMATES, FIRST_RUN, CONFIGURATION = (
+    ROOT / name
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/estimates.md",
+        "docs/first-run.md",
+        "docs/configuration.md",
+    )
 )
 DOCUMENTS = [
     README,
@@ -42,7 +49,8 @@ DOCUMENTS = [
     ROOT / "outputs" / "README.md",
     *sorted(ROOT.glob("docs/*.md")),
 ]
-GUIDES = [README, CONTRIBUTING, *sorted(ROOT.glob("docs/*.md"))]  # the pages that tell a reader what to type
+# The pages that tell a reader what to type; the commands of the reference are those of the YAML files.
+GUIDES = [README, CONTRIBUTING, *sorted(set(ROOT.glob("docs/*.md")) - {CONFIGURATION})]
 
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
@@ -105,7 +113,7 @@ def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("gantrain/**/*.py")}
     configs = {f"gantrain/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("configs/**/*.yaml")}
-    assert names == modules | configs
+    assert names == modules | configs | {"gantrain/py.typed", "gantrain/report.html"}
 
 
 def test_the_wheel_carries_version_licence_readme_and_the_console_script(wheel):
@@ -163,17 +171,18 @@ def test_the_unpacked_wheel_helps_and_composes_from_its_own_yaml_and_not_the_che
     assert "The exponential loss of boosting" in page.stdout  # an option that the checkout does not have
     job = yaml.safe_load(said.split("---")[0])
     assert job["objective"] == {"name": "exponential"}
-    assert set(pages.GROUPS) - {"experiment", "debug"} <= set(job)
+    assert set(pages.GROUPS) - {"experiment", "sweep", "debug"} <= set(job)
 
 
 def tags(folder: Path) -> set[str]:
-    """Return every tag of a run's event file but the config's text."""
+    """Return the tag of every scalar and picture of a run's event file."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 
     (path,) = folder.glob("events.out.tfevents.*")
     events = map(Event.FromString, RawEventFileLoader(str(path)).Load())
-    return {value.tag for event in events for value in event.summary.value} - {"run/config"}
+    values = [value for event in events for value in event.summary.value]
+    return {value.tag for value in values if value.WhichOneof("value") in ("simple_value", "image")}
 
 
 def test_the_worked_example_needs_its_two_files_and_no_edit(example):
@@ -183,9 +192,9 @@ def test_the_worked_example_needs_its_two_files_and_no_edit(example):
     assert result["metrics"]["divergence/squared_hellinger"] <= 2
 
 
-def test_the_readme_lists_what_a_run_folder_holds(example):
+def test_the_first_run_lists_what_a_run_folder_holds(example):
     folder = example[0] / "images"
-    listing = README.read_text(encoding="utf-8").split("## A run's folder")[1].split("```")[1]
+    listing = FIRST_RUN.read_text(encoding="utf-8").split("## A run's folder")[1].split("```")[1]
     named = [line.split()[0].rstrip("/") for line in listing.strip().splitlines()]
     found = {path for path in folder.iterdir() if path.name != ".lock"}
     assert {path for name in named for path in folder.glob(name)} == found
@@ -204,7 +213,11 @@ def test_every_tag_a_run_writes_is_explained_and_every_tag_explained_exists(exam
     # Metrics outside these two runs' suites say their tags in their own source.
     source = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "gantrain").rglob("*.py")))
     known |= set(re.findall(rf"\b(?:{sections})/[a-z_0-9]+", source))
-    for page in (README, ESTIMATES):
+    examples = "".join(block for page in GUIDES for block in blocks(page, "python"))
+    known |= {f"divergence/{name}" for name in re.findall(r'quantity: ClassVar\[str\] = "(\w+)"', examples)}
+    for page in (
+        page for page in GUIDES if not page.name.startswith("theory")
+    ):  # the lecture's have their own test
         named = set(re.findall(rf"`((?:{sections})/[a-z_0-9]+)`", page.read_text(encoding="utf-8")))
         assert {tag.removesuffix("_se") for tag in named} <= known, page.name
 
@@ -214,7 +227,8 @@ def test_every_tag_a_run_writes_is_explained_and_every_tag_explained_exists(exam
 
 def commands(text: str) -> list[str]:
     """Return the ``gantrain`` command lines of a text, without comments and what stands beside them."""
-    lines = (re.split(" {2,}", part.strip())[0] for line in text.splitlines() for part in line.split("&&"))
+    whole = re.sub(r" *\\\n *", " ", text)  # a line that goes on in the next
+    lines = (re.split(" {2,}", part.strip())[0] for line in whole.splitlines() for part in line.split("&&"))
     return [" ".join(shlex.split(line, comments=True)) for line in lines if re.match(r"gantrain( |$)", line)]
 
 
@@ -227,13 +241,18 @@ def named_commands() -> list[str]:
     """Return the command lines of the guides, in blocks and in sentences, and of the help page's examples."""
     texts = [block for page in GUIDES for block in [*blocks(page, "bash", ""), *said(page)]]
     texts.append(pages.TAIL.split("Every key")[0])
-    of_example = ("exponential", "RUN")  # an option that is not there, a run of the reader's
-    return sorted({c for text in texts for c in commands(text) if not any(word in c for word in of_example)})
+    of_example = ("exponential", "RUN", "SWEEP", "NAME", "=mine")  # what is not there, or is the reader's
+    named = {c for text in texts for c in commands(text) if not any(word in c for word in of_example)}
+    # The command that an option's first line shows is composed where every option is.
+    shown = {
+        f"gantrain{t.rpartition(': gantrain')[2]}" for g in pages.GROUPS for t in pages.options(g).values()
+    }
+    return sorted(named - {command for command in shown if " -m " not in command})
 
 
 def overrides(words: list[str]) -> list[list[str]]:
     """Return the overrides of each run that a command line of training starts."""
-    flags = ("-m", "--help", "--version", "--cfg", "job", "-p", "train")
+    flags = ("-m", "--help", "--version", "--cfg", "job", "hydra", "-p", "train", "hydra.launcher")
     given = [word for word in words if word not in flags]
     if "-m" not in words:
         return [given]
@@ -252,7 +271,7 @@ def test_every_command_that_is_named_composes_and_resolves(command, tmp_path):
     searched = []
     if "--config-dir" in words:
         at = words.index("--config-dir")
-        (option,) = blocks(README, "yaml")
+        (option,) = blocks(FIRST_RUN, "yaml")
         path = tmp_path / words[at + 1] / "experiment" / "twelve.yaml"
         path.parent.mkdir(parents=True)
         path.write_text(option, encoding="utf-8")
@@ -308,14 +327,6 @@ def test_the_ci_script_runs_what_the_readme_says_and_what_contributing_says():
 # ------------------------------------------------------------------------------------- claims in words
 
 
-def test_the_readme_table_names_every_config_group_and_only_options_that_exist():
-    table = rows(README, "group")
-    assert {cells[0].strip("`") for cells in table} == set(pages.GROUPS)
-    for group, listed, _ in table:
-        named = set(re.findall(r"`([a-z_0-9]+)`", listed))
-        assert named <= set(pages.options(group.strip("`"))), group
-
-
 def test_the_documented_exit_codes_are_those_of_the_errors():
     kinds = [errors.GantrainError, *errors.GantrainError.__subclasses__()]
     found = {kind.__name__: kind.exit_code for kind in kinds if kind is not errors.Interrupted}
@@ -323,7 +334,7 @@ def test_the_documented_exit_codes_are_those_of_the_errors():
     in_contributing = {name.strip("`"): code for code, name, _ in table if name}
     signals = in_contributing.pop("Interrupted")
     assert {name: int(code) for name, code in in_contributing.items()} == found
-    codes = {cells[0] for cells in rows(README, "code")}
+    codes = {cells[0] for cells in rows(FIRST_RUN, "code")}
     assert codes == {"0", signals, *map(str, found.values())}
 
 

@@ -1,0 +1,217 @@
+"""Prints docs/configuration.md from the dataclasses and the YAML files: python docs/configuration.py > FILE."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+import gantrain.verbs
+from gantrain.config import Top
+from gantrain.metrics.base import Suite
+from gantrain.noise import Noise
+from gantrain.options import Device, Folder, Train
+from gantrain.pages import GROUPS, options, yaml_dir
+from gantrain.registry import REGISTERED
+from gantrain.search import Search
+
+HEAD = """\
+# Configuration reference
+
+Every group, option and key, with types, defaults and legal ranges. This page is printed from the source by
+`python docs/configuration.py > docs/configuration.md`, and a test compares the two, so it cannot fall behind.
+
+`group=option` chooses a file of `configs/<group>/`, `group.key=value` sets a key, and both may be given in any order: a
+key that is set by hand wins over every file. `gantrain --cfg job` prints all keys of a run with the values they have
+there, `gantrain --cfg job -p train` those of one group. A word that is not here is refused before anything is written,
+with the nearest one that is. `null` is "not set".
+
+A default below is that of the key alone. An option may set it otherwise, for its own group or for others: the column
+*sets* says what (a long value is cut at …). `dataset=ring`, for example, brings `optimizer=adam_no_momentum` and 9,000
+steps. `name` is `<dataset>-<objective>` unless you set it.
+"""
+
+# What a group is about, in one line; each is said on the page in this order.
+ABOUT = {
+    "dataset": "where data come from; images, or points of any dimension",
+    "model": "both players, the generator G and the discriminator D",
+    "objective": "the game: what D estimates and what G descends",
+    "penalty": "a cost on D, most often on its slope",
+    "noise": "noise on D's inputs and labels; estimates are read without it",
+    "optimizer": "how each player moves, with a rate for each",
+    "device": "the machine; a device that is not there is an error, never replaced by another",
+    "metric": "which readings are taken; what does not fit the data is left out",
+    "experiment": "several settings under one name; not set unless chosen",
+    "sweep": "ready sweeps; `grid`, every combination of the values that are given, unless another is chosen",
+    "debug": "presets to try whether a setting runs; not set unless chosen",
+}
+# Classes whose options share one set of keys, by group; the others have a class for each registered name.
+SHARED: dict[str, type] = {"noise": Noise, "device": Device, "metric": Suite}
+PLAIN: dict[str, type] = {"": Top, "run": Folder, "train": Train}
+TYPES = {
+    "int": "whole number",
+    "float": "number",
+    "str": "word",
+    "bool": "true or false",
+    "None": "null",
+    "Any": "value or list",
+}
+LONGEST = 80  # characters of a preset's value that are shown
+
+
+def kind(annotation: str) -> str:
+    """Return a field's type in words: ``list[int] | None`` is "list of whole number, or null"."""
+    base, _, rest = annotation.partition(" | ")
+    outer, _, inner = base.rstrip("]").partition("[")
+    if outer == "list":
+        words = f"list of {kind(inner)}"
+    elif outer == "dict":
+        words = f"mapping of {kind(inner.rpartition(', ')[2])}"
+    else:
+        words = TYPES[outer]
+    return f"{words}, or {kind(rest)}" if rest else words
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{','.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def limits(rule: Mapping[str, Any]) -> str:
+    """Return the legal range or the choices of a key."""
+    if rule["choices"]:
+        return ", ".join(f"`{choice}`" for choice in rule["choices"])
+    words = {"minimum": "≥", "above": ">", "maximum": "≤", "below": "<"}
+    return " and ".join(
+        f"{sign} {shown(rule[bound])}" for bound, sign in words.items() if rule[bound] is not None
+    )
+
+
+def default(field: dataclasses.Field[Any]) -> str:
+    """Return what a key is when nobody sets it."""
+    made = field.default_factory
+    value = field.default if made is dataclasses.MISSING else made()
+    return '""' if value == "" else shown(value)
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in (head, ["---"] * len(head), *lines)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def keys(cls: type, prefix: str) -> str:
+    """Return the table of a dataclass's keys; the registered name is not set by hand."""
+    dot = f"{prefix}." if prefix else ""
+    lines = [
+        [f"`{dot}{f.name}`", kind(str(f.type)), f"`{default(f)}`", limits(f.metadata), f.metadata["help"]]
+        for f in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if f.metadata and (prefix in PLAIN or f.name != "name")
+    ]
+    return table(["key", "type", "default", "range", "meaning"], lines) if lines else "No keys."
+
+
+def flat(value: Any, path: str) -> Iterator[str]:
+    """Yield ``key=value`` for each leaf of a YAML file's tree."""
+    if isinstance(value, dict) and value:
+        for name, item in value.items():
+            yield from flat(item, f"{path}.{name}" if path else name)
+    else:
+        text = " ".join(shown(value).split())
+        yield f"{path}={text}" if len(text) <= LONGEST else f"{path}={text[:LONGEST]}…"
+
+
+def sets(group: str, name: str) -> list[str]:
+    """Return what an option's YAML chooses and sets, as words of the command line."""
+    text = (yaml_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
+    tree: dict[str, Any] = yaml.safe_load(text) or {}
+    entries = tree.pop("defaults", [])
+    based = [f"{group}={entry}" for entry in entries if isinstance(entry, str) and entry in options(group)]
+    pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
+    chosen = [f"{key.removeprefix('override ').lstrip('/')}={option}" for key, option in pairs]
+    values = flat(tree, "" if text.startswith("# @package _global_") else group) if tree else ()
+    return [*based, *chosen, *values]
+
+
+def of_class(group: str, name: str) -> str:
+    """Return the registered name whose class an option is made of, or "" for an option of keys alone."""
+    text = (yaml_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
+    entries = [entry for entry in (yaml.safe_load(text) or {}).get("defaults", []) if isinstance(entry, str)]
+    found = [e.partition("@")[0] for e in entries if e.startswith(f"/schema/{group}/")]
+    return found[0].rpartition("/")[2] if found else ""
+
+
+def presets(group: str) -> str:
+    """Return the table of a group's options: what each is, the command, and what it sets."""
+    lines = []
+    for name, text in options(group).items():
+        words, _, command = text.rpartition(": gantrain")
+        lines.append(
+            [
+                f"`{name}`",
+                f"{words}<br>`gantrain{command}`",
+                " ".join(f"`{word}`" for word in sets(group, name)),
+            ]
+        )
+    return table(["option", "what it is, and the command", "sets"], lines)
+
+
+def section(group: str) -> Iterator[str]:
+    """Yield the parts of a group: its options, then the keys of each of its classes."""
+    yield f"## {group}"
+    yield f"{ABOUT[group][0].upper()}{ABOUT[group][1:]}."
+    yield presets(group)
+    if group in SHARED:
+        yield f"Keys of every `{group}` option:"
+        yield keys(SHARED[group], group)
+        return
+    if group == "sweep":
+        yield "Keys of `sweep=optuna`:"
+        yield keys(Search, "hydra.sweeper")
+    for name, cls in sorted(REGISTERED.get(group, {}).items()):
+        named = [option for option in options(group) if of_class(group, option) == name]
+        yield f"### {group}={name}"
+        if named != [name]:
+            yield "Keys of " + ", ".join(f"`{group}={option}`" for option in named) + ":"
+        yield keys(cls, group)
+
+
+def words() -> Iterator[str]:
+    """Yield the parts that say which ``key=value`` words each verb takes."""
+    yield "## Words of the verbs"
+    yield "A verb takes a run's folder and these words: `gantrain sample RUN n=64 seed=1`."
+    for module in pkgutil.iter_modules(gantrain.verbs.__path__):
+        found = vars(importlib.import_module(f"gantrain.verbs.{module.name}"))
+        for name, cls in found.items():
+            if name.endswith("Options") and cls.__module__ == f"gantrain.verbs.{module.name}":
+                yield f"### gantrain {module.name}"
+                yield keys(cls, "")
+
+
+def page() -> str:
+    """Return the whole page."""
+    groups = [group for group in GROUPS if options(group)]
+    listed = [
+        [f"`{group}`", ", ".join(f"`{name}`" for name in options(group)), ABOUT[group]] for group in groups
+    ]
+    parts = [HEAD.rstrip(), "## The groups", table(["group", "options", "about"], listed)]
+    parts += ["## Keys that stand in no group", *(keys(cls, prefix) for prefix, cls in PLAIN.items())]
+    parts += [part for group in groups for part in section(group)]
+    parts += words()
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

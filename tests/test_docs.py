@@ -1,0 +1,288 @@
+"""The pages of docs/ that are made, or followed, by a program: the reference, the worked examples, the notebook."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import runpy
+import shlex
+import struct
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from gantrain.config import plain_data
+from gantrain.door import compose
+from gantrain.pages import GROUPS, options
+from gantrain.registry import REGISTERED
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """Return the fenced code blocks of a page that are in a language."""
+    fenced = FENCED.findall((DOCS / name).read_text(encoding="utf-8"))
+    return [text for kind, text in fenced if kind == language]
+
+
+# ----------------------------------------------------------------------------------------- the reference
+
+
+def test_the_reference_is_what_the_source_gives():
+    made = runpy.run_path(str(DOCS / "configuration.py"))["page"]()
+    assert (DOCS / "configuration.md").read_text(encoding="utf-8") == made, (
+        "run: python docs/configuration.py > docs/configuration.md"
+    )
+
+
+def test_the_reference_has_every_option_and_every_key_that_can_be_set():
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0]: part for part in re.split(r"^## ", page, flags=re.M)}
+    for group in GROUPS:
+        assert set(options(group)) == set(re.findall(r"^\| `(\w+)` \|", sections[group], re.M))
+    keys = set(re.findall(r"^\| `([\w.]+)` \|", page, re.M))
+    for group, found in REGISTERED.items():
+        for cls in found.values() if group != "metric" else ():
+            assert {f"{group}.{field.name}" for field in fields(cls) if field.name != "name"} <= keys
+    composed = plain_data(compose([]))
+    leaves = {f"{group}.{key}" for group, tree in composed.items() if isinstance(tree, dict) for key in tree}
+    assert {leaf for leaf in leaves if not leaf.endswith(".name")} <= keys
+    assert set(composed) <= keys | {leaf.partition(".")[0] for leaf in leaves}
+
+
+# ------------------------------------------------------------------------------------- the worked examples
+
+# What makes a command of the pages short, by the kind of word that it must not have a second time.
+SHORT = {"debug": "debug=tiny", "train.steps": "train.steps=2", "metric": "metric=js", "device": "device=cpu"}
+
+
+def typed(page: str, starter: str) -> list[list[str]]:
+    """Return the words of each command of a page that starts with a script of the reader's."""
+    lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
+    return [shlex.split(line)[2:] for line in lines if line.startswith(f"python {starter} ")]
+
+
+def short(words: list[str], folder: str) -> list[str]:
+    """Return a command of training that takes seconds, and writes to a folder."""
+    given = {word.partition("=")[0] for word in words}
+    return [*words, *(word for key, word in SHORT.items() if key not in given), f"run.dir={folder}"]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Path:
+    """A folder outside the checkout as a reader of the two pages would fill it."""
+    folder = tmp_path_factory.mktemp("desk")
+    module, starter, law = blocks("own-objective.md", "python")
+    data, data_starter = blocks("own-data.md", "python")
+    option, preset = blocks("own-objective.md", "yaml")
+    (data_option,) = blocks("own-data.md", "yaml")
+    files = {
+        "chernoff.py": module,
+        "mygan.py": starter,
+        "law.py": law,
+        "arrays.py": data,
+        "mydata.py": data_starter,
+        "my-configs/objective/chernoff.yaml": option,
+        "my-configs/objective/chernoff_third.yaml": preset,
+        "my-configs/dataset/arrays.yaml": data_option,
+    }
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def followed(folder: Path, script: str, timeout: int = 300) -> str:
+    """Run a script in a folder, in a fresh process that knows the checkout only as it is installed."""
+    path = folder / "follow.py"
+    path.write_text(script, encoding="utf-8")
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, path.name], cwd=folder, env=env, capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# Commands as a shell would start them, in one process, so that torch is imported once.
+FOLLOW = """
+import runpy, sys
+import pytest
+import gantrain.cli
+def start(script, words, code=0):
+    sys.argv = [script, *words]
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(script, run_name="__main__")
+    assert left.value.code == code, (words, left.value.code)
+"""
+
+
+def test_an_objective_and_a_dataset_of_ones_own_run_as_the_pages_say(desk):
+    objective, data = typed("own-objective.md", "mygan.py"), typed("own-data.md", "mydata.py")
+    lines = [
+        FOLLOW,
+        "assert pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', 'law.py']) == 0",
+        "digits = ['objective=conditional', 'debug=tiny', 'train.steps=2', 'metric=none', 'run.dir=digits']",
+        "assert gantrain.cli.main(digits) == 0",
+        "assert gantrain.cli.main(['sample', 'digits', 'n=200', 'out=pictures.npz']) == 0",
+    ]
+    runs = []
+    for script, commands in (("mygan.py", objective), ("mydata.py", data)):
+        for i, words in enumerate(commands):
+            if "-m" in words:  # each of its jobs imports torch anew: the slow test follows these
+                continue
+            if "RUN" in words:
+                given = [
+                    runs[0] if w == "RUN" else re.sub(r"^train\.steps=.*", "train.steps=4", w) for w in words
+                ]
+                given = [runs[-1] if w == runs[0] and script == "mydata.py" else w for w in given]
+            else:
+                runs.append(f"{Path(script).stem}{i}")
+                given = short(words, runs[-1])
+            lines.append(f"start({script!r}, {given!r})")
+    lines.append(f"start('mygan.py', {[*objective[0], 'objective.order=2']!r}, 2)")
+    followed(desk, "\n".join(lines))
+
+    results = {name: json.loads((desk / name / "result.json").read_text()) for name in runs}
+    assert {result["status"] for result in results.values()} == {"finished"}
+    assert results[runs[0]]["step"] == 4  # it was resumed
+    for name in runs:
+        config = json.loads((desk / name / "config.json").read_text())
+        if name.startswith("mygan"):
+            metrics = results[name]["metrics"]
+            assert {"divergence/chernoff", "divergence/chernoff_se", "divergence/js"} <= set(metrics)
+            assert metrics["divergence/chernoff"] <= 1
+        else:
+            assert config["dataset"] == {"name": "arrays", "path": "pictures.npz", "holdout": 0.1}
+            assert config["objective"]["name"] == ("conditional" if name.endswith("1") else "non_saturating")
+    with np.load(desk / "pictures.npz") as given, np.load(desk / "more.npz") as more:
+        assert more["x"].shape[1:] == given["x"].shape[1:] == (8, 8, 1)
+
+
+@pytest.mark.slow
+def test_a_sweep_over_an_objective_of_ones_own_runs_as_the_page_says(desk):
+    (words,) = (words for words in typed("own-objective.md", "mygan.py") if "-m" in words)
+    words = [word for word in words if not word.startswith("metric=")]
+    followed(desk, FOLLOW + f"start('mygan.py', {short(words, 'swept')!r})")
+    found = [json.loads(path.read_text()) for path in sorted((desk / "swept").glob("*/result.json"))]
+    assert [result["status"] for result in found] == ["finished"] * 9
+    assert sum("divergence/chernoff" in result["metrics"] for result in found) == 3
+
+
+def test_the_sweep_of_ones_own_composes(tmp_path):
+    (option,) = blocks("sweeps.md", "yaml")
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / "penalties.yaml").write_text(option, encoding="utf-8")
+    compose([f"hydra.searchpath=[file://{tmp_path}]", "sweep=penalties", "dataset=ring"])
+    given = yaml.safe_load(option)["hydra"]["sweeper"]["params"]
+    assert set(given["penalty"].split(",")) <= set(options("penalty"))
+
+
+# ------------------------------------------------------------------------------------ what names our keys
+
+
+def of_ours(page: str) -> list[str]:
+    """Return the words in the second column of a page's tables that are overrides."""
+    rows = [
+        line.split("|")[2] for line in (DOCS / page).read_text(encoding="utf-8").splitlines() if "|" in line
+    ]
+    found = [code for row in rows for code in re.findall(r"`([^`]+)`", row)]
+    return [code for code in found if re.match(r"[a-z_]+(\.[a-z_0-9]+)*=|[a-z]+\.[a-z_0-9]+$", code)]
+
+
+@pytest.mark.parametrize("code", of_ours("studiogan.md"))
+def test_every_key_that_stands_beside_one_of_studiogan_is_there(code):
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    keys = set(re.findall(r"^\| `([\w.]+)` \|", page, re.M))
+    for word in shlex.split(code):
+        key, _, value = word.partition("=")
+        assert value in options(key) if key in GROUPS else key in keys, word
+
+
+def test_the_index_lists_every_page():
+    linked = set(re.findall(r"\]\(([\w.-]+)\)", (DOCS / "README.md").read_text(encoding="utf-8")))
+    pages = {path.name for kind in ("*.md", "*.ipynb") for path in DOCS.glob(kind)}
+    assert linked == pages - {"README.md"}
+
+
+# ------------------------------------------------------------------------------------------- the notebook
+
+
+def cells() -> list[dict]:
+    """Return the code cells of the notebook, with their source as one text."""
+    book = json.loads((DOCS / "colab.ipynb").read_text(encoding="utf-8"))
+    assert (book["nbformat"], book["metadata"]["kernelspec"]["language"]) == (4, "python")
+    return [
+        cell | {"source": "".join(cell["source"])} for cell in book["cells"] if cell["cell_type"] == "code"
+    ]
+
+
+def as_python(source: str) -> str:
+    """Return a cell as Python: a line with ! is a command of the shell, with the values of names in braces."""
+    lines = []
+    for line in source.splitlines():
+        line = f"sh(f{line[1:]!r})" if line.startswith("!") else line
+        lines.append("pass" if line.startswith("%") else line)
+    return "\n".join(lines)
+
+
+def test_the_notebook_is_clean_and_says_which_cells_are_of_colab():
+    for cell in cells():
+        compile(as_python(cell["source"]), "cell", "exec")
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+        elsewhere = re.search(r"google\.colab|IPython|^%|/content", cell["source"], re.M) is not None
+        assert ("colab" in cell["metadata"].get("tags", [])) == elsewhere
+    magics = [line for cell in cells() for line in cell["source"].splitlines() if "%tensorboard" in line]
+    assert magics == ["%tensorboard --logdir runs --samples_per_plugin images=500"]
+
+
+@pytest.mark.parametrize(
+    "line", [line for cell in cells() for line in cell["source"].splitlines() if line.startswith("!gantrain")]
+)
+def test_a_command_of_the_notebook_composes(line):
+    words = shlex.split(line.removeprefix("!gantrain").format(device="cpu", mnist_steps=2))
+    if all("=" in word for word in words):
+        compose(words)
+
+
+def mnist(root: Path) -> None:
+    """Write a few pictures as MNIST's files lie on disk."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 200), ("t10k", 60)):
+        pixels = torch.randint(0, 256, (count, 28, 28), generator=torch.Generator().manual_seed(count))
+        images = struct.pack(">IIII", 0x803, count, 28, 28) + bytes(pixels.flatten().tolist())
+        labels = struct.pack(">II", 0x801, count) + bytes(i % 10 for i in range(count))
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(images)
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_on_a_cpu(tmp_path):
+    mnist(tmp_path / "data")
+    shell = "import subprocess\ndef sh(line): subprocess.run(line, shell=True, check=True)\n"
+    parts = [shell]
+    for cell in cells():
+        tags = cell["metadata"].get("tags", [])
+        if tags == ["parameters"]:
+            names = re.findall(r"^(\w+) =", cell["source"], re.M)
+            assert names == ["device", "steps", "mnist_steps"]
+            parts.append("device, steps, mnist_steps = 'cpu', 4, 2")
+        elif not tags:
+            parts.append(as_python(cell["source"]))
+    followed(tmp_path, "\n".join(parts))
+    for name in ("digits", "mnist"):
+        assert json.loads((tmp_path / "runs" / name / "result.json").read_text())["status"] == "finished"
+    assert (tmp_path / "walk.gif").stat().st_size > 0
+    assert (tmp_path / "runs.zip").stat().st_size > 0
