@@ -359,7 +359,8 @@ def test_a_sweep_whose_words_cannot_be_composed_trains_nothing(run_cli, tmp_path
     code, _, err = run_cli("-m", "seed=0,abc", "run.dir=sweep")
     assert code == 2
     assert lines(err) == [
-        "gantrain: error: seed: 'abc' is not a whole number; " + lines(err)[0].split("; ")[-1]
+        "gantrain: error: nothing was started: job #1 (seed=abc): seed: 'abc' is not a whole number; "
+        + lines(err)[0].split("; ")[-1]
     ]
     assert not list(tmp_path.rglob("result.json"))
 

@@ -67,7 +67,7 @@ class GridSweeper(BasicSweeper):
         from gantrain.plan import is_done, open_sweep, result_of
 
         assert self.config is not None
-        folder = Path(self.config.hydra.sweep.dir)
+        folder = Path(self.config.hydra.sweep.dir).absolute()
         configs = check_all(plan.jobs, self.check)
         if any(config is not None and config.train.dry_run for config in configs):
             print(foretold(plan, configs))
