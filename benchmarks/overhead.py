@@ -17,11 +17,11 @@ from torch.nn.functional import softplus
 
 from gantrain.config import plain_data, resolve
 from gantrain.door import compose
+from gantrain.loop import train
 from gantrain.runtime import Batches, Runtime
 from gantrain.state import TrainState
 from gantrain.step import frozen
 from gantrain.tracker import Means
-from gantrain.train import train
 
 CASES = {"digits": (["dataset=digits"], 100), "ring": (["dataset=ring", "dataset.n=20000"], 400)}
 TURNS = 7

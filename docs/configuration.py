@@ -17,7 +17,7 @@ from gantrain.noise import Noise
 from gantrain.options import Device, Folder, Train
 from gantrain.pages import GROUPS, options, yaml_dir
 from gantrain.registry import REGISTERED
-from gantrain.search import Search
+from gantrain.sweeps.search import Search
 
 HEAD = """\
 # Configuration reference

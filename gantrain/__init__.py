@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from gantrain.errors import (
@@ -49,14 +47,3 @@ def train(overrides: Sequence[str] = ()) -> Run:
     from gantrain import api
 
     return api.train(overrides)
-
-
-class _Package(ModuleType):
-    """The package; its ``train`` stays the function above when the module of that name, the loop, is imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name != "train" or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

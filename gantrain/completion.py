@@ -135,7 +135,7 @@ def _words_of(verb: str, word: str) -> Offers:
     if verb in MANY:
         return {"out=": "where to write it"}
     if verb == "resume":
-        return {f"{key}=": "" for key in (*keys.names_in("plan.py", "MAY_CHANGE"), "hydra/launcher")}
+        return {f"{key}=": "" for key in (*keys.names_in("sweeps/plan.py", "MAY_CHANGE"), "hydra/launcher")}
     if verb == "evaluate":
         group, dot, _ = word.partition(".")
         inner = keys.of_option(group, "") if dot and group in ("metric", "device") else {}

@@ -22,8 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from gantrain.errors import ConfigError, GantrainError
 from gantrain.overrides import checked, read
 from gantrain.pages import yaml_dir
-from gantrain.plan import free
 from gantrain.registry import translated
+from gantrain.sweeps.plan import free
 
 TRUSTED = ("gantrain.*", "hydra.*", "hydra_plugins.*")
 _HYDRA_1_3 = hydra.__version__.startswith("1.3")
@@ -152,7 +152,7 @@ def given(running: Any) -> dict[str, str]:
 def one_job(composed: DictConfig) -> dict[str, Any]:
     """Play one job of a sweep and return its result; nothing that goes wrong in it stops the others."""
     from gantrain.config import plain_data
-    from gantrain.job import in_sweep
+    from gantrain.sweeps.job import in_sweep
 
     running = HydraConfig.get()
     submitted = "submitit" in running.launcher._target_

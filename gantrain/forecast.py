@@ -18,13 +18,13 @@ from gantrain.checkpoint import load_checkpoint
 from gantrain.datasets.base import Data
 from gantrain.housekeeping import Housekeeping, Session
 from gantrain.layers import Layer, layers
+from gantrain.loop import train
 from gantrain.options import ENDLESS, Train
 from gantrain.run import held_out, transfer
 from gantrain.runtime import Batches, Runtime, stream
 from gantrain.settings import Config
 from gantrain.state import TrainState
 from gantrain.tracker import Tracker
-from gantrain.train import train
 
 LEAST = 3  # steps that are timed, however slow
 LONG = 2.0  # seconds for which steps are timed, and beyond which metrics are not read a second time

@@ -29,12 +29,12 @@ from gantrain.errors import (
 )
 from gantrain.evaluate import fitting
 from gantrain.housekeeping import Housekeeping, Session, describe
+from gantrain.loop import train
 from gantrain.runtime import Batches, Runtime
 from gantrain.settings import Config
 from gantrain.state import TrainState
 from gantrain.summary import tail_means
 from gantrain.tracker import Tracker, logging_to, write_json
-from gantrain.train import train
 
 log = logging.getLogger("gantrain")
 

@@ -51,15 +51,6 @@ def test_importing_the_package_imports_nothing_heavy():
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
-def test_train_is_a_function_whatever_module_of_that_name_is_imported():
-    import gantrain.train
-    from gantrain.train import d_step
-
-    assert inspect.isfunction(gantrain.train)
-    assert inspect.isfunction(gantrain.load)
-    assert inspect.isfunction(d_step)
-
-
 def test_every_fault_of_a_user_can_be_caught_by_the_packages_own_name():
     kinds = {
         name: kind

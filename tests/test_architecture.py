@@ -18,7 +18,7 @@ FAMILIES = {path.parent.name for path in ROOT.glob("*/base.py")}
 BASE, PLUG_IN = "a family's base", "a plug-in"
 LAYERS = [  # from the ground up; a module imports from its own layer and those before it
     {"errors"},
-    {"pages", "keys", "completion", "record", "registry", "spec"},
+    {"pages", "keys", "completion", "registry", "spec", "reports", "reports.record"},
     {"step", "schedule", "noise", "options", "figure", "events"},
     {BASE},
     {PLUG_IN},
@@ -28,11 +28,13 @@ LAYERS = [  # from the ground up; a module imports from its own layer and those 
     {"runtime", "state", "tracker", "checkpoint", "evaluate"},
     {"latents", "sample", "animation", "export"},
     {"dashboard", "bar", "gallery", "health", "layers", "unroll"},
-    {"train", "housekeeping"},
-    {"summary", "comparison", "ranking", "frames", "overview", "curves", "markup", "sweep", "report"},
-    {"run", "forecast", "dry_run", "plan", "overrides", "search", "study"},
-    {"launch", "trial", "findings"},
-    {"job"},
+    {"loop", "housekeeping"},
+    {"summary", *(f"reports.{name}" for name in ("comparison", "ranking", "frames", "overview", "curves"))},
+    {"reports.markup", "reports.tables", "reports.page"},
+    {"run", "forecast", "dry_run", "overrides"},
+    {"sweeps", "sweeps.plan", "sweeps.search", "sweeps.study"},
+    {"sweeps.launch", "sweeps.trial", "sweeps.findings"},
+    {"sweeps.job"},
     {"door"},
     {"verbs", "verbs.words"},
     {
@@ -94,7 +96,7 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 
 
 def test_the_source_is_found_and_its_imports_are_seen():
-    assert {"cli", "door", "train", "objectives.base", "objectives.cross_entropy"} <= set(MODULES)
+    assert {"cli", "door", "loop", "objectives.base", "objectives.cross_entropy"} <= set(MODULES)
     assert {"datasets", "metrics", "models", "objectives", "optimizers", "penalties"} <= FAMILIES
     planted = "import hydra\nfrom gantrain import sample\ndef f():\n    from gantrain.models.base import Model, one_hot"
     assert imported(ast.parse(planted)) == {"hydra", "gantrain.sample", "gantrain.models.base"}

@@ -17,12 +17,12 @@ from composed import STEMS, composed, placed
 from gantrain.config import Config, resolve
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
+from gantrain.loop import train
 from gantrain.pages import yaml_dir
 from gantrain.registry import REGISTERED, build
 from gantrain.runtime import Batches, Runtime
 from gantrain.sample import draw
 from gantrain.state import TrainState
-from gantrain.train import train
 
 SMALL = {
     "train.steps": 2,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 from made_runs import made
 
-from gantrain.comparison import rows, runs_in, shown, varied
-from gantrain.ranking import not_comparable, settings
+from gantrain.reports.comparison import rows, runs_in, shown, varied
+from gantrain.reports.ranking import not_comparable, settings
 
 
 def config(objective: str = "minimax", seed: int = 0, **changed) -> dict:

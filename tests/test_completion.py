@@ -23,8 +23,8 @@ from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
 from gantrain.options import Device, Folder, Train
 from gantrain.pages import GROUPS, options, verbs, yaml_dir
-from gantrain.plan import MAY_CHANGE
 from gantrain.registry import REGISTERED
+from gantrain.sweeps.plan import MAY_CHANGE
 from gantrain.verbs.sample import SampleOptions
 
 BREAKS = " \t\n\"'@><=;|&(:"  # what COMP_WORDBREAKS is unless somebody sets it

@@ -32,7 +32,7 @@ from gantrain.config import plain_data, resolve
 from gantrain.door import compose
 from gantrain.events import read_events
 from gantrain.housekeeping import Session
-from gantrain.ranking import COLUMNS
+from gantrain.reports.ranking import COLUMNS
 from gantrain.run import run
 from gantrain.settings import Config
 from gantrain.tracker import CEILING, Tracker

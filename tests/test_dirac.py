@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from gantrain.config import Config, resolve
 from gantrain.datasets.base import Split
+from gantrain.loop import d_step, g_step, train
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.runtime import Batches, Runtime
 from gantrain.state import TrainState
-from gantrain.train import d_step, g_step, train
 
 RATE, STEPS, N = 0.2, 500, 2
 ORDERS = ("simultaneous", "d first", "g first")

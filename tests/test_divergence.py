@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from gantrain.config import Config, resolve_for
 from gantrain.datasets.base import Data, Split
 from gantrain.evaluate import read, view
+from gantrain.loop import train
 from gantrain.metrics.js import JS
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.runtime import Batches, Runtime, stream
 from gantrain.spec import Spec
 from gantrain.state import TrainState, players
-from gantrain.train import train
 
 N = 20_000
 

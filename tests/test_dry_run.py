@@ -18,11 +18,11 @@ from gantrain.door import compose
 from gantrain.dry_run import duration, line, size
 from gantrain.forecast import Forecast, Work, foresee
 from gantrain.layers import count, layers
+from gantrain.loop import train
 from gantrain.run import prepare
 from gantrain.runtime import Runtime
 from gantrain.spec import Spec
 from gantrain.state import players
-from gantrain.train import train
 
 SMALL = [
     "device=cpu",

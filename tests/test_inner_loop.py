@@ -8,10 +8,10 @@ from composed import composed
 
 from gantrain.checkpoint import load_checkpoint
 from gantrain.config import resolve
+from gantrain.loop import held_out_loss, train
 from gantrain.run import held_out
 from gantrain.runtime import Batches, Runtime
 from gantrain.state import TrainState
-from gantrain.train import held_out_loss, train
 
 BASE = [
     "dataset=ring",

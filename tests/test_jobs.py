@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantrain.errors import CheckpointError, ConfigError, DataError, GantrainError
-from gantrain.job import different, gpu_for
-from gantrain.launch import check_all, side_by_side
 from gantrain.options import Train
-from gantrain.plan import Job, Plan, cores, is_done, named, open_sweep, read_plan, result_of
+from gantrain.sweeps.job import different, gpu_for
+from gantrain.sweeps.launch import check_all, side_by_side
+from gantrain.sweeps.plan import Job, Plan, cores, is_done, named, open_sweep, read_plan, result_of
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantrain.errors import CheckpointError, ConfigError, Pruned
-from gantrain.findings import FIGURE, conclude, progress
 from gantrain.options import Train
-from gantrain.plan import Plan
-from gantrain.search import Dimension, Search, corners, settled
-from gantrain.study import SEARCH, Study, described
-from gantrain.trial import watcher
+from gantrain.sweeps.findings import FIGURE, conclude, progress
+from gantrain.sweeps.plan import Plan
+from gantrain.sweeps.search import Dimension, Search, corners, settled
+from gantrain.sweeps.study import SEARCH, Study, described
+from gantrain.sweeps.trial import watcher
 from hydra_plugins.gantrain_sweepers.optuna_sweeper import dimension
 
 RATE = Dimension("optimizer.d_lr", low=1e-4, high=1e-2, log=True)

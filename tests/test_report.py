@@ -17,10 +17,10 @@ from made_runs import made
 from PIL import Image
 
 from gantrain.cli import main
-from gantrain.comparison import rows
-from gantrain.curves import LOG_2, charts, history, reference_lines, thinned
-from gantrain.frames import HELD, MOST, SHOWN, evenly
-from gantrain.report import frames, page
+from gantrain.reports.comparison import rows
+from gantrain.reports.curves import LOG_2, charts, history, reference_lines, thinned
+from gantrain.reports.frames import HELD, MOST, SHOWN, evenly
+from gantrain.reports.page import frames, page
 
 BAD = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 

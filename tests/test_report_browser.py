@@ -12,8 +12,8 @@ import pytest
 from made_runs import made
 
 from gantrain.cli import main
-from gantrain.comparison import rows
-from gantrain.report import page
+from gantrain.reports.comparison import rows
+from gantrain.reports.page import page
 
 pytestmark = pytest.mark.browser
 

@@ -15,8 +15,8 @@ from gantrain import keys
 from gantrain.cli import VERBS, main
 from gantrain.config import plain_data, resolve
 from gantrain.door import compose
-from gantrain.record import read_run
 from gantrain.registry import REGISTERED
+from gantrain.reports.record import read_run
 from gantrain.run import claimed
 from gantrain.summary import number
 

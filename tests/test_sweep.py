@@ -12,9 +12,9 @@ from hypothesis import strategies as some
 from made_runs import made
 from PIL import Image
 
-from gantrain.comparison import Row, rows
-from gantrain.overview import axis_key, chart, samples
-from gantrain.ranking import (
+from gantrain.reports.comparison import Row, rows
+from gantrain.reports.overview import axis_key, chart, samples
+from gantrain.reports.ranking import (
     COLUMNS,
     ONE_IS_BEST,
     badness,
@@ -24,8 +24,8 @@ from gantrain.ranking import (
     ranked,
     settings,
 )
+from gantrain.reports.tables import markdown, run_table, seed_table, summarise, table, write_files
 from gantrain.summary import beside_published, tail_means, warned, write_whole
-from gantrain.sweep import markdown, run_table, seed_table, summarise, table, write_files
 
 FULL = Path("/dev/full")
 

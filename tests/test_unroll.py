@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gantrain.config import Config, resolve
 from gantrain.datasets.base import Split
 from gantrain.errors import ConfigError
+from gantrain.loop import g_step, train
 from gantrain.models.base import Generator, Player
 from gantrain.models.mlp import MLP
 from gantrain.objectives.base import Baseline, Logits
@@ -21,7 +22,6 @@ from gantrain.runtime import Batches, Runtime
 from gantrain.spec import Spec
 from gantrain.state import TrainState
 from gantrain.step import differentiable_gradient, frozen
-from gantrain.train import g_step, train
 from gantrain.unroll import unrolled
 
 N = 2

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gantrain.comparison import rows, runs_in
 from gantrain.errors import CheckpointError, ConfigError, OutputError
-from gantrain.sweep import table, where, write_files
+from gantrain.reports.comparison import rows, runs_in
+from gantrain.reports.tables import table, where, write_files
 
 
 def compare(argv: list[str]) -> int:

@@ -6,10 +6,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from gantrain.comparison import Row, given_words, load_json, rows
 from gantrain.errors import ConfigError
-from gantrain.frames import animation
-from gantrain.report import page
+from gantrain.reports.comparison import Row, given_words, load_json, rows
+from gantrain.reports.frames import animation
+from gantrain.reports.page import page
 from gantrain.summary import write_whole
 from gantrain.verbs.compare import found_in, words
 

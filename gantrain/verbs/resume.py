@@ -8,9 +8,9 @@ from gantrain.config import resolve
 from gantrain.door import train
 from gantrain.errors import ConfigError, suggest
 from gantrain.housekeeping import Session
-from gantrain.plan import MAY_CHANGE, Plan, read_plan, result_of
 from gantrain.run import prepare, run
 from gantrain.summary import end_table
+from gantrain.sweeps.plan import MAY_CHANGE, Plan, read_plan, result_of
 from gantrain.verbs.words import described, run_and_words, same_data, value_of
 
 BUDGETS = ("train.steps", "train.images", "train.seconds")

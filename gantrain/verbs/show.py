@@ -12,7 +12,17 @@ import yaml
 
 from gantrain import keys
 from gantrain.errors import CheckpointError, ConfigError
-from gantrain.record import NAN, STATE, Record, is_run, is_sweep, is_under_way, jobs, read_json, read_run
+from gantrain.reports.record import (
+    NAN,
+    STATE,
+    Record,
+    is_run,
+    is_sweep,
+    is_under_way,
+    jobs,
+    read_json,
+    read_run,
+)
 from gantrain.summary import beside_published, number, table, warned
 
 DONE = ("finished", "pruned")

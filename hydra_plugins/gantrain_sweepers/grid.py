@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from gantrain.plan import Job, Plan
+    from gantrain.sweeps.plan import Job, Plan
 
 
 class GridSweeper(BasicSweeper):
@@ -29,7 +29,7 @@ class GridSweeper(BasicSweeper):
         Raises:
             GantrainError: When a job is wrong, before any is started; when one failed, after all.
         """
-        from gantrain.plan import Plan, named
+        from gantrain.sweeps.plan import Plan, named
 
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         parsed = parser.parse_overrides([*self._parse_config(), *arguments])
@@ -63,8 +63,8 @@ class GridSweeper(BasicSweeper):
 
     def run(self, plan: Plan) -> Any:
         """Check a plan's jobs, then run those that are left of it. Raises GantrainError."""
-        from gantrain.launch import answer, check_all, foretold, record
-        from gantrain.plan import is_done, open_sweep, result_of
+        from gantrain.sweeps.launch import answer, check_all, foretold, record
+        from gantrain.sweeps.plan import is_done, open_sweep, result_of
 
         assert self.config is not None
         folder = Path(self.config.hydra.sweep.dir).absolute()
@@ -86,8 +86,8 @@ class GridSweeper(BasicSweeper):
 
     def launch(self, folder: Path, plan: Plan, jobs: Sequence[Job]) -> Any:
         """Give jobs to the launcher and return what it returns; one whose workers died returns nothing."""
-        from gantrain.launch import side_by_side
-        from gantrain.plan import stoppable
+        from gantrain.sweeps.launch import side_by_side
+        from gantrain.sweeps.plan import stoppable
 
         assert self.config is not None
         assert self.launcher is not None

@@ -13,12 +13,12 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from gantrain.errors import ConfigError, DataError, GantrainError, suggest
 from gantrain.registry import parse
-from gantrain.search import Dimension, Search, corners, library, settled
+from gantrain.sweeps.search import Dimension, Search, corners, library, settled
 from hydra_plugins.gantrain_sweepers.grid import GridSweeper
 
 if TYPE_CHECKING:
-    from gantrain.plan import Job, Plan
-    from gantrain.study import Study
+    from gantrain.sweeps.plan import Job, Plan
+    from gantrain.sweeps.study import Study
 
 
 class OptunaSweeper(GridSweeper):
@@ -36,7 +36,7 @@ class OptunaSweeper(GridSweeper):
         """
         from omegaconf import OmegaConf
 
-        from gantrain.study import Study
+        from gantrain.sweeps.study import Study
 
         assert self.config is not None
         library()
@@ -72,9 +72,9 @@ class OptunaSweeper(GridSweeper):
         """
         from omegaconf import OmegaConf
 
-        from gantrain.launch import check_all
-        from gantrain.plan import Job
-        from gantrain.trial import see_metrics
+        from gantrain.sweeps.launch import check_all
+        from gantrain.sweeps.plan import Job
+        from gantrain.sweeps.trial import see_metrics
 
         jobs = [Job("an end of the space", (*fixed, *words)) for words in corners(space)]
         configs = check_all(jobs, self.check)
@@ -84,9 +84,9 @@ class OptunaSweeper(GridSweeper):
 
     def search(self, study: Study) -> Any:
         """Run what is left of a study, batch by batch, and give the answer. Raises GantrainError."""
-        from gantrain.findings import conclude, progress
-        from gantrain.launch import answer
-        from gantrain.plan import signals, stoppable
+        from gantrain.sweeps.findings import conclude, progress
+        from gantrain.sweeps.launch import answer
+        from gantrain.sweeps.plan import signals, stoppable
 
         assert self.config is not None
         returned: list[Any] = []
@@ -111,7 +111,7 @@ class OptunaSweeper(GridSweeper):
 
     def batch(self, study: Study) -> int:
         """Return how many trials to launch at once."""
-        from gantrain.launch import side_by_side
+        from gantrain.sweeps.launch import side_by_side
 
         assert self.config is not None
         wanted = study.search.batch
@@ -119,7 +119,7 @@ class OptunaSweeper(GridSweeper):
 
     def plan(self, study: Study) -> Plan:
         """Return the sweep as far as it is known."""
-        from gantrain.plan import Plan
+        from gantrain.sweeps.plan import Plan
 
         return Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), study.jobs())
 
@@ -151,7 +151,7 @@ def _say(lines: Sequence[str]) -> None:
 def dimension(override: Override) -> Dimension:
     """Return what a word of Hydra's sweep syntax spans. Raises ConfigError for a tag that is not log."""
     key, value = override.get_key_element(), override.value()
-    tags = getattr(value, "tags", set()) - {"log"}
+    tags: set[str] = getattr(value, "tags", set()) - {"log"}
     if tags:
         raise ConfigError(key, f"has the tag {min(tags)!r}", suggest(min(tags), ["log"]))
     log = "log" in getattr(value, "tags", ())

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from gantrain.config import Config, resolve
 from gantrain.evaluate import drawn, read, view
+from gantrain.loop import g_step
 from gantrain.metrics.gradients import NORMS, Gradients, curve
 from gantrain.metrics.truth import divergences, frame
 from gantrain.runtime import Runtime
 from gantrain.state import TrainState
-from gantrain.train import g_step
 
 # Theorem 2.5 of Arjovsky and Bottou 2017 for q = N(theta, 1), p = N(0, 1): d/dtheta of 2 JSD, and of KL(q, p) - 2 JSD.
 IDENTITIES = {

@@ -9,6 +9,7 @@ from composed import composed
 from gantrain.config import resolve
 from gantrain.datasets.base import GaussianModes
 from gantrain.errors import ConfigError
+from gantrain.loop import train
 from gantrain.models.base import Generator
 from gantrain.models.gaussian import Gaussian
 from gantrain.models.mlp import MLP
@@ -17,7 +18,6 @@ from gantrain.objectives.regression import Regression
 from gantrain.runtime import Batches, Runtime
 from gantrain.spec import Spec
 from gantrain.state import TrainState
-from gantrain.train import train
 
 NO_LATENTS = torch.zeros(0, 1)
 MIXTURE = GaussianModes(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
+import statistics
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from gantrain.dashboard import expected, sweep_record
-from gantrain.dry_run import line
+from gantrain.dry_run import duration, line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
-from gantrain.plan import LONGEST, RECORD, STOP, Job, Plan, cores, result_of, signals
-from gantrain.ranking import COLUMNS
+from gantrain.reports.ranking import COLUMNS
+from gantrain.reports.tables import summarise
 from gantrain.settings import Config
 from gantrain.summary import end_table
-from gantrain.sweep import summarise
+from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, result_of, signals
 
 T = TypeVar("T")
 MANY = 20  # jobs whose check takes long enough for a bar
@@ -107,13 +107,13 @@ def told(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:
         elif result["status"] == "pruned":
             print(f"job {number}: {result['error']}", flush=True)
         return
-    began = (folder.parent / RECORD).stat().st_mtime
-    paths = [folder.parent / job.folder / "result.json" for job in plan.jobs]
-    done = [path.stat().st_mtime for path in paths if path.exists()]
-    now = sum(at >= began for at in done)
-    left = (time.time() - began) / max(1, now) * (len(paths) - len(done))
-    line = f"{len(done)} of {len(paths)} jobs: {folder.name} {result['status']}, {result.get('seconds', 0):.0f} s"
-    print(f"{line}; about {left / 60:.0f} min left" if left else line, flush=True)
+    results = [result_of(folder.parent / job.folder) for job in plan.jobs]
+    took = [float(one["seconds"]) for one in results if one.get("seconds")]
+    to_go = sum(one["status"] == "missing" for one in results)
+    said = f"{len(results) - to_go} of {len(results)} jobs: {folder.name} {result['status']}"
+    left = statistics.fmean(took) * to_go / plan.at_once if took else 0.0
+    parts = [f", {result['seconds']:.0f} s"] * ("seconds" in result) + [f"; about {duration(left)} left"] * bool(left)
+    print("".join([said, *parts]), flush=True)
 
 
 def answer(folder: Path, plan: Plan) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.figure import panels, rendered
-from gantrain.record import read_json
-from gantrain.search import Dimension
-from gantrain.study import SEARCH, Study
+from gantrain.reports.record import read_json
 from gantrain.summary import number
+from gantrain.sweeps.search import Dimension
+from gantrain.sweeps.study import SEARCH, Study
 from gantrain.tracker import write_json
 
 FIGURE = "optuna.png"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantrain.comparison import Row, numbers_in
+from gantrain.reports.comparison import Row, numbers_in
 
 POINTS = 400  # of a curve, at most
 JSD = ("divergence/js", "divergence/js_refit", "divergence/js_exact", "divergence/js_batch")

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from gantrain.config import Config, resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.errors import Diverged
+from gantrain.loop import d_step, g_step, train
 from gantrain.models.base import Player
 from gantrain.objectives.base import Logits, Targets
 from gantrain.objectives.cross_entropy import NonSaturating
 from gantrain.penalties.base import Penalty
 from gantrain.runtime import Batches, Runtime, stream
 from gantrain.state import TrainState
-from gantrain.train import d_step, g_step, train
 
 
 @dataclass

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import gantrain
-from gantrain.comparison import Row, flat, given_words, load_json, numbers_in
-from gantrain.curves import MEANING, POINTS, Curve, charts, history, reference_lines, series
-from gantrain.frames import as_data, drawn, evenly, fitted, opened, pictures
-from gantrain.markup import details, html_table, listed, player, section, slider
-from gantrain.overview import chart
-from gantrain.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
+from gantrain.reports.comparison import Row, flat, given_words, load_json, numbers_in
+from gantrain.reports.curves import MEANING, POINTS, Curve, charts, history, reference_lines, series
+from gantrain.reports.frames import as_data, drawn, evenly, fitted, opened, pictures
+from gantrain.reports.markup import details, html_table, listed, player, section, slider
+from gantrain.reports.overview import chart
+from gantrain.reports.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
+from gantrain.reports.tables import failures, run_table, seed_table
 from gantrain.summary import number
-from gantrain.sweep import failures, run_table, seed_table
 
 BUDGET = 5_000_000  # characters of pictures in a page
 SIZES = ((720, 60), (540, 60), (540, 30), (360, 24), (240, 12), (160, 2))  # pixels and frames, until they fit

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from gantrain.comparison import Row
 from gantrain.figure import panels, rendered
-from gantrain.frames import fitted, last_picture
-from gantrain.ranking import OF_ITS_OWN_D, Setting, columns, direction, has_seeds, keys_of, settings
+from gantrain.reports.comparison import Row
+from gantrain.reports.frames import fitted, last_picture
+from gantrain.reports.ranking import OF_ITS_OWN_D, Setting, columns, direction, has_seeds, keys_of, settings
 
 COLOURS = ("#3478c8", "#d9772e", "#2f9e6e", "#b8459a", "#7e64c9", "#a8861f", "#cf4a5e", "#3f9fb3")
 PANELS = 3  # numbers that are drawn

@@ -10,8 +10,8 @@ from typing import Any
 
 from gantrain.errors import ConfigError, suggest
 from gantrain.options import ENDLESS
-from gantrain.ranking import LESS_IS_BETTER, MORE_IS_BETTER
 from gantrain.registry import option, schema
+from gantrain.reports.ranking import LESS_IS_BETTER, MORE_IS_BETTER
 
 DIRECTIONS = ("minimize", "maximize")
 NEEDED = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}

@@ -8,9 +8,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gantrain.comparison import Row, rows
-from gantrain.overview import chart, png, samples
-from gantrain.ranking import (
+from gantrain.reports.comparison import Row, rows
+from gantrain.reports.overview import chart, png, samples
+from gantrain.reports.ranking import (
     Setting,
     badness,
     columns,

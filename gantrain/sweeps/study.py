@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.errors import CheckpointError, ConfigError
-from gantrain.plan import STOP, Job, free, numbered, read_plan, result_of
-from gantrain.record import read_json
-from gantrain.search import Dimension, Search, library, sampler
+from gantrain.reports.record import read_json
+from gantrain.sweeps.plan import STOP, Job, free, numbered, read_plan, result_of
+from gantrain.sweeps.search import Dimension, Search, library, sampler
 from gantrain.tracker import write_json
 
 SEARCH, JOURNAL = "optuna.json", "optuna.journal"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantrain.comparison import Row
+from gantrain.reports.comparison import Row
 
 # What a table shows where no numbers in print say it, the first that runs have; a folder has all of it in its CSV.
 # Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.

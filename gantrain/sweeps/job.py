@@ -21,16 +21,16 @@ from gantrain.checkpoint import load_checkpoint, steps
 from gantrain.config import resolve
 from gantrain.errors import ConfigError, as_fault
 from gantrain.housekeeping import Session
-from gantrain.launch import told
-from gantrain.plan import MAY_CHANGE, SIGNALS, STOP, cores, read_plan, result_of, signals
 from gantrain.registry import REGISTERED
 from gantrain.run import run
+from gantrain.sweeps.launch import told
+from gantrain.sweeps.plan import MAY_CHANGE, SIGNALS, STOP, cores, read_plan, result_of, signals
+from gantrain.sweeps.trial import watcher
 from gantrain.tracker import write_json
-from gantrain.trial import watcher
 
 # Whatever a run imports on its way, so that a sweep pays for it once: half of them are what Adam and pictures load.
 PRELOADED = [
-    "gantrain.job",
+    "gantrain.sweeps.job",
     "torch._dynamo",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",

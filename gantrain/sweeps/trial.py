@@ -10,13 +10,13 @@ from gantrain.dashboard import expected
 from gantrain.errors import ConfigError, Pruned, suggest
 from gantrain.evaluate import fitting, read, view
 from gantrain.options import Train
-from gantrain.record import read_json
+from gantrain.reports.record import read_json
 from gantrain.run import prepare
 from gantrain.runtime import Runtime
-from gantrain.search import Search, pruner
 from gantrain.settings import Config
 from gantrain.state import TrainState
-from gantrain.study import SEARCH, loaded, number_in
+from gantrain.sweeps.search import Search, pruner
+from gantrain.sweeps.study import SEARCH, loaded, number_in
 
 log = logging.getLogger("gantrain")
 Watch = Callable[[int, Mapping[str, float]], None]
