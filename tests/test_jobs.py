@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantrain.errors import CheckpointError, ConfigError, DataError, GantrainError
+from gantrain.errors import CheckpointError, ConfigError, DataError, GantrainError, OutputError
 from gantrain.options import Train
 from gantrain.sweeps.job import different, gpu_for
-from gantrain.sweeps.launch import check_all, side_by_side
+from gantrain.sweeps.launch import check_all, owned, side_by_side
 from gantrain.sweeps.plan import Job, Plan, cores, is_done, named, open_sweep, read_plan, result_of
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
@@ -83,6 +83,20 @@ def test_a_folder_takes_the_same_sweep_again_and_no_other(tmp_path):
     (tmp_path / "b" / "mine.txt").touch()
     with pytest.raises(ConfigError, match="is not empty"):
         open_sweep(tmp_path / "b", plan(0))
+
+
+def test_a_sweep_is_not_run_twice_at_once_and_a_folder_of_the_users_own_is_left_alone(tmp_path):
+    with owned(tmp_path / "sweep"):
+        Plan("", (), named([["seed=0"]], ["seed"])).write(tmp_path / "sweep")
+        with pytest.raises(OutputError, match="another gantrain is writing here"), owned(tmp_path / "sweep"):
+            pass
+    with owned(tmp_path / "sweep"):
+        pass
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").touch()
+    with pytest.raises(ConfigError, match="is not empty"), owned(tmp_path / "mine"):
+        pass
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import shutil
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +18,10 @@ from gantrain.dry_run import duration, line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.ranking import COLUMNS
 from gantrain.reports.tables import summarise
+from gantrain.run import claimed
 from gantrain.settings import Config
 from gantrain.summary import end_table
-from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, result_of, signals
+from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, free, read_plan, result_of, signals
 
 T = TypeVar("T")
 MANY = 20  # jobs whose check takes long enough for a bar
@@ -81,6 +84,25 @@ def side_by_side(launcher: Mapping[str, Any], jobs: int) -> int:
     return max(1, min(cores() + 1 + wanted if wanted < 0 else wanted, jobs))
 
 
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Hold a sweep's folder, new or of an earlier attempt, so that the same sweep is not run twice at once.
+
+    Raises:
+        ConfigError: When something else is there.
+        OutputError: When another process sweeps there, or it cannot be written.
+    """
+    if read_plan(folder) is None:
+        free(folder)
+    before = folder.exists()
+    try:
+        with claimed(folder):
+            yield
+    finally:
+        if not before and [path.name for path in folder.glob("*")] == [".lock"]:
+            shutil.rmtree(folder, ignore_errors=True)  # what was refused before it began leaves no folder
+
+
 def foretold(plan: Plan, configs: Sequence[Config | None]) -> str:
     """Return a line for each job of a dry run: its number, and what it would be."""
     lines = [
@@ -112,7 +134,9 @@ def told(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:
     to_go = sum(one["status"] == "missing" for one in results)
     said = f"{len(results) - to_go} of {len(results)} jobs: {folder.name} {result['status']}"
     left = statistics.fmean(took) * to_go / plan.at_once if took else 0.0
-    parts = [f", {result['seconds']:.0f} s"] * ("seconds" in result) + [f"; about {duration(left)} left"] * bool(left)
+    parts = [f", {result['seconds']:.0f} s"] * ("seconds" in result) + [
+        f"; about {duration(left)} left"
+    ] * bool(left)
     print("".join([said, *parts]), flush=True)
 
 

@@ -146,7 +146,7 @@ def free(folder: Path) -> None:
     """See that a folder is new or empty. Raises ConfigError."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
         remedy = f"choose another, or go on with: gantrain resume {folder}"
         raise ConfigError("run.dir", f"{folder} is not empty", remedy)
 

@@ -63,7 +63,7 @@ class GridSweeper(BasicSweeper):
 
     def run(self, plan: Plan) -> Any:
         """Check a plan's jobs, then run those that are left of it. Raises GantrainError."""
-        from gantrain.sweeps.launch import answer, check_all, foretold, record
+        from gantrain.sweeps.launch import answer, check_all, foretold, owned, record
         from gantrain.sweeps.plan import is_done, open_sweep, result_of
 
         assert self.config is not None
@@ -72,16 +72,17 @@ class GridSweeper(BasicSweeper):
         if any(config is not None and config.train.dry_run for config in configs):
             print(foretold(plan, configs))
             return []
-        open_sweep(folder, plan)
-        record(folder, plan, configs)
-        results = [result_of(folder / job.folder) for job in plan.jobs]
-        left = [
-            job
-            for job, config, result in zip(plan.jobs, configs, results, strict=True)
-            if config is None or not is_done(result, config.train)
-        ]
-        returned = self.launch(folder, plan, left)
-        answer(folder, plan)
+        with owned(folder):
+            open_sweep(folder, plan)
+            record(folder, plan, configs)
+            results = [result_of(folder / job.folder) for job in plan.jobs]
+            left = [
+                job
+                for job, config, result in zip(plan.jobs, configs, results, strict=True)
+                if config is None or not is_done(result, config.train)
+            ]
+            returned = self.launch(folder, plan, left)
+            answer(folder, plan)
         return returned
 
     def launch(self, folder: Path, plan: Plan, jobs: Sequence[Job]) -> Any:

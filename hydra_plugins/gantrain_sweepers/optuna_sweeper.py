@@ -36,6 +36,7 @@ class OptunaSweeper(GridSweeper):
         """
         from omegaconf import OmegaConf
 
+        from gantrain.sweeps.launch import owned
         from gantrain.sweeps.study import Study
 
         assert self.config is not None
@@ -44,9 +45,11 @@ class OptunaSweeper(GridSweeper):
         search = settled(parse(Search, "hydra.sweeper", plain))  # type: ignore[arg-type]
         space, fixed = self.split(arguments)
         space = self.rehearse(search, space, fixed)
-        study = Study(Path(self.config.hydra.sweep.dir).absolute(), search, space, fixed)
-        print("\n".join(["searching", *(f"  {dimension}" for dimension in space)]), flush=True)
-        return self.search(study)
+        folder = Path(self.config.hydra.sweep.dir).absolute()
+        with owned(folder):
+            study = Study(folder, search, space, fixed)
+            print("\n".join(["searching", *(f"  {dimension}" for dimension in space)]), flush=True)
+            return self.search(study)
 
     def split(self, arguments: Sequence[str]) -> tuple[list[Dimension], list[str]]:
         """Return what is searched and the words that every trial has; a later word takes the place of an earlier."""
