@@ -59,7 +59,7 @@ class Preflight(Callback):
                 load_checkpoint(checked.train.init_from)
             data = prepare(checked)
             if checked.train.dry_run:
-                from gantrain.dry_run import report
+                from gantrain.dry_run.words import report
                 from gantrain.runtime import Runtime
 
                 print(report(checked, data, Runtime(checked.device)), flush=True)

@@ -18,9 +18,7 @@ class GantrainError(Exception):
     exit_code = 1
 
     def __init__(self, where: object, what: object, remedy: str):
-        line = f"{where}: {what}; {remedy}"
-        # A control character in a file name or a value must not break the one line or colour a terminal.
-        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in line))
+        super().__init__(printable(f"{where}: {what}; {remedy}"))
 
 
 class ConfigError(GantrainError):
@@ -98,6 +96,11 @@ def as_fault(error: BaseException) -> GantrainError:
     return GantrainError(
         "internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it"
     )
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Return a text whose control characters, but for those ``kept``, neither break a line nor colour a terminal."""
+    return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from gantrain import __version__
 from gantrain.errors import ConfigError
+from gantrain.files import replace_file
 from gantrain.latents import latents
 from gantrain.models.base import Generator
 from gantrain.sample import in_turn
 from gantrain.spec import Spec
-from gantrain.tracker import replace_file
 
 NOTE = "gantrain.json"  # the name under which a .pt2 holds what is said of its inputs and outputs
 

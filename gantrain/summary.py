@@ -1,20 +1,10 @@
-"""What a finished run says on the terminal."""
+"""What a terminal is told of a run: its numbers, times and sizes in words, its tables, its closing lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file of which a full disk leaves what was there before, or nothing. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
@@ -30,6 +20,34 @@ def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict
 def number(value: float, places: int = 3) -> str:
     """Return a number with so many decimals, or in powers of ten where it is so small that none would be left."""
     return f"{value:.{places}e}" if 0 < abs(value) < 1e-4 else f"{value:.{places}f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in words, with two digits or a little more."""
+    if seconds < 0.95:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Return bytes as B, kB, MB or GB."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells as text, its columns aligned."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
 def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
@@ -55,11 +73,7 @@ def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
         unit = " nats" if tag == "divergence/js" else ""
         shown = number(value) + (f" ± {error:.3f}{unit}" if error is not None else "")
         lines.append((tag, shown, f"{floors[tag]:.3f}" if tag in floors else ""))
-    if not lines:
-        return ""
-    widths = [max(len(line[i]) for line in lines) for i in range(2)]
-    head = f"{'metric':{widths[0]}}  {'value':{widths[1]}}  real against real"
-    return "\n".join([head, *(f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in lines)])
+    return aligned([("metric", "value", "real against real"), *lines]) if lines else ""
 
 
 def warned(protocol: Mapping[str, Mapping[str, Any]]) -> str:
@@ -81,7 +95,7 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
     """Return the closing lines of a run: what was done, its metrics, where to look."""
     grids = sorted((folder / "samples").glob("*.png"))
     done = (
-        f"{result['name']}: {result['step']:,} steps, {result['images']:,} samples of data, "
+        f"{result['name']}: {result['step']:,} steps, {result['images']:,} images, "
         f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
     )
     where = [f"pictures   {grids[-1]}"] if grids else []

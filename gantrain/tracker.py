@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gantrain.events import read_events, write_events
+from gantrain.files import replace_file
 
 log = logging.getLogger("gantrain")
 
@@ -168,16 +168,6 @@ def _reopen_events(folder: Path, step: int) -> Any:
     """
     earlier = sorted(folder.glob("events.out.tfevents.*"))
     return write_events(folder, [e for path in earlier[-1:] for e in read_events(path) if e.step <= step])
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, meets the old content or the new, never a part."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ FAMILIES = {path.parent.name for path in ROOT.glob("*/base.py")}
 BASE, PLUG_IN = "a family's base", "a plug-in"
 LAYERS = [  # from the ground up; a module imports from its own layer and those before it
     {"errors"},
-    {"pages", "keys", "completion", "registry", "spec", "reports", "reports.record"},
+    {"files", "pages", "keys", "completion", "registry", "spec", "reports", "reports.record"},
     {"step", "schedule", "noise", "options", "figure", "events"},
     {BASE},
     {PLUG_IN},
@@ -27,11 +27,12 @@ LAYERS = [  # from the ground up; a module imports from its own layer and those 
     {"config"},
     {"runtime", "state", "tracker", "checkpoint", "evaluate"},
     {"latents", "sample", "animation", "export"},
-    {"dashboard", "bar", "gallery", "health", "layers", "unroll"},
+    {"dashboard", "bar", "gallery", "health", "unroll"},
     {"loop", "housekeeping"},
     {"summary", *(f"reports.{name}" for name in ("comparison", "ranking", "frames", "overview", "curves"))},
     {"reports.markup", "reports.tables", "reports.page"},
-    {"run", "forecast", "dry_run", "overrides"},
+    {"run", "overrides"},
+    {"dry_run", "dry_run.layers", "dry_run.forecast", "dry_run.words"},
     {"sweeps", "sweeps.plan", "sweeps.search", "sweeps.study"},
     {"sweeps.launch", "sweeps.trial", "sweeps.findings"},
     {"sweeps.job"},

@@ -15,14 +15,15 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gantrain.config import plain_data, resolve
 from gantrain.door import compose
-from gantrain.dry_run import duration, line, size
-from gantrain.forecast import Forecast, Work, foresee
-from gantrain.layers import count, layers
+from gantrain.dry_run.words import line
+from gantrain.dry_run.forecast import Forecast, Work, foresee
+from gantrain.dry_run.layers import count, layers
 from gantrain.loop import train
 from gantrain.run import prepare
 from gantrain.runtime import Runtime
 from gantrain.spec import Spec
 from gantrain.state import players
+from gantrain.summary import duration, size
 
 SMALL = [
     "device=cpu",
@@ -142,7 +143,7 @@ def test_a_lazy_penalty_is_weighed_by_how_often_it_is_paid(monkeypatch):
     stepped = loop.g_step
     monkeypatch.setattr(type(asked.penalty), "__call__", cost)
     monkeypatch.setattr(loop, "g_step", played)
-    monkeypatch.setattr("gantrain.forecast.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("gantrain.dry_run.forecast.time.perf_counter", lambda: now[0])
     found = foresee(asked, prepare(asked), Runtime(asked.device), long=60)
     assert found.pace == pytest.approx((1 + 15 * 1 + 9) / 16, rel=0.01)
 
@@ -150,7 +151,7 @@ def test_a_lazy_penalty_is_weighed_by_how_often_it_is_paid(monkeypatch):
 @pytest.mark.parametrize("words", [[], ["train.seconds=30", "run.dir=exact"]], ids=str)
 def test_the_command_tells_and_leaves_nothing(words, run_cli, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("gantrain.dry_run.LONG", 0.2)
+    monkeypatch.setattr("gantrain.dry_run.words.LONG", 0.2)
     code, out, error = run_cli(*SMALL, "train.dry_run=true", "train.steps=40", *words)
     assert (code, error) == (0, "")
     assert everything(tmp_path) == set()
@@ -178,13 +179,13 @@ def test_a_dry_run_meets_the_faults_that_the_run_would(run_cli, tmp_path):
 
 
 def test_a_job_of_a_sweep_is_one_line(monkeypatch):
-    monkeypatch.setattr("gantrain.dry_run.LONG", 0.2)
+    monkeypatch.setattr("gantrain.dry_run.words.LONG", 0.2)
     asked = config("train.steps=40", "objective=hinge", "name=it")
     text = line(asked)
     G, D = players(asked, Spec(shape=(2,), classes=8))
     sizes = [f"{sum(p.numel() for p in player.parameters()):,}" for player in (G, D)]
     assert re.fullmatch(
-        rf"it: [\d.]+ (ms|s), 40 steps, 640 samples of data, G {sizes[0]} and D {sizes[1]} parameters, [\d.]+ [MG]B",
+        rf"it: [\d.]+ (ms|s), 40 steps, 640 images, G {sizes[0]} and D {sizes[1]} parameters, [\d.]+ [MG]B",
         text,
     )
 

@@ -113,7 +113,7 @@ def test_a_run_that_is_being_written_is_running_and_a_torn_line_is_no_step(run, 
         code, page, _ = run_cli("show", run)
     assert code == 0
     # 995 steps of one batch of 32 at 320 a second
-    assert ": running, 25 of 1,020 steps, 320 samples of data a second, about 2 min of training left" in page
+    assert ": running, 25 of 1,020 steps, 320 images a second, about 1 min 40 s of training left" in page
     assert "resume" not in suggested(page)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 from made_runs import made
 from PIL import Image
 
+from gantrain.files import replace_file
 from gantrain.reports.comparison import Row, rows
 from gantrain.reports.overview import axis_key, chart, samples
 from gantrain.reports.ranking import (
@@ -25,7 +26,7 @@ from gantrain.reports.ranking import (
     settings,
 )
 from gantrain.reports.tables import markdown, run_table, seed_table, summarise, table, write_files
-from gantrain.summary import beside_published, tail_means, warned, write_whole
+from gantrain.summary import beside_published, tail_means, warned
 
 FULL = Path("/dev/full")
 
@@ -211,10 +212,10 @@ def test_files_that_cannot_be_written_cost_a_line_and_leave_what_was_there(tmp_p
 
 def test_a_file_is_whole_or_is_what_it_was(tmp_path):
     path = tmp_path / "page.html"
-    write_whole(path, b"old")
+    replace_file(path, b"old")
     path.with_name(".page.html.part").symlink_to(FULL)
     with pytest.raises(OSError, match="No space"):
-        write_whole(path, b"new")
+        replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

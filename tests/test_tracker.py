@@ -20,9 +20,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gantrain.checkpoint import load_checkpoint
 from gantrain.config import plain_data, resolve
 from gantrain.door import compose
+from gantrain.files import replace_file
 from gantrain.housekeeping import Housekeeping
 from gantrain.run import run
-from gantrain.tracker import Means, Tracker, logging_to, replace_file, write_json
+from gantrain.tracker import Means, Tracker, logging_to, write_json
 
 
 @pytest.fixture

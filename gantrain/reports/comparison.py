@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from gantrain.errors import printable
+
 # What a run is not about: where it writes and how often, on which machine, what is read of it.
 ASIDE = re.compile(
     r"(name|(run|hydra|metric|device)\b.*|dataset\.root|train\.\w+_every|train\.keep_checkpoints|optimizer\.horizon)$"
@@ -88,23 +90,18 @@ def _row(
     tail = {tag: value for tag, value in numbers_in(result.get("tail")).items() if tag in published}
     code, seconds = result.get("exit_code"), result.get("seconds")
     return Row(
-        name=plain(name),
-        varied={key: plain(value) for key, value in setting.items()},
-        status=plain(str(result.get("status", "unreadable"))),
+        name=printable(name),
+        varied={key: printable(value) for key, value in setting.items()},
+        status=printable(str(result.get("status", "unreadable"))),
         numbers=numbers_in(result.get("metrics")) | tail,
         published=published,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         exit_code=code if isinstance(code, int) else None,
-        error=plain(str(result.get("error") or "")),
+        error=printable(str(result.get("error") or "")),
         folder=path,
         config=config,
         result=result,
     )
-
-
-def plain(text: str) -> str:
-    """Return a text whose control characters neither break a line nor colour a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def load_json(path: Path) -> Any:

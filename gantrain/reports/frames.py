@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from gantrain.errors import CheckpointError
-from gantrain.summary import write_whole
+from gantrain.files import replace_file
 
 MOST = 60  # frames of a slider or an animation
 SHOWN, HELD = 120, 1500  # milliseconds of a frame, and of the last one
@@ -106,7 +106,7 @@ def animation(run: Path, out: Path) -> int:
         duration=times,
         loop=0,
     )
-    write_whole(out, buffer.getvalue())
+    replace_file(out, buffer.getvalue())
     return len(frames)
 
 

@@ -66,7 +66,7 @@ def _one(row: Row) -> tuple[str, dict[str, Any]]:
         row.ended,
         *game,
         f"{result['step']:,} steps" if isinstance(result.get("step"), int) else "",
-        f"{result['images']:,} samples of data" if isinstance(result.get("images"), int) else "",
+        f"{result['images']:,} images" if isinstance(result.get("images"), int) else "",
         f"{row.seconds:,.0f} s" if row.seconds else "",
         f"seed {row.config['seed']}" if "seed" in row.config else "",
     ]

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gantrain.files import replace_file
 from gantrain.reports.comparison import Row, rows
 from gantrain.reports.overview import chart, png, samples
 from gantrain.reports.ranking import (
@@ -21,7 +22,7 @@ from gantrain.reports.ranking import (
     ranked,
     settings,
 )
-from gantrain.summary import number, write_whole
+from gantrain.summary import aligned, number
 
 LINES = 40  # rows of a table that a terminal is shown; the file has all
 
@@ -97,14 +98,6 @@ def _spread(setting: Setting, tag: str, worst: bool) -> str:
     return f"{mean} ({number(extreme)}, seed {last.varied.get('seed', '?')})"
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Return a table as text, its columns aligned."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(f"{c:{w}}" for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
-
-
 def markdown(lines: Sequence[Sequence[str]]) -> str:
     """Return a table as Markdown."""
     rule = ["---"] * len(lines[0])
@@ -150,7 +143,7 @@ def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
         try:
             content = make()
             if content is not None:
-                write_whole(folder / name, content)
+                replace_file(folder / name, content)
         except OSError as error:
             complaints.append(f"{folder / name} cannot be written ({error.strerror or error})")
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:  # a picture of odd numbers

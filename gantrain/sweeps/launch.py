@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from gantrain.dashboard import expected, sweep_record
-from gantrain.dry_run import duration, line
+from gantrain.dry_run.words import line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.ranking import COLUMNS
 from gantrain.reports.tables import summarise
 from gantrain.run import claimed
 from gantrain.settings import Config
-from gantrain.summary import end_table
+from gantrain.summary import duration, end_table
 from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, free, read_plan, result_of, signals
 
 T = TypeVar("T")

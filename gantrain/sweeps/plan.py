@@ -115,8 +115,14 @@ def numbered(number: int, width: int, overrides: Sequence[str], varied: Sequence
     """Return one job named by its number, with zeros to ``width``, and its values of the keys that vary."""
     parts = (word.partition("=") for word in overrides)
     values = [_brief(key, value) for key, _, value in parts if key.lstrip("+") in varied]
-    slug = re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join(values)).strip("-_.") or "job"
-    return Job(f"{number:0{width}d}-{slug}"[:LONGEST].rstrip("-_."), tuple(overrides))
+    said = [re.sub(r"[^A-Za-z0-9._+-]+", "_", value).strip("-_.") for value in values]
+    name = f"{number:0{width}d}"
+    for i, part in enumerate([part for part in said if part] or ["job"]):
+        longer = f"{name}-{part}"
+        if i and len(longer) > LONGEST:  # half a number would be another number
+            break
+        name = longer[:LONGEST].rstrip("-_.")
+    return Job(name, tuple(overrides))
 
 
 def _brief(key: str, value: str) -> str:

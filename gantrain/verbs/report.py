@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gantrain.errors import ConfigError
+from gantrain.files import replace_file
 from gantrain.reports.comparison import Row, given_words, load_json, rows
 from gantrain.reports.frames import animation
 from gantrain.reports.page import page
-from gantrain.summary import write_whole
+from gantrain.summary import size
 from gantrain.verbs.compare import found_in, words
 
 KINDS = (".html", ".gif", ".png")
@@ -32,17 +33,13 @@ def report(argv: list[str]) -> int:
                 "out", f"{out.name} would show one run of {len(runs)}", "give one run, or a .html"
             )
         frames = animation(runs[0], out)
-        print(f"{out}  {frames} frames, {_size(out)}")
+        print(f"{out}  {frames} frames, {size(out.stat().st_size)}")
         return 0
     found = rows(runs)
     title = found[0].name if len(runs) == 1 else home.resolve().name if home.parts else f"{len(runs)} runs"
-    write_whole(out, page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
-    print(f"{out}  {_size(out)}, open it in a browser")
+    replace_file(out, page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
+    print(f"{out}  {size(out.stat().st_size)}, open it in a browser")
     return 0
-
-
-def _size(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
 def command_of(home: Path, found: Sequence[Row]) -> str:

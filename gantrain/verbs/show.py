@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from gantrain import keys
-from gantrain.errors import CheckpointError, ConfigError
+from gantrain.errors import CheckpointError, ConfigError, printable
 from gantrain.reports.record import (
     NAN,
     STATE,
@@ -23,7 +23,7 @@ from gantrain.reports.record import (
     read_json,
     read_run,
 )
-from gantrain.summary import beside_published, number, table, warned
+from gantrain.summary import aligned, beside_published, duration, number, table, warned
 
 DONE = ("finished", "pruned")
 WIDE = 80  # letters of a key and its value that are shown of the two
@@ -45,8 +45,7 @@ def show(argv: list[str]) -> int:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"does not hold what gantrain writes ({type(error).__name__}: {error})"
         raise CheckpointError(path, what, "restore it, or train again") from error
-    # What a file holds must not colour a terminal.
-    print("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in page))
+    print(printable(page, kept="\n"))
     return 0
 
 
@@ -103,7 +102,7 @@ def _head(run: Record) -> str:
     steps = f"{run.step:,} of {run.steps:,} steps" if run.steps else f"{run.step:,} steps"
     result = run.result
     if run.status == "finished":
-        speed = f"{result['images']:,} samples of data, {result['seconds']:.0f} s"
+        speed = f"{result['images']:,} images, {result['seconds']:.0f} s"
         return (
             f"{name}: finished, {steps}, {speed} ({result['images_per_second']:,.0f} a second while training)"
         )
@@ -123,15 +122,9 @@ def _pace(run: Record) -> str:
     if not speed > 0:
         return ""
     if not run.steps:
-        return f", {speed:,.0f} samples of data a second, until {train['seconds']:g} s of training are over"
+        return f", {speed:,.0f} images a second, until {train['seconds']:g} s of training are over"
     left = (run.steps - run.step) * train["batch_size"] * train["d_steps"] / speed
-    return f", {speed:,.0f} samples of data a second, about {_duration(left)} of training left"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f", {speed:,.0f} images a second, about {duration(left)} of training left"
 
 
 def _settings(config: Mapping[str, Any], whole: bool) -> str:
@@ -277,7 +270,7 @@ def _sweep(folder: Path) -> str:
     files = {"summary": "summary.csv", "figure": "summary.png", "samples": "samples.png"}
     parts = [
         f"{folder.name}: a sweep of {len(runs)} jobs: {told}",
-        _aligned(lines),
+        aligned(lines),
         _rows(rows | {name: _file(folder / file) for name, file in files.items()}),
         "next\n" + _indented("\n".join(f"gantrain {verb} {where}" for verb in verbs)),
     ]
@@ -287,11 +280,3 @@ def _sweep(folder: Path) -> str:
 def _given(overrides: Sequence[str]) -> list[str]:
     """Return a job's words without the place that they gave the whole sweep."""
     return [word for word in overrides if not word.startswith("run.")]
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    padded = (
-        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines
-    )
-    return "\n".join(line.rstrip() for line in padded)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from gantrain.conflicts import cautions
 from gantrain.datasets.base import Data
-from gantrain.forecast import LONG, foresee
-from gantrain.layers import count, layer_table
+from gantrain.dry_run.forecast import LONG, foresee
+from gantrain.dry_run.layers import count, layer_table
 from gantrain.run import prepare
 from gantrain.runtime import Runtime
 from gantrain.settings import Config
+from gantrain.summary import duration, size
 
 
 def line(config: Config) -> str:
@@ -20,7 +21,7 @@ def line(config: Config) -> str:
     runtime = Runtime(config.device)
     found = foresee(config, prepare(config), runtime, LONG / 2)
     return (
-        f"{config.name}: {duration(found.seconds)}, {found.steps:,} steps, {found.images:,} samples of data, "
+        f"{config.name}: {duration(found.seconds)}, {found.steps:,} steps, {found.images:,} images, "
         f"G {count(found.G):,} and D {count(found.D):,} parameters, {size(found.memory)}"
     )
 
@@ -48,7 +49,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
         f"data      {len(data.train):,} samples to train on, {len(data.holdout):,} held out, "
         f"each {list(spec.shape)}{classes}",
         f"budget    train.{options.budget}={getattr(options, options.budget):,}: {about}{found.steps:,} steps, "
-        f"{found.images:,} samples of data, {found.images / len(data.train):.3g} passes",
+        f"{found.images:,} images, {found.images / len(data.train):.3g} passes",
         f"memory    {size(found.memory)} at its peak, {on}",
         f"speed     {speed:,.0f} images a second, {1 / found.pace:,.3g} steps",
         f"time      {duration(found.seconds)}: {duration(found.start)} start, "
@@ -64,24 +65,3 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
 def often(times: int) -> str:
     """Return a number of times in words."""
     return "once" if times == 1 else f"{times:,} times"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words, with two digits or a little more."""
-    if seconds < 0.95:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 59.5:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def size(count: float) -> str:
-    """Return bytes as B, kB, MB or GB."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"

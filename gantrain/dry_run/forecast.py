@@ -17,7 +17,7 @@ import torch
 from gantrain.checkpoint import load_checkpoint
 from gantrain.datasets.base import Data
 from gantrain.housekeeping import Housekeeping, Session
-from gantrain.layers import Layer, layers
+from gantrain.dry_run.layers import Layer, layers
 from gantrain.loop import train
 from gantrain.options import ENDLESS, Train
 from gantrain.run import held_out, transfer
