@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from gantrain.models.base import Generator, Player
 from gantrain.options import Device
 from gantrain.overrides import read
 from gantrain.registry import parse
+from gantrain.reports.record import RESULT, read_json, read_lines
 from gantrain.runtime import Runtime
 from gantrain.sample import draw, in_turn
 from gantrain.spec import Spec
@@ -113,12 +113,12 @@ class Run:
     @property
     def result(self) -> dict[str, Any]:
         """What ``result.json`` says of how the run ended; empty while it is not there."""
-        return _json(self.path / "result.json")
+        return read_json(self.path / RESULT)
 
     @property
     def metrics(self) -> dict[str, float | None]:
         """The metrics of this step by tag, of the end of the run or of ``gantrain evaluate``; empty without either."""
-        found = [self.result, _json(self.path / f"evaluation-{self.step:06d}.json")]
+        found = [self.result, read_json(self.path / f"evaluation-{self.step:06d}.json")]
         read = [one.get("metrics", {}) for one in found if one.get("step") == self.step]
         return {tag: value for metrics in read for tag, value in metrics.items()}
 
@@ -126,17 +126,9 @@ class Run:
         """Return every scalar of ``metrics.jsonl``: a row for each step that has one, a column for each tag."""
         import pandas
 
-        try:
-            lines = (self.path / "metrics.jsonl").read_bytes().splitlines()
-        except FileNotFoundError:
-            lines = []
         merged: dict[int, dict[str, float | None]] = {}
-        for line in lines:
-            try:
-                scalars = json.loads(line)
-                merged.setdefault(scalars.pop("step"), {}).update(scalars)
-            except ValueError:  # the last line of a run that is writing it, or was killed
-                continue
+        for scalars in read_lines(self.path / "metrics.jsonl"):
+            merged.setdefault(scalars.pop("step"), {}).update(scalars)
         table = pandas.DataFrame.from_dict(merged, orient="index", dtype=float)
         return table.rename_axis("step")
 
@@ -190,13 +182,19 @@ def train(overrides: Sequence[str] = ()) -> Run:
     if flags := read(words).flags:
         remedy = "give key=value words alone, and for several runs call it for each"
         raise ConfigError(flags[0], "is for the command line", remedy)
+    folder = None
     try:
         with _log_kept():
             folder = trained(words)
     except SystemExit as leaving:  # what had to get through Hydra
-        raise leaving.code if isinstance(leaving.code, BaseException) else leaving from None
+        if isinstance(leaving.code, BaseException):
+            raise leaving.code from None
+        if leaving.code:
+            raise
     if folder is None:
-        raise ConfigError("overrides", "train nothing", "leave out what keeps them from it")
+        raise ConfigError(
+            "train.dry_run", "trains no run to return", "leave it out, or type it in a terminal"
+        )
     return load(folder)
 
 
@@ -215,10 +213,5 @@ def _wanted(
     n: int, seed: int, classes: Sequence[int] | None, condition: str | None, truncation: float | None
 ) -> SampleOptions:
     plain = dict(n=n, seed=seed, condition=condition, truncation=truncation)
-    return parse(
-        SampleOptions, "", plain | {"classes": None if classes is None else [int(c) for c in classes]}
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_bytes())) if path.is_file() else {}
+    labels = None if classes is None else [int(label) for label in classes]
+    return parse(SampleOptions, "", plain | {"classes": labels})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -104,6 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     stopped by a signal.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    logging.raiseExceptions = False  # a log that nobody can read any more is no fault of the run
     show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
     try:
         code = dispatch([word for word in argv if word != "--traceback"])

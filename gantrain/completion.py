@@ -11,9 +11,8 @@ from pathlib import Path
 from gantrain import keys
 from gantrain.pages import GROUPS, options, verbs
 
-Offers = dict[
-    str, str
-]  # a word, and what it is where that is known; of a key, a folder or a group it goes on
+# Words, each with what it is where that is known; one that ends in = / or . goes on.
+Offers = dict[str, str]
 
 MANY = ("compare", "report")
 RUN_OR_SWEEP = ("resume", "show", "tensorboard", *MANY)

@@ -23,7 +23,7 @@ from gantrain.metrics.js import of_batches
 from gantrain.objectives.base import Logits
 from gantrain.penalties.none import NoPenalty
 from gantrain.settings import Config
-from gantrain.tracker import CEILING, JENSEN_SHANNON
+from gantrain.tags import CEILING, JENSEN_SHANNON
 
 log = logging.getLogger("gantrain")
 
@@ -65,28 +65,47 @@ def estimates(config: Config) -> list[str]:
 
 def expected(config: Config) -> list[str]:
     """Return the tags that a run is going to write, those that charts and tables show, before its data are read."""
-    spec, game, read = config.spec, config.objective.has_game, set(config.metric.names)
-    conditional, dataset = config.model.is_conditional, config.dataset
-    known = isinstance(dataset, Drawn) and spec.numel <= 2
-    modes = isinstance(dataset, Drawn) and len(dataset.density().modes) > 1
+    objective, read = config.objective, set(config.metric.names)
+    found = ["loss/g"]
+    if objective.has_game:
+        found += ["loss/d", "logits/real", "logits/fake"]
+    if objective.mismatch_weight > 0:
+        found.append("logits/mismatched")
+    if objective.has_game and not isinstance(config.penalty, NoPenalty):
+        found.append("loss/penalty")
+    found += [tag for metric, tag, fits in _readings(config) if metric in read and fits]
+    return list(dict.fromkeys(found))
+
+
+def _readings(config: Config) -> list[tuple[str, str, bool]]:
+    """Return metric and tag of each reading that charts and tables show, and whether it fits the run."""
+    spec, game, dataset = config.spec, config.objective.has_game, config.dataset
+    conditional, tractable = config.model.is_conditional, config.model.tractable
     own = estimates(config)
-    tags = {
-        "js": [*own, "logits/holdout"] * game,
-        "refit": ["divergence/js_refit"] + ["divergence/js_gap"] * ("divergence/js" in own),
-        "exact": [f"divergence/js_{'exact' if config.model.tractable else 'density'}"] * known,
-        "prdc": ["diversity/coverage", "diversity/recall", "fidelity/precision", "fidelity/density"],
-        "modes": ["diversity/modes", "diversity/mode_kl", "fidelity/high_quality"] * modes,
-        "class_modes": ["diversity/modes", "diversity/mode_kl"] * (spec.channel_classes > 1),
-        "class_accuracy": ["fidelity/class_accuracy"] * (conditional and not spec.given and spec.classes > 1),
-        "mismatch": ["logits/mismatched_auc"] * (game and conditional and len(spec.conditions()) > 1),
-        "per_condition": ["diversity/per_condition_std"] * conditional,
-        "nearest": ["fidelity/nearest_distance"],
-        "sharpness": ["fidelity/sharpness"] * (spec.is_image and min(spec.shape[1:]) >= 4),
-    }
-    found = ["loss/g", *["loss/d", "logits/real", "logits/fake"] * game]
-    found += ["logits/mismatched"] * (config.objective.mismatch_weight > 0)
-    found += ["loss/penalty"] * (game and not isinstance(config.penalty, NoPenalty))
-    return list(dict.fromkeys([*found, *(tag for name in tags if name in read for tag in tags[name])]))
+    on_grid = isinstance(dataset, Drawn) and spec.numel <= 2
+    modes = isinstance(dataset, Drawn) and len(dataset.density().modes) > 1
+    return [
+        *(("js", tag, game) for tag in own),
+        ("js", "logits/holdout", game),
+        ("refit", "divergence/js_refit", True),
+        ("refit", "divergence/js_gap", "divergence/js" in own),
+        ("exact", "divergence/js_exact", on_grid and tractable),
+        ("exact", "divergence/js_density", on_grid and not tractable),
+        ("prdc", "diversity/coverage", True),
+        ("prdc", "diversity/recall", True),
+        ("prdc", "fidelity/precision", True),
+        ("prdc", "fidelity/density", True),
+        ("modes", "diversity/modes", modes),
+        ("modes", "diversity/mode_kl", modes),
+        ("modes", "fidelity/high_quality", modes),
+        ("class_modes", "diversity/modes", spec.channel_classes > 1),
+        ("class_modes", "diversity/mode_kl", spec.channel_classes > 1),
+        ("class_accuracy", "fidelity/class_accuracy", conditional and not spec.given and spec.classes > 1),
+        ("mismatch", "logits/mismatched_auc", game and conditional and len(spec.conditions()) > 1),
+        ("per_condition", "diversity/per_condition_std", conditional),
+        ("nearest", "fidelity/nearest_distance", True),
+        ("sharpness", "fidelity/sharpness", spec.is_image and min(spec.shape[1:]) >= 4),
+    ]
 
 
 def charts(tags: Sequence[str]) -> Any:
@@ -136,7 +155,7 @@ def typed(text: str) -> bool | float | str:
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def session(config: Config, given: Mapping[str, str]) -> Any:
+def hparams_row(config: Config, given: Mapping[str, str]) -> Any:
     """Return the summary that gives a run its row in HPARAMS: its seed and the keys set by hand, but not its place."""
     from tensorboard.plugins.hparams import summary_v2
 
@@ -162,7 +181,7 @@ def varying(jobs: Iterable[Sequence[str]]) -> dict[str, list[str]]:
     return found
 
 
-def experiment(varied: Mapping[str, Sequence[str]], metrics: Sequence[str]) -> Any:
+def hparams_columns(varied: Mapping[str, Sequence[str]], metrics: Sequence[str]) -> Any:
     """Return the summary that names the columns of HPARAMS for a sweep.
 
     Args:
@@ -196,7 +215,7 @@ def sweep_record(folder: Path, jobs: Iterable[Sequence[str]], metrics: Sequence[
     """
     from tensorboard.compat.proto.event_pb2 import Event
 
-    summary = experiment(varying(jobs), metrics)
+    summary = hparams_columns(varying(jobs), metrics)
     try:
         earlier = sorted(folder.glob("events.out.tfevents.*"))
         if [event.summary for path in earlier for event in read_events(path)] != [summary]:

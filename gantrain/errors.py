@@ -18,6 +18,7 @@ class GantrainError(Exception):
     exit_code = 1
 
     def __init__(self, where: object, what: object, remedy: str):
+        self.where, self.what, self.remedy = where, what, remedy
         super().__init__(printable(f"{where}: {what}; {remedy}"))
 
 

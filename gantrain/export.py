@@ -23,6 +23,7 @@ from gantrain.latents import latents
 from gantrain.models.base import Generator
 from gantrain.sample import in_turn
 from gantrain.spec import Spec
+from gantrain.tracker import muted
 
 NOTE = "gantrain.json"  # the name under which a .pt2 holds what is said of its inputs and outputs
 
@@ -142,11 +143,6 @@ def _onnx(program: torch.export.ExportedProgram, note: str) -> bytes:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep torch's exporters from warning on the terminal of what a user can do nothing about."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    with muted(logging.WARNING), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

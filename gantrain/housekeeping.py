@@ -24,6 +24,7 @@ from gantrain.options import ENDLESS
 from gantrain.runtime import Runtime
 from gantrain.schedule import due
 from gantrain.settings import Config
+from gantrain.signals import handled
 from gantrain.state import TrainState, rate_factor
 from gantrain.tracker import Means, Tracker
 
@@ -73,14 +74,8 @@ class Housekeeping:
         state: TrainState,
         session: Session,
     ):
-        self.folder, self.config, self.data, self.runtime, self.tracker = (
-            folder,
-            config,
-            data,
-            runtime,
-            tracker,
-        )
-        self.session = session
+        self.folder, self.config, self.data = folder, config, data
+        self.runtime, self.tracker, self.session = runtime, tracker, session
         self.means = Means()
         self.reading, self._read_at = Reading({}, {}, {}), -1
         self.metrics = fitting(config, data)
@@ -253,7 +248,7 @@ class Housekeeping:
         So does one after the last step: what is left to do then takes long, and ``gantrain resume`` does it.
         """
 
-        def note(number: int, _: Any) -> None:
+        def note(number: int) -> None:
             if self.signal or self._closing:
                 raise Interrupted(
                     self.folder,
@@ -263,17 +258,8 @@ class Housekeeping:
                 )
             self.signal = number
 
-        names = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
-        try:
-            before = {number: signal.signal(number, note) for number in names}
-        except ValueError:  # signals belong to the main thread; a notebook may train in another
-            before = {}
-        try:
-            with closing(self.bar):
-                yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with handled(note), closing(self.bar):
+            yield
 
 
 def own_readings(state: TrainState) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,7 +28,6 @@ SINGLE = {
     "noise": ("noise.py", "Noise"),
     "metric": ("metrics/base.py", "Suite"),
 }
-ALWAYS = ("dataset", "model", "objective")  # what a run is, were it the default
 UNKNOWN = object()  # a default that is computed
 
 
@@ -96,64 +94,6 @@ def default_options() -> dict[str, str | None]:
     text = (yaml_dir() / "config.yaml").read_text(encoding="utf-8")
     found = re.findall(r"^  - (\w+): (\w+)$", text, re.MULTILINE)
     return {group: None if name == "null" else name for group, name in found}
-
-
-def differing(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the parts of a resolved config that a bare ``gantrain`` would not have, by group.
-
-    A default is that of the class's field, or of the YAML of the option that a group has when nobody chooses.
-    """
-    found: dict[str, list[str]] = {}
-    for group, chosen in config.items():
-        if not isinstance(chosen, Mapping):
-            if group == "seed":
-                found["seed"] = [str(chosen)]
-        elif group != "run":
-            words = [
-                f"{key}={_plain(value)}"
-                for key, value in chosen.items()
-                if _differs(config, group, key, value)
-            ]
-            name = chosen.get("name", "") if group in FAMILIES else ""
-            if words or group in ALWAYS or (name and name != default_options()[group]):
-                found[group] = [name, *words] if name else words
-    return found
-
-
-def _differs(config: Mapping[str, Any], group: str, key: str, value: Any) -> bool:
-    if key == "name" or (group, key, value) == ("optimizer", "horizon", config["train"]["steps"]):
-        return False
-    name = config[group].get("name", "") if group in FAMILIES else ""
-    declared = classes(group).get(name, {})
-    default = declared[key].default if key in declared else UNKNOWN
-    if name in ("", default_options().get(group)):
-        default = _bare().get(group, {}).get(key, default)
-    return bool(value != default)
-
-
-@cache
-def _bare() -> dict[str, dict[str, Any]]:
-    """Return what the YAML of the options that nobody chose sets, by group."""
-    import yaml
-
-    found: dict[str, dict[str, Any]] = {}
-    for group, option in default_options().items():
-        if option in options(group):
-            text = (yaml_dir() / group / f"{option}.yaml").read_text(encoding="utf-8")
-            plain = yaml.safe_load(text) or {}
-            sets = plain if text.startswith("# @package _global_") else {group: plain}
-            for owner, values in sets.items():
-                if isinstance(values, dict):
-                    found.setdefault(owner, {}).update(values)
-    return found
-
-
-def _plain(value: Any) -> str:
-    import yaml
-
-    return (
-        str(yaml.safe_dump(value, default_flow_style=True, width=10**6)).strip().removesuffix("...").strip()
-    )
 
 
 def _registered(group: str, option: str) -> str:

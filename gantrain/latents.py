@@ -70,7 +70,7 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     return (from_a * p + from_b * q).float()
 
 
-def loop(
+def closed_way(
     G: Generator, n: int, seed: int, turns: int, frames: int, truncation: float | None = None
 ) -> Iterator[Tensor]:
     """Return the latents [n, ...] of each frame of a closed way through ``turns`` sets of latents, the stills' first.

@@ -27,7 +27,10 @@ class Train:
         3000, "generator updates in all, unless images or seconds are given", minimum=1, maximum=ENDLESS
     )
     images: int | None = option(
-        None, "samples of data that the run may see in all, in place of steps", minimum=1, maximum=2 * ENDLESS
+        None,
+        "images, or samples of other data, that the run may see in all, in place of steps",
+        minimum=1,
+        maximum=2 * ENDLESS,
     )
     seconds: float | None = option(
         None, "seconds of training in all, metrics and pictures not counted, in place of steps", above=0

@@ -62,6 +62,8 @@ def read(argv: list[str]) -> Words:
         )
     if known.config_dir:
         check_options(Path(known.config_dir))
+        if not Path(known.config_dir).is_absolute():  # a sweep is resumed from anywhere; the last flag counts
+            flags += ["--config-dir", str(Path(known.config_dir).absolute())]
     overrides = [checked(word) for word in overrides]
     asked = any(re.fullmatch(r"sweep=(?!null$|grid$).+", word) for word in overrides)
     if asked and not any(modes):

@@ -202,6 +202,8 @@ def _no_option(error: MissingConfigException) -> ConfigError:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     if not group:
         return ConfigError("--config-name", f"there is no config {name!r}", "leave it out")
+    if group == "hydra/launcher" and re.fullmatch("joblib|submitit_(local|slurm)", name):
+        return ConfigError(group, f"{name} is not installed", "pip install 'gantrain[sweeps]'")
     choices = {option for option in error.options or () if option != "schema"} | set(options(group))
     if group.startswith("schema/"):
         choices |= set(REGISTERED.get(group.removeprefix("schema/"), ()))

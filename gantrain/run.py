@@ -143,7 +143,7 @@ def _play(
     try:
         with keeper.listening():
             if not resumed:
-                tracker.record(0, dashboard.session(config, session.given))
+                tracker.record(0, dashboard.hparams_row(config, session.given))
                 tracker.record(0, dashboard.charts(dashboard.expected(config)))
                 tracker.text(0, "run/config", dashboard.page(session.command, config, runtime.environment()))
                 keeper.first(state)

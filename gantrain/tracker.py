@@ -17,12 +17,9 @@ from torch import Tensor
 
 from gantrain.events import read_events, write_events
 from gantrain.files import replace_file
+from gantrain.tags import CEILING, JENSEN_SHANNON
 
 log = logging.getLogger("gantrain")
-
-# Estimates and truths of JSD, whose chart has a line at the highest value that it can have.
-JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_batch", "_refit", "_exact", "_density"))
-CEILING = "divergence/log_2"
 
 
 class Means:
@@ -215,3 +212,14 @@ def logging_to(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # of a full disk the run has been told
                 handler.close()
         log.handlers = []
+
+
+@contextmanager
+def muted(level: int) -> Iterator[None]:
+    """Let nothing be logged up to a level of ``logging``, by whomever."""
+    before = logging.root.manager.disable
+    logging.disable(level)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,7 +1,9 @@
 """What every test process shares: one thread, caches of its own, and the command line called in this process."""
 
+import gc
 import logging
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,20 @@ import pytest
 # Before torch is imported: the networks of the tests are small, and `pytest -n 2` fills two cores by itself.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 HOME = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give `pytest -n 2` all tests of a file to one process, so that what they share is made once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    return LoadFileScheduling(config, log) if config.getvalue("dist") == "load" else None
+
+
+def pytest_collection_finish():
+    """Leave the libraries and the list of tests, which live to the end, out of every search for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +40,27 @@ def caches(tmp_path_factory):
         del os.environ["XDG_CACHE_HOME"]
     else:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def yaml_read_once():
+    """Keep what Hydra makes of each of gantrain's own YAML files: reading them is a tenth of what composing costs."""
+    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+
+    from gantrain.pages import yaml_dir
+
+    read, kept = FileConfigSource.load_config, dict[str, bytes]()
+
+    def load_config(self, config_path):
+        if self.path != str(yaml_dir()):
+            return read(self, config_path)
+        if config_path not in kept:
+            kept[config_path] = pickle.dumps(read(self, config_path))
+        return pickle.loads(kept[config_path])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FileConfigSource, "load_config", load_config)
+        yield
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ FAMILIES = {path.parent.name for path in ROOT.glob("*/base.py")}
 BASE, PLUG_IN = "a family's base", "a plug-in"
 LAYERS = [  # from the ground up; a module imports from its own layer and those before it
     {"errors"},
-    {"files", "pages", "keys", "completion", "registry", "spec", "reports", "reports.record"},
+    {"files", "machine", "signals", "tags", "pages"},
+    {"keys", "completion", "registry", "spec", "reports", "reports.record", "reports.differing"},
     {"step", "schedule", "noise", "options", "figure", "events"},
     {BASE},
     {PLUG_IN},
@@ -37,7 +38,7 @@ LAYERS = [  # from the ground up; a module imports from its own layer and those 
     {"sweeps.launch", "sweeps.trial", "sweeps.findings"},
     {"sweeps.job"},
     {"door"},
-    {"verbs", "verbs.words"},
+    {"verbs", "verbs.folders", "verbs.words"},
     {
         "verbs.compare",
         "verbs.evaluate",

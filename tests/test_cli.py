@@ -365,7 +365,7 @@ def test_a_sweep_whose_words_cannot_be_composed_trains_nothing(run_cli, tmp_path
     assert not list(tmp_path.rglob("result.json"))
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
 def test_a_signal_saves_the_step_it_stops_at_and_says_how_to_go_on(name, run_cli, tmp_path):
     number = getattr(signal, name)
     words = [*POINTS, "metric=js", "metric.n=64", "train.sample_every=0", "train.checkpoint_every=0"]

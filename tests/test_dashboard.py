@@ -35,7 +35,8 @@ from gantrain.housekeeping import Session
 from gantrain.reports.ranking import COLUMNS
 from gantrain.run import run
 from gantrain.settings import Config
-from gantrain.tracker import CEILING, Tracker
+from gantrain.tags import CEILING
+from gantrain.tracker import Tracker
 from gantrain.verbs.tensorboard import USUAL_PORT, free_port, pinned, runs_under
 
 SMALL = [
@@ -197,7 +198,7 @@ def test_the_filters_that_the_page_offers_hide_no_row(tmp_path, jobs):
     for number, job in enumerate(jobs):
         (tmp_path / str(number)).mkdir()
         tracker = Tracker(tmp_path / str(number))
-        tracker.record(0, dashboard.session(config, dict(word.split("=") for word in job)))
+        tracker.record(0, dashboard.hparams_row(config, dict(word.split("=") for word in job)))
         tracker.close()
     dashboard.sweep_record(tmp_path, jobs, ["loss/g"])
     board = Board(tmp_path)
@@ -230,7 +231,7 @@ def test_a_single_run_has_a_row_and_no_record_of_a_sweep(sweep):
 
 def test_the_seed_is_in_the_row_though_nobody_set_it(tmp_path):
     tracker = Tracker(tmp_path)
-    tracker.record(0, dashboard.session(configured(), {}))
+    tracker.record(0, dashboard.hparams_row(configured(), {}))
     tracker.close()
     (row,) = Board(tmp_path).rows().values()
     assert {key: value(shown) for key, shown in row.hparams.items()} == {"seed": configured().seed}

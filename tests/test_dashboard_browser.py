@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gantrain.dashboard import CHARTS, sweep_record
-from gantrain.tracker import CEILING
+from gantrain.tags import CEILING
 
 pytestmark = pytest.mark.browser
 

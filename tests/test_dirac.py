@@ -77,8 +77,15 @@ def where(state: TrainState) -> tuple[float, float]:
     return state.G.theta.item(), state.D.psi.item()
 
 
+# Every objective, order and gamma is in one of these six; a slip in the loop, the game or the penalty shows in each.
+SOON = [("minimax", 0.0), ("non_saturating", 0.3)]
+
+
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize(("objective", "gamma"), RADII)
+@pytest.mark.parametrize(
+    ("objective", "gamma"),
+    [game if game in SOON else pytest.param(*game, marks=pytest.mark.slow) for game in RADII],
+)
 def test_radius_after_500_steps(objective, gamma, order):
     config, state, batches, runtime = game(
         objective, gamma, "alternating" if order == "d first" else "simultaneous"

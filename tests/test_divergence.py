@@ -60,8 +60,18 @@ def setting(d: float, objective: str, steps: int) -> tuple[Config, Data, TrainSt
     return config, Data(spec, Split(x[:N]), Split(x[N:])), state, runtime
 
 
-@pytest.mark.parametrize("objective", ["minimax", "non_saturating"])
-@pytest.mark.parametrize("d", [0.5, 1.0, 2.0, 4.0])
+# A near and a far G, and both games, whose D descend the same loss.
+SOON = [(1.0, "minimax"), (1.0, "non_saturating"), (4.0, "non_saturating")]
+
+
+@pytest.mark.parametrize(
+    ("d", "objective"),
+    [
+        pytest.param(d, objective, marks=[] if (d, objective) in SOON else pytest.mark.slow)
+        for d in (0.5, 1.0, 2.0, 4.0)
+        for objective in ("minimax", "non_saturating")
+    ],
+)
 def test_live_js_of_a_trained_d_is_the_truth_from_below(d, objective):
     config, data, state, runtime = setting(d, objective, steps=250)
     batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
+from gantrain.machine import usable_cores
 from gantrain.verbs import doctor
 from gantrain.verbs.doctor import (
     FAIL,
@@ -18,7 +19,6 @@ from gantrain.verbs.doctor import (
     advised,
     judged,
     judged_threads,
-    usable_cores,
     writable,
 )
 

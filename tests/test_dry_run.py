@@ -15,9 +15,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gantrain.config import plain_data, resolve
 from gantrain.door import compose
-from gantrain.dry_run.words import line
 from gantrain.dry_run.forecast import Forecast, Work, foresee
 from gantrain.dry_run.layers import count, layers
+from gantrain.dry_run.words import line
 from gantrain.loop import train
 from gantrain.run import prepare
 from gantrain.runtime import Runtime

@@ -242,7 +242,9 @@ def test_a_generator_that_torch_cannot_trace_is_refused_in_one_line():
         exported(Counting(MLP(), []), Spec((64,)), False)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case in FEW else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
 def test_every_model_is_traced_for_any_number_of_samples(case):
     G, spec, is_conditional = built(case)
     program = exported(G, spec, is_conditional).module()

@@ -57,7 +57,9 @@ def test_a_name_says_what_varies_and_of_a_path_its_last_part():
     assert job.folder == "0-hinge-d_lr4e-4-seed2"
     (job,) = named([words], ["dataset.root"])
     assert job.folder == "0-cats"
-    (job,) = named([["optimizer.g_lr=0.0009085", "optimizer.d_lr=0.0067"]], ["optimizer.g_lr", "optimizer.d_lr"])
+    (job,) = named(
+        [["optimizer.g_lr=0.0009085", "optimizer.d_lr=0.0067"]], ["optimizer.g_lr", "optimizer.d_lr"]
+    )
     assert job.folder == "0-g_lr0.0009085"  # not d_lr0.00
 
 

@@ -374,6 +374,7 @@ def test_hopeless_trials_are_pruned_and_the_others_finish(run_cli, tmp_path):
     assert "optimizer.g_lr=0.1 metric=exact" in out
 
 
+@pytest.mark.slow  # that a job of a sweep which diverges stops no other is fast elsewhere
 def test_a_diverging_trial_fails_and_the_search_goes_on(run_cli, tmp_path):
     code, out, error = run_cli(
         "sweep=optuna", "dataset=ring", "debug=tiny", "device=cpu", "metric=js", "metric.n=100", "train.steps=20",

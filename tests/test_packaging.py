@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from composed import composed
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -208,7 +209,7 @@ def test_the_first_run_lists_what_a_run_folder_holds(example):
 
 def test_every_tag_a_run_writes_is_explained_and_every_tag_explained_exists(example):
     written = tags(example[0] / "images") | tags(example[0] / "points")
-    options = [plain_data(compose([f"objective={stem}"]))["objective"] for stem in pages.options("objective")]
+    options = [composed(f"objective={stem}")["objective"] for stem in pages.options("objective")]
     objectives = [build("objective", option) for option in options]
     of_objectives = {f"divergence/{getattr(objective, 'quantity', 'game')}" for objective in objectives}
     known = written | of_objectives | {"divergence/js_batch"}  # the last is what a packed D reads
@@ -256,7 +257,7 @@ def named_commands() -> list[str]:
 
 
 def overrides(words: list[str]) -> list[list[str]]:
-    """Return the overrides of each run that a command line of training starts."""
+    """Return the overrides of the runs that a command line of training starts: of a sweep, the first and the last."""
     flags = ("-m", "--help", "--version", "--cfg", "job", "hydra", "-p", "train", "hydra.launcher")
     given = [word for word in words if word not in flags]
     if any(
@@ -271,9 +272,12 @@ def overrides(words: list[str]) -> list[list[str]]:
         return [given]
     parsed = OverridesParser.create().parse_overrides(given)
     jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
+    for key, _, value in (word.partition("=") for job in jobs for word in job):
+        assert key not in pages.GROUPS or value in pages.options(key), (key, value)
     # Jobs that differ in their seed alone compose alike, so one of them speaks for all.
     alike = {tuple(word for word in job if not word.startswith("seed=")): list(job) for job in jobs}
-    return list(alike.values())
+    found = list(alike.values())
+    return found if len(found) == 1 else [found[0], found[-1]]
 
 
 @pytest.mark.parametrize("command", named_commands())
@@ -291,10 +295,10 @@ def test_every_command_that_is_named_composes_and_resolves(command, tmp_path):
         searched = [f"hydra.searchpath=[file://{tmp_path / words[at + 1]}]"]
         del words[at : at + 2]
     for given in overrides(words):
-        composed = compose([*given, *searched])
+        config = compose([*given, *searched])
         # Files that are looked for at a path or under a root need not be here for a command to be right.
         resolve_for(
-            plain_data(composed), Spec((1, 28, 28), 10) if {"root", "path"} & set(composed.dataset) else None
+            plain_data(config), Spec((1, 28, 28), 10) if {"root", "path"} & set(config.dataset) else None
         )
 
 

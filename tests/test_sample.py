@@ -19,7 +19,7 @@ from gantrain.animation import PAUSE, clouds
 from gantrain.cli import main
 from gantrain.datasets.base import Data, Split
 from gantrain.errors import ConfigError
-from gantrain.latents import latents, loop, slerp, truncated
+from gantrain.latents import closed_way, latents, slerp, truncated
 from gantrain.models.base import Generator
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
@@ -319,7 +319,7 @@ def test_where_dropout_is_the_only_source_there_is_nothing_to_truncate_or_to_wal
     with pytest.raises(ConfigError, match=r"^truncation: .*dropout"):
         latents(G, 5, 0, truncation=0.5)
     with pytest.raises(ConfigError, match=r"^interpolate: .*dropout"):
-        loop(G, 5, 0, 3, 30)
+        closed_way(G, 5, 0, 3, 30)
 
 
 @pytest.mark.parametrize("truncation", [None, 0.7])
@@ -369,7 +369,7 @@ def test_rows_on_one_line_are_joined_by_a_straight_line():
 
 def test_a_loop_goes_through_every_set_on_arcs_and_closes():
     G = MLP(width=8, z_dim=16, source="both").generator(Spec((2,)))
-    at = list(loop(G, 5, 9, turns=3, frames=12))
+    at = list(closed_way(G, 5, 9, turns=3, frames=12))
     assert len(at) == 12
     for turn in range(3):
         assert torch.equal(at[4 * turn][:, :16], latents(G, 5, 9, turn=turn)[:, :16])
@@ -379,7 +379,7 @@ def test_a_loop_goes_through_every_set_on_arcs_and_closes():
     for i in range(12):
         first, last = z[i // 4 * 4], z[(i // 4 * 4 + 4) % 12]
         assert torch.equal(z[i], slerp(first, last, i % 4 / 4))
-    uneven = list(loop(G, 5, 9, turns=3, frames=7))
+    uneven = list(closed_way(G, 5, 9, turns=3, frames=7))
     assert len(uneven) == 7
     torch.testing.assert_close(uneven[1][:, :16], slerp(z[0], z[4], 3 / 7))
 
@@ -424,7 +424,7 @@ def test_an_animation_shows_what_g_makes_of_each_latent_and_each_cell_keeps_its_
     _, _, G = generator(run_and_words("sample", [str(runs / "images")])[0])
     y = torch.tensor([3, 7, 3, 7, 3])
     expected = [
-        pixels(grid(sample.made(G, z, y, torch.device("cpu")), 3))[:, :, 0] for z in loop(G, 5, 4, 3, 9)
+        pixels(grid(sample.made(G, z, y, torch.device("cpu")), 3))[:, :, 0] for z in closed_way(G, 5, 4, 3, 9)
     ]
     shown = frames(tmp_path / out)
     assert len(shown) == 9

@@ -16,6 +16,7 @@ from gantrain.cli import VERBS, main
 from gantrain.config import plain_data, resolve
 from gantrain.door import compose
 from gantrain.registry import REGISTERED
+from gantrain.reports.differing import differing
 from gantrain.reports.record import read_run
 from gantrain.run import claimed
 from gantrain.summary import number
@@ -84,7 +85,7 @@ def test_the_whole_config_is_yaml_of_config_json(run, run_cli):
 def test_the_bare_config_and_what_differs_from_it_make_the_config_again(words):
     bare, config = (resolve(plain_data(compose(given))).plain() for given in ([], words))
     made = json.loads(json.dumps(bare))
-    for group, told in keys.differing(config).items():
+    for group, told in differing(config).items():
         if group == "seed":
             made["seed"] = int(told[0])
             continue
@@ -224,14 +225,8 @@ def test_a_sweep_of_which_nothing_is_missing_is_not_resumed(sweep, finished, run
 
 
 def test_what_a_sweep_that_is_under_way_has_not_begun_waits(sweep, run_cli):
-    program = "import sys; print(flush=True); sys.stdin.read()"
-    with subprocess.Popen(
-        [sys.executable, "-c", program, "gantrain"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as sweeping:
-        sweeping.stdout.readline()
-        change(sweep / "sweep.json", pid=sweeping.pid)
+    with claimed(sweep):
         page = run_cli("show", sweep)[1]
-        sweeping.stdin.close()
     assert "1 waiting" in page
     assert "resume" not in suggested(page)
     page = run_cli("show", sweep)[1]

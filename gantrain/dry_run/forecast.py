@@ -7,8 +7,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,15 +15,15 @@ import torch
 
 from gantrain.checkpoint import load_checkpoint
 from gantrain.datasets.base import Data
-from gantrain.housekeeping import Housekeeping, Session
 from gantrain.dry_run.layers import Layer, layers
+from gantrain.housekeeping import Housekeeping, Session
 from gantrain.loop import train
 from gantrain.options import ENDLESS, Train
 from gantrain.run import held_out, transfer
 from gantrain.runtime import Batches, Runtime, stream
 from gantrain.settings import Config
 from gantrain.state import TrainState
-from gantrain.tracker import Tracker
+from gantrain.tracker import Tracker, muted
 
 LEAST = 3  # steps that are timed, however slow
 LONG = 2.0  # seconds for which steps are timed, and beyond which metrics are not read a second time
@@ -105,7 +104,8 @@ def foresee(config: Config, data: Data, runtime: Runtime, long: float) -> Foreca
         transfer(state, load_checkpoint(config.train.init_from))
     built = time.perf_counter() - began
     G, D = _layers(config, data, runtime, state)
-    with tempfile.TemporaryDirectory(prefix="gantrain-") as name, _silence():
+    # What is said of a run that is thrown away would be read as said of the run.
+    with tempfile.TemporaryDirectory(prefix="gantrain-") as name, muted(logging.CRITICAL):
         folder = Path(name)
         tracker = Tracker(folder)
         keeper = Housekeeping(folder, trial, data, runtime, tracker, state, Session(bar=False))
@@ -203,17 +203,6 @@ def _seconds(action: Callable[[], object]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Let nothing be logged: what is said of a run that is thrown away would be read as said of the run."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 def _memory(runtime: Runtime) -> int:

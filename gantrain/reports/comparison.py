@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gantrain.errors import printable
+from gantrain.reports.record import CONFIG, RESULT, SWEEP, found_json, is_run, words_of
 
 # What a run is not about: where it writes and how often, on which machine, what is read of it.
 ASIDE = re.compile(
@@ -60,6 +59,11 @@ class Row:
         return self.status == "finished"
 
     @property
+    def label(self) -> str:
+        """What sets it apart in short: the values of what varies, or else its name."""
+        return in_short(self.varied) or self.name
+
+    @property
     def ended(self) -> str:
         """How it ended, with its own exit code."""
         shown = self.exit_code is not None and self.status not in ("finished", "pruned", "missing")
@@ -71,13 +75,11 @@ def rows(folders: Iterable[Path]) -> list[Row]:
     paths = [Path(folder) for folder in folders]
     jobs = {parent: jobs_of(parent) for parent in {path.parent for path in paths}}
     given = [given_words(path, jobs[path.parent]) for path in paths]
-    configs, results = [config_of(path) for path in paths], []
+    configs, results = [found_json(path / CONFIG) for path in paths], []
     for path, config in zip(paths, configs, strict=True):
-        found = load_json(path / "result.json")
-        if not isinstance(found, dict):
-            begun = "unfinished" if config else "missing"
-            found = {"status": "unreadable" if (path / "result.json").is_file() else begun}
-        results.append(found)
+        begun = "unfinished" if config else "missing"
+        ended = "unreadable" if (path / RESULT).is_file() else begun
+        results.append(found_json(path / RESULT) or {"status": ended})
     beside = len({path.parent for path in paths}) == 1
     told = zip(_names(paths), varied(given, configs, beside), paths, configs, results, strict=True)
     return [_row(*one) for one in told]
@@ -104,14 +106,6 @@ def _row(
     )
 
 
-def load_json(path: Path) -> Any:
-    """Return what a JSON file holds; None where it is absent or broken."""
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-
-
 def numbers_in(found: Any) -> dict[str, float]:
     """Return the finite numbers of a mapping by tag."""
     if not isinstance(found, Mapping):
@@ -120,29 +114,19 @@ def numbers_in(found: Any) -> dict[str, float]:
     return {str(tag): float(value) for tag, value in real.items() if math.isfinite(value)}
 
 
-def config_of(run: Path) -> dict[str, Any]:
-    """Return a run's resolved config, empty where it has none."""
-    found = load_json(run / "config.json")
-    return found if isinstance(found, dict) else {}
-
-
 def jobs_of(sweep: Path) -> dict[str, list[str]]:
     """Return the overrides of every job of a sweep by folder, those that never started among them."""
-    found = load_json(sweep / "sweep.json")
-    jobs = found.get("jobs") if isinstance(found, dict) else None
-    known = [job for job in jobs or [] if isinstance(job, dict) and isinstance(job.get("folder"), str)]
-    return {Path(job["folder"]).name: [str(word) for word in job.get("overrides") or []] for job in known}
+    jobs = found_json(sweep / SWEEP).get("jobs")
+    listed = jobs if isinstance(jobs, list) else []
+    known = [job for job in listed if isinstance(job, dict) and isinstance(job.get("folder"), str)]
+    words = [job["overrides"] if isinstance(job.get("overrides"), list) else [] for job in known]
+    return {Path(job["folder"]).name: list(map(str, own)) for job, own in zip(known, words, strict=True)}
 
 
 def given_words(run: Path, jobs: Mapping[str, list[str]] | None = None) -> dict[str, str]:
     """Return what was set by hand for a run, by key, from its folder or else its sweep's ``jobs``, as ``jobs_of``."""
-    try:
-        words = yaml.safe_load((run / ".hydra" / "overrides.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        words = None
-    if not isinstance(words, list):
-        words = (jobs_of(run.parent) if jobs is None else jobs).get(run.name, [])
-    pairs = [str(word).lstrip("+").partition("=") for word in words]
+    words = words_of(run) or (jobs_of(run.parent) if jobs is None else jobs).get(run.name, [])
+    pairs = [word.lstrip("+").partition("=") for word in words]
     return {key: value for key, equals, value in pairs if equals}
 
 
@@ -150,7 +134,7 @@ def runs_in(folder: Path) -> list[Path]:
     """Return the runs in and under a folder in the order of their numbers and names; also for a checkpoint in a run."""
     folder = folder.resolve()
     inside = folder.parent.parent if folder.parent.name == "checkpoints" else folder
-    return [inside] if _is_run(inside) else list(dict.fromkeys(_under(inside)))
+    return [inside] if is_run(inside) else list(dict.fromkeys(_under(inside)))
 
 
 def _under(folder: Path) -> Iterator[Path]:
@@ -161,7 +145,7 @@ def _under(folder: Path) -> Iterator[Path]:
     except OSError:
         return
     for path in sorted(inner, key=lambda path: [int(p) if p.isdigit() else p for p in _parts(path.name)]):
-        if _is_run(path):
+        if is_run(path):
             yield path
         elif not path.name.startswith(".") and path not in jobs:
             yield from _under(path)
@@ -169,10 +153,6 @@ def _under(folder: Path) -> Iterator[Path]:
 
 def _parts(name: str) -> list[str]:
     return re.split(r"(\d+)", name)
-
-
-def _is_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("config.json", "result.json", "metrics.jsonl"))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -196,19 +176,29 @@ def flat(config: Mapping[str, Any], text: Callable[[Any], str] | None = None) ->
 
 def shown(value: Any) -> str:
     """Return a value as one text, however it was typed: 1e-4 and 0.0001 are the same, a path is its last part."""
+    number = finite(value)
+    if number is not None:
+        if isinstance(value, int):
+            return str(value)
+        return str(int(number)) if number.is_integer() else repr(number)
+    if isinstance(value, str):
+        return value.rstrip("/").rpartition("/")[2]
+    return json.dumps(value)
+
+
+def finite(value: Any) -> float | None:
+    """Return a number, or a text that means one, as a finite float; None for anything else."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-        if math.isfinite(number):
-            return (
-                str(int(value if isinstance(value, int) else number))
-                if number == int(number)
-                else repr(number)
-            )
     except (TypeError, ValueError):
-        pass
-    if isinstance(value, str):
-        return value.rstrip("/").rsplit("/", 1)[-1] if "/" in value else value
-    return json.dumps(value)
+        return None
+    return number if math.isfinite(number) else None
+
+
+def in_short(setting: Mapping[str, str]) -> str:
+    """Return values in one line: the option of a group alone, any other after the last word of its key."""
+    words = {key: "" if "." not in key and key != "seed" else f"{key.rpartition('.')[2]} " for key in setting}
+    return ", ".join(words[key] + value for key, value in setting.items())
 
 
 def varied(
@@ -237,24 +227,29 @@ def varied(
         return len({value(i, key) for i in known if flats[i] or key in given[i]}) > 1
 
     words = dict.fromkeys(key for one in given for key in one)
-    set_by_hand = [key for key in words if not key.startswith(("run.", "hydra")) and differ(key)]
-    chosen = [key for key in set_by_hand if beside or not ASIDE.match(key)]
-    rest = sorted(
-        {key for one in flats for key in one if not ASIDE.match(key)} - set(chosen) - {"seed"},
-        key=lambda key: (ORDER.index(g) if (g := key.split(".")[0]) in ORDER else -1, "." in key, key),
-    )
-    resolved = [i for i in known if flats[i]]
-    room = KEYS
-    for key in rest:
-        explained: dict[tuple[str, ...], str] = {}
-        settings = [tuple(value(i, k) for k in chosen if k != "seed") for i in resolved]
-        same = [
-            explained.setdefault(s, value(i, key)) == value(i, key)
-            for s, i in zip(settings, resolved, strict=True)
-        ]
-        if room and not all(same):
+    by_hand = [key for key in words if not key.startswith(("run.", "hydra")) and differ(key)]
+    chosen = [key for key in by_hand if beside or not ASIDE.match(key)]
+
+    def is_explained(key: str) -> bool:
+        # Runs that agree in what is chosen, whatever their seeds, agree in this key too.
+        values: dict[tuple[str, ...], set[str]] = {}
+        for i in known:
+            if flats[i]:
+                setting = tuple(value(i, other) for other in chosen if other != "seed")
+                values.setdefault(setting, set()).add(value(i, key))
+        return all(len(found) == 1 for found in values.values())
+
+    most = len(chosen) + KEYS
+    rest = {key for one in flats for key in one if not ASIDE.match(key)} - set(chosen) - {"seed"}
+    for key in sorted(rest, key=_place):
+        if len(chosen) < most and not is_explained(key):
             chosen.append(key)
-            room -= 1
     if "seed" not in chosen and differ("seed"):
         chosen.append("seed")
-    return [{key: text for key in chosen if (text := value(i, key))} for i in range(len(flats))]
+    settings = [{key: value(i, key) for key in chosen} for i in range(len(flats))]
+    return [{key: text for key, text in setting.items() if text} for setting in settings]
+
+
+def _place(key: str) -> tuple[int, bool, str]:
+    group = key.partition(".")[0]
+    return ORDER.index(group) if group in ORDER else -1, "." in key, key

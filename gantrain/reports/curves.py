@@ -2,58 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gantrain.reports.comparison import Row, numbers_in
+from gantrain.reports.record import read_lines
+from gantrain.tags import JENSEN_SHANNON
 
 POINTS = 400  # of a curve, at most
-JSD = ("divergence/js", "divergence/js_refit", "divergence/js_exact", "divergence/js_batch")
-NATS = (*JSD, "divergence/js_gap")
+NATS = (*JENSEN_SHANNON, "divergence/js_gap")  # which share an axis
 LOG_2 = math.log(2)
 FIRST = ("divergence", "loss", "logits", "diversity and fidelity", "diversity", "fidelity", "generator")
-
-# What a reader of a table asks; docs/estimates.md says it at length.
-MEANING = {
-    "divergence/js": "Jensen-Shannon divergence from below, by the D that played, on held-out data; in nats",
-    "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
-    "divergence/js_exact": "the truth, from the densities",
-    "divergence/js_gap": "what the D that played misses of the fresh one's",
-    "divergence/game": "what the players play for",
-    "divergence/frechet": "distance of two Gaussians fitted to features",
-    "diversity/coverage": "share of real samples with a generated one nearby",
-    "diversity/recall": "share of real samples inside the generated ones' neighbourhoods",
-    "diversity/modes": "modes of the data that samples reach",
-    "diversity/mode_kl": "unevenness over modes, in nats; 0 is even",
-    "fidelity/precision": "share of samples inside the real ones' neighbourhoods",
-    "fidelity/density": "how many real neighbourhoods a sample lies in, on average, by their size",
-    "fidelity/high_quality": "share of samples within three standard deviations of a mode",
-    "fidelity/class_accuracy": "share of samples that a classifier of the data takes for what was asked",
-    "fidelity/nearest_distance": "distance to the nearest training sample, held-out data = 1; far below 1 is a copy",
-    "fidelity/sharpness": "sharpness, real data = 1",
-    "logits/accuracy": "share of held-out data and samples that D tells apart",
-    "logits/holdout": "mean logit on held-out data",
-}
 
 Curve = tuple[list[int], list[float | None]]
 
 
 def history(run: Path) -> dict[str, Curve]:
-    """Return steps and values of every scalar that a run wrote, by tag; None where a number was not finite."""
+    """Return steps and values of every scalar that a run wrote, by tag; None where a number was not finite.
+
+    Raises:
+        CheckpointError: When the file cannot be read.
+    """
     found: dict[str, Curve] = {}
-    try:
-        lines = (run / "metrics.jsonl").read_bytes().splitlines()
-    except OSError:
-        return found
-    for line in lines:
-        try:
-            row = json.loads(line)
-            step = int(row.pop("step"))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # a line that a killed process left half written
+    for row in read_lines(run / "metrics.jsonl"):
+        step = row.pop("step")
         finite = numbers_in(row)
         for tag in row:
             steps, values = found.setdefault(tag, ([], []))
@@ -67,14 +41,18 @@ def thinned(curve: Curve, most: int = POINTS) -> Curve:
     steps, values = curve
     if len(steps) <= most:
         return curve
+
+    def height(i: int) -> float:
+        return values[i] or 0.0
+
     stretch = math.ceil(2 * len(steps) / most)
     kept = {0, len(steps) - 1}
     for start in range(0, len(steps), stretch):
         inside = range(start, min(start + stretch, len(steps)))
         real = [i for i in inside if values[i] is not None]
         gap = [i for i in inside if values[i] is None][:1]
-        by = lambda i: values[i] or 0.0  # noqa: E731
-        kept |= {min(real, key=by), max(real, key=by)} if real else set()
+        if real:
+            kept |= {min(real, key=height), max(real, key=height)}
         kept |= set(gap)
     order = sorted(kept)
     return [steps[i] for i in order], [values[i] for i in order]
@@ -101,7 +79,7 @@ def reference_lines(found: Sequence[Row], tags: Sequence[str]) -> list[dict[str,
     """
     lines: list[dict[str, Any]] = []
     told: set[str] = set()
-    if any(tag in JSD for tag in tags):
+    if any(tag in JENSEN_SHANNON for tag in tags):
         lines.append({"y": LOG_2, "label": "log 2: no overlap"})
     chances = {f"{c:.3g}": c for row in found if isinstance(c := row.result.get("chance"), float)}
     if "loss/d" in tags and len(chances) == 1:
@@ -126,10 +104,10 @@ def charts(row: Row, curves: Mapping[str, Curve]) -> list[dict[str, Any]]:
             groups.setdefault(_chart_of(tag, curves[tag]), []).append(tag)
 
     def place(title: str) -> tuple[int, str]:
-        return (
-            FIRST.index(title) if title in FIRST else len(FIRST) - (title.split("/")[0] in FIRST[:-1]) + 1,
-            title,
-        )
+        if title in FIRST:
+            return FIRST.index(title), title
+        # A tag with a chart of its own comes after the charts of its section's others.
+        return len(FIRST) if title.split("/")[0] in FIRST[:-1] else len(FIRST) + 1, title
 
     made = []
     for title in sorted(groups, key=place):

@@ -18,7 +18,7 @@ def details(title: str, content: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{content}</details>" if content else ""
 
 
-def html_table(lines: Sequence[Sequence[str]], sortable: bool = False, floors: Sequence[str] = ()) -> str:
+def html_table(lines: Sequence[Sequence[str]], sortable: bool = False, foot: Sequence[str] = ()) -> str:
     """Return a table with a head, whose columns sort when their names are clicked, and a last line that stays.
 
     A cell of two lines has the second in small type.
@@ -26,9 +26,9 @@ def html_table(lines: Sequence[Sequence[str]], sortable: bool = False, floors: S
     name = '<button type="button">{}</button>' if sortable else "{}"
     head = "".join(f'<th scope="col">{name.format(_head(cell))}</th>' for cell in lines[0])
     body = "".join("<tr>" + "".join(_cell(cell) for cell in line) + "</tr>" for line in lines[1:])
-    foot = "<tfoot><tr>" + "".join(_cell(cell) for cell in floors) + "</tr></tfoot>" if any(floors) else ""
+    last = "<tfoot><tr>" + "".join(_cell(cell) for cell in foot) + "</tr></tfoot>" if any(foot) else ""
     kind = ' class="sortable"' if sortable else ""
-    return f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table></div>'
+    return f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{last}</table></div>'
 
 
 def _head(text: str) -> str:

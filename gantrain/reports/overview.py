@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from gantrain.figure import panels, rendered
-from gantrain.reports.comparison import Row
+from gantrain.reports.comparison import Row, finite, in_short
 from gantrain.reports.frames import fitted, last_picture
 from gantrain.reports.ranking import OF_ITS_OWN_D, Setting, columns, direction, has_seeds, keys_of, settings
 
@@ -36,18 +35,10 @@ def axis_key(found: Sequence[Row]) -> str | None:
     for key in keys_of(found):
         values = {row.varied.get(key, "") for row in found}
         rest = {tuple(v for k, v in s.varied.items() if k != key) for s in settings(found)}
-        numeric = all(_number(value) is not None for value in values)
+        numeric = all(finite(value) is not None for value in values)
         if key != "seed" and numeric and len(values) > most and len(rest) <= len(COLOURS):
             best, most = key, len(values)
     return best
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def floors(found: Sequence[Row], tag: str) -> dict[str, float]:
@@ -113,7 +104,7 @@ def _along(axis: Any, shown: Sequence[Setting], tag: str, key: str) -> None:
     lines: dict[str, list[Setting]] = {}
     for setting in shown:
         others = {k: v for k, v in setting.varied.items() if k != key}
-        lines.setdefault(Setting(others, []).label if others else "", []).append(setting)
+        lines.setdefault(in_short(others), []).append(setting)
     places = sorted({float(setting.varied[key]) for setting in shown})
     for colour, (label, line) in zip(COLOURS, lines.items(), strict=False):
         line = sorted(line, key=lambda setting: float(setting.varied[key]))
@@ -187,11 +178,7 @@ def _sheet(
 
 
 def _name(row: Row, pen: ImageDraw.ImageDraw, font: Any, width: int) -> str:
-    parts = [
-        f"seed {v}" if k == "seed" else v if "." not in k else f"{k.split('.')[-1]} {v}"
-        for k, v in row.varied.items()
-    ]
-    text = ", ".join(parts) or row.name
+    text = row.label
     while len(text) > 4 and pen.textlength(text, font=font) > width:
         text = text[:-2] + "…"
     return text

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import gantrain
-from gantrain.reports.comparison import Row, flat, given_words, load_json, numbers_in
-from gantrain.reports.curves import MEANING, POINTS, Curve, charts, history, reference_lines, series
+from gantrain.reports.comparison import Row, flat, given_words, numbers_in
+from gantrain.reports.curves import POINTS, Curve, charts, history, reference_lines, series
 from gantrain.reports.frames import as_data, drawn, evenly, fitted, opened, pictures
 from gantrain.reports.markup import details, html_table, listed, player, section, slider
 from gantrain.reports.overview import chart
 from gantrain.reports.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
+from gantrain.reports.record import STATE, checkpoints, found_json
 from gantrain.reports.tables import failures, run_table, seed_table
 from gantrain.summary import number
+from gantrain.tags import MEANING
 
 BUDGET = 5_000_000  # characters of pictures in a page
 SIZES = ((720, 60), (540, 60), (540, 30), (360, 24), (240, 12), (160, 2))  # pixels and frames, until they fit
@@ -94,7 +96,7 @@ def _many(found: Sequence[Row]) -> tuple[str, dict[str, Any]]:
     curves = [history(row.folder) for row in best]
     shots = frames([row.folder for row in best])
     groups = {id(row): i for i, setting in enumerate(settings(found)) for row in setting.runs}
-    names = [_label(row) for row in best]
+    names = [row.label for row in best]
     by_tag, most = {}, max(40, 6 * POINTS // len(found))
     points = {tag: len(steps) for one in curves for tag, (steps, _) in one.items() if not tag.endswith("_se")}
     for tag in sorted(
@@ -116,7 +118,7 @@ def _many(found: Sequence[Row]) -> tuple[str, dict[str, Any]]:
         section(
             "Settings", (html_table(means) if means else "") + (_image(picture, SETTINGS) if picture else "")
         ),
-        section("Runs", html_table(run_table(found), sortable=True, floors=_floors(found)) + listed(notes)),
+        section("Runs", html_table(run_table(found), sortable=True, foot=_floors(found)) + listed(notes)),
         _health(best),
         section("Samples over training", side_by_side(best, names, shots)),
         section("Curves", f'<div class="chart" data-pick="{len(by_tag)}"></div>' if by_tag else ""),
@@ -203,18 +205,11 @@ def _first_come(tag: str) -> tuple[int, str]:
     return (COLUMNS.index(tag) if tag in COLUMNS else len(COLUMNS), tag)
 
 
-def _label(row: Row) -> str:
-    parts = [
-        f"{key.split('.')[-1]} {v}" if "." in key or key == "seed" else v for key, v in row.varied.items()
-    ]
-    return ", ".join(parts) or row.name
-
-
 def _health(found: Sequence[Row]) -> str:
     lines = []
     for row in found:
         said = row.result.get("health")
-        name = f"{_label(row)}: " if len(found) > 1 else ""
+        name = f"{row.label}: " if len(found) > 1 else ""
         lines += [name + str(line) for line in said] if isinstance(said, list) else []
     return section("Health", f'<div class="health">{listed(lines)}</div>') if lines else ""
 
@@ -266,6 +261,5 @@ def _whole(value: Any) -> str:
 
 
 def _environment(run: Path) -> Any:
-    states = sorted(run.glob("checkpoints/*/state.json"))
-    found = load_json(states[-1]) if states else None
-    return found.get("environment") if isinstance(found, dict) else None
+    states = [checkpoint / STATE for checkpoint in checkpoints(run)]
+    return found_json(states[-1]).get("environment") if states else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantrain.reports.comparison import Row
+from gantrain.reports.comparison import Row, in_short
 
 # What a table shows where no numbers in print say it, the first that runs have; a folder has all of it in its CSV.
 # Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.
@@ -51,11 +51,8 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """Its values in short, the last word of a dotted key before each."""
-        words = [
-            value if "." not in key else f"{key.split('.')[-1]} {value}" for key, value in self.varied.items()
-        ]
-        return ", ".join(words) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
+        """Its values in short."""
+        return in_short(self.varied) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
 
     def values(self, tag: str) -> list[float]:
         """Return a number of every seed that finished and has it."""
@@ -70,7 +67,7 @@ class Setting:
 def keys_of(found: Sequence[Row]) -> list[str]:
     """Return the keys in which runs differ, the seed last."""
     keys = dict.fromkeys(key for row in found for key in row.varied)
-    return [key for key in keys if key != "seed"] + ["seed"] * ("seed" in keys)
+    return sorted(keys, key=lambda key: key == "seed")
 
 
 def columns(found: Sequence[Row], most: int = MOST) -> list[str]:
@@ -142,7 +139,7 @@ def order_note(found: Sequence[Row]) -> str:
     said = f"best first by {tag} ({direction(tag)})"
     if tag not in OF_ITS_OWN_D or len(settings(found)) < 2:
         return said
-    return f"{said}, which each run's own D says: not one scale for all; metric=compare reads one"
+    return f"{said}, which each run's own D estimates: not one scale for all; metric=compare reads one"
 
 
 def not_comparable(found: Sequence[Row]) -> list[str]:
@@ -169,7 +166,7 @@ def not_comparable(found: Sequence[Row]) -> list[str]:
             )
     twice = [s for s in settings(found) if len({row.varied.get("seed") for row in s.runs}) < len(s.runs)]
     lines += [
-        f"{setting.label} has a seed more than once: its spread is none over seeds" for setting in twice
+        f"{setting.label} has a seed more than once, so its spread is not one over seeds" for setting in twice
     ]
     return lines
 

@@ -72,11 +72,6 @@ class Record:
 def read_run(folder: Path) -> Record:
     """Read a run's folder. Raises CheckpointError for a file that cannot be read."""
     config, result = read_json(folder / CONFIG), read_json(folder / RESULT)
-    words = _text(folder / ".hydra" / "overrides.yaml")
-    try:
-        overrides = [str(word) for word in yaml.safe_load(words) or []] if words else []
-    except (yaml.YAMLError, TypeError):
-        overrides = []
     history = read_lines(folder / "metrics.jsonl")
     status = str(result.get("status", ""))
     if is_held(folder):
@@ -85,7 +80,7 @@ def read_run(folder: Path) -> Record:
         status = "stopped"  # it was told to go on, and died before it could say how that went
     elif not status:
         status = "stopped" if config or history else "missing"
-    return Record(folder, config, result, overrides, history, status)
+    return Record(folder, config, result, words_of(folder), history, status)
 
 
 def _asked(config: Mapping[str, Any]) -> int:
@@ -105,6 +100,23 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise CheckpointError(path, "does not hold what gantrain writes", "restore it, or train again")
     return plain
+
+
+def found_json(path: Path) -> dict[str, Any]:
+    """Return a file's mapping as ``read_json``, empty also where it is broken: one run must not hide the others."""
+    try:
+        return read_json(path)
+    except CheckpointError:
+        return {}
+
+
+def words_of(run: Path) -> list[str]:
+    """Return the words that a run was started with; none where Hydra's note of them is absent or broken."""
+    try:
+        words = yaml.safe_load(_text(run / ".hydra" / "overrides.yaml"))
+    except (CheckpointError, ValueError, yaml.YAMLError):
+        return []
+    return [str(word) for word in words] if isinstance(words, list) else []
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -136,7 +148,7 @@ def checkpoints(run: Path) -> list[Path]:
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether a process is writing in a run's folder."""
+    """Return whether a process is at work in the folder of a run or a sweep."""
     try:
         handle = os.open(folder / ".lock", os.O_RDONLY)
     except OSError:
@@ -159,20 +171,6 @@ def is_run(folder: Path) -> bool:
 def is_sweep(folder: Path) -> bool:
     """Return whether a folder is that of a sweep."""
     return (folder / SWEEP).is_file() or (folder / "multirun.yaml").is_file()
-
-
-def is_under_way(sweep: Path) -> bool:
-    """Return whether the process that wrote a sweep's list of jobs is at it still, on this machine."""
-    pid = read_json(sweep / SWEEP).get("pid")
-    if not isinstance(pid, int) or pid < 1:
-        return False
-    if Path("/proc/self/cmdline").is_file():  # where a number that another program has by now can be told
-        return "gantrain" in _text(Path(f"/proc/{pid}/cmdline"))
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
 
 
 def jobs(sweep: Path) -> list[tuple[Path, list[str]]]:

@@ -23,8 +23,9 @@ from gantrain.errors import ConfigError, as_fault
 from gantrain.housekeeping import Session
 from gantrain.registry import REGISTERED
 from gantrain.run import run
+from gantrain.signals import SIGNALS
 from gantrain.sweeps.launch import told
-from gantrain.sweeps.plan import MAY_CHANGE, SIGNALS, STOP, cores, read_plan, result_of, signals
+from gantrain.sweeps.plan import MAY_CHANGE, STOP, cores, read_plan, result_of, signals
 from gantrain.sweeps.trial import watcher
 from gantrain.tracker import write_json
 
@@ -94,14 +95,15 @@ def in_sweep(
         threading.Thread(target=_follow, args=(stop,), daemon=True).start()
         attempt(task)
         return result_of(folder)
-    if (
-        os.getpid() != plan.pid
-    ):  # a launcher's worker, which gets the terminal's signals too: the sweep notes them
+    if os.getpid() != plan.pid:
+        # A launcher's worker gets the terminal's signals too; the sweep's own process notes them for all.
         for name in SIGNALS:
             signal.signal(name, signal.SIG_IGN)
     if plan.at_once > 1:
         task = replace(task, gpu=gpu_for(int(folder.name.partition("-")[0]), given))
     result = play(task, stop, plan.pid)
+    if orphaned(plan.pid):
+        os._exit(0)  # a launcher's worker would wait for minutes for jobs that nobody has
     told(folder, plan, result)
     return result
 
@@ -134,22 +136,29 @@ def play(task: Task, stop: Path, pid: int) -> dict[str, Any]:
     (task.folder / "result.json").unlink(missing_ok=True)
     process = _context().Process(target=_play, args=(task,))
     process.start()
-    told = 0
-    while process.exitcode is None:
-        process.join(0.2)
-        asked = signals(stop)
-        if pid not in (os.getpid(), os.getppid()):
-            asked = [signal.SIGTERM]
-        for number in asked[told:]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid or 0, number)
-        told = max(told, len(asked))
+    passed_on = 0
+    try:
+        while process.exitcode is None:
+            process.join(0.2)
+            asked = [signal.SIGTERM] if orphaned(pid) else signals(stop)
+            for number in asked[passed_on:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid or 0, number)
+            passed_on = max(passed_on, len(asked))
+    except KeyboardInterrupt:  # the sweep leaves at once, and would wait for the job before it is gone
+        process.kill()
+        raise
     result = result_of(task.folder)
     if result["status"] == "missing":
         result = _died(process.exitcode)
         with contextlib.suppress(OSError):  # a full disk: the table says it all the same
             write_json(task.folder / "result.json", result)
     return result
+
+
+def orphaned(pid: int) -> bool:
+    """Whether the sweep of this process id is gone, be this its own process or a worker of its launcher."""
+    return pid not in (os.getpid(), os.getppid())
 
 
 def _died(exitcode: int) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import shutil
+import signal
 import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, free, read_pla
 
 T = TypeVar("T")
 MANY = 20  # jobs whose check takes long enough for a bar
+NAMED = 10  # jobs that cannot be run of which each has a line
 
 
 def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
@@ -51,11 +52,13 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
         except GantrainError as error:
             wrong.append((job, error))
     if wrong:
-        for job, fault in wrong[1:]:
+        for job, fault in wrong[1:NAMED]:
             print(f"gantrain: {_title(job, jobs)}: {fault}", file=sys.stderr)
+        if len(wrong) > NAMED:
+            print(f"gantrain: and {len(wrong) - NAMED} more jobs that cannot be run", file=sys.stderr)
         first, fault = wrong[0]
-        what, _, remedy = str(fault).rpartition("; ")
-        raise ConfigError(f"nothing was started: {_title(first, jobs)}", what, remedy)
+        what = f"{fault.where}: {fault.what}"
+        raise ConfigError(f"nothing was started: {_title(first, jobs)}", what, fault.remedy)
     if len(absent) == len(jobs):
         raise absent[0][1]
     for job, gap in absent:
@@ -70,6 +73,17 @@ def _title(job: Job, jobs: Sequence[Job]) -> str:
     own = [word for word in job.overrides if word not in shared] or job.overrides
     name = f"job #{job.number}" if job.number.isdigit() else job.folder
     return f"{name} ({' '.join(own)})"
+
+
+def see_launcher(launcher: Mapping[str, Any]) -> None:
+    """See that a launcher can start jobs here. Raises ConfigError."""
+    if launcher.get("n_jobs") == 0:
+        raise ConfigError(
+            "hydra.launcher.n_jobs", "0 starts no job", "give 1 or more, or -1 for one on each core"
+        )
+    if str(launcher.get("_target_")).endswith("SlurmLauncher") and shutil.which("srun") is None:
+        what = "there is no Slurm on this machine"
+        raise ConfigError("hydra/launcher", what, "choose from basic, joblib, submitit_local")
 
 
 def side_by_side(launcher: Mapping[str, Any], jobs: int) -> int:
@@ -134,10 +148,9 @@ def told(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:
     to_go = sum(one["status"] == "missing" for one in results)
     said = f"{len(results) - to_go} of {len(results)} jobs: {folder.name} {result['status']}"
     left = statistics.fmean(took) * to_go / plan.at_once if took else 0.0
-    parts = [f", {result['seconds']:.0f} s"] * ("seconds" in result) + [
-        f"; about {duration(left)} left"
-    ] * bool(left)
-    print("".join([said, *parts]), flush=True)
+    if "seconds" in result:
+        said += f", {result['seconds']:.0f} s"
+    print(f"{said}; about {duration(left)} left" if left else said, flush=True)
 
 
 def answer(folder: Path, plan: Plan) -> None:

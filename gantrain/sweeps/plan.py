@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gantrain.errors import CheckpointError, ConfigError
+from gantrain.errors import CheckpointError, ConfigError, Interrupted
+from gantrain.machine import usable_cores
 from gantrain.options import Train
+from gantrain.signals import handled
 from gantrain.tracker import write_json
 
 RECORD, STOP = "sweep.json", ".stop"
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 LONGEST = 24  # letters of a job's name, which a dashboard shows whole
 
 # Keys that may differ when a run goes on: they do not change what the finished steps were.
@@ -188,25 +188,27 @@ def stoppable(folder: Path) -> Iterator[Path]:
     they leave at once, and so does the sweep.
 
     Raises:
-        KeyboardInterrupt: At a second signal.
+        Interrupted: At a second signal, or where a full disk takes no note.
     """
     path = folder / STOP
+    noted: list[int] = []
 
-    def note(number: int, _: Any) -> None:
-        with path.open("a") as file:
-            file.write(f"{number}\n")
+    def note(number: int) -> None:
+        noted.append(number)
+        try:
+            with path.open("a") as file:
+                file.write(f"{number}\n")
+        except OSError:
+            raise KeyboardInterrupt from None
         if len(signals(path)) > 1:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt  # launchers take any other exception for a fault of the job's
 
     try:
-        before = {number: signal.signal(number, note) for number in SIGNALS}
-    except ValueError:  # signals belong to the main thread; a notebook may sweep in another
-        before = {}
-    try:
-        yield path
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with handled(note):
+            yield path
+    except KeyboardInterrupt as error:
+        code = 128 + (noted[0] if noted else signal.SIGINT)
+        raise Interrupted(folder, "left at once", f"go on with: gantrain resume {folder}", code) from error
 
 
 def signals(path: Path) -> list[int]:
@@ -215,5 +217,5 @@ def signals(path: Path) -> list[int]:
 
 
 def cores() -> int:
-    """Return how many CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many whole CPU cores this process may use, at least one."""
+    return max(1, int(usable_cores()))

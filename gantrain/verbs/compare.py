@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gantrain.errors import CheckpointError, ConfigError, OutputError
-from gantrain.reports.comparison import rows, runs_in
+from gantrain.errors import ConfigError, OutputError
+from gantrain.reports.comparison import rows
+from gantrain.reports.record import is_sweep
 from gantrain.reports.tables import table, where, write_files
+from gantrain.verbs.folders import folders_and_out, runs_of
 
 
 def compare(argv: list[str]) -> int:
     """Print the table of any runs, and write it with its pictures to a folder."""
-    folders, out = words("compare", argv)
-    runs = [run for folder in folders for run in found_in(folder)]
+    folders, out = folders_and_out("compare", argv)
+    runs = [run for folder in folders for run in runs_of(folder)]
     found = rows(dict.fromkeys(runs))
     folder = Path(out).expanduser() if out else _folder_for(folders, runs)
     if out and not _own_sweep(folder, runs):
@@ -28,49 +31,16 @@ def compare(argv: list[str]) -> int:
             folder, f"cannot be made ({error.strerror})", "choose another out=FOLDER"
         ) from error
     complaints = write_files(folder, found)
-    report = " ".join(["gantrain report", *map(str, folders)])
+    report = shlex.join(["gantrain", "report", *map(str, folders)])
     print(f"\n{where(folder)}\nreport     {report}")
     if complaints:
         raise OutputError(folder, "; ".join(complaints), "free space, or choose another out=FOLDER")
     return 0
 
 
-def words(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
-    """Return the folders that a verb's words name, and what ``out=`` says.
-
-    Raises:
-        ConfigError: For a flag, a word that is neither, or no folder at all.
-    """
-    folders, out = [], ""
-    for word in argv:
-        key, equals, value = word.partition("=")
-        if key == "out" and equals:
-            out = value
-        elif word.startswith("-"):
-            raise ConfigError(word, f"gantrain {verb} has no such flag", "see gantrain --help")
-        elif equals and not Path(word).exists():
-            raise ConfigError(key, "there is no such key", "give folders of runs, and out=PATH")
-        else:
-            folders.append(Path(word).expanduser())
-    if not folders:
-        raise ConfigError(verb, "names no run", f"gantrain {verb} outputs/<date>")
-    return folders, out
-
-
-def found_in(folder: Path) -> list[Path]:
-    """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
-    if not folder.exists():
-        raise CheckpointError(folder, "there is no such folder", "give a run, or a folder that holds runs")
-    runs = runs_in(folder)
-    if not runs:
-        raise CheckpointError(folder, "holds no runs", "give a run, or a folder that holds runs")
-    return runs
-
-
 def _own_sweep(folder: Path, runs: Sequence[Path]) -> bool:
     """Return whether a folder is the sweep of all these runs, whose own summary is then made anew."""
-    marked = any((folder / name).is_file() for name in ("sweep.json", "multirun.yaml"))
-    return marked and {run.parent for run in runs} == {folder.resolve()}
+    return is_sweep(folder) and {run.parent for run in runs} == {folder.resolve()}
 
 
 def _folder_for(folders: Sequence[Path], runs: Sequence[Path]) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import resource
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ from packaging.requirements import Requirement
 
 import gantrain
 from gantrain.errors import ConfigError
+from gantrain.machine import processor_name, usable_cores
 
 OK, WARN, FAIL, NOTE = "ok", "warn", "FAIL", "-"
 ASKED = ("gantrain", "hydra-core", "torchvision")  # whose demands on others are looked at
@@ -115,7 +115,7 @@ def processor() -> Iterator[Finding]:
     """Look at cores, the share of them that this process may use, and the threads that torch takes."""
     cores, usable = os.cpu_count() or 1, usable_cores()
     share = "" if usable >= cores else f", of which this process may use {usable:g}"
-    yield Finding(OK, "processor", f"{_processor_name()}, {cores} cores{share}")
+    yield Finding(OK, "processor", f"{processor_name()}, {cores} cores{share}")
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -131,35 +131,15 @@ def judged_threads(threads: int, usable: float, asked: str | None) -> Finding:
     said = f"{threads} of torch, OMP_NUM_THREADS {asked or 'not set'}"
     if threads > whole:
         return Finding(
-            WARN, "threads", f"{said}: more than cores, they wait for each other; device.threads={whole}"
+            WARN,
+            "threads",
+            f"{said}: more than there are cores, so they wait for each other; device.threads={whole}",
         )
     if threads < whole:
         return Finding(
-            NOTE, "threads", f"{said}: {whole - threads} of {whole} cores rest; device.threads={whole}"
+            NOTE, "threads", f"{said}: {whole - threads} of {whole} cores stay idle; device.threads={whole}"
         )
     return Finding(OK, "threads", said)
-
-
-def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
-    """Return how many cores this process may use: its affinity, and the quota of its container."""
-    mask = getattr(os, "sched_getaffinity", None)
-    cores = float(len(mask(0)) if mask else os.cpu_count() or 1)
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((cgroup / name).read_text() for name in names).split()[:2]
-        except (OSError, ValueError):
-            continue
-        if quota.isdecimal() and period.isdecimal() and int(quota) > 0 and int(period) > 0:
-            cores = min(cores, int(quota) / int(period))
-    return cores
-
-
-def _processor_name() -> str:
-    try:
-        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
 
 
 def devices() -> Iterator[Finding]:

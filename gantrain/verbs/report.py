@@ -8,19 +8,20 @@ from pathlib import Path
 
 from gantrain.errors import ConfigError
 from gantrain.files import replace_file
-from gantrain.reports.comparison import Row, given_words, load_json, rows
+from gantrain.reports.comparison import Row, given_words, rows
 from gantrain.reports.frames import animation
 from gantrain.reports.page import page
+from gantrain.reports.record import SWEEP, found_json
 from gantrain.summary import size
-from gantrain.verbs.compare import found_in, words
+from gantrain.verbs.folders import folders_and_out, runs_of
 
 KINDS = (".html", ".gif", ".png")
 
 
 def report(argv: list[str]) -> int:
     """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
-    folders, given = words("report", argv)
-    runs = list(dict.fromkeys(run for folder in folders for run in found_in(folder)))
+    folders, given = folders_and_out("report", argv)
+    runs = list(dict.fromkeys(run for folder in folders for run in runs_of(folder)))
     home = runs[0] if len(runs) == 1 else folders[0] if len(folders) == 1 else Path()
     out = Path(given).expanduser() if given else home / "report.html"
     if out.suffix.lower() not in KINDS:
@@ -44,9 +45,8 @@ def report(argv: list[str]) -> int:
 
 def command_of(home: Path, found: Sequence[Row]) -> str:
     """Return the command that makes a run again; for several, what was typed where their sweep knows it."""
-    record = load_json(home / "sweep.json")
     if len(found) > 1:
-        known = record.get("command") if isinstance(record, dict) else None
+        known = found_json(home / SWEEP).get("command")
         return str(known) if known else "\n".join(command_of(row.folder, [row]) for row in found)
     given = given_words(found[0].folder)
     return " ".join(

@@ -11,6 +11,7 @@ from gantrain.housekeeping import Session
 from gantrain.run import prepare, run
 from gantrain.summary import end_table
 from gantrain.sweeps.plan import MAY_CHANGE, Plan, read_plan, result_of
+from gantrain.verbs.folders import one_run, told_apart
 from gantrain.verbs.words import described, run_and_words, same_data, value_of
 
 BUDGETS = ("train.steps", "train.images", "train.seconds")
@@ -18,12 +19,11 @@ BUDGETS = ("train.steps", "train.images", "train.seconds")
 
 def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
-    folders = [word for word in argv if "=" not in word and not word.startswith("-")]
-    plan = read_plan(Path(folders[0]).expanduser()) if len(folders) == 1 else None
+    folders, _ = told_apart("resume", argv)
+    folder = one_run("resume", folders)
+    plan = read_plan(folder)
     if plan is not None:
-        return resume_sweep(
-            Path(folders[0]).expanduser(), plan, [word for word in argv if word != folders[0]]
-        )
+        return resume_sweep(folder, plan, [word for word in argv if word not in folders])
     checkpoint, words = run_and_words("resume", argv)
     _, spec = described(checkpoint)
     plain = checkpoint.config

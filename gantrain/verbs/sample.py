@@ -14,7 +14,7 @@ from PIL import Image
 
 from gantrain.animation import KINDS, clouds, grids, write_animation
 from gantrain.errors import ConfigError
-from gantrain.latents import loop
+from gantrain.latents import closed_way
 from gantrain.models.base import Generator
 from gantrain.options import Device
 from gantrain.registry import option, parse
@@ -78,7 +78,7 @@ def sample(argv: list[str]) -> int:
     else:
         n = wanted.n if "n" in words else _cells(spec, conditions)
         turns = wanted.interpolate
-        latents = loop(G, n, wanted.seed, turns, wanted.frames or SMOOTH * turns, wanted.truncation)
+        latents = closed_way(G, n, wanted.seed, turns, wanted.frames or SMOOTH * turns, wanted.truncation)
         write_animation(out, _pictures(G, latents, in_turn(conditions, n), spec, device))
     print(out)
     return 0
@@ -140,7 +140,7 @@ def _check_kind(out: Path, spec: Spec) -> None:
     if out.suffix not in (".png", ".npz", ""):
         raise ConfigError(
             "out",
-            f"{out.suffix} is not a kind of file for samples that stand still",
+            f"{out.suffix} is not a kind of file for still samples",
             "end it in .png, .npz, or nothing, or add interpolate=8",
         )
     if out.suffix != ".npz" and not spec.is_image:
@@ -160,7 +160,7 @@ def _check_animation(out: Path, spec: Spec) -> None:
 
 def _check_frames(wanted: SampleOptions) -> None:
     if wanted.frames and wanted.interpolate is None:
-        raise ConfigError("frames", "is of an animation", "add interpolate=8, or leave it out")
+        raise ConfigError("frames", "goes with an animation", "add interpolate=8, or leave it out")
     if wanted.frames and wanted.frames < (wanted.interpolate or 0):
         what = f"{wanted.frames} cannot show {wanted.interpolate} latents"
         raise ConfigError("frames", what, f"give {wanted.interpolate} or more, or leave it out")

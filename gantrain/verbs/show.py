@@ -10,20 +10,21 @@ from typing import Any
 
 import yaml
 
-from gantrain import keys
 from gantrain.errors import CheckpointError, ConfigError, printable
+from gantrain.reports.differing import differing
 from gantrain.reports.record import (
     NAN,
     STATE,
     Record,
+    is_held,
     is_run,
     is_sweep,
-    is_under_way,
     jobs,
     read_json,
     read_run,
 )
 from gantrain.summary import aligned, beside_published, duration, number, table, warned
+from gantrain.verbs.folders import one_run, told_apart
 
 DONE = ("finished", "pruned")
 WIDE = 80  # letters of a key and its value that are shown of the two
@@ -50,20 +51,14 @@ def show(argv: list[str]) -> int:
 
 
 def _words(argv: list[str]) -> tuple[Path, bool]:
-    folders = [word for word in argv if "=" not in word or Path(word).exists()]
-    others = [word for word in argv if word not in folders]
-    if len(folders) != 1:
-        what = f"takes one run, got {' '.join(folders)}" if folders else "names no run"
-        raise ConfigError("show", what, "gantrain show outputs/<date>/<run>")
-    for word in others:
-        if word not in ("full=true", "full=false"):
-            raise ConfigError(word.partition("=")[0], f"{word} is no word of show", "full=true is")
-    path = Path(folders[0]).expanduser()
-    if folders[0].startswith("-"):
-        raise ConfigError(folders[0], "gantrain show has no such flag", "see gantrain --help")
+    folders, words = told_apart("show", argv)
+    path = one_run("show", folders)
+    for key, value in words.items():
+        if key != "full" or value not in ("true", "false"):
+            raise ConfigError(key, f"show takes no {key}={value}", "write full=true, or leave it out")
     if not path.is_dir():
         raise CheckpointError(path, "there is no such folder", "give a folder under outputs/")
-    return path, "full=true" in others
+    return path, words.get("full") == "true"
 
 
 def _near(path: Path) -> str:
@@ -136,7 +131,7 @@ def _settings(config: Mapping[str, Any], whole: bool) -> str:
         )
     short = {
         group: [word if len(word) < WIDE else f"{word[:WIDE]}..." for word in words]
-        for group, words in keys.differing(config).items()
+        for group, words in differing(config).items()
     }
     lines = [f"{group:10} {' '.join(words)}" for group, words in short.items()]
     return "config     what differs from the defaults; full=true shows all of it\n" + _indented(
@@ -248,7 +243,7 @@ def _checkpoint(path: Path, whole: bool) -> str:
 
 
 def _sweep(folder: Path) -> str:
-    listed, under_way = jobs(folder), is_under_way(folder)
+    listed, under_way = jobs(folder), is_held(folder)
     runs = [read_run(path) for path, _ in listed]
     words = [_given(overrides or run.overrides) for run, (_, overrides) in zip(runs, listed, strict=True)]
     shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else []

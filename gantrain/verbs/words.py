@@ -14,28 +14,18 @@ from gantrain.models.base import Generator
 from gantrain.settings import Config
 from gantrain.spec import Spec
 from gantrain.state import load_network, players, under
+from gantrain.verbs.folders import one_run, told_apart
 
 
 def run_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[str, str]]:
-    """Return the checkpoint that a verb's first word names, and its ``key=value`` words.
+    """Return the checkpoint of the run that a verb's words name, and its ``key=value`` words.
 
     Raises:
-        ConfigError: When the run is missing or a word is not ``key=value``.
+        ConfigError: For a flag, no run, or several.
         CheckpointError: When there is no readable checkpoint.
     """
-    flags = [word for word in argv if "=" not in word and word.startswith("-")]
-    folders = [word for word in argv if "=" not in word and not word.startswith("-")]
-    if flags:
-        raise ConfigError(flags[0], f"gantrain {verb} has no such flag", "see gantrain --help")
-    if len(folders) != 1:
-        what = "names no run" if not folders else f"takes one run, got {' '.join(folders)}"
-        raise ConfigError(verb, what, f"gantrain {verb} outputs/<date>/<run>")
-    words: dict[str, str] = {}
-    for word in argv:
-        key, equals, value = word.partition("=")
-        if equals:
-            words[key] = value
-    return load_checkpoint(folders[0]), words
+    folders, words = told_apart(verb, argv)
+    return load_checkpoint(one_run(verb, folders)), words
 
 
 def value_of(key: str, text: str) -> Any:

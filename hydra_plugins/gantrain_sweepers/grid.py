@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class GridSweeper(BasicSweeper):
     """Composes and checks all jobs, writes the plan down, launches what is left of it, and gives the answer."""
 
+    def __init__(self, params: dict[str, str] | None = None, **_: Any):
+        super().__init__(max_batch_size=None, params=params)
+
     def sweep(self, arguments: list[str]) -> Any:
         """Run every combination of the values in ``arguments`` and in ``hydra.sweeper.params``.
 
@@ -63,11 +66,12 @@ class GridSweeper(BasicSweeper):
 
     def run(self, plan: Plan) -> Any:
         """Check a plan's jobs, then run those that are left of it. Raises GantrainError."""
-        from gantrain.sweeps.launch import answer, check_all, foretold, owned, record
+        from gantrain.sweeps.launch import answer, check_all, foretold, owned, record, see_launcher
         from gantrain.sweeps.plan import is_done, open_sweep, result_of
 
         assert self.config is not None
         folder = Path(self.config.hydra.sweep.dir).absolute()
+        see_launcher(self.config.hydra.launcher)
         configs = check_all(plan.jobs, self.check)
         if any(config is not None and config.train.dry_run for config in configs):
             print(foretold(plan, configs))
@@ -104,5 +108,6 @@ class GridSweeper(BasicSweeper):
             with stoppable(folder):
                 return self.launcher.launch(words, initial_job_idx=int(jobs[0].number))
         except BrokenProcessPool as error:
-            print(f"gantrain: a worker of the launcher died: {error}", file=sys.stderr)
+            why = " ".join(str(error).split())
+            print(f"gantrain: a worker of the launcher died: {why}", file=sys.stderr)
             return []

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 class OptunaSweeper(GridSweeper):
     """Checks the edge of the space, then draws, launches and tells trials until there are ``n_trials``."""
 
-    def __init__(self, params: dict[str, str] | None = None, **_: Any):
-        super().__init__(max_batch_size=None, params=params)
-
     def sweep(self, arguments: list[str]) -> Any:
         """Search the space that ``arguments`` and ``hydra.sweeper.params`` span.
 
@@ -36,11 +33,12 @@ class OptunaSweeper(GridSweeper):
         """
         from omegaconf import OmegaConf
 
-        from gantrain.sweeps.launch import owned
+        from gantrain.sweeps.launch import owned, see_launcher
         from gantrain.sweeps.study import Study
 
         assert self.config is not None
         library()
+        see_launcher(self.config.hydra.launcher)
         plain = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
         search = settled(parse(Search, "hydra.sweeper", plain))  # type: ignore[arg-type]
         space, fixed = self.split(arguments)

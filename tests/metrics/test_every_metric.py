@@ -20,7 +20,7 @@ from gantrain.datasets.base import Data
 from gantrain.datasets.stacked_mnist import stacked
 from gantrain.evaluate import Reading, read, view
 from gantrain.housekeeping import headline
-from gantrain.metrics import overshoot, why_no_likelihood
+from gantrain.metrics import classifier, overshoot, why_no_likelihood
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import REGISTERED, build
 from gantrain.runtime import Runtime
@@ -51,7 +51,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scenes() -> Iterator[dict[str, Scene]]:
+def scenes(tmp_path_factory) -> Iterator[dict[str, Scene]]:
     found = {}
     for case, words in CASES.items():
         config = resolve(composed(*SMALL, *words))
@@ -59,6 +59,8 @@ def scenes() -> Iterator[dict[str, Scene]]:
         found[case] = Scene(config, data, runtime, TrainState.create(config, data.spec, runtime))
     found["stacked digits"] = stacks(found["digits"])
     with pytest.MonkeyPatch.context() as patch:  # what is promised here does not depend on how long it takes
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("short")))
+        patch.setattr(classifier, "STEPS", 20)
         patch.setattr(overshoot, "UPDATES", 2 * overshoot.EVERY)
         patch.setattr(why_no_likelihood, "DRAWN", 20_000)
         yield found

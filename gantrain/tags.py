@@ -1,0 +1,31 @@
+"""What scalars are called: which tags are of one quantity, and what each says, in a few words."""
+
+from __future__ import annotations
+
+# Estimates and truths of JSD, whose chart has a line at the highest value that it can have.
+JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_refit", "_exact", "_density", "_batch"))
+CEILING = "divergence/log_2"
+
+# What a reader of a table asks; docs/estimates.md says it at length.
+MEANING = {
+    "divergence/js": "Jensen-Shannon divergence from below, by the D that played, on held-out data; in nats",
+    "divergence/js_batch": "the same by a D that looks at several samples at once: larger than that of single ones",
+    "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
+    "divergence/js_exact": "the truth, from the densities",
+    "divergence/js_density": "the truth from samples counted in cells: the middle of what they allow",
+    "divergence/js_gap": "what the D that played misses of the fresh one's",
+    "divergence/game": "what the players play for",
+    "divergence/frechet": "distance of two Gaussians fitted to features",
+    "diversity/coverage": "share of real samples with a generated one nearby",
+    "diversity/recall": "share of real samples inside the generated ones' neighbourhoods",
+    "diversity/modes": "modes of the data that samples reach",
+    "diversity/mode_kl": "unevenness over modes, in nats; 0 is even",
+    "fidelity/precision": "share of samples inside the real ones' neighbourhoods",
+    "fidelity/density": "how many real neighbourhoods a sample lies in, on average, by their size",
+    "fidelity/high_quality": "share of samples within three standard deviations of a mode",
+    "fidelity/class_accuracy": "share of samples that a classifier of the data takes for what was asked",
+    "fidelity/nearest_distance": "distance to the nearest training sample, held-out data = 1; far below 1 is a copy",
+    "fidelity/sharpness": "sharpness, real data = 1",
+    "logits/accuracy": "share of held-out data and samples that D tells apart",
+    "logits/holdout": "mean logit on held-out data",
+}
