@@ -180,6 +180,13 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     replace_file(path, (json.dumps(clean(content), indent=2, ensure_ascii=True) + "\n").encode())
 
 
+class _ForTerminal(logging.Formatter):
+    """Escapes what no terminal can show, such as a file name that is not UTF-8, so that the line is not lost."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class _LogFile(logging.FileHandler):
     """A log file that is given up, with one warning, at its first failure."""
 
@@ -194,7 +201,7 @@ def logging_to(folder: Path) -> Iterator[None]:
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     console = logging.StreamHandler()
-    console.setFormatter(logging.Formatter("%(message)s"))
+    console.setFormatter(_ForTerminal("%(message)s"))
     handlers: list[logging.Handler] = [console]
     try:
         file = _LogFile(folder / "gantrain.log", encoding="utf-8", errors="backslashreplace")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from composed import composed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gantrain.checkpoint import load_checkpoint, steps
-from gantrain.config import plain_data, resolve
+from gantrain.config import resolve
 from gantrain.conflicts import cautions
-from gantrain.door import compose
 from gantrain.errors import ConfigError, Interrupted
 from gantrain.housekeeping import Session
 from gantrain.options import ENDLESS, Train
@@ -35,7 +35,7 @@ SMALL = [
 
 
 def config(*words: str):
-    return resolve(plain_data(compose([*SMALL, *words])))
+    return resolve(composed(*SMALL, *words))
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from composed import composed
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gantrain.config import plain_data, resolve
-from gantrain.door import compose
+from gantrain.config import resolve
 from gantrain.dry_run.forecast import Forecast, Work, foresee
 from gantrain.dry_run.layers import count, layers
 from gantrain.dry_run.words import line
@@ -39,7 +39,7 @@ SMALL = [
 
 
 def config(*words: str):
-    return resolve(plain_data(compose([*SMALL, *words])))
+    return resolve(composed(*SMALL, *words))
 
 
 def everything(folder: Path) -> set[str]:
@@ -71,7 +71,7 @@ def found() -> Forecast:
 )
 def test_every_parameter_is_in_one_layer_and_the_last_shape_is_the_players(words):
     base = [word for word in SMALL if not word.startswith("dataset")] if "dataset=digits" in words else SMALL
-    asked = resolve(plain_data(compose([*base, *words])))
+    asked = resolve(composed(*base, *words))
     G, D = players(asked, asked.spec)
     z = G.latents(6, torch.Generator().manual_seed(0))
     y = asked.spec.conditions()[torch.zeros(6, dtype=torch.long)] if asked.model.is_conditional else None
