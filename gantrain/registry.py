@@ -165,7 +165,11 @@ SAID_BY_HYDRA = (
         "add -m to sweep",
     ),
     (r"You must specify '([^']+)'", "has no value", "choose an option: {key}=OPTION"),
-    (r"Could not override '([^']+)'", "there is no such config group", "choose from {groups}"),
+    (
+        r"(?:Could not override|Defaults List override) '/?([^':]+)",
+        "there is no such config group",
+        "choose from {groups}",
+    ),
 )
 
 
