@@ -87,21 +87,12 @@ def run_cli(tmp_path, monkeypatch, capfd):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A folder that holds what datasets read from files: a few images as torchvision lays them out, and a table."""
-    import struct
-
-    import torch
+    from idx_files import write_idx
     from PIL import Image
 
     root = tmp_path_factory.mktemp("data")
     for name in ("MNIST", "FashionMNIST"):
-        raw = root / name / "raw"
-        raw.mkdir(parents=True)
-        for part, count in (("train", 40), ("t10k", 20)):
-            pixels = torch.randint(0, 256, (count, 28, 28), generator=torch.Generator().manual_seed(count))
-            images = struct.pack(">IIII", 0x803, count, 28, 28) + bytes(pixels.flatten().tolist())
-            labels = struct.pack(">II", 0x801, count) + bytes(i % 10 for i in range(count))
-            (raw / f"{part}-images-idx3-ubyte").write_bytes(images)
-            (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+        write_idx(root / name / "raw", 40, 20)
     lines = [f"{i % 7},{i * i % 11},{i / 3:.2f}" for i in range(60)]
     (root / "numbers.csv").write_text("\n".join(["a,b,c", *lines]) + "\n")
     for i in range(40):

@@ -7,7 +7,6 @@ import os
 import re
 import runpy
 import shlex
-import struct
 import subprocess
 import sys
 from dataclasses import fields
@@ -15,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
+from idx_files import write_idx
 
 from gantrain.config import plain_data
 from gantrain.door import compose
@@ -256,21 +255,9 @@ def test_a_command_of_the_notebook_composes(line):
         compose(words)
 
 
-def mnist(root: Path) -> None:
-    """Write a few pictures as MNIST's files lie on disk."""
-    raw = root / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for part, count in (("train", 200), ("t10k", 60)):
-        pixels = torch.randint(0, 256, (count, 28, 28), generator=torch.Generator().manual_seed(count))
-        images = struct.pack(">IIII", 0x803, count, 28, 28) + bytes(pixels.flatten().tolist())
-        labels = struct.pack(">II", 0x801, count) + bytes(i % 10 for i in range(count))
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(images)
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
-
-
 @pytest.mark.slow
 def test_the_notebook_runs_on_a_cpu(tmp_path):
-    mnist(tmp_path / "data")
+    write_idx(tmp_path / "data" / "MNIST" / "raw", 200, 60)
     shell = "import subprocess\ndef sh(line): subprocess.run(line, shell=True, check=True)\n"
     parts = [shell]
     for cell in cells():

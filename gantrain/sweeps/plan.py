@@ -14,6 +14,7 @@ from typing import Any
 from gantrain.errors import CheckpointError, ConfigError, Interrupted
 from gantrain.machine import usable_cores
 from gantrain.options import Train
+from gantrain.reports.record import found_json
 from gantrain.signals import handled
 from gantrain.tracker import write_json
 
@@ -134,11 +135,8 @@ def _brief(key: str, value: str) -> str:
 
 def result_of(run: Path) -> dict[str, Any]:
     """Return what ``result.json`` holds; ``{"status": "missing"}`` where a run left none that can be read."""
-    try:
-        plain = json.loads((run / "result.json").read_bytes())
-    except (OSError, ValueError):
-        plain = None
-    return plain if isinstance(plain, dict) and "status" in plain else {"status": "missing"}
+    plain = found_json(run / "result.json")
+    return plain if "status" in plain else {"status": "missing"}
 
 
 def is_done(result: Mapping[str, Any], options: Train) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.record import read_json
-from gantrain.sweeps.plan import STOP, Job, free, numbered, read_plan, result_of
+from gantrain.sweeps.plan import MAY_CHANGE, STOP, Job, free, numbered, read_plan, result_of
 from gantrain.sweeps.search import Dimension, Search, library, sampler
 from gantrain.tracker import write_json
 
@@ -21,11 +21,7 @@ ASIDE = (
     "run.",
     "hydra",
     "device=",
-    "device.kind",
-    "device.index",
-    "device.threads",
-    "dataset.root=",
-    "dataset.path=",
+    *(f"{key}=" for key in MAY_CHANGE if not key.startswith(("train.", "optimizer."))),
 )
 
 

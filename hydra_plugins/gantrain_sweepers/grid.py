@@ -32,14 +32,19 @@ class GridSweeper(BasicSweeper):
         Raises:
             GantrainError: When a job is wrong, before any is started; when one failed, after all.
         """
-        from gantrain.sweeps.plan import Plan, named
+        from gantrain.sweeps.plan import named
 
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         parsed = parser.parse_overrides([*self._parse_config(), *arguments])
         varied = [override.get_key_element() for override in parsed if override.is_sweep_override()]
         combinations = [job for batch in self.split_arguments(parsed, None) for job in batch]
-        plan = Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), named(combinations, varied))
-        return self.run(plan)
+        return self.run(self.planned(named(combinations, varied)))
+
+    def planned(self, jobs: tuple[Job, ...]) -> Plan:
+        """Return the plan of these jobs by the command that is being run."""
+        from gantrain.sweeps.plan import Plan
+
+        return Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), jobs)
 
     @property
     def context(self) -> Any:

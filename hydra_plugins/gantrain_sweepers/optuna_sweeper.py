@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from gantrain.sweeps.search import Dimension, Search, corners, library, settled
 from hydra_plugins.gantrain_sweepers.grid import GridSweeper
 
 if TYPE_CHECKING:
-    from gantrain.sweeps.plan import Job, Plan
+    from gantrain.sweeps.plan import Job
     from gantrain.sweeps.study import Study
 
 
@@ -100,12 +99,14 @@ class OptunaSweeper(GridSweeper):
                 jobs, left = left[:size] or study.draw(size), left[size:]
                 if not jobs:
                     break
-                returned += self.launch(study.folder, self.plan(study), self.legal(study.folder, jobs))
+                returned += self.launch(
+                    study.folder, self.planned(study.jobs()), self.legal(study.folder, jobs)
+                )
                 _say(study.settle())
                 print(progress(study), flush=True)
-        self.plan(study).write(study.folder)
+        self.planned(study.jobs()).write(study.folder)
         try:
-            answer(study.folder, self.plan(study))
+            answer(study.folder, self.planned(study.jobs()))
         finally:
             print(conclude(study, self.config.hydra.runtime.choices["metric"]), flush=True)
         return returned
@@ -117,12 +118,6 @@ class OptunaSweeper(GridSweeper):
         assert self.config is not None
         wanted = study.search.batch
         return wanted or side_by_side(self.config.hydra.launcher, study.search.n_trials)
-
-    def plan(self, study: Study) -> Plan:
-        """Return the sweep as far as it is known."""
-        from gantrain.sweeps.plan import Plan
-
-        return Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), study.jobs())
 
     def legal(self, folder: Path, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that can be started; what others lack is written down as their result."""
