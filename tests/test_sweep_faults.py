@@ -14,7 +14,7 @@ from gantrain.errors import ConfigError, Interrupted
 from gantrain.overrides import read
 from gantrain.reports.comparison import jobs_of, rows
 from gantrain.sweeps.launch import see_launcher
-from gantrain.sweeps.plan import STOP, signals, stoppable
+from gantrain.sweeps.plan import STOP, noted_signals, stoppable
 
 SHORT = ["dataset=ring", "metric=none", "train.sample_every=0"]
 SLURM = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
@@ -93,7 +93,7 @@ def test_one_signal_is_noted_and_a_second_leaves_with_the_code_of_the_first(tmp_
     def stopped() -> None:
         with stoppable(tmp_path) as path:
             os.kill(os.getpid(), signal.SIGTERM)
-            assert signals(path) == [signal.SIGTERM]
+            assert noted_signals(path) == [signal.SIGTERM]
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="gantrain resume") as left:

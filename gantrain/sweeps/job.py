@@ -25,7 +25,7 @@ from gantrain.registry import REGISTERED
 from gantrain.run import run
 from gantrain.signals import SIGNALS
 from gantrain.sweeps.launch import told
-from gantrain.sweeps.plan import MAY_CHANGE, STOP, cores, read_plan, result_of, signals
+from gantrain.sweeps.plan import MAY_CHANGE, STOP, cores, noted_signals, read_plan, result_of
 from gantrain.sweeps.trial import watcher
 from gantrain.tracker import write_json
 
@@ -85,7 +85,7 @@ def in_sweep(
         submitted: Whether a cluster gave this job a process of its own, so that none is made here.
     """
     plan, stop = read_plan(folder.parent), folder.parent / STOP
-    if plan is None or signals(stop):  # the sweep was stopped before this job's turn
+    if plan is None or noted_signals(stop):  # the sweep was stopped before this job's turn
         return result_of(folder)
     task = Task(plain, folder, plan.command, given, plan.at_once)
     if plan.at_once > 1:
@@ -101,7 +101,8 @@ def in_sweep(
             signal.signal(name, signal.SIG_IGN)
     if plan.at_once > 1:
         task = replace(task, gpu=gpu_for(int(folder.name.partition("-")[0]), given))
-    result = play(task, stop, plan.pid)
+    # A sweep that was killed before this job's turn starts no process for it.
+    result = result_of(folder) if orphaned(plan.pid) else play(task, stop, plan.pid)
     if orphaned(plan.pid):
         os._exit(0)  # a launcher's worker would wait for minutes for jobs that nobody has
     told(folder, plan, result)
@@ -140,7 +141,7 @@ def play(task: Task, stop: Path, pid: int) -> dict[str, Any]:
     try:
         while process.exitcode is None:
             process.join(0.2)
-            asked = [signal.SIGTERM] if orphaned(pid) else signals(stop)
+            asked = [signal.SIGTERM] if orphaned(pid) else noted_signals(stop)
             for number in asked[passed_on:]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid or 0, number)
@@ -204,9 +205,9 @@ def share(task: Task) -> None:
 
 def _follow(stop: Path) -> None:
     """Pass a signal that the sweep noted on to this process, which is not one of its own."""
-    while not signals(stop):
+    while not noted_signals(stop):
         time.sleep(1)
-    os.kill(os.getpid(), signals(stop)[0])
+    os.kill(os.getpid(), noted_signals(stop)[0])
 
 
 def _end_with_parent() -> None:

@@ -21,7 +21,7 @@ from gantrain.reports.tables import summarise
 from gantrain.run import claimed
 from gantrain.settings import Config
 from gantrain.summary import duration, end_table
-from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, free, read_plan, result_of, signals
+from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, free, noted_signals, read_plan, result_of
 
 T = TypeVar("T")
 MANY = 20  # jobs whose check takes long enough for a bar
@@ -163,7 +163,7 @@ def answer(folder: Path, plan: Plan) -> None:
     results = [result_of(folder / job.folder) for job in plan.jobs]
     print(summarise(folder, [folder / job.folder for job in plan.jobs]))
     bad = sum(result["status"] not in ("finished", "pruned") for result in results)
-    noted = signals(folder / STOP)
+    noted = noted_signals(folder / STOP)
     if noted:
         what = f"stopped by {signal.Signals(noted[0]).name} with {bad} of {len(results)} jobs to go"
         raise Interrupted(folder, what, f"go on with: gantrain resume {folder}", 128 + noted[0])

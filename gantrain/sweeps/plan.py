@@ -198,7 +198,7 @@ def stoppable(folder: Path) -> Iterator[Path]:
                 file.write(f"{number}\n")
         except OSError:
             raise KeyboardInterrupt from None
-        if len(signals(path)) > 1:
+        if len(noted_signals(path)) > 1:
             raise KeyboardInterrupt  # launchers take any other exception for a fault of the job's
 
     try:
@@ -209,7 +209,7 @@ def stoppable(folder: Path) -> Iterator[Path]:
         raise Interrupted(folder, "left at once", f"go on with: gantrain resume {folder}", code) from error
 
 
-def signals(path: Path) -> list[int]:
+def noted_signals(path: Path) -> list[int]:
     """Return the signals that were noted, oldest first."""
     return [int(line) for line in path.read_text().split()] if path.exists() else []
 

@@ -109,10 +109,8 @@ def _reporter(
             if step not in told:
                 trial.report(value, step)
             return bool(search.prunes and trial.should_prune())
-        except (
-            optuna.exceptions.OptunaError,
-            OSError,
-        ) as error:  # training is worth more than a report of it
+        except (optuna.exceptions.OptunaError, OSError) as error:
+            # Training is worth more than a report of it.
             log.warning("step %d is not reported to the study: %s", step, " ".join(str(error).split()))
             return False
 

@@ -86,7 +86,7 @@ class OptunaSweeper(GridSweeper):
         """Run what is left of a study, batch by batch, and give the answer. Raises GantrainError."""
         from gantrain.sweeps.findings import conclude, progress
         from gantrain.sweeps.launch import answer
-        from gantrain.sweeps.plan import signals, stoppable
+        from gantrain.sweeps.plan import noted_signals, stoppable
 
         assert self.config is not None
         returned: list[Any] = []
@@ -94,7 +94,7 @@ class OptunaSweeper(GridSweeper):
         study.retry()
         left = study.open()
         with stoppable(study.folder) as stop:
-            while not signals(stop):
+            while not noted_signals(stop):
                 size = self.batch(study)
                 jobs, left = left[:size] or study.draw(size), left[size:]
                 if not jobs:
