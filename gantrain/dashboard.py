@@ -12,16 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 import gantrain
 from gantrain.conflicts import cautions
-from gantrain.datasets.base import Drawn
 from gantrain.events import read_events, write_events
-from gantrain.metrics.js import of_batches
-from gantrain.objectives.base import Logits
 from gantrain.penalties.none import NoPenalty
+from gantrain.registry import build
 from gantrain.settings import Config
 from gantrain.tags import CEILING, JENSEN_SHANNON
 
@@ -51,21 +48,9 @@ CHARTS = {
 }
 
 
-def estimates(config: Config) -> list[str]:
-    """Return the tags of the divergences that a run's D can estimate, without their standard errors."""
-    objective = config.objective
-    if not objective.has_game:
-        return []
-    nothing = torch.zeros(2)
-    logits = Logits(nothing, nothing, nothing if objective.mismatch_weight > 0 else None)
-    names = [name for name in objective.estimate(logits) if not name.endswith("_se")]
-    batches = config.model.couples_samples
-    return [f"divergence/{of_batches(name) if batches else name}" for name in names]
-
-
 def expected(config: Config) -> list[str]:
     """Return the tags that a run is going to write, those that charts and tables show, before its data are read."""
-    objective, read = config.objective, set(config.metric.names)
+    objective = config.objective
     found = ["loss/g"]
     if objective.has_game:
         found += ["loss/d", "logits/real", "logits/fake"]
@@ -73,39 +58,11 @@ def expected(config: Config) -> list[str]:
         found.append("logits/mismatched")
     if objective.has_game and not isinstance(config.penalty, NoPenalty):
         found.append("loss/penalty")
-    found += [tag for metric, tag, fits in _readings(config) if metric in read and fits]
+    for name in config.metric.names:
+        metric = build("metric", {"name": name})
+        if objective.has_game or not metric.needs_d:
+            found += metric.expected(config)
     return list(dict.fromkeys(found))
-
-
-def _readings(config: Config) -> list[tuple[str, str, bool]]:
-    """Return metric and tag of each reading that charts and tables show, and whether it fits the run."""
-    spec, game, dataset = config.spec, config.objective.has_game, config.dataset
-    conditional, tractable = config.model.is_conditional, config.model.tractable
-    own = estimates(config)
-    on_grid = isinstance(dataset, Drawn) and spec.numel <= 2
-    modes = isinstance(dataset, Drawn) and len(dataset.density().modes) > 1
-    return [
-        *(("js", tag, game) for tag in own),
-        ("js", "logits/holdout", game),
-        ("refit", "divergence/js_refit", True),
-        ("refit", "divergence/js_gap", "divergence/js" in own),
-        ("exact", "divergence/js_exact", on_grid and tractable),
-        ("exact", "divergence/js_density", on_grid and not tractable),
-        ("prdc", "diversity/coverage", True),
-        ("prdc", "diversity/recall", True),
-        ("prdc", "fidelity/precision", True),
-        ("prdc", "fidelity/density", True),
-        ("modes", "diversity/modes", modes),
-        ("modes", "diversity/mode_kl", modes),
-        ("modes", "fidelity/high_quality", modes),
-        ("class_modes", "diversity/modes", spec.channel_classes > 1),
-        ("class_modes", "diversity/mode_kl", spec.channel_classes > 1),
-        ("class_accuracy", "fidelity/class_accuracy", conditional and not spec.given and spec.classes > 1),
-        ("mismatch", "logits/mismatched_auc", game and conditional and len(spec.conditions()) > 1),
-        ("per_condition", "diversity/per_condition_std", conditional),
-        ("nearest", "fidelity/nearest_distance", True),
-        ("sharpness", "fidelity/sharpness", spec.is_image and min(spec.shape[1:]) >= 4),
-    ]
 
 
 def charts(tags: Sequence[str]) -> Any:
@@ -121,7 +78,7 @@ def charts(tags: Sequence[str]) -> Any:
     shown = {title: lines for title, lines in CHARTS.items() if set(lines) & set(tags)}
     known = {tag for lines in CHARTS.values() for tag in lines} | {"divergence/js_gap"}
     for tag in tags:
-        if tag.startswith("divergence/") and tag not in known:
+        if tag not in known:
             truth = tag.removesuffix("_batch")
             shown[tag.replace("/", ": ")] = (tag, f"{truth}_exact", f"{truth}_density")
     content = [

@@ -306,6 +306,7 @@ SUITES = {
     "no game": ["objective=regression", "model.condition=concat", "metric=fast"],
     "refit alone": ["objective=hinge", "metric=refit"],
     "critic": ["objective=wasserstein", "metric.names=[js,refit]"],
+    "distances": ["metric.names=[frechet,kernel,wasserstein,nearest,parzen,spread,gradients]"],
     "digits": ["dataset=digits", "metric.names=[js,prdc,sharpness,class_modes,class_accuracy]"],
 }
 

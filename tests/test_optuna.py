@@ -142,6 +142,7 @@ def test_the_edge_of_a_space_has_every_end_of_every_key_once_with_the_others_fir
         ({"metric": []}, "hydra.sweeper.metric"),
         ({"metric": ["divergence/js"] * 2}, "hydra.sweeper.metric"),
         ({"metric": "logits/real"}, "hydra.sweeper.direction"),
+        ({"metric": "fidelity/sharpness"}, "hydra.sweeper.direction"),
         ({"metric": "divergence/js", "direction": "down"}, "hydra.sweeper.direction"),
         (
             {"metric": ["divergence/js", "diversity/modes"], "direction": "minimize"},

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,12 @@ def folders(tmp_path) -> list[Path]:
     found = []
     for number, ((objective, seed), value) in enumerate(modes.items()):
         words = ["dataset=ring", f"objective={objective}", f"seed={seed}"]
-        metrics = {"diversity/modes": value, "diversity/mode_kl": 8 - value, "fidelity/novel": 1.0}
+        metrics = {
+            "diversity/modes": value,
+            "diversity/mode_kl": 8 - value,
+            "fidelity/novel": 1.0,
+            "generator/mu": 0,
+        }
         result = {"metrics": metrics, "tail": {"loss/d": 1.0}, "floors": {"diversity/modes": 8.0}}
         found.append(made(tmp_path / f"{number}-job", words, result, pictures={0: "red", 5: "blue"}))
     return found
@@ -49,9 +55,14 @@ def one(name: str, numbers: dict, status: str = "finished", **varied: str) -> Ro
 
 def test_only_what_varies_is_a_column_and_runs_stand_best_first(folders):
     head, *lines = run_table(rows(folders))
-    assert head == ["run", "objective", "seed", "diversity/modes", "diversity/mode_kl", "seconds", "status"]
+    tags = [
+        "diversity/modes",
+        "diversity/mode_kl",
+        "fidelity/novel",
+    ]  # of none of these are all values as good
+    assert head == ["run", "objective", "seed", *tags, "seconds", "status"]
     assert [line[0] for line in lines] == ["0", "2", "3", "1"]
-    assert lines[0] == ["0", "minimax", "0", "8.000", "0.000", "2", "finished"]
+    assert lines[0] == ["0", "minimax", "0", "8.000", "0.000", "1.000", "2", "finished"]
 
 
 def test_seeds_become_mean_and_sd_and_the_worst_is_named_in_the_direction_that_is_worse(folders):
@@ -101,6 +112,23 @@ def test_the_estimate_of_each_runs_own_discriminator_is_said_to_be_no_common_sca
     refit = [one(row.name, row.numbers | {"divergence/js_refit": 0.3}, **row.varied) for row in found]
     assert order_note(refit) == "best first by divergence/js_refit (less is better)"
     assert order_note(found[:1]) == ""
+
+
+def test_a_metric_that_no_list_names_ranks_runs_before_what_their_own_discriminators_estimate():
+    numbers = {"divergence/triangular": 0.1, "divergence/triangular_se": 0.01, "loss/g": 0.5}
+    result = {"protocol": {"js": {"estimates": ["divergence/triangular"]}}}
+    found = [replace(one(name, numbers, x=name), result=result) for name in "ab"]
+    assert columns(found) == ["divergence/triangular", "loss/g"]
+    assert "each run's own D" in order_note(found)
+    with_own = [replace(row, numbers=row.numbers | {"fidelity/mine": 0.7}) for row in found]
+    assert columns(with_own) == ["fidelity/mine", "divergence/triangular", "loss/g"]
+    assert order_note(with_own) == "best first by fidelity/mine (more is better)"
+
+
+@pytest.mark.parametrize("broken", [7, {"js": 7}, {"js": {"estimates": 7}}, {"js": {"estimates": [7, None]}}])
+def test_a_result_with_a_broken_protocol_is_ranked_by_what_it_has(broken):
+    found = [replace(one(name, {"loss/g": 0.5}, x=name), result={"protocol": broken}) for name in "ab"]
+    assert "each run's own D" in order_note(found)
 
 
 def test_published_numbers_choose_the_columns_and_stand_beside_the_tail(tmp_path):

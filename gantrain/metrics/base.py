@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from gantrain.datasets.base import Data, Split
+from gantrain.datasets.base import Data, Dataset, Split
+from gantrain.models.base import Model
 from gantrain.objectives.base import Objective
 from gantrain.registry import option
+from gantrain.spec import Spec
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -124,6 +126,15 @@ class Evaluation:
         return replace(self, given=self.some(self.data.train, min(self.n, len(self.data.train))))
 
 
+class Planned(Protocol):
+    """What is known of a run before its data are read: its ``Config``."""
+
+    dataset: Dataset
+    spec: Spec
+    model: Model
+    objective: Objective
+
+
 class Metric:
     """A reading of an evaluation.
 
@@ -139,6 +150,14 @@ class Metric:
     def fits(self, data: Data, conditional: bool) -> str | None:
         """Return why the metric cannot be read from this data, or None when it can."""
         return None
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the tags that charts and tables show of this metric, as far as a run's config tells.
+
+        What is named here has its column in HPARAMS and its line in a chart from the first step on, not only after
+        the first reading. A metric that reads D is asked only where one is trained.
+        """
+        return []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return how the numbers are made: features, n, k, split."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.classifier import judge, predict, trained
 from gantrain.registry import option, register
 
@@ -22,6 +22,11 @@ class ClassAccuracy(Metric):
         if data.spec.given or data.spec.classes < 2:
             return "the condition is not one of several classes"
         return None if conditional else "the model is not conditional (model.condition=none)"
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the accuracy, where samples are asked for by class."""
+        asked = run.model.is_conditional and not run.spec.given and run.spec.classes > 1
+        return ["fidelity/class_accuracy"] if asked else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return the classifier, its own held-out accuracy and n."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.classifier import judge, predict, trained
 from gantrain.registry import option, register
 
@@ -43,6 +43,10 @@ class ClassModes(Metric):
         """Return why not: each channel must show a class of its own, so that there are classes enough to lose."""
         known = data.spec.is_image and data.spec.channel_classes > 1
         return None if known else "no channel of this data has classes of its own"
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return both, for images that show a class in each channel."""
+        return ["diversity/modes", "diversity/mode_kl"] if run.spec.channel_classes > 1 else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return the classifier, its own held-out accuracy, n and the number of classes there are."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.datasets.base import Data, Drawn
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.counted import cell_side, estimates
 from gantrain.metrics.truth import (
     TOLERANCE,
@@ -43,6 +43,12 @@ class Exact(Metric):
     def fits(self, data: Data, conditional: bool) -> str | None:
         """Return why not: see ``unknown_density``."""
         return unknown_density(data)
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the truth of what the game is most often about: JSD."""
+        if not isinstance(run.dataset, Drawn) or run.spec.numel > 2:
+            return []
+        return ["divergence/js_exact" if run.model.tractable else "divergence/js_density"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return how the densities are compared."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.classifier import described, features
 from gantrain.registry import option, register
 
@@ -58,6 +58,10 @@ class Frechet(Metric):
     """
 
     name: str = option("frechet", "registered name")
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the distance."""
+        return ["divergence/frechet"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return features, how many there are, on how many dimensions they are compared, n and split."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gantrain.figure import panels, rendered
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class Gradients(Metric):
     name: str = option("gradients", "registered name")
     floored = False
     needs_d = True
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return D's mean probability."""
+        return ["logits/fake_probability"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return who plays and on what."""

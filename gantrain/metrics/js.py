@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric
-from gantrain.objectives.base import Logits
+from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import option, register
 
 
@@ -16,6 +16,19 @@ def of_batches(name: str) -> str:
     """Return the tag for a D that looks across samples: the divergence of batches or packs, which is larger."""
     quantity = name.removesuffix("_se")
     return name if quantity == "game" else f"{quantity}_batch{name.removeprefix(quantity)}"
+
+
+def estimates(objective: Objective, batches: bool) -> list[str]:
+    """Return the tags of the divergences that a game's D estimates, without standard errors.
+
+    Args:
+        objective: The game; it must train a D.
+        batches: Whether that D looks across samples.
+    """
+    nothing = torch.zeros(2)
+    found = objective.estimate(Logits(nothing, nothing, nothing if objective.mismatch_weight > 0 else None))
+    names = [name for name in found if not name.endswith("_se")]
+    return [f"divergence/{of_batches(name) if batches else name}" for name in names]
 
 
 def best_accuracy(real: Tensor, fake: Tensor) -> float:
@@ -45,13 +58,20 @@ class JS(Metric):
     floored = False
     needs_d = True
 
+    def expected(self, run: Planned) -> list[str]:
+        """Return the tags of what this D estimates, without standard errors, and of its logit on held-out data."""
+        if not run.objective.has_game:
+            return []
+        return [*estimates(run.objective, run.model.couples_samples), "logits/holdout"]
+
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return who plays and on what."""
+        """Return who plays, on what, and which tags are D's own estimates."""
         return {
             "D": "playing, eval mode",
             "G": "live weights",
             "split": "holdout",
             "n": evaluation.n,
+            "estimates": estimates(evaluation.objective, evaluation.batch > 0),
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:

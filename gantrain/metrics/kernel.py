@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.classifier import described, features
 from gantrain.registry import option, register
 
@@ -46,6 +46,10 @@ class Kernel(Metric):
     """
 
     name: str = option("kernel", "registered name")
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the distance."""
+        return ["divergence/kernel"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return features and their dimensions, kernel, n, the number of blocks and split."""

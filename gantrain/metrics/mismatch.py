@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 
@@ -36,6 +36,11 @@ class Mismatch(Metric):
         if not conditional:
             return "the model is not conditional (model.condition=none)"
         return None if len(data.spec.conditions()) > 1 else "there is one condition, so none is wrong"
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the AUC, where D sees one of several conditions."""
+        seen = run.model.is_conditional and len(run.spec.conditions()) > 1
+        return ["logits/mismatched_auc"] if seen else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return who judges what."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.datasets.base import Data, Drawn
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 
@@ -44,6 +44,11 @@ class Modes(Metric):
         """Return why not: the modes of the data must be known."""
         known = data.density is not None and len(data.density.modes) > 1
         return None if known else "this data has no modes that are known"
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return all three, for data that are drawn from modes."""
+        known = isinstance(run.dataset, Drawn) and len(run.dataset.density().modes) > 1
+        return ["diversity/modes", "diversity/mode_kl", "fidelity/high_quality"] if known else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return the radius, n and the number of modes there are."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets.base import Split
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 POINTS, ROWS = 500, 10_000  # most samples that a median is taken of; training samples at a time
@@ -42,6 +42,10 @@ class Nearest(Metric):
 
     name: str = option("nearest", "registered name")
     floored = False  # training data are at 0 from themselves; the held-out side is the yardstick already
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the distance."""
+        return ["fidelity/nearest_distance"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return features, n, the training samples searched, and held-out data's median distance."""

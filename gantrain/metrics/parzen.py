@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gantrain.figure import panels, rendered
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ class Parzen(Metric):
     """
 
     name: str = option("parzen", "registered name")
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the log-likelihood."""
+        return ["fidelity/log_likelihood_parzen"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return kernel, sigma, its grid, n of every part, the unit, and the warning."""

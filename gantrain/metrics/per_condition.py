@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 
@@ -46,6 +46,10 @@ class PerCondition(Metric):
         if y is None or len(torch.unique(y, dim=0)) == len(y):
             return "no two held-out samples have the same condition"
         return None
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the spread, where samples are asked for."""
+        return ["diversity/per_condition_std"] if run.model.is_conditional else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return features, n and split."""

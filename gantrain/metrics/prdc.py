@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 ROWS = 1000  # rows of the distance matrix held at a time
@@ -59,6 +59,10 @@ class PRDC(Metric):
     """Neighbour balls between samples and held-out data; blur and copies score well, so read density with them."""
 
     name: str = option("prdc", "registered name")
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return both pairs."""
+        return ["diversity/coverage", "diversity/recall", "fidelity/precision", "fidelity/density"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return features, n, k and split."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gantrain.metrics.base import CHUNK, Evaluation, Metric
+from gantrain.metrics.base import CHUNK, Evaluation, Metric, Planned
 from gantrain.metrics.js import JS
 from gantrain.models.base import Condition
 from gantrain.registry import option, register
@@ -157,6 +157,11 @@ class Refit(Metric):
 
     name: str = option("refit", "registered name")
     floored = False
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the fresh estimate, and the gap where the D that plays estimates the same."""
+        gap = "divergence/js" in JS().expected(run)
+        return ["divergence/js_refit", *["divergence/js_gap"] * gap]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return the network, its training, who is judged and on what."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import CHUNK, Evaluation, Metric
+from gantrain.metrics.base import CHUNK, Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 
@@ -42,6 +42,10 @@ class Sharpness(Metric):
         parts = torch.arange(len(data.holdout)).split(CHUNK)
         flat = all(bool((x == x[..., :1, :1]).all()) for x, _ in map(data.holdout.take, parts))
         return "the held-out images are flat, each of one colour" if flat else None
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the sharpness, for images with neighbours enough."""
+        return ["fidelity/sharpness"] if run.spec.is_image and min(run.spec.shape[1:]) >= 4 else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return features, n and split."""

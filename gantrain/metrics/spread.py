@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gantrain.datasets.base import Data
 from gantrain.figure import panels, rendered
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.exact import unknown_density
 from gantrain.metrics.gradients import curve
 from gantrain.metrics.truth import density_of_data, density_of_generator, samples
@@ -37,6 +37,10 @@ class Spread(Metric):
     def fits(self, data: Data, conditional: bool) -> str | None:
         """Return why not: points on a line or a plane, whose density is known."""
         return unknown_density(data)
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return the ratio."""
+        return ["diversity/spread"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return what is compared."""

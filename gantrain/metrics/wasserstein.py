@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
 POINTS = 1000  # the exact distance takes the square of them in memory and more than that in time
@@ -59,6 +59,10 @@ class Wasserstein(Metric):
     """
 
     name: str = option("wasserstein", "registered name")
+
+    def expected(self, run: Planned) -> list[str]:
+        """Return both distances."""
+        return ["divergence/wasserstein", "divergence/sliced_wasserstein"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return features, n of each distance, directions and split."""

@@ -142,11 +142,11 @@ class WhyNoLikelihood(Metric):
         found = evaluation.once(ask)
         swing, best = near_best(found, SIZES[-1]), [float(found.curves[n].max()) for n in SIZES]
         return {
-            "fidelity/exact_hits": float(found.exact),
-            "fidelity/box_exponent": exponent(found.halves, found.found.sum(1)),
-            "fidelity/kernel_best": best[-1],
-            "fidelity/kernel_spread": float(swing.max() - swing.min()),
-            "fidelity/kernel_spread_n": max(best) - min(best),
+            "generator/exact_hits": float(found.exact),
+            "generator/box_exponent": exponent(found.halves, found.found.sum(1)),
+            "generator/kernel_best": best[-1],
+            "generator/kernel_spread": float(swing.max() - swing.min()),
+            "generator/kernel_spread_n": max(best) - min(best),
         }
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gantrain.figure import panels, rendered
 from gantrain.reports.comparison import Row, finite, in_short
 from gantrain.reports.frames import fitted, last_picture
-from gantrain.reports.ranking import OF_ITS_OWN_D, Setting, columns, direction, has_seeds, keys_of, settings
+from gantrain.reports.ranking import Setting, columns, direction, has_seeds, keys_of, of_its_own_d, settings
 
 COLOURS = ("#3478c8", "#d9772e", "#2f9e6e", "#b8459a", "#7e64c9", "#a8861f", "#cf4a5e", "#3f9fb3")
 PANELS = 3  # numbers that are drawn
@@ -69,6 +69,7 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
     key = axis_key([row for s in shown for row in s.runs])
     height = 4.2 if key else 1.5 + 0.3 * max(4, len(shown))
     figure, axes = panels(len(tags), 4.6, height)
+    own = of_its_own_d(found)
     for place, (axis, tag) in enumerate(zip(axes, tags, strict=True)):
         if key:
             _along(axis, shown, tag, key)
@@ -79,7 +80,7 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
             draw(value, color="#888888", linestyle="--", linewidth=1, label=words)
         if axis.get_legend_handles_labels()[1]:
             axis.legend(fontsize=8, framealpha=0.6)
-        told = "of each run's own D: not one scale" if tag in OF_ITS_OWN_D else direction(tag)
+        told = "of each run's own D: not one scale" if tag in own else direction(tag)
         axis.set_title(f"{tag}\n{told}", fontsize=10)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)

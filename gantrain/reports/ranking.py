@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gantrain.reports.comparison import Row, in_short
 
-# What a table shows where no numbers in print say it, the first that runs have; a folder has all of it in its CSV.
+# What a table shows first where no numbers in print say it; a folder has all of it in its CSV.
 # Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.
 COLUMNS = (
     "divergence/js_refit",
     "divergence/js_exact",
     "divergence/frechet",
+    "divergence/kernel",
+    "divergence/wasserstein",
     "diversity/coverage",
     "fidelity/high_quality",
     "diversity/modes",
@@ -28,13 +30,22 @@ COLUMNS = (
     "logits/mismatched_auc",
     "diversity/per_condition_std",
     "divergence/js_gap",
-    "loss/g",
 )
+LAST = "loss/g"  # each game has its own, so it says least
 MOST = 6  # columns of numbers
-OF_ITS_OWN_D = ("divergence/js", "divergence/js_gap", "divergence/game", "loss/g")
-LESS_IS_BETTER = ("divergence/", "diversity/mode_kl", "fidelity/nearest_distance", "loss/")
+OF_ITS_OWN_D = ("divergence/js", "divergence/js_gap", "divergence/game", LAST)
+LESS_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
 MORE_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
-ONE_IS_BEST = ("fidelity/sharpness", "fidelity/density")  # real data are 1, and noise is above it
+RANKED = (*LESS_IS_BETTER, *MORE_IS_BETTER)
+ASIDE = ("_se", "_error", "_residual")  # how far a number is to be trusted ranks nothing
+# Real data are 1. Noise is above it in all of these, and a copy's distance below it.
+ONE_IS_BEST = (
+    "fidelity/sharpness",
+    "fidelity/density",
+    "fidelity/nearest_distance",
+    "diversity/per_condition_std",
+    "diversity/spread",
+)
 
 
 @dataclass(frozen=True)
@@ -70,13 +81,36 @@ def keys_of(found: Sequence[Row]) -> list[str]:
     return sorted(keys, key=lambda key: key == "seed")
 
 
+def in_order(tags: Collection[str], least: Collection[str] = ()) -> list[str]:
+    """Return those tags of which some values are better than others, the ones that tell most of a run first.
+
+    Args:
+        tags: What runs read.
+        least: Those that come after all but the loss, unless they are among ``COLUMNS``.
+    """
+    own = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(ASIDE)} - {*COLUMNS, LAST}
+    others = sorted(own, key=lambda tag: (tag in least, tag))
+    return [tag for tag in (*COLUMNS, *others, LAST) if tag in tags]
+
+
+def of_its_own_d(found: Sequence[Row]) -> set[str]:
+    """Return the tags that each run's own D estimates, which are not one scale for all runs."""
+    own = set(OF_ITS_OWN_D)
+    for row in found:
+        protocol = row.result.get("protocol")
+        made = protocol.get("js") if isinstance(protocol, Mapping) else None
+        names = made.get("estimates") if isinstance(made, Mapping) else None
+        own |= set(map(str, names)) if isinstance(names, list) else set()
+    return own
+
+
 def columns(found: Sequence[Row], most: int = MOST) -> list[str]:
     """Return the tags a table shows: those with numbers in print, else the first that every finished run has."""
     printed = list(dict.fromkeys(tag for row in found for tag in row.published))
     if printed:
         return printed
     finished = [row for row in found if row.counts]
-    present = [tag for tag in COLUMNS if any(tag in row.numbers for row in finished)]
+    present = in_order({tag for row in finished for tag in row.numbers}, of_its_own_d(finished))
     # A number that some runs lack cannot rank them.
     return sorted(present, key=lambda tag: not all(tag in row.numbers for row in finished))[:most]
 
@@ -137,7 +171,7 @@ def order_note(found: Sequence[Row]) -> str:
     if not tag or len(found) < 2:
         return ""
     said = f"best first by {tag} ({direction(tag)})"
-    if tag not in OF_ITS_OWN_D or len(settings(found)) < 2:
+    if tag not in of_its_own_d(found) or len(settings(found)) < 2:
         return said
     return f"{said}, which each run's own D estimates: not one scale for all; metric=compare reads one"
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from gantrain.dashboard import expected, sweep_record
 from gantrain.dry_run.words import line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
-from gantrain.reports.ranking import COLUMNS
+from gantrain.reports.ranking import in_order
 from gantrain.reports.tables import summarise
 from gantrain.run import claimed
 from gantrain.settings import Config
@@ -129,7 +129,7 @@ def foretold(plan: Plan, configs: Sequence[Config | None]) -> str:
 def record(folder: Path, plan: Plan, configs: Sequence[Config | None]) -> None:
     """Tell the dashboard's table of hyperparameters which keys vary and which metrics there will be."""
     known = {tag for config in configs if config for tag in expected(config)}
-    sweep_record(folder, [job.overrides for job in plan.jobs], [tag for tag in COLUMNS if tag in known])
+    sweep_record(folder, [job.overrides for job in plan.jobs], in_order(known))
 
 
 def told(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from gantrain.errors import ConfigError, suggest
 from gantrain.options import ENDLESS
 from gantrain.registry import option, schema
-from gantrain.reports.ranking import LESS_IS_BETTER, MORE_IS_BETTER
+from gantrain.reports.ranking import LESS_IS_BETTER, ONE_IS_BEST, RANKED
 
 DIRECTIONS = ("minimize", "maximize")
 NEEDED = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
@@ -102,7 +102,12 @@ def settled(search: Search) -> Search:
 
 def _direction(tag: str, word: Any) -> str:
     if word is None:
-        if not tag.startswith((*LESS_IS_BETTER, *MORE_IS_BETTER)):
+        if tag in ONE_IS_BEST:
+            what = f"is neither for {tag}, which is best at 1"
+            raise ConfigError(
+                "hydra.sweeper.direction", what, "search another metric, or give one of the two"
+            )
+        if not tag.startswith(RANKED):
             what = f"is not known for {tag}"
             raise ConfigError("hydra.sweeper.direction", what, "give minimize or maximize")
         return "minimize" if tag.startswith(LESS_IS_BETTER) else "maximize"

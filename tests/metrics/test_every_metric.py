@@ -23,6 +23,7 @@ from gantrain.housekeeping import headline
 from gantrain.metrics import classifier, overshoot, why_no_likelihood
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import REGISTERED, build
+from gantrain.reports.ranking import in_order
 from gantrain.runtime import Runtime
 from gantrain.spec import Spec
 from gantrain.state import TrainState
@@ -147,6 +148,17 @@ def test_readings_are_finite_numbers_under_known_tags_with_their_protocol(name, 
             assert all(type(value) is float and math.isfinite(value) for value in reading.floors.values())
         else:
             assert reading.floors == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_expected_before_the_data_are_read_is_what_is_read(name, scenes, readings):
+    for metric, scene in fitted(name, scenes):
+        told = metric.expected(scene.config)
+        found = {tag for tag in readings(metric, scene).metrics if not tag.endswith("_se")}
+        assert set(told) <= found, name
+        assert len(told) == len(set(told))
+        if told and name != "exact":  # whose other truths have charts where the game estimates them
+            assert {tag for tag in in_order(found) if tag not in told} == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

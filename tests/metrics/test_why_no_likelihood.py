@@ -82,10 +82,10 @@ def test_the_power_is_exact_for_exact_counts_and_0_without_any():
 
 def test_a_network_never_says_x_and_counts_go_as_the_square_of_the_tolerance(plane):
     found = read([WhyNoLikelihood()], plane).metrics
-    assert found["fidelity/exact_hits"] == 0.0
-    assert found["fidelity/box_exponent"] == pytest.approx(2, abs=0.5)
-    assert found["fidelity/kernel_spread"] > 0.05
-    assert found["fidelity/kernel_spread_n"] > 0
+    assert found["generator/exact_hits"] == 0.0
+    assert found["generator/box_exponent"] == pytest.approx(2, abs=0.5)
+    assert found["generator/kernel_spread"] > 0.05
+    assert found["generator/kernel_spread_n"] > 0
 
 
 def test_a_generator_that_says_one_of_the_points_hits_it_each_time(plane):
@@ -95,7 +95,7 @@ def test_a_generator_that_says_one_of_the_points_hits_it_each_time(plane):
 
     model = build("model", {"name": "mlp"})
     said = dataclasses.replace(plane, G_live=Parrot(model, []))
-    assert read([WhyNoLikelihood()], said).metrics["fidelity/exact_hits"] == 100_000.0
+    assert read([WhyNoLikelihood()], said).metrics["generator/exact_hits"] == 100_000.0
 
 
 def test_the_most_samples_and_the_best_sigma_come_near_a_density_that_is_known():
