@@ -117,7 +117,7 @@ class Batches:
             stop = min(count, start + end - at)
             pieces.append(self._order(turn)[start:stop])
             at += stop - start
-        return self.split.take(torch.cat(pieces), self.device)
+        return self.split.take(pieces[0] if len(pieces) == 1 else torch.cat(pieces), self.device)
 
     def _order(self, turn: int) -> Tensor:
         if turn not in self._orders:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from gantrain.runtime import Runtime, stream
 from gantrain.schedule import decay, ema_decay, warmup
 from gantrain.settings import Config
 from gantrain.spec import Spec
+from gantrain.step import weights_of
 
 
 @dataclass
@@ -76,10 +78,17 @@ class TrainState:
     def update_ema(self, decay: float) -> None:
         """Move the average towards G; buffers are copied, but batch statistics are its own."""
         weight = 1.0 - ema_decay(decay, self.step)
-        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), weight)
+        averaged, buffers = self._average
+        torch._foreach_lerp_(averaged, weights_of(self.opt_G), weight)
         if not self.G_ema.normalises:
-            for mean, live in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            for mean, live in buffers:
                 mean.copy_(live)
+
+    @cached_property
+    def _average(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+        """The average's weights, and its buffers beside G's: to look for them takes as long as to move them."""
+        buffers = zip(self.G_ema.buffers(), self.G.buffers(), strict=True)
+        return list(self.G_ema.parameters()), list(buffers)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor of the state by name, as a checkpoint stores it."""
@@ -105,7 +114,7 @@ class TrainState:
                 load_network(getattr(self, part), tensors, part)
             for part in ("opt_G", "opt_D"):
                 optimizer: torch.optim.Optimizer = getattr(self, part)
-                weights = [p for group in optimizer.param_groups for p in group["params"]]
+                weights = weights_of(optimizer)
                 state: dict[int, dict[str, Tensor]] = {}
                 for name, value in under(tensors, part).items():
                     index, key = name.split("/")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.errors import Diverged
-from gantrain.step import descend, differentiate, frozen, wrong_conditions
+from gantrain.step import descend, differentiate, frozen, total_norm, wrong_conditions
 
 BAD_LOSSES = {
     "nan loss": lambda w: w.sum() * math.nan,
@@ -41,6 +41,17 @@ def test_gradient_is_that_of_the_loss_alone_and_its_norm_is_over_all_weights():
     assert b.grad.tolist() == [[4.0, -5.0]]
     assert norm.item() == pytest.approx(math.sqrt(36 + 16 + 25), rel=1e-6)
     assert (a.item(), b.tolist()) == (3.0, [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_norm_over_all_weights_is_torchs_bit_for_bit(seed):
+    draws = torch.Generator().manual_seed(seed)
+    shapes = [(), (1,), (128,), (3, 5), (64, 128), (4, 3, 4, 4), (0,)][: 3 + seed]
+    parts = [torch.randn(shape, generator=draws) * 10.0 ** (seed - 2) for shape in shapes]
+    parts += [torch.randn(8, 3, 4, 4, generator=draws).to(memory_format=torch.channels_last)]
+    assert torch.equal(total_norm(parts), torch.nn.utils.get_total_norm(parts))
+    whole = torch.cat([part.double().flatten() for part in parts]).norm()
+    assert float(total_norm(parts)) == pytest.approx(float(whole), rel=1e-6)
 
 
 def test_descend_goes_one_step_down():
