@@ -34,9 +34,9 @@ LAYERS = [  # from the ground up; a module imports from its own layer and those 
     {"reports.markup", "reports.tables", "reports.page"},
     {"run", "overrides"},
     {"dry_run", "dry_run.layers", "dry_run.forecast", "dry_run.words"},
-    {"sweeps", "sweeps.plan", "sweeps.search", "sweeps.study"},
+    {"sweeps", "sweeps.plan", "sweeps.space", "sweeps.search", "sweeps.study"},
     {"sweeps.launch", "sweeps.trial", "sweeps.findings"},
-    {"sweeps.job"},
+    {"sweeps.attempt", "sweeps.process", "sweeps.job"},
     {"door"},
     {"verbs", "verbs.folders", "verbs.words"},
     {

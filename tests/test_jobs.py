@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from gantrain.errors import CheckpointError, ConfigError, DataError, GantrainError, OutputError
 from gantrain.options import Train
-from gantrain.sweeps.job import different, gpu_for
+from gantrain.sweeps.attempt import different
+from gantrain.sweeps.job import gpu_for
 from gantrain.sweeps.launch import check_all, owned, side_by_side
 from gantrain.sweeps.plan import Job, Plan, cores, is_done, named, open_sweep, read_plan, result_of
 

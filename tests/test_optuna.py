@@ -18,7 +18,8 @@ from gantrain.errors import CheckpointError, ConfigError, Pruned
 from gantrain.options import Train
 from gantrain.sweeps.findings import FIGURE, conclude, progress
 from gantrain.sweeps.plan import Plan
-from gantrain.sweeps.search import Dimension, Search, corners, settled
+from gantrain.sweeps.search import Search, settled
+from gantrain.sweeps.space import Dimension, corners
 from gantrain.sweeps.study import SEARCH, Study, described
 from gantrain.sweeps.trial import watcher
 from hydra_plugins.gantrain_sweepers.optuna_sweeper import dimension

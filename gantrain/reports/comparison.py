@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.errors import printable
-from gantrain.reports.record import CONFIG, RESULT, SWEEP, found_json, is_run, words_of
+from gantrain.reports.record import CONFIG, DONE, RESULT, SWEEP, found_json, is_run, words_of
 
 # What a run is not about: where it writes and how often, on which machine, what is read of it.
 ASIDE = re.compile(
@@ -66,7 +66,7 @@ class Row:
     @property
     def ended(self) -> str:
         """How it ended, with its own exit code."""
-        shown = self.exit_code is not None and self.status not in ("finished", "pruned", "missing")
+        shown = self.exit_code is not None and self.status not in (*DONE, "missing")
         return f"{self.status} ({self.exit_code})" if shown else self.status
 
 

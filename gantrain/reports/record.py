@@ -15,6 +15,7 @@ import yaml
 from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, STATE, SWEEP = "config.json", "result.json", "state.json", "sweep.json"
+DONE = ("finished", "pruned")  # how a run ends that is not to be run again
 NAN = float("nan")
 
 

@@ -22,6 +22,7 @@ from gantrain.reports.ranking import (
     ranked,
     settings,
 )
+from gantrain.reports.record import DONE
 from gantrain.summary import aligned, number
 
 LINES = 40  # rows of a table that a terminal is shown; the file has all
@@ -67,7 +68,7 @@ def failures(found: Sequence[Row]) -> list[str]:
     return [
         f"{row.name}: {row.ended}" + (f": {' '.join(row.error.split())}" if row.error else "")
         for row in found
-        if row.status not in ("finished", "pruned")
+        if row.status not in DONE
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from gantrain.figure import panels, rendered
 from gantrain.reports.record import read_json
 from gantrain.summary import number
-from gantrain.sweeps.search import Dimension
+from gantrain.sweeps.space import Dimension
 from gantrain.sweeps.study import SEARCH, Study
 from gantrain.tracker import write_json
 

@@ -17,6 +17,7 @@ from gantrain.dashboard import expected, sweep_record
 from gantrain.dry_run.words import line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.ranking import in_order
+from gantrain.reports.record import DONE
 from gantrain.reports.tables import summarise
 from gantrain.run import claimed
 from gantrain.settings import Config
@@ -135,7 +136,7 @@ def record(folder: Path, plan: Plan, configs: Sequence[Config | None]) -> None:
 def told(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:
     """Print what became of a job: its table, or its fault, or one line with the time left where jobs share a screen."""
     number = folder.name.partition("-")[0]
-    if result["status"] not in ("finished", "pruned"):
+    if result["status"] not in DONE:
         print(f"gantrain: job {number}: {result.get('error', result['status'])}", file=sys.stderr, flush=True)
     if plan.at_once == 1:
         if result["status"] == "finished":
@@ -162,7 +163,7 @@ def answer(folder: Path, plan: Plan) -> None:
     """
     results = [result_of(folder / job.folder) for job in plan.jobs]
     print(summarise(folder, [folder / job.folder for job in plan.jobs]))
-    bad = sum(result["status"] not in ("finished", "pruned") for result in results)
+    bad = sum(result["status"] not in DONE for result in results)
     noted = noted_signals(folder / STOP)
     if noted:
         what = f"stopped by {signal.Signals(noted[0]).name} with {bad} of {len(results)} jobs to go"

@@ -14,11 +14,11 @@ from typing import Any
 from gantrain.errors import CheckpointError, ConfigError, Interrupted
 from gantrain.machine import usable_cores
 from gantrain.options import Train
-from gantrain.reports.record import found_json
+from gantrain.reports.record import SWEEP, found_json
 from gantrain.signals import handled
 from gantrain.tracker import write_json
 
-RECORD, STOP = "sweep.json", ".stop"
+STOP = ".stop"  # the signals that a sweep noted, for its jobs
 LONGEST = 24  # letters of a job's name, which a dashboard shows whole
 
 # Keys that may differ when a run goes on: they do not change what the finished steps were.
@@ -79,7 +79,7 @@ class Plan:
 
     def write(self, folder: Path) -> None:
         """Write it down. Raises OSError."""
-        write_json(folder / RECORD, asdict(self))
+        write_json(folder / SWEEP, asdict(self))
 
 
 def read_plan(folder: Path) -> Plan | None:
@@ -88,7 +88,7 @@ def read_plan(folder: Path) -> Plan | None:
     Raises:
         CheckpointError: When the record is there and cannot be read.
     """
-    path = folder / RECORD
+    path = folder / SWEEP
     if not path.is_file():
         return None
     try:

@@ -11,7 +11,8 @@ from typing import Any
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.record import read_json
 from gantrain.sweeps.plan import MAY_CHANGE, STOP, Job, free, numbered, read_plan, result_of
-from gantrain.sweeps.search import Dimension, Search, library, sampler
+from gantrain.sweeps.search import Search, library, sampler
+from gantrain.sweeps.space import Dimension
 from gantrain.tracker import write_json
 
 SEARCH, JOURNAL = "optuna.json", "optuna.journal"

@@ -13,6 +13,7 @@ import yaml
 from gantrain.errors import CheckpointError, ConfigError, printable
 from gantrain.reports.differing import differing
 from gantrain.reports.record import (
+    DONE,
     NAN,
     STATE,
     Record,
@@ -26,7 +27,6 @@ from gantrain.reports.record import (
 from gantrain.summary import aligned, beside_published, duration, number, table, warned
 from gantrain.verbs.folders import one_run, told_apart
 
-DONE = ("finished", "pruned")
 WIDE = 80  # letters of a key and its value that are shown of the two
 TELLING = ("divergence/", "diversity/", "fidelity/", "generator/", "logits/")
 

@@ -49,8 +49,19 @@ class GridSweeper(BasicSweeper):
     @property
     def context(self) -> Any:
         """What Hydra hands to its sweepers."""
-        assert self.hydra_context is not None
+        assert self.hydra_context is not None  # its setup has been
         return self.hydra_context
+
+    @property
+    def asked(self) -> Any:
+        """What the user asked of Hydra: launcher, sweeper, the sweep's folder."""
+        assert self.config is not None  # its setup has been
+        return self.config.hydra
+
+    @property
+    def folder(self) -> Path:
+        """The sweep's folder."""
+        return Path(self.asked.sweep.dir).absolute()
 
     def compose(self, job: Job) -> DictConfig:
         """Return a job's config as the launcher will compose it. Raises what Hydra and OmegaConf raise."""
@@ -74,9 +85,8 @@ class GridSweeper(BasicSweeper):
         from gantrain.sweeps.launch import answer, check_all, foretold, owned, record, see_launcher
         from gantrain.sweeps.plan import is_done, open_sweep, result_of
 
-        assert self.config is not None
-        folder = Path(self.config.hydra.sweep.dir).absolute()
-        see_launcher(self.config.hydra.launcher)
+        folder = self.folder
+        see_launcher(self.asked.launcher)
         configs = check_all(plan.jobs, self.check)
         if any(config is not None and config.train.dry_run for config in configs):
             print(foretold(plan, configs))
@@ -99,13 +109,10 @@ class GridSweeper(BasicSweeper):
         from gantrain.sweeps.launch import side_by_side
         from gantrain.sweeps.plan import stoppable
 
-        assert self.config is not None
-        assert self.launcher is not None
+        assert self.launcher is not None  # Hydra's setup has been
         if not jobs:
             return []
-        replace(plan, at_once=side_by_side(self.config.hydra.launcher, len(jobs)), pid=os.getpid()).write(
-            folder
-        )
+        replace(plan, at_once=side_by_side(self.asked.launcher, len(jobs)), pid=os.getpid()).write(folder)
         for job in jobs:  # what an earlier attempt left to say is out of date
             (folder / job.folder / "result.json").unlink(missing_ok=True)
         words = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in jobs]

@@ -12,7 +12,8 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from gantrain.errors import ConfigError, DataError, GantrainError, suggest
 from gantrain.registry import parse
-from gantrain.sweeps.search import Dimension, Search, corners, library, settled
+from gantrain.sweeps.search import Search, library, settled
+from gantrain.sweeps.space import Dimension, corners
 from hydra_plugins.gantrain_sweepers.grid import GridSweeper
 
 if TYPE_CHECKING:
@@ -35,16 +36,14 @@ class OptunaSweeper(GridSweeper):
         from gantrain.sweeps.launch import owned, see_launcher
         from gantrain.sweeps.study import Study
 
-        assert self.config is not None
         library()
-        see_launcher(self.config.hydra.launcher)
-        plain = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
+        see_launcher(self.asked.launcher)
+        plain = OmegaConf.to_container(self.asked.sweeper, resolve=True)
         search = settled(parse(Search, "hydra.sweeper", plain))  # type: ignore[arg-type]
         space, fixed = self.split(arguments)
         space = self.rehearse(search, space, fixed)
-        folder = Path(self.config.hydra.sweep.dir).absolute()
-        with owned(folder):
-            study = Study(folder, search, space, fixed)
+        with owned(self.folder):
+            study = Study(self.folder, search, space, fixed)
             print("\n".join(["searching", *(f"  {dimension}" for dimension in space)]), flush=True)
             return self.search(study)
 
@@ -88,7 +87,6 @@ class OptunaSweeper(GridSweeper):
         from gantrain.sweeps.launch import answer
         from gantrain.sweeps.plan import noted_signals, stoppable
 
-        assert self.config is not None
         returned: list[Any] = []
         _say(study.settle())
         study.retry()
@@ -108,16 +106,15 @@ class OptunaSweeper(GridSweeper):
         try:
             answer(study.folder, self.planned(study.jobs()))
         finally:
-            print(conclude(study, self.config.hydra.runtime.choices["metric"]), flush=True)
+            print(conclude(study, self.asked.runtime.choices["metric"]), flush=True)
         return returned
 
     def batch(self, study: Study) -> int:
         """Return how many trials to launch at once."""
         from gantrain.sweeps.launch import side_by_side
 
-        assert self.config is not None
         wanted = study.search.batch
-        return wanted or side_by_side(self.config.hydra.launcher, study.search.n_trials)
+        return wanted or side_by_side(self.asked.launcher, study.search.n_trials)
 
     def legal(self, folder: Path, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that can be started; what others lack is written down as their result."""
