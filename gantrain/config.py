@@ -18,13 +18,14 @@ import gantrain.models
 import gantrain.objectives
 import gantrain.optimizers
 import gantrain.penalties  # noqa: F401  (each import registers a family)
+from gantrain.complaints import in_words, unknown_key
 from gantrain.conflicts import check_together
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Suite
 from gantrain.models.auto import Auto
 from gantrain.noise import Noise
 from gantrain.options import Device, Folder, Train
-from gantrain.registry import build, in_words, option, parse, schema, unknown_key
+from gantrain.registry import build, option, parse, schema
 from gantrain.settings import Config
 from gantrain.spec import Spec
 
@@ -62,16 +63,15 @@ def plain_data(composed: DictConfig) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     try:
         for key in composed:
-            value = (
-                None if key == "hydra" else composed[key]
-            )  # Hydra's own node holds what only a job can resolve
-            nested = isinstance(value, DictConfig)
-            plain[str(key)] = (
-                OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if nested else value
-            )
+            if key == "hydra":  # holds what only a job can resolve
+                continue
+            value = composed[key]
+            if isinstance(value, DictConfig):
+                value = OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
+            plain[str(key)] = value
     except OmegaConfBaseException as error:
         raise in_words(error) from error
-    return {key: value for key, value in plain.items() if key != "hydra"}
+    return plain
 
 
 def resolve(plain: Mapping[str, Any]) -> Config:

@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 import yaml
@@ -19,11 +19,14 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gantrain.complaints import translated
 from gantrain.errors import ConfigError, GantrainError
 from gantrain.overrides import checked, read
 from gantrain.pages import yaml_dir
-from gantrain.registry import translated
 from gantrain.sweeps.plan import free
+
+if TYPE_CHECKING:
+    from gantrain.settings import Config
 
 TRUSTED = ("gantrain.*", "hydra.*", "hydra_plugins.*")
 _HYDRA_1_3 = hydra.__version__.startswith("1.3")
@@ -77,13 +80,13 @@ def _leaving() -> Iterator[None]:
         raise SystemExit(error) from error
 
 
-def check(composed: DictConfig) -> Any:
+def check(composed: DictConfig) -> Config:
     """Return a composed config as the run that it is, on a device that is there. Raises GantrainError."""
     from gantrain.config import plain_data, resolve
-    from gantrain.runtime import Runtime
+    from gantrain.runtime import placed
 
     config = resolve(plain_data(composed))
-    Runtime(config.device)
+    placed(config.device)
     return config
 
 
@@ -127,9 +130,7 @@ def trained(argv: list[str]) -> Path | None:
             raise SystemExit(error) from error
         print(end_table(result, folder))
 
-    with _hydra_argv([*words.flags, *words.overrides]), _absent(words.package):
-        # Hydra then raises what it would print, and this door prints one line.
-        os.environ["HYDRA_FULL_ERROR"] = "1"
+    with _as_hydra_has_it([*words.flags, *words.overrides]), _absent(words.package):
         try:
             task = one_job if words.is_sweep else one_run
             hydra.main(config_path=str(yaml_dir()), config_name="config", **_LINE)(task)()
@@ -188,9 +189,10 @@ def _absent(package: str | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _hydra_argv(argv: list[str]) -> Iterator[None]:
+def _as_hydra_has_it(argv: list[str]) -> Iterator[None]:
+    """Give Hydra its command line, and have it raise what it would print: this door prints one line."""
     before, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = ["gantrain", *argv]
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["gantrain", *argv], "1"
     try:
         yield
     finally:

@@ -53,18 +53,6 @@ class Config:
 
     def plain(self) -> dict[str, Any]:
         """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
-        groups = (
-            "run",
-            "dataset",
-            "model",
-            "penalty",
-            "objective",
-            "noise",
-            "optimizer",
-            "device",
-            "metric",
-            "train",
-        )
-        return {"seed": self.seed, "name": self.name} | {
-            group: dataclasses.asdict(getattr(self, group)) for group in groups
-        }
+        plain = dataclasses.asdict(self)
+        del plain["spec"]  # the dataset says it
+        return plain

@@ -19,6 +19,7 @@ BASE, PLUG_IN = "a family's base", "a plug-in"
 LAYERS = [  # from the ground up; a module imports from its own layer and those before it
     {"errors"},
     {"files", "machine", "signals", "tags", "pages"},
+    {"complaints"},
     {"keys", "completion", "registry", "spec", "reports", "reports.record", "reports.differing"},
     {"step", "schedule", "noise", "options", "figure", "events"},
     {BASE},
@@ -135,8 +136,8 @@ def test_a_plug_in_knows_its_family_and_the_bases_of_others_and_nothing_else_of_
 @pytest.mark.parametrize(
     ("package", "where"),
     [
-        ("hydra", {"door", "overrides", "registry"}),
-        ("omegaconf", {"door", "registry", "config"}),
+        ("hydra", {"complaints", "door", "overrides", "registry"}),
+        ("omegaconf", {"complaints", "door", "registry", "config"}),
         ("tensorboard", {"dashboard", "events", "tracker"}),
         ("safetensors", {"checkpoint", "metrics.classifier"}),
         ("argparse", set()),

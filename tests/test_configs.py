@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from gantrain.errors import ConfigError
 from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
 from gantrain.pages import GROUPS, options, yaml_dir
-from gantrain.registry import REGISTERED, parse
+from gantrain.registry import REGISTERED, option, parse, register
 from gantrain.runtime import Runtime
 
 OPTIONS = [(group, stem) for group, stems in STEMS.items() for stem in stems]
@@ -216,3 +217,23 @@ def test_a_device_that_is_not_here_is_refused_by_the_machine_alone(kind, files):
     else:
         with pytest.raises(ConfigError, match=f"device: {kind} is not on this machine; choose from"):
             Runtime(config.device)
+
+
+def test_a_plug_in_takes_no_name_of_gantrains_own_and_may_be_read_again():
+    own = REGISTERED["penalty"]["r1"]
+
+    def declared() -> type:
+        @dataclass
+        class Mine:
+            name: str = option("of_a_test", "registered name")
+
+        return register("penalty")(Mine)
+
+    try:
+        first, second = declared(), declared()  # a notebook's cell, run twice
+        assert REGISTERED["penalty"]["of_a_test"] is second is not first
+    finally:
+        del REGISTERED["penalty"]["of_a_test"]
+    with pytest.raises(ConfigError, match="r1 is gantrain's own"):
+        register("penalty")(type("R1", (own,), {}))
+    assert REGISTERED["penalty"]["r1"] is own

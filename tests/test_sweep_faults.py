@@ -55,7 +55,7 @@ def test_what_no_launcher_can_do_is_one_line_before_anything_is_written(run_cli,
 def test_a_launcher_that_is_not_installed_names_what_installs_it():
     from hydra.errors import MissingConfigException
 
-    from gantrain.registry import translated
+    from gantrain.complaints import translated
 
     for name in ("joblib", "submitit_local", "submitit_slurm"):
         gone = MissingConfigException(

@@ -72,8 +72,8 @@ class GridSweeper(BasicSweeper):
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
 
+        from gantrain.complaints import translated
         from gantrain.door import check
-        from gantrain.registry import translated
 
         try:
             return check(self.compose(job))

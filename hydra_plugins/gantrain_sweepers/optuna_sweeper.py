@@ -44,6 +44,7 @@ class OptunaSweeper(GridSweeper):
         space = self.rehearse(search, space, fixed)
         with owned(self.folder):
             study = Study(self.folder, search, space, fixed)
+            self.planned(study.jobs()).write(self.folder)  # from here on it can be resumed
             print("\n".join(["searching", *(f"  {dimension}" for dimension in space)]), flush=True)
             return self.search(study)
 
