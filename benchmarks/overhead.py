@@ -18,6 +18,7 @@ from torch.nn.functional import softplus
 from gantrain.config import plain_data, resolve
 from gantrain.door import compose
 from gantrain.loop import train
+from gantrain.run import shown
 from gantrain.runtime import Batches, Runtime
 from gantrain.state import TrainState
 from gantrain.step import frozen
@@ -51,7 +52,7 @@ def main() -> None:
         runtime, data = Runtime(config.device), config.dataset.load(0)
         x = data.train.take(torch.arange(len(data.train)))[0]
         ours, by_hand = (TrainState.create(config, data.spec, runtime) for _ in range(2))
-        batches = Batches(data.train, config.train.batch_size, 0, runtime.device)
+        batches = Batches(shown(data.train, config), config.train.batch_size, 0, runtime.device)
         means, ratios, rates = Means(), [], []
         for turn in range(TURNS + 1):
             began = time.perf_counter()

@@ -26,6 +26,11 @@ def cautions(config: Config) -> list[str]:
         lines.append(
             "penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp"
         )
+    if config.train.d_gain is not None:
+        lines.append(
+            "train.d_gain stops D by the held-out data, so divergence/js is no lower bound of what D has not seen; "
+            "metric=refit reads one"
+        )
     rule = config.optimizer
     if rule.schedule != "constant" and rule.horizon == ENDLESS:
         lines.append(
@@ -63,8 +68,7 @@ def _of_model(config: Config) -> Iterator[ConfigError]:
         what = f"must divide train.batch_size, got {model.packing} and {size}"
         yield ConfigError("model.packing", what, "choose a multiple for train.batch_size")
     if model.couples_samples and config.penalty.differentiates_input:
-        name = config.penalty.name  # type: ignore[attr-defined]
-        what = f"{name} differentiates D by each sample alone, and this D looks across samples"
+        what = f"{config.penalty.name} differentiates D by each sample alone, and this D looks across samples"
         remedy = "set penalty=none, or model.packing=1 and model.minibatch_std=false"
         yield ConfigError("penalty", what, remedy)
 

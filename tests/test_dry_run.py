@@ -209,7 +209,14 @@ def test_times_are_said_in_words(seconds, words):
 
 
 def test_sizes_are_said_in_powers_of_a_thousand():
-    assert [size(n) for n in (999, 1000, 1.5e6, 2e9, 3e12)] == ["999 B", "1 kB", "1.5 MB", "2 GB", "3e+03 GB"]
+    assert [size(n) for n in (999, 1000, 999_600, 1.5e6, 2e9, 3e12)] == [
+        "999 B",
+        "1 kB",
+        "1 MB",
+        "1.5 MB",
+        "2 GB",
+        "3 TB",
+    ]
 
 
 def test_the_sum_of_a_forecast_is_that_of_its_parts():

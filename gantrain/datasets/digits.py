@@ -15,7 +15,10 @@ from gantrain.spec import Spec
 @register("dataset")
 @dataclass
 class Digits(Dataset):
-    """1,797 grey 8x8 digits of 43 writers (Alpaydin and Kaynak 1998, UCI), the test part that scikit-learn ships."""
+    """1,797 grey 8x8 digits by 13 writers, which scikit-learn ships.
+
+    They are the test part of the UCI data of Alpaydin and Kaynak 1998; its training part is by 30 other writers.
+    """
 
     name: str = option("digits", "registered name")
     holdout: float = option(0.2, "share kept from training, for every estimate", above=0, below=1)

@@ -19,7 +19,7 @@ from gantrain.dry_run.layers import Layer, layers
 from gantrain.housekeeping import Housekeeping, Session
 from gantrain.loop import train
 from gantrain.options import ENDLESS, Train
-from gantrain.run import held_out, transfer
+from gantrain.run import held_out, shown, transfer
 from gantrain.runtime import Batches, Runtime, stream
 from gantrain.settings import Config
 from gantrain.state import TrainState
@@ -126,7 +126,7 @@ def _layers(
 ) -> tuple[list[Layer], list[Layer]]:
     """Return the layers of G and D, as a batch of the run goes through them."""
     n = config.train.batch_size
-    _, y = data.train.take(torch.arange(n), runtime.device)
+    _, y = shown(data.train, config).take(torch.arange(n), runtime.device)
     z = state.G.latents(n, stream(config.seed, 0, "d0")).to(runtime.device)
     made: list[torch.Tensor] = []
     with torch.no_grad(), runtime.autocast():
@@ -155,7 +155,7 @@ def _pace(
         state.seconds = clock[-1] - clock[1] if enough else 0.0
 
     held = None if trial.train.d_gain is None else held_out(data, trial, runtime)
-    batches = Batches(data.train, trial.train.batch_size, trial.seed, runtime.device)
+    batches = Batches(shown(data.train, trial), trial.train.batch_size, trial.seed, runtime.device)
     train(state, batches, trial, runtime, keeper.means.add, lap, held)
     means = {kind: sum(found[1:]) / len(found[1:]) for kind, found in laps.items() if len(found) > 1}
     share = sum(map(pays, range(1000))) / 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -56,6 +57,7 @@ class Evaluation:
         wrong: ``y [N, ...] -> y [N, ...]``: a wrong condition for each right one; None where there is none.
         batch: Samples that D is shown at once when it looks across them; 0 when it judges each alone.
         conditional: Whether the players see what a sample is asked for.
+        autocast: The precision that networks run in, as a context.
         undo: ``logits [N] -> logits [N]``: those of the D that labels without noise would have given.
     """
 
@@ -72,6 +74,7 @@ class Evaluation:
     undo: Callable[[Tensor], Tensor]
     batch: int = 0
     conditional: bool = False
+    autocast: Callable[[], AbstractContextManager[None]] = nullcontext
     given: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
     _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -97,9 +100,10 @@ class Evaluation:
 
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
-        z = self.latents(self.n, purpose).to(self.device)
+        z, asked = self.latents(self.n, purpose).to(self.device), self.shown(y)
         parts = [
-            G(z[i : i + CHUNK], None if y is None else y[i : i + CHUNK]) for i in range(0, self.n, CHUNK)
+            G(z[i : i + CHUNK], None if asked is None else asked[i : i + CHUNK])
+            for i in range(0, self.n, CHUNK)
         ]
         return torch.cat(parts).float(), y
 
@@ -110,10 +114,15 @@ class Evaluation:
             count = len(x) // size * size
         else:
             size, count = CHUNK, len(x)
+        y = self.shown(y)
         parts = [
             self.D(x[i : i + size], None if y is None else y[i : i + size]) for i in range(0, count, size)
         ]
         return self.undo(torch.cat(parts).float())
+
+    def shown(self, y: Tensor | None) -> Tensor | None:
+        """Return what the players see of labels [n, ...]: nothing where they are not conditional."""
+        return y if self.conditional else None
 
     def once(self, make: Callable[[Evaluation], T]) -> T:
         """Return what ``make`` makes of this evaluation, made once for all numbers and pictures that show it."""

@@ -88,7 +88,7 @@ def descent(evaluation: Evaluation) -> list[Stop]:
             real, y = evaluation.data.train.take(
                 torch.randint(len(evaluation.data.train), (size,), generator=draws), evaluation.device
             )
-            asked = y if evaluation.conditional else None
+            asked = evaluation.shown(y)
             with frozen(evaluation.D):
                 z = evaluation.latents(size, f"overshoot {m}").to(evaluation.device)
                 beside = evaluation.D(real, asked).float() if objective.g_sees_real else None

@@ -126,7 +126,8 @@ def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) ->
     highest = [-math.inf, -math.inf]
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-        x, asked = train.take(torch.randint(len(train), (BATCH,), generator=draws), device)
+        x, labels = train.take(torch.randint(len(train), (BATCH,), generator=draws), device)
+        asked = evaluation.shown(labels)
         with torch.no_grad():
             z = evaluation.latents(BATCH, f"refit {step}").to(device)
             against = evaluation.G_live(z, asked).float()

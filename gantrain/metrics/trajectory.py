@@ -82,7 +82,7 @@ class Trajectory(Metric):
         ):  # less than a decade or two has no ticks of its own on such a scale
             over.set_yscale("linear")
             over.set_ylim(0, 1.1 * max(radius))
-        figure.suptitle(evaluation.suite.title or getattr(evaluation.objective, "name", ""))
+        figure.suptitle(evaluation.suite.title or evaluation.objective.name)
         return {"trajectory": rendered(figure)}
 
 

@@ -40,7 +40,7 @@ def density_of_generator(evaluation: Evaluation) -> LogDensity | None:
 
 def samples(evaluation: Evaluation, n: int, purpose: str) -> Tensor:
     """Return ``n`` fresh points of the generator that D plays, [n, d], float64 on the CPU, asked for as data are."""
-    y, drawn = evaluation.real[1], []
+    y, drawn = evaluation.shown(evaluation.real[1]), []
     for start in range(0, n, 20 * CHUNK):
         count = min(20 * CHUNK, n - start)
         z = evaluation.latents(count, f"{purpose} {start}").to(evaluation.device)

@@ -133,7 +133,7 @@ class WhyNoLikelihood(Metric):
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return hits, the power of the tolerance, and by how many nats kernels disagree, under ``fidelity/``.
+        """Return hits, the power of the tolerance, and by how many nats kernels disagree, under ``generator/``.
 
         ``exact_hits`` of ``DRAWN`` latents at each point; ``box_exponent``; ``kernel_best``, the mean log-likelihood
         at the most samples and the best sigma; ``kernel_spread`` over sigma; ``kernel_spread_n`` over the number of

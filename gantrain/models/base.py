@@ -18,14 +18,10 @@ class Player(nn.Module):
     """A network of the game.
 
     Attributes:
-        couples_samples: Whether an output depends on the other samples of its batch.
         normalises: Whether it has statistics of batches, which weights that are averages need of their own.
-        pack: Samples that share one logit.
     """
 
-    couples_samples: bool = False
     normalises: bool = False
-    pack: int = 1
 
     def readings(self) -> dict[str, Tensor]:
         """Return its own numbers, logged as ``generator/`` or ``discriminator/``, 0-dim; networks have none."""
@@ -149,7 +145,9 @@ class Model:
         choices=("none", "concat", "projection", "conditional_batch_norm"),
     )
     spectral_norm: bool = option(
-        False, "divide each weight of D by its largest singular value (Miyato et al. 2018)"
+        False,
+        "divide the weight of each linear layer and convolution of D by its largest singular value "
+        "(Miyato et al. 2018)",
     )
     minibatch_std: bool = option(False, "show D how much a batch varies (Karras et al. 2018, sec. 3)")
     packing: int = option(
@@ -175,7 +173,6 @@ class Model:
         """
         G = self.generator(spec)
         D = self.discriminator(replace(spec, shape=(spec.shape[0] * self.packing, *spec.shape[1:])))
-        D.couples_samples = self.minibatch_std
         if self.spectral_norm:
             for layer in [m for m in D.modules() if isinstance(m, nn.Linear | nn.Conv2d)]:
                 nn.utils.parametrizations.spectral_norm(layer)
@@ -195,14 +192,12 @@ class Model:
 class Packed(Player):
     """Lets D judge ``pack`` samples at once, side by side as features or channels: N samples, N / pack logits."""
 
-    couples_samples = True
-
     def __init__(self, D: nn.Module, pack: int):
         super().__init__()
-        self.D, self.pack = D, pack
+        self.D, self._pack = D, pack
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        packs = x.reshape(len(x) // self.pack, self.pack * x.shape[1], *x.shape[2:])
+        packs = x.reshape(len(x) // self._pack, self._pack * x.shape[1], *x.shape[2:])
         return self.D(packs, None)
 
 

@@ -40,28 +40,43 @@ class Targets:
 class Objective:
     """The value function of a two-player game.
 
+    What is a property here is a class attribute in most games, and a property in those whose keys decide it.
+
     Attributes:
-        base: Plain name of the game in which D plays, for messages.
-        meaning: What D estimates and what G descends, one sentence each.
-        chance: ``d_loss`` of a D whose logits are all 0.
+        name: The registered name.
         mismatch_weight: Weight of the wrong pairs among the pairs D calls fake; 0 when there are none.
         g_sees_real: Whether ``g_loss`` needs D's logits on data too.
-        needs_penalty: Whether the game means nothing for a D whose slope is free.
-        classifies: Whether sigmoid(logit) is D's probability of real, so that labels can be smoothed and undone.
         has_game: Whether there is a D to play against; a ``Baseline`` has none.
         needs_density: Whether G must know its own density.
         needs_condition: Whether the model must be conditional.
     """
 
-    meaning: ClassVar[str]
-    chance: ClassVar[float]
+    name: str
     mismatch_weight: float = 0.0
     g_sees_real: ClassVar[bool] = False
-    needs_penalty: ClassVar[bool] = False
-    classifies: bool = False
     has_game: ClassVar[bool] = True
     needs_density: ClassVar[bool] = False
     needs_condition: ClassVar[bool] = False
+
+    @property
+    def meaning(self) -> str:
+        """What D estimates and what G descends, one sentence each."""
+        raise NotImplementedError
+
+    @property
+    def chance(self) -> float:
+        """``d_loss`` of a D whose logits are all 0."""
+        raise NotImplementedError
+
+    @property
+    def needs_penalty(self) -> bool:
+        """Whether the game means nothing for a D whose slope is free."""
+        return False
+
+    @property
+    def classifies(self) -> bool:
+        """Whether sigmoid(logit) is D's probability of real, so that labels can be smoothed and undone."""
+        return False
 
     def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
         """Return what D minimises, 0-dim; ``targets`` only for a game that ``classifies``."""
@@ -103,16 +118,22 @@ class Separable(Objective):
     """A game whose D loss is a sum of one term for each sample: E on_real(D(x)) + E on_fake(D(G(z))).
 
     The bound on the divergence is linear in the loss: ``offset - slope * d_loss``.
-
-    Attributes:
-        quantity: Tag of the divergence the bound is of.
-        offset: See above, in the quantity's unit.
-        slope: See above.
     """
 
-    quantity: ClassVar[str]
-    offset: ClassVar[float]
-    slope: ClassVar[float]
+    @property
+    def quantity(self) -> str:
+        """Tag of the divergence the bound is of."""
+        raise NotImplementedError
+
+    @property
+    def offset(self) -> float:
+        """See above, in the quantity's unit."""
+        raise NotImplementedError
+
+    @property
+    def slope(self) -> float:
+        """See above."""
+        raise NotImplementedError
 
     def on_real(self, logits: Tensor) -> Tensor:
         """Return the loss of each logit on data, shape [N] to [N]."""

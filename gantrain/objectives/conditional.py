@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -27,6 +28,7 @@ class Conditional(Separable):
     mismatch_weight: float = option(
         0.5, "weight of the wrong pairs among those D calls fake", minimum=0, below=1
     )
+    quantity: ClassVar[str] = "game"
 
     def __post_init__(self) -> None:
         known = {
@@ -41,13 +43,13 @@ class Conditional(Separable):
         self._base: Separable = known[self.base]()
 
     @property
-    def meaning(self) -> str:  # type: ignore[override]
+    def meaning(self) -> str:
         """The base's sentence, with what wrong pairs change."""
         w = self.mismatch_weight
         if not w:
             return self._base.meaning
         stays = (
-            f" and stays near {self.floor:.3f} for a perfect G and classes apart" if self.classifies else ""
+            f"; it stays near {self.floor:.3f} for a perfect G and classes apart" if self.classifies else ""
         )
         return (
             f"divergence/game is the same divergence of p from {w:g} p_mis + {1 - w:g} p_G, p_mis being data with "
@@ -63,17 +65,17 @@ class Conditional(Separable):
         return 0.5 * math.log(2 / (2 - w)) + 0.5 * (kept + w * math.log(2))
 
     @property
-    def chance(self) -> float:  # type: ignore[override]
+    def chance(self) -> float:
         """``d_loss`` of a D whose logits are all 0: that of the base, since the weights of a kind sum to 1."""
         return self._base.chance
 
     @property
-    def classifies(self) -> bool:  # type: ignore[override]
+    def classifies(self) -> bool:
         """As the base."""
         return self._base.classifies
 
     @property
-    def needs_penalty(self) -> bool:  # type: ignore[override]
+    def needs_penalty(self) -> bool:
         """As the base."""
         return self._base.needs_penalty
 
@@ -97,5 +99,5 @@ class Conditional(Separable):
         """Return the base's estimate on right pairs, and ``game``: the bound of the game that is played."""
         estimates = self._base.estimate(logits)
         if logits.mismatched is not None:
-            estimates["game"] = self.bound(self.d_loss(logits))
+            estimates[self.quantity] = self.bound(self.d_loss(logits))
         return estimates

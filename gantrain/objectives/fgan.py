@@ -36,7 +36,7 @@ class FGAN(Separable):
         return divergence(self.divergence, self.pi, self.alpha)
 
     @property
-    def meaning(self) -> str:  # type: ignore[override]
+    def meaning(self) -> str:
         """What D estimates and what G descends."""
         row = self.row
         if self.generator == "saturating":
@@ -47,27 +47,27 @@ class FGAN(Separable):
         return f"D estimates {row.words} from below, {row.unit}; G descends {game}"
 
     @property
-    def quantity(self) -> str:  # type: ignore[override]
+    def quantity(self) -> str:
         """Tag of the row's divergence."""
         return self.row.quantity
 
     @property
-    def offset(self) -> float:  # type: ignore[override]
+    def offset(self) -> float:
         """The quantity's bound is ``offset - slope * d_loss``."""
         return self.row.offset
 
     @property
-    def slope(self) -> float:  # type: ignore[override]
+    def slope(self) -> float:
         """See ``offset``."""
         return self.row.slope
 
     @property
-    def chance(self) -> float:  # type: ignore[override]
+    def chance(self) -> float:
         """``d_loss`` of a D whose logits are all 0, and so T = f'(1): the loss at which the bound is 0."""
         return self.offset / self.slope
 
     @property
-    def classifies(self) -> bool:  # type: ignore[override]
+    def classifies(self) -> bool:
         """Whether the best logit is log p/q; it then is the log ratio of smoothed labels, too, as cross-entropy's."""
         return self.row.is_log_ratio
 

@@ -24,7 +24,7 @@ class Regression(Baseline):
     norm: str = option("l2", "what is averaged over pixels: squares or sizes of errors", choices=("l1", "l2"))
 
     @property
-    def meaning(self) -> str:  # type: ignore[override]
+    def meaning(self) -> str:
         """What G becomes."""
         best = "mean" if self.norm == "l2" else "median"
         return f"there is no D; G descends to the {best} of all data of a condition, one picture for any z: a blur"

@@ -29,7 +29,7 @@ class Relativistic(Objective):
     g_sees_real: ClassVar[bool] = True
 
     @property
-    def meaning(self) -> str:  # type: ignore[override]
+    def meaning(self) -> str:
         """What D estimates and what G descends."""
         game = "the negative of D's loss" if self.generator == "saturating" else "E softplus(D(x) - D(G(z)))"
         return (

@@ -17,10 +17,12 @@ class Penalty:
     """A cost on D for one discriminator update, or a rule on its weights after it.
 
     Attributes:
-        active: Whether there is a cost to add to D's loss at all.
+        name: The registered name.
+        active: Whether there is a cost to add to D's loss at all; without one it is never called.
         differentiates_input: Whether the cost differentiates D by its input, for each sample on its own.
     """
 
+    name: str
     active: ClassVar[bool] = True
     differentiates_input: ClassVar[bool] = False
 
@@ -34,7 +36,7 @@ class Penalty:
         real: Tensor,
         fake: Tensor,
         y: Tensor | None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Return the cost, 0-dim float32.
 
@@ -43,7 +45,7 @@ class Penalty:
             real: Data, shape [N, ...].
             fake: Samples without a graph, shape [N, ...].
             y: Conditions of both, or None.
-            generator: Source of the penalty's own randomness, on the CPU; torch's global one when None.
+            generator: Source of the penalty's own randomness, on the CPU.
         """
         raise NotImplementedError
 

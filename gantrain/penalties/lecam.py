@@ -30,9 +30,9 @@ class LeCam(Weighted):
         real: Tensor,
         fake: Tensor,
         y: Tensor | None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
     ) -> Tensor:
-        """Return the cost against the means so far, then move the means; a first call starts them where D is."""
+        """Return the cost against the means, which move first; a first call starts them where D is."""
         logits = {"real": D(real, y), "fake": D(fake, y)}
         for kind, values in logits.items():
             mean = values.detach().mean()

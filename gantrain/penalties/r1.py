@@ -27,7 +27,7 @@ class R1(Weighted):
         real: Tensor,
         fake: Tensor,
         y: Tensor | None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Return gamma / 2 times the batch mean of the squared gradient at the data."""
         return 0.5 * self.gamma * input_gradient(D, real, y).square().sum(1).mean()
@@ -46,7 +46,7 @@ class R1R2(R1):
         real: Tensor,
         fake: Tensor,
         y: Tensor | None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Return gamma / 2 times the sum of both batch means."""
-        return super().__call__(D, real, fake, y) + super().__call__(D, fake, real, y)
+        return super().__call__(D, real, fake, y, generator) + super().__call__(D, fake, real, y, generator)

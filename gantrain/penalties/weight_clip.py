@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gantrain.penalties.base import Penalty
 from gantrain.registry import option, register
@@ -20,17 +20,6 @@ class WeightClip(Penalty):
     name: str = option("weight_clip", "registered name")
     clip: float = option(0.01, "largest absolute weight", above=0)
     active: ClassVar[bool] = False
-
-    def __call__(
-        self,
-        D: nn.Module,
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return 0: the rule is on the weights."""
-        return real.new_zeros(())
 
     @torch.no_grad()
     def project(self, D: nn.Module) -> None:

@@ -32,7 +32,7 @@ class WGANGP(Weighted):
         real: Tensor,
         fake: Tensor,
         y: Tensor | None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Return the cost at epsilon x + (1 - epsilon) G(z), epsilon uniform on [0, 1]."""
         epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real)
@@ -57,7 +57,7 @@ class DRAGAN(Weighted):
         real: Tensor,
         fake: Tensor,
         y: Tensor | None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator,
     ) -> Tensor:
         """Return the cost at the perturbed data."""
         noise = torch.rand(real.shape, generator=generator).to(real)

@@ -120,7 +120,14 @@ def test_what_one_number_cannot_do_is_refused_in_a_line(wrong, run_cli, tmp_path
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(3.097, "3.097"), (0.0, "0.000"), (-0.25, "-0.250"), (2.643e-6, "2.643e-06"), (1e-4, "0.000")],
+    [
+        (3.097, "3.097"),
+        (0.0, "0.000"),
+        (-0.25, "-0.250"),
+        (2.643e-6, "2.643e-06"),
+        (1e-4, "1.000e-04"),
+        (6e-4, "0.001"),
+    ],
 )
 def test_a_radius_that_decimals_would_hide_is_shown_in_powers_of_ten(value, shown):
     assert number(value) == shown

@@ -38,7 +38,6 @@ def test_a_packed_d_gives_one_logit_a_pack_that_all_its_samples_move(recipe, spe
         other[i] += 1
         moved = (D(other, None) != logits).tolist()
         assert moved == [i // 3 == 0, i // 3 == 1]
-    assert D.couples_samples
 
 
 @pytest.mark.parametrize(("recipe", "spec"), CASES)
@@ -49,7 +48,6 @@ def test_minibatch_deviation_sees_a_batch_of_equals(recipe, spec):
         D.head.linear.weight[:, :-1] = 0  # only the deviation is left
         assert torch.allclose(D(same, None), D.head.linear.bias.expand(5), atol=1e-6)
         assert not torch.allclose(D(batch(spec, 5), None), D.head.linear.bias.expand(5), atol=1e-4)
-    assert D.couples_samples
 
 
 @pytest.mark.parametrize(("recipe", "spec"), CASES)

@@ -26,7 +26,11 @@ class Curved(nn.Module):
 
 
 def batch(seed: int, n: int = 5) -> Tensor:
-    return torch.randn(n, 3, 2, 2, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(n, 3, 2, 2, generator=draws(seed))
+
+
+def draws(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def norms(D: nn.Module, x: Tensor) -> list[Tensor]:
@@ -41,14 +45,14 @@ def norms(D: nn.Module, x: Tensor) -> list[Tensor]:
 def test_r1r2_is_the_loop_over_data_and_samples():
     D, real, fake = Curved(), batch(1), batch(2)
     by_hand = sum(torch.stack(norms(D, x)).square().mean() for x in (real, fake)) * 0.7 / 2
-    torch.testing.assert_close(R1R2(gamma=0.7)(D, real, fake, None), by_hand, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(R1R2(gamma=0.7)(D, real, fake, None, draws()), by_hand, rtol=1e-6, atol=1e-7)
 
 
 def test_wgan_gp_has_one_epsilon_and_one_norm_for_each_sample():
     D, real, fake = Curved(), batch(1), batch(2)
-    epsilon = torch.rand(5, 1, 1, 1, generator=torch.Generator().manual_seed(3))
+    epsilon = torch.rand(5, 1, 1, 1, generator=draws(3))
     by_hand = 10 * (torch.stack(norms(D, epsilon * real + (1 - epsilon) * fake)) - 1).square().mean()
-    cost = WGANGP()(D, real, fake, None, torch.Generator().manual_seed(3))
+    cost = WGANGP()(D, real, fake, None, draws(3))
     torch.testing.assert_close(cost, by_hand, rtol=1e-6, atol=1e-7)
 
 
@@ -57,15 +61,15 @@ def test_wgan_gp_is_0_for_a_critic_of_unit_slope():
         def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
             return x.flatten(1)[:, 0]
 
-    assert WGANGP()(Unit(), batch(1), batch(2), None).item() == pytest.approx(0, abs=1e-10)
+    assert WGANGP()(Unit(), batch(1), batch(2), None, draws()).item() == pytest.approx(0, abs=1e-10)
 
 
 def test_dragan_looks_around_the_data_only():
     D, real = Curved(), batch(1)
-    noise = torch.rand(real.shape, generator=torch.Generator().manual_seed(4))
+    noise = torch.rand(real.shape, generator=draws(4))
     by_hand = 10 * (torch.stack(norms(D, real + 0.5 * real.std() * noise)) - 1).square().mean()
     for fake in (batch(2), 100 * batch(3)):
-        cost = DRAGAN()(D, real, fake, None, torch.Generator().manual_seed(4))
+        cost = DRAGAN()(D, real, fake, None, draws(4))
         torch.testing.assert_close(cost, by_hand, rtol=1e-6, atol=1e-7)
 
 
@@ -78,14 +82,15 @@ def test_weight_clip_puts_every_weight_into_its_box_and_moves_no_other():
     assert any((was.abs() > 0.1).any() for was in before)
 
 
-def test_lecam_measures_from_the_other_kinds_running_mean():
+def test_lecam_measures_from_the_other_kinds_running_mean_which_has_moved():
     D, real, fake = Curved(), batch(1), batch(2)
     a, b = D(real).mean().item(), D(fake).mean().item()
     first = LeCam(gamma=1.0, decay=0.5)
     expected = (D(real) - b).square().mean() + (D(fake) - a).square().mean()
-    torch.testing.assert_close(first(D, real, fake, None), expected)
-    first(D, real + 1, fake, None)
+    torch.testing.assert_close(first(D, real, fake, None, draws()), expected)
     moved = 0.5 * a + 0.5 * D(real + 1).mean().item()
+    expected = (D(real + 1) - b).square().mean() + (D(fake) - moved).square().mean()
+    torch.testing.assert_close(first(D, real + 1, fake, None, draws()), expected)
     assert first.memory()["real"].item() == pytest.approx(moved, rel=1e-5)
     assert first.memory()["fake"].item() == pytest.approx(b, rel=1e-5)
 
@@ -94,19 +99,20 @@ def test_lecam_goes_on_from_what_it_remembered():
     D, real, fake = Curved(), batch(1), batch(2)
     whole, stopped = LeCam(), LeCam()
     for penalty in (whole, stopped):
-        penalty(D, real, fake, None)
+        penalty(D, real, fake, None, draws())
     resumed = LeCam()
     resumed.remember(stopped.memory())
-    assert torch.equal(whole(D, fake, real, None), resumed(D, fake, real, None))
+    assert torch.equal(whole(D, fake, real, None, draws()), resumed(D, fake, real, None, draws()))
     assert torch.equal(whole.memory()["real"], resumed.memory()["real"])
 
 
 def test_a_lazy_penalty_costs_as_much_in_all():
     D, real, fake = Curved(), batch(1), batch(2)
     every, lazy = R1(gamma=0.3), R1(gamma=0.3, every=4)
-    paid = [p(D, real, fake, None).item() for p in (lazy.at(step, 100) for step in range(8)) if p is not None]
-    assert len(paid) == 2
-    assert sum(paid) == pytest.approx(8 * every(D, real, fake, None).item(), rel=1e-6)
+    due = [p for p in (lazy.at(step, 100) for step in range(8)) if p is not None]
+    paid = sum(p(D, real, fake, None, draws()).item() for p in due)
+    assert len(due) == 2
+    assert paid == pytest.approx(8 * every(D, real, fake, None, draws()).item(), rel=1e-6)
 
 
 def test_gamma_falls_in_a_line_and_stays_at_its_end():
@@ -118,6 +124,6 @@ def test_gamma_falls_in_a_line_and_stays_at_its_end():
 def test_a_scheduled_lecam_shares_its_memory():
     D, penalty = Curved(), LeCam(gamma=1.0, gamma_end=0.0)
     now = penalty.at(3, 10)
-    now(D, batch(1), batch(2), None)
+    now(D, batch(1), batch(2), None, draws())
     assert set(penalty.memory()) == {"real", "fake"}
     assert copy.copy(penalty).memory() == penalty.memory()
