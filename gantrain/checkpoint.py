@@ -29,7 +29,7 @@ class Checkpoint:
 
     Attributes:
         path: Its folder, ``<run>/checkpoints/<step>``.
-        step: Generator updates behind it.
+        step: Finished steps.
         config: The run's resolved config, plain data.
         environment: The machine and versions it was written on.
         spec: Shape and classes of the data, plain data.
@@ -61,7 +61,7 @@ def save_checkpoint(
 
     Args:
         run: The run's folder.
-        step: Generator updates done.
+        step: Finished steps.
         tensors: What ``TrainState.tensors`` gives.
         described: ``config``, ``environment``, ``spec`` and, where it counts, ``seconds``, as plain data.
         keep: How many checkpoints stay, at least 1.

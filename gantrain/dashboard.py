@@ -17,7 +17,6 @@ import yaml
 import gantrain
 from gantrain.conflicts import cautions
 from gantrain.events import read_events, write_events
-from gantrain.penalties.none import NoPenalty
 from gantrain.registry import build
 from gantrain.settings import Config
 from gantrain.tags import CEILING, JENSEN_SHANNON
@@ -56,7 +55,7 @@ def expected(config: Config) -> list[str]:
         found += ["loss/d", "logits/real", "logits/fake"]
     if objective.mismatch_weight > 0:
         found.append("logits/mismatched")
-    if objective.has_game and not isinstance(config.penalty, NoPenalty):
+    if objective.has_game and config.penalty.active:
         found.append("loss/penalty")
     for name in config.metric.names:
         metric = build("metric", {"name": name})
@@ -118,7 +117,7 @@ def hparams_row(config: Config, given: Mapping[str, str]) -> Any:
 
     values = {key: typed(text) for key, text in given.items() if not key.startswith(("run.", "hydra"))}
     # Without a name of its own the row has that of the run, so no two runs share one.
-    return summary_v2.hparams_pb({"seed": config.seed} | values, trial_id="")
+    return summary_v2.hparams_pb(values | {"seed": config.seed}, trial_id="")
 
 
 def varying(jobs: Iterable[Sequence[str]]) -> dict[str, list[str]]:

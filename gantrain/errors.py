@@ -87,7 +87,9 @@ def as_fault(error: BaseException) -> GantrainError:
         fault.exit_code = 130
         return fault
     what = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or "not enough memory" in what or "out of memory" in what:
+    # torch's allocators for CPU and GPU, and the kernel, have a wording each.
+    short = ("not enough memory", "out of memory", "allocate memory")
+    if isinstance(error, MemoryError) or any(words in what for words in short):
         return GantrainError(
             "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
         )

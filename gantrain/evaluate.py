@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -80,26 +81,33 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         undo=config.noise.undo,
         batch=min(config.train.batch_size, len(data.holdout)) if config.model.couples_samples else 0,
         conditional=config.model.is_conditional,
+        autocast=runtime.autocast,
     )
 
 
-class in_eval:  # noqa: N801  (used as a context manager, like torch.no_grad)
+@contextmanager
+def in_eval(*networks: nn.Module) -> Iterator[None]:
     """Put networks into eval mode inside the block and restore each module's own mode after it."""
-
-    def __init__(self, *networks: nn.Module):
-        self._modes = [(module, module.training) for network in networks for module in network.modules()]
-
-    def __enter__(self) -> None:
-        for module, _ in self._modes:
-            module.training = False
-
-    def __exit__(self, *_: object) -> None:
-        for module, mode in self._modes:
+    modes = [(module, module.training) for network in networks for module in network.modules()]
+    for module, _ in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes:
             module.training = mode
 
 
+@contextmanager
+def looked_at(evaluation: Evaluation) -> Iterator[None]:
+    """Leave training undisturbed inside the block: eval mode, no gradients; networks run as precisely as they train."""
+    players = in_eval(evaluation.G, evaluation.G_live, evaluation.D)
+    with players, torch.inference_mode(), evaluation.autocast():
+        yield
+
+
 def read(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) -> Reading:
-    """Read metrics without disturbing training: eval mode, no gradients, its own randomness.
+    """Read metrics without disturbing training, with their own randomness.
 
     Args:
         metrics: What ``fitting`` gives.
@@ -108,7 +116,7 @@ def read(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) ->
     """
     values: dict[str, float] = {}
     lowest: dict[str, float] = {}
-    with in_eval(evaluation.G, evaluation.G_live, evaluation.D), torch.inference_mode():
+    with looked_at(evaluation):
         for metric in metrics:
             values |= metric(evaluation)
             if floors and metric.floored:
@@ -118,6 +126,6 @@ def read(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) ->
 
 
 def drawn(metric: Metric, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-    """Return a metric's figures, made as it is read: eval mode, no gradients."""
-    with in_eval(evaluation.G, evaluation.G_live, evaluation.D), torch.inference_mode():
+    """Return a metric's figures, made as it is read."""
+    with looked_at(evaluation):
         return metric.figures(evaluation, history)

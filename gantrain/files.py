@@ -12,7 +12,9 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: When it cannot be written; what was there before is untouched.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(
+        f".{path.name}.{os.getpid()}.part"
+    )  # of this process: another may write the same file
     try:
         with part.open("wb") as file:
             file.write(content)

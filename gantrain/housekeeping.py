@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import signal
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from gantrain.bar import Bar, headline
@@ -39,13 +41,14 @@ class Session:
         command: What the user typed, for the record.
         given: The keys that were set by hand, with their values as typed: what varies among the jobs of a sweep.
         bar: Whether this run may draw a progress bar; jobs side by side write lines.
-        watch: Called after each evaluation with the step and the metrics by tag; what it raises ends the run.
+        watch: Called after each evaluation with the step, the metrics by tag, and the share of the run that is over;
+            what it raises ends the run.
     """
 
     command: str = ""
     given: Mapping[str, str] = field(default_factory=dict)
     bar: bool = True
-    watch: Callable[[int, Mapping[str, float]], None] | None = None
+    watch: Callable[[int, Mapping[str, float], float], None] | None = None
 
 
 class Housekeeping:
@@ -91,6 +94,15 @@ class Housekeeping:
         self._window = (state.batches, 0.0)
         # A bar needs a terminal; elsewhere plain lines are written as often as the metrics are read.
         self.bar = Bar(config.train, state.step, state.seconds, session.bar)
+
+    def recall(self, state: TrainState) -> None:
+        """Look at what earlier processes read, so that advice does not depend on when a run was stopped."""
+        for step, rows in itertools.groupby(self.tracker.history(), key=lambda row: int(row["step"])):
+            for row in rows:
+                self._latest |= {tag: v for tag, v in row.items() if tag != "step" and v is not None}
+            again = step == state.step and self.over(state)  # ``conclude`` reads it anew
+            if due(step, self.config.train.evaluate_every, self.config.train.steps) and not again:
+                self.health.check(step, self._latest)
 
     def first(self, state: TrainState) -> None:
         """Draw what the data and the untrained generator look like, and log where players of few numbers start."""
@@ -176,13 +188,14 @@ class Housekeeping:
         if not self.bar.is_drawn:
             log.info("%s", self.line(state))
         if self.metrics and self.session.watch:
-            self.session.watch(state.step, self.reading.metrics)
+            length = self.config.train.foreseen(state.step, state.seconds)
+            share = 1.0 if self.over(state) else state.step / length
+            self.session.watch(state.step, self.reading.metrics, share)
 
     def read_suite(self, state: TrainState) -> None:
         """Read the metrics, log them, look at the run's health, and draw the figures."""
-        with self.runtime.autocast():
-            evaluation = view(self.config, self.data, state, self.runtime)
-            self.reading = read(self.metrics, evaluation, floors=self.over(state))
+        evaluation = view(self.config, self.data, state, self.runtime)
+        self.reading = read(self.metrics, evaluation, floors=self.over(state))
         self._read_at = state.step
         self.tracker.scalars(state.step, self.reading.metrics)
         self._latest |= self.reading.metrics
@@ -226,7 +239,7 @@ class Housekeeping:
             raise OutputError(
                 self.folder / "checkpoints",
                 f"the checkpoint of step {state.step} cannot be written ({error.strerror or error})",
-                f"free space, or lower train.keep_checkpoints, then: gantrain resume {self.folder}",
+                f"free space, or lower train.keep_checkpoints, then: gantrain resume {quote(str(self.folder))}",
             ) from error
         self.saved = state.step
 
@@ -237,7 +250,7 @@ class Housekeeping:
         raise Interrupted(
             self.folder,
             f"stopped by {name} at step {state.step}",
-            f"go on with: gantrain resume {self.folder}",
+            f"go on with: gantrain resume {quote(str(self.folder))}",
             exit_code=128 + self.signal,
         )
 
@@ -253,7 +266,7 @@ class Housekeeping:
                 raise Interrupted(
                     self.folder,
                     "stopped at once" if self.signal else "stopped after the last step, before its metrics",
-                    f"go on with: gantrain resume {self.folder}",
+                    f"go on with: gantrain resume {quote(str(self.folder))}",
                     exit_code=128 + number,
                 )
             self.signal = number

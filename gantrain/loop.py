@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from gantrain.objectives.base import Logits, Targets
+from gantrain.objectives.base import Baseline, Logits, Targets
 from gantrain.runtime import Batches, Runtime, stream
 from gantrain.settings import Config
 from gantrain.state import TrainState
@@ -198,6 +198,10 @@ def g_step(
             fake = state.G(z, y).float()
             fake = noise.perturb(fake, state.step, lambda: stream(config.seed, state.step, f"noise g{j}"))
         D: Judge = foreseen(state, real, fake, y, j, config, runtime) if config.train.unroll else state.D
+        if objective.g_sees_real:  # G is judged beside data as D knows them
+            real = noise.perturb(
+                real, state.step, lambda: stream(config.seed, state.step, f"noise g real{j}")
+            )
         with runtime.autocast():
             judged = D(fake, y).float()
             beside = D(real, y).float() if objective.g_sees_real else None
@@ -244,7 +248,9 @@ def baseline_step(
     state: TrainState, real: Tensor, y: Tensor | None, j: int, config: Config, runtime: Runtime
 ) -> dict[str, Tensor]:
     """Differentiate a baseline's loss on one batch; the caller updates G. Arguments as ``g_step``."""
+    objective = config.objective
+    assert isinstance(objective, Baseline)  # a game's G is moved by ``g_step``
     latents = state.G.latents(len(real), stream(config.seed, state.step, f"g{j}")).to(runtime.device)
     with runtime.autocast():
-        loss = config.objective.loss(state.G, real, y, latents)  # type: ignore[attr-defined]
+        loss = objective.loss(state.G, real, y, latents)
     return {"loss/g": loss, "gradient/g": differentiate(loss, state.opt_G, "g")}

@@ -21,11 +21,12 @@ class Folder:
 
 @dataclass
 class Train:
-    """The training loop. A step is one generator update; every ``*_every`` is in steps, and 0 means never."""
+    """The training loop: a step is ``d_steps`` updates of D and ``g_steps`` of G.
 
-    steps: int = option(
-        3000, "generator updates in all, unless images or seconds are given", minimum=1, maximum=ENDLESS
-    )
+    Every ``*_every`` is in steps, and 0 means never.
+    """
+
+    steps: int = option(3000, "steps in all, unless images or seconds are given", minimum=1, maximum=ENDLESS)
     images: int | None = option(
         None,
         "images, or samples of other data, that the run may see in all, in place of steps",

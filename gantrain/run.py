@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from gantrain import dashboard
 from gantrain.checkpoint import Checkpoint, load_checkpoint
 from gantrain.conflicts import cautions
-from gantrain.datasets.base import Data
+from gantrain.datasets.base import Data, Split
 from gantrain.errors import (
     CheckpointError,
     ConfigError,
@@ -26,6 +27,7 @@ from gantrain.errors import (
     Interrupted,
     OutputError,
     Pruned,
+    as_fault,
 )
 from gantrain.evaluate import fitting
 from gantrain.housekeeping import Housekeeping, Session, describe
@@ -37,6 +39,7 @@ from gantrain.summary import tail_means
 from gantrain.tracker import Tracker, logging_to, write_json
 
 log = logging.getLogger("gantrain")
+GLANCES = 10  # tries at a lock, which a look at the folder (gantrain show) may hold for a moment
 
 
 def prepare(config: Config) -> Data:
@@ -61,7 +64,8 @@ def transfer(state: TrainState, ancestor: Checkpoint) -> None:
         CheckpointError: When nothing in it fits.
     """
     taken, fresh = state.adopt(ancestor.tensors)
-    if all(ancestor.tensors[name].dim() < 2 for name in taken):  # biases of one number fit anywhere
+    # Biases of one number fit anywhere; players of one number have nothing else.
+    if not taken or (fresh and all(ancestor.tensors[name].dim() < 2 for name in taken)):
         remedy = "choose the model that it was trained with"
         raise CheckpointError(ancestor.path, "holds no weights of these players' names and shapes", remedy)
     log.info("%d tensors from %s", len(taken), ancestor.path)
@@ -112,7 +116,8 @@ def run(
                 result |= {"step": error.step, "metrics": error.metrics}
             raise
         except BaseException as error:
-            result |= {"status": "failed", "error": f"{type(error).__name__}: {error}", "exit_code": 1}
+            fault = as_fault(error)
+            result |= {"status": _status(error), "error": str(fault), "exit_code": fault.exit_code}
             raise
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)
@@ -139,7 +144,8 @@ def _play(
     keeper = Housekeeping(folder, config, data, runtime, tracker, state, session)
     if resumed:
         keeper.means.load(resumed.tensors, runtime.device)
-    batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)
+        keeper.recall(state)
+    batches = Batches(shown(data.train, config), config.train.batch_size, config.seed, runtime.device)
     try:
         with keeper.listening():
             if not resumed:
@@ -176,13 +182,19 @@ def _play(
 def held_out(data: Data, config: Config, runtime: Runtime) -> tuple[Tensor, Tensor | None]:
     """Return the held-out samples by which ``train.d_gain`` judges an update of D: 1,024, or as many as there are."""
     count = min(1024, len(data.holdout)) // config.model.packing * config.model.packing
-    return data.holdout.take(torch.arange(count), runtime.device)
+    return shown(data.holdout, config).take(torch.arange(count), runtime.device)
 
 
-def _status(error: GantrainError) -> str:
-    kinds: dict[type[GantrainError], str] = {
+def shown(part: Split, config: Config) -> Split:
+    """Return what the players see of a part of the data: no labels where the model is not conditional."""
+    return part if config.model.is_conditional else replace(part, y=None)
+
+
+def _status(error: BaseException) -> str:
+    kinds: dict[type[BaseException], str] = {
         Diverged: "diverged",
         Interrupted: "interrupted",
+        KeyboardInterrupt: "interrupted",
         Pruned: "pruned",
     }
     return kinds.get(type(error), "failed")
@@ -200,7 +212,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """Hold a run's folder, so that no other process writes there; the claim ends with the process, however it dies.
 
     Raises:
-        OutputError: When the folder cannot be made or another process holds it.
+        OutputError: When the folder cannot be made or locked, or another process holds it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -209,13 +221,22 @@ def claimed(folder: Path) -> Iterator[None]:
         what = f"cannot be written ({error.strerror or error})"
         raise OutputError(folder, what, "set run.root or run.dir to a folder of yours") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise OutputError(
-            folder, "another gantrain is writing here", "wait for it, or choose another run.dir"
-        ) from error
-    try:
+        _lock(handle, folder)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    for glance in reversed(range(GLANCES)):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if not glance:
+                what = "another gantrain is writing here"
+                raise OutputError(folder, what, "wait for it, or choose another run.dir") from error
+            time.sleep(0.02)
+        except OSError as error:
+            what = f"cannot be locked ({error.strerror or error})"
+            raise OutputError(folder, what, "set run.root or run.dir to a disk that knows locks") from error

@@ -24,6 +24,23 @@ def available() -> list[str]:
     return [kind for kind, present in kinds if present]
 
 
+def placed(options: Device) -> torch.device:
+    """Return the device that is asked for, and change nothing.
+
+    Raises:
+        ConfigError: When it is not there: another one is never taken silently.
+    """
+    here = available()
+    kind = here[0] if options.kind == "auto" else options.kind
+    if kind not in here:
+        raise ConfigError("device", f"{kind} is not on this machine", f"choose from auto, {', '.join(here)}")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if options.index >= count:
+        what = f"there is no {kind} device {options.index}"
+        raise ConfigError("device.index", what, f"give 0 to {count - 1}, or leave it out")
+    return torch.device(kind, options.index) if kind == "cuda" else torch.device(kind)
+
+
 class Runtime:
     """Where and how precisely the networks run.
 
@@ -33,21 +50,8 @@ class Runtime:
     """
 
     def __init__(self, options: Device):
-        """Take the device. Raises ConfigError when it is not there: another one is never taken silently."""
-        here = available()
-        kind = here[0] if options.kind == "auto" else options.kind
-        if kind not in here:
-            raise ConfigError(
-                "device", f"{kind} is not on this machine", f"choose from auto, {', '.join(here)}"
-            )
-        count = torch.cuda.device_count() if kind == "cuda" else 1
-        if options.index >= count:
-            raise ConfigError(
-                "device.index",
-                f"there is no {kind} device {options.index}",
-                f"give 0 to {count - 1}, or leave it out",
-            )
-        self.device = torch.device(kind, options.index) if kind == "cuda" else torch.device(kind)
+        """Take the device and its share of threads. Raises ConfigError as ``placed``."""
+        self.device = placed(options)
         self._bfloat16 = options.precision == "bfloat16"
         self.precision = options.precision
         if options.threads:

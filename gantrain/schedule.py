@@ -15,7 +15,7 @@ def decay(kind: str, step: int, horizon: int) -> float:
 
     Args:
         kind: ``constant``, ``linear`` (to 0) or ``cosine`` (half a period, to 0; Loshchilov and Hutter 2017, eq. 5).
-        step: Finished generator updates.
+        step: Finished steps.
         horizon: The step at which the decay ends.
     """
     progress = min(step / horizon, 1.0)

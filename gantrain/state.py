@@ -64,7 +64,7 @@ class TrainState:
 
     @property
     def batches(self) -> int:
-        """Batches of data seen: one for each update of D, or of G where a baseline trains no D."""
+        """Batches of data seen: one for each update of D, or each step where a baseline trains none."""
         return self.d_updates or self.step
 
     def set_rates(self, rule: OptimizerOptions) -> None:
@@ -121,9 +121,10 @@ class TrainState:
                     # Moments take the memory layout of their weights, which safetensors does not keep.
                     moment = torch.empty_like(weights[int(index)]).copy_(value) if value.dim() else value
                     state.setdefault(int(index), {})[key] = moment
-                # Plain gradient descent keeps nothing; a rule that keeps something keeps it for every weight.
-                if state and len(state) != len(weights):
-                    raise ValueError(f"{part} holds {len(state)} of {len(weights)} parameters")
+                # Plain gradient descent keeps nothing; a rule that keeps something keeps it for every weight it moves.
+                moving = sum(weight.requires_grad for weight in weights)
+                if state and len(state) != moving:
+                    raise ValueError(f"{part} holds {len(state)} of {moving} parameters")
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
             self.penalty.remember(under(tensors, "penalty"))
             self.d_updates = int(tensors["loop/d_updates"])

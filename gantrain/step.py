@@ -12,6 +12,8 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from gantrain.errors import Diverged
 
+PLAYERS = ("d", "g")
+
 
 def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
     """Put the gradient of ``loss`` into the optimizer's parameters, and refuse one that is not finite.
@@ -19,7 +21,7 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
     Args:
         loss: 0-dim, float32.
         optimizer: Its parameters receive ``.grad``; nothing is updated.
-        what: The player's name in the message, ``d`` or ``g``.
+        what: What learns, in the message: ``d`` or ``g``, or what a metric trains.
 
     Returns:
         The gradient's L2 norm over all parameters, 0-dim.
@@ -32,10 +34,11 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
     norm = total_norm([p.grad for p in weights_of(optimizer) if p.grad is not None])
     if not math.isfinite((norm + loss.detach()).item()):
         cause = "gradient" if torch.isfinite(loss.detach()) else "loss"
+        remedy = f"lower optimizer.{what}_lr, add a penalty (penalty=r1), or resume from the last checkpoint"
         raise Diverged(
             f"loss/{what}",
             f"the {cause} is not finite (loss {loss.item():g}, gradient norm {norm.item():g}), so no update was made",
-            f"lower optimizer.{what}_lr, add a penalty (penalty=r1), or resume from the last checkpoint",
+            remedy if what in PLAYERS else "leave the metric that trains it out of metric.names",
         )
     return norm
 
@@ -73,7 +76,7 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Leave ``network`` as it is inside the block: no weight gradients, no moving buffers; gradients pass through."""
+    """Inside the block ``network`` gets no gradients and moves no spectral norm; gradients pass through it."""
     thawed = [p for p in network.parameters() if p.requires_grad]  # a weight that is frozen for good stays so
     # Spectral norm moves its singular vectors at each forward pass in train mode.
     moving = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]

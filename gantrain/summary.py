@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from gantrain.tags import NATS
 
 
 def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
@@ -19,7 +22,16 @@ def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict
 
 def number(value: float, places: int = 3) -> str:
     """Return a number with so many decimals, or in powers of ten where it is so small that none would be left."""
-    return f"{value:.{places}e}" if 0 < abs(value) < 1e-4 else f"{value:.{places}f}"
+    return f"{value:.{places}e}" if 0 < abs(value) < 0.5 * 10**-places else f"{value:.{places}f}"
+
+
+def measured(value: float, error: float | None) -> str:
+    """Return a number beside its standard error or deviation, where it has one, with as many decimals."""
+    if error is None:
+        return number(value)
+    shown = number(max(abs(value), error))
+    places = ".3e" if "e" in shown else ".3f"
+    return f"{value:{places}} ± {error:{places}}"
 
 
 def duration(seconds: float) -> str:
@@ -35,12 +47,12 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Return bytes as B, kB, MB or GB."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
+    """Return bytes as B, kB, MB, GB or TB, with three digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
             return f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:.3g} GB"
+    return f"{count:.3g} TB"
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -70,9 +82,8 @@ def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
         if tag.endswith("_se"):
             continue
         error = metrics.get(f"{tag}_se")
-        unit = " nats" if tag == "divergence/js" else ""
-        shown = number(value) + (f" ± {error:.3f}{unit}" if error is not None else "")
-        lines.append((tag, shown, f"{floors[tag]:.3f}" if tag in floors else ""))
+        shown = measured(value, error) + " nats" * bool(NATS.fullmatch(tag))
+        lines.append((tag, shown, number(floors[tag]) if tag in floors else ""))
     return aligned([("metric", "value", "real against real"), *lines]) if lines else ""
 
 
@@ -99,7 +110,10 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
         f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
     )
     where = [f"pictures   {grids[-1]}"] if grids else []
-    where += [f"result     {folder / 'result.json'}", f"dashboard  gantrain tensorboard {folder}"]
+    where += [
+        f"result     {folder / 'result.json'}",
+        f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
+    ]
     figures = sorted((folder / "figures").glob("*.png"))
     where[1:1] = [f"figure     {path}" for path in figures]
     published = beside_published(result["tail"], result["published"])

@@ -158,10 +158,10 @@ def _line_step(line: bytes) -> float:
 
 
 def _reopen_events(folder: Path, step: int) -> Any:
-    """Open a new event file that begins with the earlier ones' events up to ``step``, and remove those.
+    """Open a new event file that begins with what the last one holds up to ``step``, and remove the earlier ones.
 
-    A fresh file, rather than an append, is what a dashboard that is already open follows; purging by a session
-    record is not honoured by all of its loaders.
+    The last one began so too, and holds them all. A fresh file, rather than an append, is what a dashboard that is
+    already open follows; purging by a session record is not honoured by all of its loaders.
     """
     earlier = sorted(folder.glob("events.out.tfevents.*"))
     return write_events(folder, [e for path in earlier[-1:] for e in read_events(path) if e.step <= step])

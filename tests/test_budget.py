@@ -106,6 +106,8 @@ def test_seconds_leave_the_rates_as_they_are_unless_a_horizon_is_given_and_say_s
     open_ended = config("train.seconds=9")
     assert open_ended.optimizer.horizon == open_ended.train.steps == ENDLESS
     assert ["do not decay" in text for text in cautions(open_ended)] == [True]
+    (said,) = cautions(config("train.d_gain=0.001", "train.d_steps=5"))
+    assert "no lower bound" in said
     assert cautions(config("train.seconds=9", "optimizer.schedule=constant")) == []
     (late,) = cautions(config("train.seconds=9", "optimizer.horizon=40"))
     assert "0 from step 40 on" in late
@@ -200,7 +202,7 @@ def test_a_signal_after_the_last_step_is_obeyed_at_once_and_resume_reads_the_met
         "train.evaluate_every=0",
     ]
 
-    def stop(step, metrics):
+    def stop(step, metrics, share):
         os.kill(os.getpid(), signal.SIGTERM)
 
     whole = run(config(*words), tmp_path / "whole")

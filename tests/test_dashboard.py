@@ -21,7 +21,7 @@ from tensorboard.data.provider import ListHyperparametersResult
 from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.custom_scalar.custom_scalars_plugin import CustomScalarsPlugin
-from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 from tensorboard.plugins.scalar.scalars_plugin import ScalarsPlugin
@@ -188,6 +188,13 @@ def test_a_sweep_has_a_row_a_run_and_the_columns_of_what_varies(sweep):
         assert [m.name.tag for m in row.metric_values] == [tag for tag in metrics if tag in last]
 
 
+def test_a_seed_that_was_left_to_chance_is_shown_as_drawn():
+    config = configured("seed=null")
+    (row,) = dashboard.hparams_row(config, {"seed": "null"}).value
+    shown = plugin_data_pb2.HParamsPluginData.FromString(row.metadata.plugin_data.content)
+    assert shown.session_start_info.hparams["seed"].number_value == config.seed
+
+
 @pytest.mark.parametrize(
     "jobs",
     [JOBS, [["seed=0"], ["seed=12"], ["seed=3"]], [["model.width=auto"], ["model.width=64"], ["seed=1"]]],
@@ -306,6 +313,7 @@ SUITES = {
     "no game": ["objective=regression", "model.condition=concat", "metric=fast"],
     "refit alone": ["objective=hinge", "metric=refit"],
     "critic": ["objective=wasserstein", "metric.names=[js,refit]"],
+    "clipped critic": ["objective=wasserstein", "penalty=weight_clip", "metric=js"],
     "distances": ["metric.names=[frechet,kernel,wasserstein,nearest,parzen,spread,gradients]"],
     "digits": ["dataset=digits", "metric.names=[js,prdc,sharpness,class_modes,class_accuracy]"],
 }

@@ -198,3 +198,17 @@ def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd
     said = capfd.readouterr().out
     assert all(tag in said for tag in written["metrics"] if not tag.endswith("_se"))
     assert str(Path(folder / "evaluation-000004.json")) in said
+
+
+def test_a_reading_is_as_precise_as_the_run_wherever_it_is_asked_for():
+    config, data, state, runtime = scene(*RING, "device.precision=bfloat16")
+    inside = view(config, data, state, runtime)
+    with runtime.autocast():
+        assert read([JS()], inside).metrics == read([JS()], view(config, data, state, runtime)).metrics
+    exact = scene(*RING)
+    assert read([JS()], inside).metrics != read([JS()], view(*exact)).metrics
+    seen = []
+    hook = state.D.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    read([JS()], inside)
+    hook.remove()
+    assert set(seen) == {torch.bfloat16}

@@ -1,18 +1,25 @@
 """Advice is given when a fault lasts, once, with its number and a key that exists; a healthy run hears nothing."""
 
 import dataclasses
+import json
+import os
 import re
+import signal
 
 import pytest
 import torch
 from composed import composed
 
+from gantrain.cli import main
 from gantrain.config import resolve
+from gantrain.errors import Interrupted
 from gantrain.health import PATIENCE, RULES, Health
+from gantrain.housekeeping import Session
 from gantrain.metrics.js import best_accuracy
 from gantrain.objectives.cross_entropy import NonSaturating
 from gantrain.objectives.wasserstein import Wasserstein
 from gantrain.pages import GROUPS, options
+from gantrain.run import run
 
 HEALTHY = {
     "loss/d": 1.30,
@@ -117,8 +124,6 @@ def test_best_accuracy_is_that_of_the_best_threshold():
 
 
 def test_a_perfect_d_is_told_of_in_the_log_and_in_the_result(run_cli, tmp_path):
-    import json
-
     code, _, error = run_cli(
         "dataset=lines", "objective=minimax", "device=cpu", "run.dir=r", "metric=js", "optimizer.g_lr=0",
         "train.steps=120", "train.evaluate_every=20", "train.log_every=20", "train.sample_every=0",
@@ -128,3 +133,23 @@ def test_a_perfect_d_is_told_of_in_the_log_and_in_the_result(run_cli, tmp_path):
     assert any("D is perfect" in line for line in lines)
     assert any("gradient has vanished" in line for line in lines)
     assert (tmp_path / "r" / "gantrain.log").read_text().count("D is perfect") == 1
+
+
+def test_advice_does_not_depend_on_when_a_run_was_stopped(tmp_path):
+    words = "dataset=lines objective=minimax device=cpu metric=js optimizer.g_lr=0 train.log_every=20"
+    words += " train.steps=120 train.evaluate_every=20 train.sample_every=0 train.checkpoint_every=60"
+    config = resolve(composed(*words.split()))
+    whole = run(config, tmp_path / "whole")["health"]
+    assert any("D is perfect" in line for line in whole)
+    for share in (0.5, 1.0):
+        folder = tmp_path / str(share)
+
+        def stop(step, metrics, over, share=share):
+            if over == share:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with pytest.raises(Interrupted):
+            run(config, folder, session=Session(watch=stop))
+        assert main(["resume", str(folder)]) == 0
+        assert json.loads((folder / "result.json").read_text())["health"] == whole
+        assert (folder / "gantrain.log").read_text().count("D is perfect") == 1

@@ -14,6 +14,7 @@ from gantrain.datasets.base import Data, Split
 from gantrain.errors import Diverged
 from gantrain.loop import d_step, g_step, train
 from gantrain.models.base import Player
+from gantrain.noise import Noise
 from gantrain.objectives.base import Logits, Targets
 from gantrain.objectives.cross_entropy import NonSaturating
 from gantrain.penalties.base import Penalty
@@ -124,6 +125,19 @@ ALL_GAMES = pytest.mark.parametrize(
     ],
     ids=lambda options: "-".join(str(value) for value in options.values()) or "default",
 )
+
+
+def test_g_is_judged_beside_data_as_noisy_as_its_samples():
+    g = game(objective="relativistic")
+    g.config.noise = Noise(instance_std=0.1)
+    g.state.D = spy = Spy(g.state.D)
+    real, y = g.batches(0)
+    g_step(g.state, real, y, 0, g.config, g.runtime)
+    (fake, _), (beside, _) = spy.calls
+    clean = g.state.G(g.state.G.latents(len(real), stream(0, 0, "g0")), y)
+    for shown, was in ((fake, clean), (beside, real)):
+        assert float((shown - was).detach().std()) == pytest.approx(g.config.noise.instance_std, rel=0.5)
+    assert not torch.allclose(fake - clean, beside - real)  # noise of its own
 
 
 # Who is touched
@@ -321,7 +335,7 @@ def test_the_penalty_is_added_to_ds_loss_once_and_reported_apart():
     real, y = penalised.batches(0)
     D = copy.deepcopy(penalised.state.D)
     D.zero_grad()
-    cost = penalised.config.penalty(D, real, real, y)
+    cost = penalised.config.penalty(D, real, real, y, stream(0, 0, "penalty0"))
     cost.backward()
     assert torch.equal(reports[1]["loss/penalty"], cost)
     for with_it, without, extra in zip(

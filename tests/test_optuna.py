@@ -271,7 +271,7 @@ def test_a_trial_is_given_up_where_it_is_worse_than_the_median_and_never_after_i
         watch = watcher(study.folder / job.folder, options)
         for step, level in zip((10, 20, 30, 40), levels, strict=True):
             try:
-                watch(step, {"divergence/js": sign * level})
+                watch(step, {"divergence/js": sign * level}, step / 40)
             except Pruned as error:
                 ended(study, job, error.metrics, "pruned", error.exit_code)
                 study.settle()
@@ -288,16 +288,43 @@ def test_a_trial_is_given_up_where_it_is_worse_than_the_median_and_never_after_i
     assert states == ["COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
 
 
+def test_a_trial_of_so_many_seconds_is_given_up_by_its_share_of_them_and_never_at_their_end(tmp_path):
+    search = replace(BASIC, startup_trials=1, warmup=0.5)
+    study = Study(tmp_path / "s", search, SPACE, ())
+    options = Train(seconds=60, evaluate_every=10)
+    options.settle(has_game=True)
+    (job,) = study.draw(1)
+    watch = watcher(study.folder / job.folder, options)
+    for step, share in ((10, 0.3), (20, 0.6), (30, 1.0)):
+        watch(step, {"divergence/js": 0.1}, share)
+    ended(study, job, {"divergence/js": 0.1})
+    study.settle()
+    (job,) = study.draw(1)
+    watch = watcher(study.folder / job.folder, options)
+    watch(10, {"divergence/js": 0.9}, 0.49)  # half of the time is warm-up
+    with pytest.raises(Pruned):
+        watch(20, {"divergence/js": 0.9}, 0.5)
+    watch(30, {"divergence/js": 0.9}, 1.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"metric": 5}, {"direction": 5}, {"metric": {"a": 1}}, {"metric": [[]]}], ids=str
+)
+def test_a_metric_or_direction_that_is_no_word_is_a_fault_of_the_users(wrong):
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper"):
+        settled(replace(Search(), **wrong))
+
+
 def test_a_run_that_goes_on_tells_its_numbers_once_and_a_run_without_a_study_tells_none(tmp_path):
     study = Study(tmp_path / "s", BASIC, SPACE, ())
     (job,) = study.draw(1)
     for _ in range(2):
         watch = watcher(study.folder / job.folder, Train(steps=40))
-        watch(10, {"divergence/js": 0.5})
-    watch(20, {"divergence/js": 0.4})
+        watch(10, {"divergence/js": 0.5}, 0.25)
+    watch(20, {"divergence/js": 0.4}, 0.5)
     assert study.trials[0].intermediate_values == {10: 0.5, 20: 0.4}
     with pytest.raises(ConfigError, match="did you mean 'divergence/jss'"):
-        watch(30, {"divergence/jss": 0.5})
+        watch(30, {"divergence/jss": 0.5}, 0.75)
     assert watcher(tmp_path / "alone" / "00-run", Train()) is None
 
 
@@ -334,6 +361,16 @@ def results(folder: Path) -> dict[str, dict]:
     jobs = json.loads((folder / "sweep.json").read_text())["jobs"]
     found = [json.loads((folder / job["folder"] / "result.json").read_text()) for job in jobs]
     return {job["folder"]: {"set": job["overrides"][-1]} | one for job, one in zip(jobs, found, strict=True)}
+
+
+def test_a_search_that_died_before_its_first_trial_is_resumed(run_cli, tmp_path, monkeypatch):
+    def killed(*_: object) -> None:
+        raise SystemExit(137)
+
+    monkeypatch.setattr(Study, "settle", killed)
+    assert run_cli(*EXACT, "run.dir=s", "hydra.sweeper.n_trials=1")[0] == 137
+    assert json.loads((tmp_path / "s" / "sweep.json").read_text())["jobs"] == []
+    assert run_cli("resume", "s")[0] == 137  # which came as far, and was not refused
 
 
 def test_resume_runs_what_is_left_and_the_best_trial_can_be_trained_again(run_cli, tmp_path):

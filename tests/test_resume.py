@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import itertools
 import json
 import os
@@ -9,6 +11,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +25,12 @@ from tensorboard.compat.proto.event_pb2 import Event
 from gantrain.checkpoint import load_checkpoint, save_checkpoint, steps
 from gantrain.cli import main
 from gantrain.config import resolve
+from gantrain.errors import CheckpointError, OutputError, as_fault
+from gantrain.reports.record import is_held
 from gantrain.run import claimed, run
+from gantrain.runtime import Runtime
+from gantrain.state import TrainState
+from gantrain.step import descend
 
 SMALL = [
     "device=cpu",
@@ -264,6 +272,64 @@ def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path, fres
     assert contents(finished) == before
     assert main(["resume", str(finished), "train.steps=9"]) == 0  # the claim ended with its holder
     assert load_checkpoint(finished).step == 9
+
+
+def test_a_look_at_a_folder_keeps_no_run_from_starting_there(tmp_path):
+    (tmp_path / ".lock").touch()
+    handle = os.open(tmp_path / ".lock", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_SH)  # as gantrain show does, for a moment
+    glance = threading.Timer(0.05, os.close, [handle])
+    glance.start()
+    with claimed(tmp_path):
+        assert is_held(tmp_path)
+    glance.join()
+    assert not is_held(tmp_path)
+
+
+def test_a_disk_without_locks_is_named_and_holds_nothing(tmp_path, monkeypatch):
+    (tmp_path / ".lock").touch()
+
+    def without(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    with pytest.raises(OutputError, match=r"cannot be locked \(No locks available\)"), claimed(tmp_path):
+        pass
+    assert not is_held(tmp_path)
+
+
+def test_the_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gantrain.run.train", full)
+    with pytest.raises(OSError, match="No space") as found:
+        run(resolve(composed(*SMALL, *RING, "train.steps=2")), tmp_path / "run")
+    fault, result = as_fault(found.value), json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["status"], result["error"], result["exit_code"]) == ("failed", str(fault), fault.exit_code)
+    assert fault.exit_code == 5
+
+
+def test_a_weight_that_is_frozen_for_good_is_resumed_without_moments():
+    config = resolve(composed(*SMALL, *RING, "train.steps=2"))
+
+    def state() -> TrainState:
+        runtime = Runtime(config.device)
+        made = TrainState.create(config, config.dataset.spec(), runtime)
+        next(made.D.parameters()).requires_grad_(False)
+        return made
+
+    before, after = state(), state()
+    loss = sum(p.square().sum() for p in before.D.parameters())
+    descend(loss, before.opt_D, "d")
+    held = before.tensors()
+    after.load(held, 1, "here")
+    assert after.tensors().keys() == held.keys()
+    assert all(torch.equal(value, held[name]) for name, value in after.tensors().items())
+    lost = [name for name in held if name.startswith("opt_D/1/")]
+    assert lost
+    with pytest.raises(CheckpointError, match="opt_D holds"):
+        state().load({name: value for name, value in held.items() if name not in lost}, 1, "here")
 
 
 @pytest.mark.parametrize(

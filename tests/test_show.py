@@ -118,6 +118,19 @@ def test_a_run_that_is_being_written_is_running_and_a_torn_line_is_no_step(run, 
     assert "resume" not in suggested(page)
 
 
+def test_the_time_left_of_a_baseline_is_of_one_batch_a_step(run, run_cli):
+    (run / "result.json").unlink()
+    train = json.loads((run / "config.json").read_text())["train"] | {"steps": 1020, "d_steps": 5}
+    change(run / "config.json", train=train)
+    losses = {True: "", False: '"loss/d": 1.0, '}
+    for alone, loss in losses.items():
+        line = f'{{"step": 20, {loss}"loss/g": 1.0, "speed/images_per_second": 3200.0}}\n'
+        (run / "metrics.jsonl").write_text(line)
+        with claimed(run):
+            page = run_cli("show", run)[1]
+        assert ("about 10 s of training left" if alone else "about 50 s of training left") in page
+
+
 def test_to_look_at_a_run_does_not_hold_it(run, run_cli):
     with claimed(run):
         assert read_run(run).status == "running"

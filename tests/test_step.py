@@ -82,6 +82,12 @@ def test_message_says_whether_the_loss_or_the_gradient_is_at_fault():
             differentiate(BAD_LOSSES[name](w), torch.optim.SGD([w], lr=1.0), "d")
 
 
+def test_the_fault_of_what_a_metric_trains_names_no_key_that_is_not_there():
+    w = weights()
+    with pytest.raises(Diverged, match=r"loss/refit: .*leave the metric that trains it out"):
+        differentiate(w.sum() * math.nan, optimizer(w), "refit")
+
+
 def test_frozen_gives_no_weight_gradients_and_lets_the_input_gradient_through():
     D = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     x = torch.randn(5, 3, requires_grad=True)

@@ -3,7 +3,10 @@
 import csv
 import json
 import math
+import os
 import statistics
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +96,13 @@ def test_the_first_run_of_a_table_is_the_best_and_those_without_a_number_are_las
     assert [s.mean(tag) for s in settings(found)] == order  # of one seed each
     if known:
         assert columns(found) == [tag]
+
+
+def test_seeds_that_miss_1_on_both_sides_are_behind_those_that_are_near_it():
+    sharp = {("wide", "0"): 0.2, ("wide", "1"): 1.8, ("near", "0"): 0.95, ("near", "1"): 0.95}
+    found = [one(f"{x}{s}", {"fidelity/sharpness": v}, x=x, seed=s) for (x, s), v in sharp.items()]
+    assert [setting.label for setting in settings(found)] == ["near", "wide"]
+    assert settings(found)[1].mean("fidelity/sharpness") == 1.0
 
 
 def test_a_number_that_some_finished_runs_lack_ranks_nothing():
@@ -241,11 +251,21 @@ def test_files_that_cannot_be_written_cost_a_line_and_leave_what_was_there(tmp_p
 def test_a_file_is_whole_or_is_what_it_was(tmp_path):
     path = tmp_path / "page.html"
     replace_file(path, b"old")
-    path.with_name(".page.html.part").symlink_to(FULL)
+    path.with_name(f".page.html.{os.getpid()}.part").symlink_to(FULL)
     with pytest.raises(OSError, match="No space"):
         replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_processes_may_write_one_file_at_once(tmp_path):
+    write = "import sys, pathlib, gantrain.files as f; p = pathlib.Path(sys.argv[1])\n"
+    write += "for _ in range(200): f.replace_file(p, sys.argv[2].encode() * 50)"
+    command = [sys.executable, "-c", write, str(tmp_path / "page.html")]
+    both = [subprocess.Popen([*command, word]) for word in ("first", "second")]
+    assert [process.wait() for process in both] == [0, 0]
+    assert (tmp_path / "page.html").read_bytes() in (b"first" * 50, b"second" * 50)
+    assert list(tmp_path.iterdir()) == [tmp_path / "page.html"]
 
 
 def test_a_table_that_is_long_is_cut_on_the_terminal_and_whole_in_the_file(tmp_path):

@@ -73,6 +73,16 @@ def test_weights_of_another_shape_start_fresh_and_are_named(run_cli, parent, tmp
     assert all(name in log for name in differing)
 
 
+def test_players_of_one_number_each_are_adopted(run_cli, tmp_path):
+    words = [*TINY, "dataset=dirac", "model=dirac"]
+    assert run_cli(*words, "run.dir=parent")[0] == 0
+    code, _, error = run_cli(*words, *FROZEN, "run.dir=child", "train.init_from=parent")
+    assert code == 0, error
+    mine, theirs = networks(load_checkpoint("child")), networks(load_checkpoint("parent"))
+    assert mine["G/theta"] == theirs["G/theta"] != 0
+    assert "start fresh" not in (tmp_path / "child" / "gantrain.log").read_text()
+
+
 def test_a_child_goes_on_where_it_was_though_its_parent_is_gone(run_cli, parent, tmp_path):
     words = [*TINY, "train.steps=4", "model.width=4", "train.init_from=parent"]
     assert run_cli(*words, "run.dir=whole")[0] == 0

@@ -157,7 +157,13 @@ def settings(found: Sequence[Row]) -> list[Setting]:
         Setting({k: v for k, v in zip(keys, name, strict=False) if v}, runs) for name, runs in groups.items()
     ]
     tag = next(iter(columns(found)), "")
-    return sorted(made, key=lambda s: badness(tag, s.mean(tag), s.runs[0].published))
+    return sorted(made, key=lambda setting: _mean_badness(setting, tag))
+
+
+def _mean_badness(setting: Setting, tag: str) -> float:
+    """Return the mean over seeds: two that miss a best value on both sides are not at it, as their mean may be."""
+    missed = [badness(tag, value, setting.runs[0].published) for value in setting.values(tag)]
+    return statistics.fmean(missed) if missed else math.inf
 
 
 def has_seeds(found: Sequence[Row]) -> bool:

@@ -156,8 +156,10 @@ def is_held(folder: Path) -> bool:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # a disk without locks, on which nothing can be told
+        return False
     finally:
         os.close(handle)
     return False

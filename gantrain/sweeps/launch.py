@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -167,7 +168,7 @@ def answer(folder: Path, plan: Plan) -> None:
     noted = noted_signals(folder / STOP)
     if noted:
         what = f"stopped by {signal.Signals(noted[0]).name} with {bad} of {len(results)} jobs to go"
-        raise Interrupted(folder, what, f"go on with: gantrain resume {folder}", 128 + noted[0])
+        raise Interrupted(folder, what, f"go on with: gantrain resume {quote(str(folder))}", 128 + noted[0])
     if bad:
-        remedy = f"once that is mended, this runs just these: gantrain resume {folder}"
+        remedy = f"once that is mended, this runs just these: gantrain resume {quote(str(folder))}"
         raise GantrainError(folder, f"{bad} of {len(results)} jobs failed", remedy)

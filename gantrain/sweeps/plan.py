@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from gantrain.errors import CheckpointError, ConfigError, Interrupted
@@ -151,7 +152,7 @@ def free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
     if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
-        remedy = f"choose another, or go on with: gantrain resume {folder}"
+        remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
         raise ConfigError("run.dir", f"{folder} is not empty", remedy)
 
 
@@ -206,7 +207,9 @@ def stoppable(folder: Path) -> Iterator[Path]:
             yield path
     except KeyboardInterrupt as error:
         code = 128 + (noted[0] if noted else signal.SIGINT)
-        raise Interrupted(folder, "left at once", f"go on with: gantrain resume {folder}", code) from error
+        raise Interrupted(
+            folder, "left at once", f"go on with: gantrain resume {quote(str(folder))}", code
+        ) from error
 
 
 def noted_signals(path: Path) -> list[int]:

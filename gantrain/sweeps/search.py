@@ -55,12 +55,12 @@ class Search:
     @property
     def metrics(self) -> list[str]:
         """Return the tags to improve."""
-        return [self.metric] if isinstance(self.metric, str) else list(self.metric)
+        return list(self.metric) if isinstance(self.metric, list) else [self.metric]
 
     @property
     def directions(self) -> list[str]:
         """Return ``minimize`` or ``maximize`` for each metric."""
-        return [self.direction] if isinstance(self.direction, str) else list(self.direction)
+        return list(self.direction) if isinstance(self.direction, list) else [self.direction]
 
     @property
     def prunes(self) -> bool:

@@ -19,7 +19,7 @@ from gantrain.sweeps.search import Search, pruner
 from gantrain.sweeps.study import SEARCH, loaded, number_in
 
 log = logging.getLogger("gantrain")
-Watch = Callable[[int, Mapping[str, float]], None]
+Watch = Callable[[int, Mapping[str, float], float], None]
 
 
 def see_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
@@ -51,8 +51,7 @@ def readable(config: Config) -> list[str]:
     """
     data, runtime = prepare(config), Runtime(config.device)
     state = TrainState.create(config, data.spec, runtime)
-    with runtime.autocast():
-        return list(read(fitting(config, data), view(config, data, state, runtime)).metrics)
+    return list(read(fitting(config, data), view(config, data, state, runtime)).metrics)
 
 
 def watcher(folder: Path, options: Train) -> Watch | None:
@@ -79,12 +78,13 @@ def watcher(folder: Path, options: Train) -> Watch | None:
     )
     report = _reporter(folder.parent, int(number), search, options) if len(tags) == 1 else None
 
-    def watch(step: int, metrics: Mapping[str, float]) -> None:
+    def watch(step: int, metrics: Mapping[str, float], share: float) -> None:
         for tag in tags:
             if tag not in metrics:
                 what = f"this run does not read {tag}"
                 raise ConfigError("hydra.sweeper.metric", what, suggest(tag, metrics))
-        if report and report(step, number_in(metrics, tags[0])) and step < options.steps:
+        hopeless = report is not None and report(step, number_in(metrics, tags[0]))
+        if hopeless and search.warmup <= share < 1:
             what = f"given up at step {step}, where {tags[0]} is {metrics[tags[0]]:.4g}"
             raise Pruned(folder, what, "hydra.sweeper.pruner=none keeps such trials", step, metrics)
 

@@ -216,7 +216,7 @@ def _gflops(place: str, precision: str) -> tuple[float, float]:
 
     def wait() -> None:
         if kind != "cpu":
-            getattr(torch, kind).synchronize()
+            getattr(torch, kind).synchronize(*[place] * (kind == "cuda"))  # MPS is one device
 
     with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
         conv = rate(lambda: torch.nn.functional.conv2d(image, kernel, padding=1))

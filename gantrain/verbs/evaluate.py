@@ -50,8 +50,7 @@ def evaluate(argv: list[str]) -> int:
     data = config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
-    with runtime.autocast():
-        reading = read(fitting(config, data), view(config, data, state, runtime), floors=True)
+    reading = read(fitting(config, data), view(config, data, state, runtime), floors=True)
     out = checkpoint.run / f"evaluation-{checkpoint.step:06d}.json"
     write_json(out, {"step": checkpoint.step, **vars(reading)})
     parts = [

@@ -118,7 +118,8 @@ def _pace(run: Record) -> str:
         return ""
     if not run.steps:
         return f", {speed:,.0f} images a second, until {train['seconds']:g} s of training are over"
-    left = (run.steps - run.step) * train["batch_size"] * train["d_steps"] / speed
+    updates = train["d_steps"] if "loss/d" in run.latest() else 1  # a step without a D sees one batch
+    left = (run.steps - run.step) * train["batch_size"] * updates / speed
     return f", {speed:,.0f} images a second, about {duration(left)} of training left"
 
 

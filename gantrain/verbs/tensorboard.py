@@ -28,7 +28,7 @@ ROWS = (
 )
 PICTURES = ("samples/density", "samples/ema")
 OPENING = 12  # records of an event file among which are the first pictures
-QUIET = ("--inspect", "--version_tb", "--help", "-h", "--helpfull")  # TensorBoard prints and leaves
+QUIET = ("--inspect", "--version_tb", "--helpfull")  # TensorBoard prints and leaves
 
 
 def tensorboard(argv: list[str]) -> int:

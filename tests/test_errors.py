@@ -1,0 +1,45 @@
+"""What a user is told of an exception that nobody foresaw: the machine's fault, the disk's, or this program's."""
+
+import errno
+import os
+
+import pytest
+import torch
+
+from gantrain.errors import ConfigError, as_fault
+
+TOO_LARGE = 10**15  # numbers: no machine has so much memory
+
+
+def raised(act) -> BaseException:
+    with pytest.raises((MemoryError, RuntimeError, OSError)) as found:
+        act()
+    return found.value
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        raised(lambda: torch.empty(TOO_LARGE)),
+        raised(lambda: bytearray(TOO_LARGE * 1000)),
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail] not enough memory: you tried to allocate 9 bytes"),
+    ],
+    ids=lambda error: " ".join(str(error).split())[:40] or type(error).__name__,
+)
+def test_too_little_memory_is_said_to_be_that_whoever_asked_for_it(error):
+    fault = as_fault(error)
+    assert str(fault).startswith("memory: there is not enough; lower train.batch_size")
+
+
+def test_other_faults_keep_their_kind():
+    own = ConfigError("a", "b", "c")
+    assert as_fault(own) is own
+    full = as_fault(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.png"))
+    assert (full.exit_code, full.where) == (5, "x.png")
+    assert as_fault(KeyboardInterrupt()).exit_code == 130
+    bug = as_fault(ValueError("two\nlines"))
+    assert bug.exit_code == 1
+    assert str(bug).startswith("internal: ValueError: two lines; ")
