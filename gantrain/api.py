@@ -23,7 +23,7 @@ from gantrain.options import Device
 from gantrain.overrides import read
 from gantrain.registry import parse
 from gantrain.reports.record import RESULT, read_json, read_lines
-from gantrain.runtime import Runtime
+from gantrain.runtime import placed
 from gantrain.sample import draw, in_turn
 from gantrain.spec import Spec
 from gantrain.state import load_network, players
@@ -159,7 +159,7 @@ def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
     """
     checkpoint = load_checkpoint(os.fspath(run))
     config, spec = described(checkpoint)
-    place = Runtime(parse(Device, "device", {"kind": device})).device
+    place = placed(parse(Device, "device", {"kind": device}))
     G, D = players(config, spec)
     for player, part in ((G, "G_ema"), (D, "D")):
         load_network(player, checkpoint.tensors, part)
@@ -184,7 +184,7 @@ def train(overrides: Sequence[str] = ()) -> Run:
         raise ConfigError(flags[0], "is for the command line", remedy)
     folder = None
     try:
-        with _log_kept():
+        with _process_kept():
             folder = trained(words)
     except SystemExit as leaving:  # what had to get through Hydra
         if isinstance(leaving.code, BaseException):
@@ -199,19 +199,23 @@ def train(overrides: Sequence[str] = ()) -> Run:
 
 
 @contextmanager
-def _log_kept() -> Iterator[None]:
-    """Give the process its own log back, whose handlers Hydra replaces."""
-    handlers, level = logging.root.handlers[:], logging.root.level
+def _process_kept() -> Iterator[None]:
+    """Give the process its own log back, whose handlers Hydra replaces, and its threads."""
+    handlers, level, threads = logging.root.handlers[:], logging.root.level, torch.get_num_threads()
     try:
         yield
     finally:
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
+        torch.set_num_threads(threads)
 
 
 def _wanted(
     n: int, seed: int, classes: Sequence[int] | None, condition: str | None, truncation: float | None
 ) -> SampleOptions:
     plain = dict(n=n, seed=seed, condition=condition, truncation=truncation)
-    labels = None if classes is None else [int(label) for label in classes]
+    try:
+        labels = None if classes is None else [int(label) for label in classes]
+    except (TypeError, ValueError) as error:
+        raise ConfigError("classes", f"{classes!r} is no list of labels", "write classes=[3, 7]") from error
     return parse(SampleOptions, "", plain | {"classes": labels})

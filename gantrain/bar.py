@@ -101,4 +101,6 @@ def headline(read: Mapping[str, float]) -> list[str]:
         "fidelity/high_quality",
         "fidelity/class_accuracy",
     )
-    return [*estimates, *(key for key in wanted if key in read)]
+    return list(
+        dict.fromkeys([*estimates, *(key for key in wanted if key in read)])
+    )  # a game may be the estimate

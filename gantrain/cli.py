@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 import gantrain
+from gantrain.completion import verb_page
 from gantrain.errors import ConfigError, as_fault, suggest
 from gantrain.pages import GROUPS, help_page, list_page, options
 
@@ -64,7 +65,7 @@ def dispatch(argv: list[str]) -> int:
     else:
         verb, rest = "train", argv
     if any(word in ("--help", "-h") for word in rest):
-        print(help_page())
+        print(help_page() if verb == "train" else verb_page(verb))
         return 0
     if "--version" in rest:
         print(f"gantrain {gantrain.__version__}")
@@ -95,14 +96,14 @@ def _meant(word: str) -> str:
     choices = [f"{group}={word}" for group in GROUPS if word in options(group)]
     if choices or word in GROUPS or "." in word:
         return f"did you mean {' or '.join(map(repr, choices or [f'{word}=VALUE']))}?"
-    return suggest(word, VERBS)
+    return suggest(word, [*VERBS, "--help", "--version"])
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0 done, 1 a run failed, 2 config or usage, 3 data, 4 checkpoint, 5 disk or permission, 6 diverged, 130 and 143
-    stopped by a signal.
+    stopped by a signal, 141 when nobody reads the output any more.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     logging.raiseExceptions = False  # a log that nobody can read any more is no fault of the run

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gantrain import keys
-from gantrain.pages import GROUPS, options, verbs
+from gantrain.pages import GROUPS, HEAD, options, verbs
 
 # Words, each with what it is where that is known; one that ends in = / or . goes on.
 Offers = dict[str, str]
@@ -141,6 +141,19 @@ def _words_of(verb: str, word: str) -> Offers:
         whole = {"metric=": "the suite to read", "device=": "where to read it"}
         return whole | {f"{group}.{key}=": known.help for key, known in inner.items()}
     return {f"{key}=": known.help for key, known in keys.of_verb(verb).items()}
+
+
+def verb_page(verb: str) -> str:
+    """Return the page of ``gantrain VERB --help``: the verb's lines of the help page, and the words it takes."""
+    uses = [line for line in HEAD.splitlines() if line.split()[:2] == ["gantrain", verb]]
+    words = _words_of(verb, "")
+    width = max(map(len, words), default=0)
+    told = (
+        ["", "words", *(f"  {word:{width}}  {text}".rstrip() for word, text in words.items())]
+        if words
+        else []
+    )
+    return "\n".join(["usage", *uses, *told, "", "All verbs and options: gantrain --help"])
 
 
 def _paths(typed: str, files: bool = False) -> Offers:

@@ -40,7 +40,7 @@ usage
   gantrain compare DIR ... [out=FOLDER] the table of any runs, best first, with a figure and one sheet of samples
   gantrain report RUN [out=FILE]        one HTML file that shows a run or a sweep; out=x.gif: its samples in motion
   gantrain tensorboard [DIR]            the dashboard, on 127.0.0.1, with every image step kept
-  gantrain list [GROUP]                 the options below, or one group of them
+  gantrain list [GROUP]                 every option with one line, or those of one group
   gantrain doctor                       versions, devices, the precision that is fast here, disk, threads
   gantrain completion bash|zsh|fish     a script for the Tab key: eval "$(gantrain completion bash)"
   gantrain --cfg job [key=value ...]    print the composed config and run nothing

@@ -109,6 +109,8 @@ def test_it_samples_what_the_command_writes(words, folder, run, run_cli, tmp_pat
         ({"n": 0}, "n"),
         ({"seed": -1}, "seed"),
         ({"classes": [10]}, "classes"),
+        ({"classes": 3}, "classes"),
+        ({"classes": ["three"]}, "classes"),
         ({"condition": "red disc"}, "condition"),
         ({"truncation": 0.0}, "truncation"),
     ],
@@ -183,11 +185,13 @@ def test_training_gives_the_run_of_the_command_line_and_leaves_the_process_as_it
     assert run_cli(*words, f"run.dir={tmp_path / 'shell'}")[0] == 0
     monkeypatch.chdir(tmp_path)
     argv, handlers = sys.argv[:], {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-    log = logging.root.handlers[:], logging.root.level
+    log, threads = (logging.root.handlers[:], logging.root.level), torch.get_num_threads()
+    assert gantrain.train([*words, f"device.threads={threads + 1}"]).step == 3
     with ThreadPoolExecutor(1) as thread:  # where a notebook may train, and no signal arrives
         runs = [gantrain.train(words), thread.submit(gantrain.train, tuple(words)).result()]
     assert sys.argv == argv
     assert (logging.root.handlers, logging.root.level) == log
+    assert torch.get_num_threads() == threads
     assert {n: signal.getsignal(n) for n in handlers} == handlers
     assert len({run.path for run in runs}) == 2
     assert all(run.path.is_relative_to(tmp_path / "outputs") for run in runs)

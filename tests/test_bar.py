@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gantrain.bar import Bar, readings, short
+from gantrain.bar import Bar, headline, readings, short
 from gantrain.options import Train
 
 TINY = [
@@ -100,6 +100,11 @@ def test_a_number_has_six_places_and_is_right_as_far_as_they_go(value):
     assert len(text) == 6
     within = 0.5e-3 if abs(value) < 10 else 0.5 * 10 ** (len(f"{abs(value):.0f}") - 4) + 0.5
     assert float(text) == pytest.approx(value, rel=0.5, abs=within)
+
+
+def test_a_game_that_is_its_own_estimate_is_told_once():
+    read = {"divergence/game": 0.1, "divergence/game_se": 0.01, "diversity/coverage": 0.5}
+    assert headline(read) == ["divergence/game", "diversity/coverage"]
 
 
 def test_what_was_not_read_has_no_column():

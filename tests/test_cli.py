@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import gantrain
 from gantrain.checkpoint import load_checkpoint
 from gantrain.cli import VERBS, main
 from gantrain.pages import GROUPS, options, yaml_dir
+from gantrain.verbs.sample import SampleOptions
 
 POINTS = ["dataset=ring", "dataset.n=300", "train.batch_size=32", "model.width=16", "device=cpu"]
 QUIET = ["metric=none", "train.sample_every=0"]
@@ -65,9 +68,20 @@ def test_every_folder_of_options_is_a_group_of_the_pages():
 def test_help_names_every_verb_and_stands_behind_each(run_cli):
     _, page, _ = run_cli("--help")
     for verb in VERBS:
-        assert run_cli(verb, "--help") == (0, page, "")
-        assert verb == "train" or f"gantrain {verb}" in page
+        code, told, err = run_cli(verb, "--help")
+        assert (code, err) == (0, "")
+        uses = [line for line in page.splitlines() if line.startswith(f"  gantrain {verb} ")]
+        assert told == page if verb == "train" else uses and told.splitlines()[1 : 1 + len(uses)] == uses
     assert run_cli("seed=1", "-h") == (0, page, "")
+
+
+def test_the_help_of_a_verb_fits_a_screen_and_names_every_word_that_it_takes(run_cli):
+    for verb in set(VERBS) - {"train"}:
+        assert len(run_cli(verb, "--help")[1].splitlines()) < 24
+    _, told, _ = run_cli("sample", "outputs/run", "-h")
+    for field in fields(SampleOptions):
+        assert f"  {field.name}= " in told
+        assert field.metadata["help"] in told
 
 
 def test_version_is_the_packages(run_cli):
@@ -200,6 +214,15 @@ def test_tensorboard_opens_the_run(tiny):
         assert tag in done.stdout
 
 
+def test_a_command_to_copy_is_quoted_as_its_folder_needs(run_cli, tmp_path):
+    folder = tmp_path / "my runs"
+    ended = run_cli(*POINTS, *QUIET, "train.steps=1", f"run.dir='{folder}'")[1]
+    (command,) = re.findall(r"gantrain tensorboard .*", ended)
+    assert shlex.split(command) == ["gantrain", "tensorboard", str(folder)]
+    (command,) = re.findall(r"gantrain resume .*", run_cli("resume", str(folder))[1])
+    assert shlex.split(command)[:3] == ["gantrain", "resume", str(folder)]
+
+
 def test_a_run_ends_with_its_metrics_and_where_to_look(run_cli, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     code, out, _ = run_cli(
@@ -210,7 +233,7 @@ def test_a_run_ends_with_its_metrics_and_where_to_look(run_cli, tmp_path, monkey
     assert lines(out)[-3:] == [
         f"pictures   {folder}/samples/000002.png",
         f"result     {folder}/result.json",
-        f"dashboard  gantrain tensorboard {folder}",
+        f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
     ]
     js = json.loads((folder / "result.json").read_text())["metrics"]["divergence/js"]
     assert re.search(rf"^divergence/js +{js:.3f} ", out, re.MULTILINE)

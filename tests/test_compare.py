@@ -1,14 +1,17 @@
 """``gantrain compare``: runs found wherever they are, what varies read from their configs, a folder for the files."""
 
+import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from made_runs import made
 
 from gantrain.reports.comparison import rows, runs_in, shown, varied
+from gantrain.reports.overview import chart
 from gantrain.reports.ranking import not_comparable, settings
 
 
@@ -199,6 +202,18 @@ def test_runs_that_differ_in_nothing_are_runs_of_their_own(tmp_path):
     found = rows([made(tmp_path / f, result={}, config=config()) for f in "ab"])
     assert [setting.label for setting in settings(found)] == ["a", "b"]
     assert not_comparable(found) == []
+
+
+def test_no_words_of_the_chart_are_cut_at_its_edge(tmp_path):
+    tag, paths = "generator/radius", []
+    for place, words in enumerate(itertools.product(("none", "r1_weak"), ("simultaneous", "alternating"))):
+        plain = config("non_saturating" if place else "minimax")
+        plain |= {"train": {"update": words[1]}, "penalty": {"name": words[0]}}
+        result = {"metrics": {tag: 0.5}, "published": {tag: 0.5}}
+        paths.append(made(tmp_path / f"{place}", result=result, config=plain))
+    pixels = np.asarray(chart(rows(paths)))
+    assert pixels.min() < 100
+    assert (pixels[:, [0, 1, -2, -1]] == 255).all()
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):

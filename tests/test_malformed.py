@@ -201,7 +201,10 @@ USAGE = [
     row("seed=1 minimax", "minimax", "did you mean 'objective=minimax'?"),
     row("dataset", "dataset", "did you mean 'dataset=VALUE'?"),
     row("train.steps", "train.steps", "did you mean 'train.steps=VALUE'?"),
+    row("help", "help", "did you mean '--help'?"),
+    row("version", "version", "did you mean '--version'?"),
     row("--nosuch", "usage", "--nosuch"),
+    row("--dataset=ring", "usage", "--dataset=ring", "without dashes"),
     row("-x", "usage", "-x"),
     row("--cfg", "usage", "expected one argument"),
     row("--cfg joob", "usage", "joob", "job"),
@@ -685,8 +688,9 @@ WORDS = {
         row("sample run classes=[a]", "classes[0]", "'a' is not a whole number"),
     ],
     "points": [
-        row("sample run out=x.png", "out", "points", "out=NAME.npz"),
-        row("sample run out=folder", "out", "points", "out=NAME.npz"),
+        row("sample run out=x.png", "out", "points", "end it in .npz"),
+        row("sample run out=folder", "out", "points", "end it in .npz"),
+        row("sample run out=x.csv", "out", "points", "end it in .npz"),
     ],
 }
 

@@ -17,6 +17,7 @@ COLOURS = ("#3478c8", "#d9772e", "#2f9e6e", "#b8459a", "#7e64c9", "#a8861f", "#c
 PANELS = 3  # numbers that are drawn
 ACROSS = 4  # pictures side by side where there are no seeds
 SHEET = 2400  # pixels that the sheet of samples is wide or high at most
+NAMES = 3.0  # inches for the names of settings beside the panels
 MOST = 40  # settings that are drawn; the table has all
 
 
@@ -42,7 +43,7 @@ def axis_key(found: Sequence[Row]) -> str | None:
 
 
 def floors(found: Sequence[Row], tag: str) -> dict[str, float]:
-    """Return the lines by which a number is read: what real data read, log 2 for a JSD, a number in print.
+    """Return the lines by which a number is read: what real data read, a number in print.
 
     A floor is drawn as the mean over runs, each of which reads its own.
     """
@@ -68,7 +69,7 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
         return None
     key = axis_key([row for s in shown for row in s.runs])
     height = 4.2 if key else 1.5 + 0.3 * max(4, len(shown))
-    figure, axes = panels(len(tags), 4.6, height)
+    figure, axes = panels(len(tags), 4.6 if key else 4.6 + NAMES / len(tags), height)
     own = of_its_own_d(found)
     for place, (axis, tag) in enumerate(zip(axes, tags, strict=True)):
         if key:
@@ -96,7 +97,7 @@ def _listed(axis: Any, shown: Sequence[Setting], tag: str, named: bool) -> None:
                 values, [y] * len(values), "o", color=COLOURS[0], alpha=0.45, markersize=6, markeredgewidth=0
             )
             axis.plot([mean, mean], [y - 0.3, y + 0.3], color=COLOURS[0], linewidth=2.4)
-    labels = [_cut(setting.label, 38) for setting in shown] if named else [""] * len(shown)
+    labels = [_cut(setting.label, 48) for setting in shown] if named else [""] * len(shown)
     axis.set_yticks(list(rows), labels, fontsize=9)
     axis.set_ylim(len(shown) - 0.4, -0.6)
 

@@ -20,7 +20,7 @@ from gantrain.reports.overview import chart
 from gantrain.reports.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
 from gantrain.reports.record import STATE, checkpoints, found_json
 from gantrain.reports.tables import failures, run_table, seed_table
-from gantrain.summary import number
+from gantrain.summary import measured, number
 from gantrain.tags import MEANING
 
 BUDGET = 5_000_000  # characters of pictures in a page
@@ -193,7 +193,7 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> str:
     floors, lines = numbers_in(row.result.get("floors")), []
     for tag in sorted((tag for tag in known if not tag.endswith("_se")), key=_first_come):
         error = known.get(f"{tag}_se")
-        value = number(known[tag]) + (f" ± {number(error)}" if error is not None else "")
+        value = measured(known[tag], error)
         beside = [number(of[tag]) if tag in of else "" for of in (floors, row.published)]
         lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, *beside])
     head = ["metric", "value", "real against real", "published"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from gantrain.reports.ranking import (
     settings,
 )
 from gantrain.reports.record import DONE
-from gantrain.summary import aligned, number
+from gantrain.summary import aligned, measured, number
 
 LINES = 40  # rows of a table that a terminal is shown; the file has all
 
@@ -90,8 +91,7 @@ def _spread(setting: Setting, tag: str, worst: bool) -> str:
     values = setting.values(tag)
     if not values:
         return ""
-    sd = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
-    mean = f"{number(statistics.fmean(values))}{sd}"
+    mean = measured(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
     if not worst:
         return mean
     extreme = max(values, key=lambda value: badness(tag, value, setting.runs[0].published))
@@ -185,5 +185,6 @@ def summarise(folder: Path, runs: Sequence[Path]) -> str:
     """
     found = rows(runs)
     complaints = write_files(folder, found)
-    more = f"dashboard  gantrain tensorboard {folder}\nreport     gantrain report {folder}"
+    quoted = shlex.quote(str(folder))
+    more = f"dashboard  gantrain tensorboard {quoted}\nreport     gantrain report {quoted}"
     return "\n" + "\n\n".join([table(found), "\n".join([*complaints, where(folder), more])])

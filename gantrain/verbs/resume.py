@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from gantrain.config import resolve
 from gantrain.door import train
 from gantrain.errors import ConfigError, suggest
-from gantrain.housekeeping import Session
 from gantrain.run import prepare, run
 from gantrain.summary import end_table
 from gantrain.sweeps.plan import MAY_CHANGE, Plan, read_plan, result_of
@@ -47,11 +47,11 @@ def resume(argv: list[str]) -> int:
         more = f"train.{options.budget}={2 * getattr(options, options.budget)}"
         if options.budget != "seconds":
             more += f" optimizer.horizon={2 * checkpoint.step}"
-        print(f"{checkpoint.run}: {done}; go on with: gantrain resume {checkpoint.run} {more}")
+        where = shlex.quote(str(checkpoint.run))
+        print(f"{checkpoint.run}: {done}; go on with: gantrain resume {where} {more}")
         return 0
     same_data(config, spec)
-    command = " ".join(["gantrain resume", *argv])
-    result = run(config, checkpoint.run, checkpoint, Session(command), prepare(config))
+    result = run(config, checkpoint.run, checkpoint, data=prepare(config))
     print(end_table(result, checkpoint.run))
     return 0
 

@@ -18,7 +18,7 @@ from gantrain.latents import closed_way
 from gantrain.models.base import Generator
 from gantrain.options import Device
 from gantrain.registry import option, parse
-from gantrain.runtime import Runtime
+from gantrain.runtime import placed
 from gantrain.sample import by_condition, draw, grid, in_turn, made, to_image, to_uint8, write_rows
 from gantrain.spec import Spec
 from gantrain.verbs.words import generator, run_and_words, value_of
@@ -70,7 +70,7 @@ def sample(argv: list[str]) -> int:
     else:
         _check_animation(out, spec)
     _check_frames(wanted)
-    device = Runtime(Device(kind=wanted.device)).device  # not the run's own, perhaps on another machine
+    device = placed(Device(kind=wanted.device))  # not the run's own, perhaps on another machine
     G.to(device)
     if wanted.interpolate is None:
         x, y = draw(G, wanted.n, wanted.seed, conditions, device, wanted.truncation)
@@ -137,15 +137,13 @@ def _check_kind(out: Path, spec: Spec) -> None:
             what = ".parquet needs pyarrow, which is not installed"
             raise ConfigError("out", what, "pip install 'gantrain[parquet]', or end it in .csv")
         return
+    if not spec.is_image and out.suffix != ".npz":
+        raise ConfigError("out", f"{out.name} is no kind of file for points", "end it in .npz")
     if out.suffix not in (".png", ".npz", ""):
         raise ConfigError(
             "out",
             f"{out.suffix} is not a kind of file for still samples",
             "end it in .png, .npz, or nothing, or add interpolate=8",
-        )
-    if out.suffix != ".npz" and not spec.is_image:
-        raise ConfigError(
-            "out", f"{out.name} is for images and these samples are points", "give out=NAME.npz"
         )
 
 
