@@ -60,6 +60,7 @@ def test_machines_folders_and_how_often_is_written_are_no_settings():
     )
     assert keys(config(), other | {"name": "another"}) == [{}, {}]
     assert keys(config(), config(), given=({"device": "cpu"}, {"device": "cuda"})) == [{}, {}]
+    assert keys(config(), config(), given=({}, {"sweep": "seeds"})) == [{}, {}]
     swept = varied(({"device": "cpu"}, {"device": "cuda"}), ({}, {}))  # of a sweep it was meant
     assert swept == [{"device": "cpu"}, {"device": "cuda"}]
 

@@ -166,6 +166,34 @@ ENDS = [
 ]
 
 
+def test_a_number_in_print_that_no_run_read_hides_none_that_runs_read():
+    found = [
+        replace(one(f"{i}", {"divergence/js_refit": value}, seed=str(i)), published={"diversity/modes": 8.0})
+        for i, value in enumerate((0.5, 0.2))
+    ]
+    assert columns(found) == ["divergence/js_refit"]
+    assert [row.name for row in ranked(found)] == ["1", "0"]
+    assert "in brackets" not in table(found)
+
+
+def test_each_seed_is_held_against_its_own_number_in_print():
+    read = {"a1": 1.1, "a2": 1.3, "b0": 5.0}
+    found = [one("a0", {}, "failed", x="a", seed="0")]
+    for name, value in read.items():
+        row = one(name, {"generator/mu": value}, x=name[0], seed=name[1])
+        found.append(replace(row, published={"generator/mu": 1.0}))
+    assert [setting.varied["x"] for setting in settings(found)] == ["a", "b"]
+    assert "(1.300, seed 2)" in seed_table(found)[1][-2]
+
+
+def test_a_mean_over_fewer_runs_than_finished_says_over_how_many():
+    numbers = ({"diversity/modes": 8.0, "divergence/kl_exact": 1.0}, {"diversity/modes": 8.0})
+    found = [one(f"{i}", read, x="a", seed=str(i)) for i, read in enumerate(numbers)]
+    head, line = seed_table(found, worst=False)
+    assert dict(zip(head, line, strict=True))["divergence/kl_exact"] == "1.000 of 1"
+    assert " of " not in dict(zip(head, line, strict=True))["diversity/modes"]
+
+
 def test_runs_that_failed_are_named_with_their_own_code_and_count_in_no_mean(tmp_path, folders):
     words = [["dataset=ring", "objective=hinge", f"seed={seed}"] for seed in range(2, 8)]
     bad = [
@@ -292,6 +320,8 @@ def test_a_numeric_key_is_the_axis_and_words_are_not():
     assert axis_key([one(s, {}, seed=s) for s in "0123"]) is None
     many = [one(f"{o}{r}", {}, objective=str(o), rate=f"x{r}") for o in range(2) for r in range(3)]
     assert axis_key(many) == "objective"
+    drawn = [one(r, {}, **{"optimizer.d_lr": r, "optimizer.g_lr": f"3{r}"}) for r in rates]
+    assert axis_key(drawn) is None  # of a random search, where no two share a value
 
 
 @pytest.mark.parametrize("count", [1, 8, 40])

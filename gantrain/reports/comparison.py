@@ -14,9 +14,9 @@ from typing import Any
 from gantrain.errors import printable
 from gantrain.reports.record import CONFIG, DONE, RESULT, SWEEP, found_json, is_run, words_of
 
-# What a run is not about: where it writes and how often, on which machine, what is read of it.
+# What a run is not about: which sweep it is of, where it writes and how often, on which machine, what is read of it.
 ASIDE = re.compile(
-    r"(name|(run|hydra|metric|device)\b.*|dataset\.root|train\.\w+_every|train\.keep_checkpoints|optimizer\.horizon)$"
+    r"(name|sweep|(run|hydra|metric|device)\b.*|dataset\.root|train\.\w+_every|train\.keep_checkpoints|optimizer\.horizon)$"
 )
 ORDER = ("objective", "penalty", "model", "dataset", "noise", "optimizer", "train")
 KEYS = 6  # differing keys that are worth a column, beside those set by hand

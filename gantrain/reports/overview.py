@@ -31,13 +31,21 @@ def png(image: Image.Image | None) -> bytes | None:
 
 
 def axis_key(found: Sequence[Row]) -> str | None:
-    """Return the key of most numeric values in which runs differ, beside at most 8 settings of the others."""
-    best, most = None, 1
+    """Return the key of most numeric values in which runs differ, beside at most 8 settings of the others.
+
+    None where no two settings differ in that key alone, as in a random search: no line joins them.
+    """
+    best, most, groups = None, 1, settings(found)
     for key in keys_of(found):
         values = {row.varied.get(key, "") for row in found}
-        rest = {tuple(v for k, v in s.varied.items() if k != key) for s in settings(found)}
+        rest = {tuple(v for k, v in s.varied.items() if k != key) for s in groups}
         numeric = all(finite(value) is not None for value in values)
-        if key != "seed" and numeric and len(values) > most and len(rest) <= len(COLOURS):
+        if (
+            key != "seed"
+            and numeric
+            and len(values) > most
+            and len(rest) <= min(len(COLOURS), len(groups) - 1)
+        ):
             best, most = key, len(values)
     return best
 
@@ -119,6 +127,7 @@ def _along(axis: Any, shown: Sequence[Setting], tag: str, key: str) -> None:
             )
     if places[0] > 0 and places[-1] / places[0] >= 10:
         axis.set_xscale("log")
+        axis.tick_params(axis="x", which="minor", labelsize=7)  # within one power of ten these have words too
     axis.set_xlabel(key)
 
 

@@ -65,9 +65,13 @@ class Setting:
         """Its values in short."""
         return in_short(self.varied) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
 
+    def read(self, tag: str) -> list[Row]:
+        """Return the runs that finished and have a number."""
+        return [row for row in self.runs if row.counts and tag in row.numbers]
+
     def values(self, tag: str) -> list[float]:
         """Return a number of every seed that finished and has it."""
-        return [row.numbers[tag] for row in self.runs if row.counts and tag in row.numbers]
+        return [row.numbers[tag] for row in self.read(tag)]
 
     def mean(self, tag: str) -> float | None:
         """Return its mean over the seeds that finished; None where no seed has it."""
@@ -105,8 +109,9 @@ def of_its_own_d(found: Sequence[Row]) -> set[str]:
 
 
 def columns(found: Sequence[Row], most: int = MOST) -> list[str]:
-    """Return the tags a table shows: those with numbers in print, else the first that every finished run has."""
-    printed = list(dict.fromkeys(tag for row in found for tag in row.published))
+    """Return the tags a table shows: those read with numbers in print, else the first that every finished run has."""
+    read = {tag for row in found for tag in row.numbers}
+    printed = [tag for tag in dict.fromkeys(tag for row in found for tag in row.published) if tag in read]
     if printed:
         return printed
     finished = [row for row in found if row.counts]
@@ -162,7 +167,7 @@ def settings(found: Sequence[Row]) -> list[Setting]:
 
 def _mean_badness(setting: Setting, tag: str) -> float:
     """Return the mean over seeds: two that miss a best value on both sides are not at it, as their mean may be."""
-    missed = [badness(tag, value, setting.runs[0].published) for value in setting.values(tag)]
+    missed = [badness(tag, row.numbers[tag], row.published) for row in setting.read(tag)]
     return statistics.fmean(missed) if missed else math.inf
 
 

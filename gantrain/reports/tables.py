@@ -92,11 +92,13 @@ def _spread(setting: Setting, tag: str, worst: bool) -> str:
     if not values:
         return ""
     mean = measured(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+    done = sum(row.counts for row in setting.runs)
+    if len(values) < done:  # a number that was infinite, say: the mean is that of the others
+        mean += f" of {len(values)}"
     if not worst:
         return mean
-    extreme = max(values, key=lambda value: badness(tag, value, setting.runs[0].published))
-    last = next(row for row in setting.runs if row.counts and row.numbers.get(tag) == extreme)
-    return f"{mean} ({number(extreme)}, seed {last.varied.get('seed', '?')})"
+    last = max(setting.read(tag), key=lambda row: badness(tag, row.numbers[tag], row.published))
+    return f"{mean} ({number(last.numbers[tag])}, seed {last.varied.get('seed', '?')})"
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
@@ -155,7 +157,11 @@ def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
 def table(found: Sequence[Row]) -> str:
     """Return what a terminal is shown: settings over their seeds, runs, and what to know of both."""
     tables = [_first(lines) for lines in (seed_table(found, worst=False), run_table(found)) if lines]
-    beside = "in brackets: published or exact numbers" if any(row.published for row in found) else ""
+    beside = (
+        "in brackets: published or exact numbers"
+        if any(row.published.keys() & row.numbers for row in found)
+        else ""
+    )
     warnings = [f"warning: {line}" for line in not_comparable(found)]
     notes = "\n".join(line for line in (order_note(found), beside, *warnings) if line)
     ends = failures(found)
