@@ -311,7 +311,7 @@ def test_one_diverges_one_has_no_data_one_is_killed_and_the_others_finish(launch
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_a_signal_saves_every_job_that_runs_and_resume_completes_the_sweep(launcher, tmp_path):
-    words = [*RING, "train.steps=4000", "train.log_every=20", "train.checkpoint_every=0", "seed=range(3)"]
+    words = [*RING, "train.steps=400000", "train.log_every=20", "train.checkpoint_every=0", "seed=range(3)"]
     command = [sys.executable, "-m", "gantrain"]
     process = subprocess.Popen(
         [*command, "-m", *words, f"hydra/launcher={launcher}", "run.dir=sweep"],
