@@ -27,6 +27,24 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Give what is shared the same draws of torch's own generator, whichever test asks for it first."""
+    _seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call():
+    """Give each test the draws that it has when it runs alone."""
+    _seed()
+
+
+def _seed():
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def caches(tmp_path_factory):
     """Keep gantrain's cache out of the user's, so that no earlier run decides a test."""
