@@ -50,10 +50,8 @@ def read(argv: list[str]) -> Words:
             known = get_args_parser().parse_args([*flags, *overrides])
     except SystemExit as error:
         what = complaint.getvalue().strip().splitlines()[-1].split("error: ")[-1]
-        remedy = (
-            "keys are written key=value, without dashes" if what.startswith("unrecognized") else "mend it"
-        )
-        raise ConfigError("usage", what, f"{remedy}; see gantrain --help") from error
+        dashes = "keys are written key=value, without dashes; " * what.startswith("unrecognized")
+        raise ConfigError("usage", what, f"{dashes}see gantrain --help") from error
     modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion)
     if sum(map(bool, modes)) > 1:
         raise ConfigError("usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantrain.tags import NATS
+from gantrain.tags import IN_NATS
 
 
 def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
@@ -82,7 +82,7 @@ def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
         if tag.endswith("_se"):
             continue
         error = metrics.get(f"{tag}_se")
-        shown = measured(value, error) + " nats" * bool(NATS.fullmatch(tag))
+        shown = measured(value, error) + " nats" * bool(IN_NATS.fullmatch(tag))
         lines.append((tag, shown, number(floors[tag]) if tag in floors else ""))
     return aligned([("metric", "value", "real against real"), *lines]) if lines else ""
 

@@ -7,7 +7,7 @@ import re
 # Estimates and truths of JSD, whose chart has a line at the highest value that it can have.
 JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_refit", "_exact", "_density", "_batch"))
 CEILING = "divergence/log_2"
-NATS = re.compile(
+IN_NATS = re.compile(
     r"divergence/(js|js_weighted|kl|reverse_kl|jeffrey)(_refit|_exact|_density|_batch|_gap)*|diversity/mode_kl"
     r"|fidelity/log_likelihood_parzen|generator/kernel_\w+"
 )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from gantrain.summary import measured, number, size
+from gantrain.objectives.divergences import NATS, ROWS, js_weighted
+from gantrain.summary import measured, number, size, table
 
 REAL = some.floats(-1e6, 1e6, allow_nan=False)
 
@@ -39,3 +40,12 @@ def test_a_size_has_three_digits_and_a_unit(count):
         count, rel=0.006
     )
     assert float(digits) < 1000
+
+
+@pytest.mark.parametrize("row", [*ROWS.values(), js_weighted(0.3)], ids=lambda row: row.quantity)
+def test_a_divergence_in_nats_says_so_and_no_other_does(row):
+    for kind in ("", "_exact", "_batch"):
+        line = table(
+            {f"divergence/{row.quantity}{kind}": 0.25, f"divergence/{row.quantity}{kind}_se": 0.01}, {}
+        )
+        assert line.splitlines()[1].endswith(" nats") == (row.unit == NATS)

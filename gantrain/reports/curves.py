@@ -12,7 +12,7 @@ from gantrain.reports.record import read_lines
 from gantrain.tags import JENSEN_SHANNON
 
 POINTS = 400  # of a curve, at most
-NATS = (*JENSEN_SHANNON, "divergence/js_gap")  # which share an axis
+ONE_AXIS = (*JENSEN_SHANNON, "divergence/js_gap")  # which share an axis
 LOG_2 = math.log(2)
 FIRST = ("divergence", "loss", "logits", "diversity and fidelity", "diversity", "fidelity", "generator")
 
@@ -111,7 +111,7 @@ def charts(row: Row, curves: Mapping[str, Curve]) -> list[dict[str, Any]]:
 
     made = []
     for title in sorted(groups, key=place):
-        tags = sorted(groups[title], key=lambda tag: (NATS.index(tag) if tag in NATS else 9, tag))
+        tags = sorted(groups[title], key=lambda tag: (ONE_AXIS.index(tag) if tag in ONE_AXIS else 9, tag))
         drawn = [series(tag.split("/", 1)[-1] if len(tags) > 1 else tag, curves, tag) for tag in tags]
         main = title in FIRST or title.split("/")[0] in FIRST
         made.append({"title": title, "series": drawn, "lines": reference_lines([row], tags), "main": main})
@@ -122,7 +122,7 @@ def _chart_of(tag: str, curve: Curve) -> str:
     """Return the chart on which a tag is drawn: only what has one unit shares an axis."""
     section = tag.split("/")[0]
     if section == "divergence":
-        return section if tag in NATS else tag
+        return section if tag in ONE_AXIS else tag
     if section in ("diversity", "fidelity"):
         share = all(value is None or 0 <= value <= 1.25 for value in curve[1])
         return "diversity and fidelity" if share and tag != "diversity/mode_kl" else tag

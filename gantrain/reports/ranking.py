@@ -37,7 +37,7 @@ OF_ITS_OWN_D = ("divergence/js", "divergence/js_gap", "divergence/game", LAST)
 LESS_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
 MORE_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
 RANKED = (*LESS_IS_BETTER, *MORE_IS_BETTER)
-ASIDE = ("_se", "_error", "_residual")  # how far a number is to be trusted ranks nothing
+UNRANKED = ("_se", "_error", "_residual")  # how far a number is to be trusted ranks nothing
 # Real data are 1. Noise is above it in all of these, and a copy's distance below it.
 ONE_IS_BEST = (
     "fidelity/sharpness",
@@ -92,7 +92,7 @@ def in_order(tags: Collection[str], least: Collection[str] = ()) -> list[str]:
         tags: What runs read.
         least: Those that come after all but the loss, unless they are among ``COLUMNS``.
     """
-    own = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(ASIDE)} - {*COLUMNS, LAST}
+    own = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)} - {*COLUMNS, LAST}
     others = sorted(own, key=lambda tag: (tag in least, tag))
     return [tag for tag in (*COLUMNS, *others, LAST) if tag in tags]
 
