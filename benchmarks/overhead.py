@@ -15,14 +15,15 @@ import time
 import torch
 from torch.nn.functional import softplus
 
-from gantrain.config import plain_data, resolve
-from gantrain.door import compose
-from gantrain.loop import train
-from gantrain.run import shown
-from gantrain.runtime import Batches, Runtime
-from gantrain.state import TrainState
-from gantrain.step import frozen
-from gantrain.tracker import Means
+from gantrain.config.compose import compose
+from gantrain.config.resolve import plain_data, resolve
+from gantrain.core.gradients import frozen
+from gantrain.tracking.tracker import Means
+from gantrain.training.batches import Batches
+from gantrain.training.device import Runtime
+from gantrain.training.loop import train
+from gantrain.training.run import shown
+from gantrain.training.state import TrainState
 
 CASES = {"digits": (["dataset=digits"], 100), "ring": (["dataset=ring", "dataset.n=20000"], 400)}
 TURNS = 7

@@ -10,14 +10,13 @@ from typing import Any
 
 import yaml
 
-import gantrain.verbs
-from gantrain.config import Top
+import gantrain.cli.commands
+from gantrain.config.options import Device, Folder, Top, Train
+from gantrain.core.groups import GROUPS, options, yaml_dir
 from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
-from gantrain.options import Device, Folder, Train
-from gantrain.pages import GROUPS, options, yaml_dir
 from gantrain.registry import REGISTERED
-from gantrain.sweeps.search import Search
+from gantrain.sweeps.optuna.search import Search
 
 HEAD = """\
 # Configuration reference
@@ -192,10 +191,10 @@ def words() -> Iterator[str]:
     """Yield the parts that say which ``key=value`` words each verb takes."""
     yield "## Words of the verbs"
     yield "A verb takes a run's folder and these words: `gantrain sample RUN n=64 seed=1`."
-    for module in pkgutil.iter_modules(gantrain.verbs.__path__):
-        found = vars(importlib.import_module(f"gantrain.verbs.{module.name}"))
+    for module in pkgutil.iter_modules(gantrain.cli.commands.__path__):
+        found = vars(importlib.import_module(f"gantrain.cli.commands.{module.name}"))
         for name, cls in found.items():
-            if name.endswith("Options") and cls.__module__ == f"gantrain.verbs.{module.name}":
+            if name.endswith("Options") and cls.__module__ == f"gantrain.cli.commands.{module.name}":
                 yield f"### gantrain {module.name}"
                 yield keys(cls, "")
 

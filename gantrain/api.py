@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantrain.checkpoint import load_checkpoint
-from gantrain.door import trained
+from gantrain.cli.commands.sample import SampleOptions, asked
+from gantrain.cli.hydra_app import trained
+from gantrain.config.options import Device
+from gantrain.config.overrides import read
+from gantrain.core.spec import Spec
+from gantrain.core.system import resolve_device
 from gantrain.errors import ConfigError
-from gantrain.export import write_generator
-from gantrain.latents import latents
 from gantrain.models.base import Generator, Player
-from gantrain.options import Device
-from gantrain.overrides import read
 from gantrain.registry import parse
-from gantrain.reports.record import RESULT, read_json, read_lines
-from gantrain.runtime import placed
-from gantrain.sample import draw, in_turn
-from gantrain.spec import Spec
-from gantrain.state import load_network, players
-from gantrain.verbs.sample import SampleOptions, asked
-from gantrain.verbs.words import described
+from gantrain.reports.run_folder import RESULT, read_json, read_lines
+from gantrain.sampling.export import write_generator
+from gantrain.sampling.generate import draw, in_turn
+from gantrain.sampling.latents import latents
+from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.restore import described
+from gantrain.training.state import load_network, players
 
 if TYPE_CHECKING:
     import pandas
@@ -159,7 +159,7 @@ def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
     """
     checkpoint = load_checkpoint(os.fspath(run))
     config, spec = described(checkpoint)
-    place = placed(parse(Device, "device", {"kind": device}))
+    place = resolve_device(parse(Device, "device", {"kind": device}).kind)
     G, D = players(config, spec)
     for player, part in ((G, "G_ema"), (D, "D")):
         load_network(player, checkpoint.tensors, part)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
+from gantrain.core.text import printable
+
 
 class GantrainError(Exception):
     """A fault with one line to show: ``<where>: <what>; <remedy>``.
@@ -99,11 +101,6 @@ def as_fault(error: BaseException) -> GantrainError:
     return GantrainError(
         "internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it"
     )
-
-
-def printable(text: str, kept: str = "") -> str:
-    """Return a text whose control characters, but for those ``kept``, neither break a line nor colour a terminal."""
-    return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

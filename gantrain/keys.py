@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gantrain.pages import options, yaml_dir
+from gantrain.core.groups import options, yaml_dir
 
 HOUSE = Path(__file__).resolve().parent
 FAMILIES = {
@@ -21,10 +21,10 @@ FAMILIES = {
 }
 # Groups whose options share one class; "" holds the keys that stand in no group.
 SINGLE = {
-    "": ("config.py", "Top"),
-    "run": ("options.py", "Folder"),
-    "train": ("options.py", "Train"),
-    "device": ("options.py", "Device"),
+    "": ("config/options.py", "Top"),
+    "run": ("config/options.py", "Folder"),
+    "train": ("config/options.py", "Train"),
+    "device": ("config/options.py", "Device"),
     "noise": ("noise.py", "Noise"),
     "metric": ("metrics/base.py", "Suite"),
 }
@@ -76,7 +76,7 @@ def of_group(group: str) -> Keys:
 
 def of_verb(verb: str) -> Keys:
     """Return the words that a verb takes as ``key=value``, where it declares them so."""
-    path = HOUSE / "verbs" / f"{verb}.py"
+    path = HOUSE / "cli" / "commands" / f"{verb}.py"
     merged: Keys = {}
     for keys in _read(path).values() if path.is_file() else ():
         merged |= keys
@@ -106,7 +106,7 @@ def _registered(group: str, option: str) -> str:
 
 @cache
 def _family(package: str) -> dict[str, Keys]:
-    paths = sorted((HOUSE / package).glob("*.py"))
+    paths = sorted((HOUSE / package).rglob("*.py"))
     constants: dict[str, ast.expr] = {}
     trees = [_parsed(path) for path in paths]
     for path in paths:

@@ -19,7 +19,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gantrain.complaints import in_words, unknown_key
+from gantrain.core.hydra_errors import in_words, unknown_key
 from gantrain.errors import ConfigError, suggest
 
 T = TypeVar("T")
@@ -80,8 +80,8 @@ def schema(group: str, name: str, cls: type) -> None:
 
 def load_family(package: str) -> None:
     """Import every module of a plug-in package, so that a new file registers itself."""
-    for module in pkgutil.iter_modules(sys.modules[package].__path__):
-        importlib.import_module(f"{package}.{module.name}")
+    for module in pkgutil.walk_packages(sys.modules[package].__path__, f"{package}."):
+        importlib.import_module(module.name)
 
 
 def build(group: str, plain: Mapping[str, Any]) -> Any:

@@ -5,9 +5,9 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from gantrain.config import plain_data
-from gantrain.door import compose
-from gantrain.pages import yaml_dir
+from gantrain.config.compose import compose
+from gantrain.config.resolve import plain_data
+from gantrain.core.groups import yaml_dir
 
 FOLDERS = sorted(path.name for path in yaml_dir().iterdir() if path.is_dir() and path.name != "hydra")
 STEMS = {group: [path.stem for path in sorted((yaml_dir() / group).glob("*.yaml"))] for group in FOLDERS}

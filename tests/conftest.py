@@ -65,7 +65,7 @@ def yaml_read_once():
     """Keep what Hydra makes of each of gantrain's own YAML files: reading them is a tenth of what composing costs."""
     from hydra._internal.core_plugins.file_config_source import FileConfigSource
 
-    from gantrain.pages import yaml_dir
+    from gantrain.core.groups import yaml_dir
 
     read, kept = FileConfigSource.load_config, dict[str, bytes]()
 
@@ -86,7 +86,7 @@ def run_cli(tmp_path, monkeypatch, capfd):
     """Return ``run(*argv) -> (exit code, stdout, stderr)``: the command in this process, in ``tmp_path``."""
     import torch
 
-    from gantrain.cli import main
+    from gantrain.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GANTRAIN_DEBUG", raising=False)

@@ -23,7 +23,7 @@ import torch
 import gantrain
 import gantrain.api
 from gantrain import errors
-from gantrain.checkpoint import load_checkpoint
+from gantrain.training.checkpoint import load_checkpoint
 
 QUIET = ["debug=tiny", "train.sample_every=0", "device.threads=1"]
 RING = ["dataset=ring", "dataset.n=300", *QUIET]

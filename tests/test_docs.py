@@ -17,9 +17,9 @@ import pytest
 import yaml
 from idx_files import write_idx
 
-from gantrain.config import plain_data
-from gantrain.door import compose
-from gantrain.pages import GROUPS, options
+from gantrain.config.compose import compose
+from gantrain.config.resolve import plain_data
+from gantrain.core.groups import GROUPS, options
 from gantrain.registry import REGISTERED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +117,7 @@ def followed(folder: Path, script: str, timeout: int = 300) -> str:
 FOLLOW = """
 import runpy, sys
 import pytest
-import gantrain.cli
+import gantrain.cli.main
 def start(script, words, code=0):
     sys.argv = [script, *words]
     with pytest.raises(SystemExit) as left:
@@ -132,8 +132,8 @@ def test_an_objective_and_a_dataset_of_ones_own_run_as_the_pages_say(desk):
         FOLLOW,
         "assert pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', 'law.py']) == 0",
         "digits = ['objective=conditional', 'debug=tiny', 'train.steps=2', 'metric=none', 'run.dir=digits']",
-        "assert gantrain.cli.main(digits) == 0",
-        "assert gantrain.cli.main(['sample', 'digits', 'n=200', 'out=pictures.npz']) == 0",
+        "assert gantrain.cli.main.main(digits) == 0",
+        "assert gantrain.cli.main.main(['sample', 'digits', 'n=200', 'out=pictures.npz']) == 0",
     ]
     runs = []
     for script, commands in (("mygan.py", objective), ("mydata.py", data)):

@@ -20,17 +20,18 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import gantrain
-from gantrain import errors, pages
-from gantrain.cli import VERBS
-from gantrain.config import plain_data, resolve_for
+from gantrain import errors
+from gantrain.cli import help as pages
+from gantrain.cli.commands.sample import SampleOptions
+from gantrain.cli.main import VERBS
+from gantrain.config.compose import compose
+from gantrain.config.resolve import plain_data, resolve_for
+from gantrain.core.spec import Spec
 from gantrain.datasets.digits import Digits
-from gantrain.door import compose
 from gantrain.metrics.nearest import nearest
 from gantrain.metrics.prdc import prdc
 from gantrain.metrics.sharpness import sharpness
 from gantrain.registry import build, parse
-from gantrain.spec import Spec
-from gantrain.verbs.sample import SampleOptions
 from hydra_plugins.gantrain_sweepers.optuna_sweeper import dimension
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +132,7 @@ def test_the_wheel_carries_version_licence_readme_and_the_console_script(wheel):
     assert metadata["Version"] == gantrain.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_payload(decode=True) == README.read_bytes()
-    assert "gantrain = gantrain.cli:main" in script.splitlines()
+    assert "gantrain = gantrain.cli.main:main" in script.splitlines()
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert b"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in licence
 
@@ -154,7 +155,7 @@ def example(wheel, tmp_path_factory):
     (folder / "law.py").write_text(law, encoding="utf-8")
     script = """
 import law
-from gantrain.cli import main
+from gantrain.cli.main import main
 law.test_exponential_reads_the_squared_hellinger_distance_at_the_best_logits()
 assert main(["--cfg", "job", "objective=exponential"]) == 0
 print("---")

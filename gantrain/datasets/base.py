@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.registry import option
-from gantrain.spec import Spec
 
 
 class Density(Protocol):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import Given, Spec
 from gantrain.datasets.base import Data, Dataset, Split
 from gantrain.registry import option, register
-from gantrain.spec import Given, Spec
 
 SIZES = {"small": 0.12, "large": 0.2}  # radius of the circle, in picture sides
 COLOURS = {

@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
-from gantrain.datasets.published import Published
+from gantrain.datasets.files.torchvision import Published
 from gantrain.errors import DataError
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Dataset, split
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 
 @register("dataset")

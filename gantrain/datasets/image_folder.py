@@ -6,9 +6,7 @@ import hashlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantrain.datasets import picture
-from gantrain.datasets.attributes import attributes
+from gantrain.core.files import replacing
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Dataset, Split, split
-from gantrain.datasets.folder import File, class_folders, listed, top_folder
+from gantrain.datasets.files import image_file as picture
+from gantrain.datasets.files.attributes import attributes
+from gantrain.datasets.files.image_paths import File, class_folders, listed, top_folder
 from gantrain.errors import ConfigError, DataError, OutputError
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 FEWEST = 4  # two to train on and two to hold out
 AT_A_TIME = 256  # files handed to the threads together
@@ -222,35 +221,6 @@ class ImageFolder(Dataset):
                     good[row] = error is None
                     bar.update(1)
         return good
-
-
-@contextmanager
-def replacing(path: Path, size: int) -> Iterator[Path]:
-    """Give a file of ``size`` bytes that takes its place at ``path`` when the block ends well, and else goes away.
-
-    Raises:
-        OutputError: When it cannot be written, before the block where the disk is too small.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            if hasattr(
-                os, "posix_fallocate"
-            ):  # a full disk is no error code but a crash when it is met through a map
-                os.posix_fallocate(file.fileno(), 0, size)
-            file.truncate(size)
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        remedy = "free space, set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
-        raise OutputError(path, what, remedy) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _count(number: int) -> str:

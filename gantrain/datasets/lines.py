@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Dataset, Split
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 
 @register("dataset")

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import torch
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
-from gantrain.datasets.published import Published
+from gantrain.datasets.files.torchvision import Published
 from gantrain.errors import DataError
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 

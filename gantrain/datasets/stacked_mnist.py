@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.mnist import MNIST
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 CHANNELS, DIGITS = 3, 10
 

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import Spec
+from gantrain.core.table_units import Column, Table
 from gantrain.datasets.base import Data, Dataset, split
-from gantrain.datasets.columns import File, open_table
+from gantrain.datasets.files.table_file import File, open_table
 from gantrain.errors import ConfigError, DataError, suggest
 from gantrain.registry import option, register
-from gantrain.spec import Column, Spec, Table
 
 log = logging.getLogger("gantrain")
 

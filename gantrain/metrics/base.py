@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Dataset, Split
 from gantrain.models.base import Model
 from gantrain.objectives.base import Objective
 from gantrain.registry import option
-from gantrain.spec import Spec
 
 if TYPE_CHECKING:
     from PIL.Image import Image

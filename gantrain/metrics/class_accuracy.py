@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.classifier import judge, predict, trained
+from gantrain.metrics.tools.classifier import judge, predict, trained
 from gantrain.registry import option, register
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.classifier import judge, predict, trained
+from gantrain.metrics.tools.classifier import judge, predict, trained
 from gantrain.registry import option, register
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from gantrain.datasets.base import Data, Drawn
 from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.counted import cell_side, estimates
-from gantrain.metrics.truth import (
+from gantrain.metrics.tools.histogram import cell_side, estimates
+from gantrain.metrics.tools.quadrature import (
     TOLERANCE,
     density_of_data,
     density_of_generator,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.classifier import described, features
+from gantrain.metrics.tools.classifier import described, features
 from gantrain.registry import option, register
 
 DIMS, SHARE = 64, 5  # most dimensions, and fewest samples for each of them

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.classifier import described, features
+from gantrain.metrics.tools.classifier import described, features
 from gantrain.registry import option, register
 
 BLOCK = 1000  # samples whose kernel matrices are held at a time

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gantrain.figure import panels, rendered
+from gantrain.core.figures import panels, rendered
 from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 

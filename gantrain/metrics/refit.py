@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from gantrain.core.gradients import descend
 from gantrain.metrics.base import CHUNK, Evaluation, Metric, Planned
 from gantrain.metrics.js import JS
-from gantrain.models.base import Condition
+from gantrain.models.layers import Condition
 from gantrain.registry import option, register
-from gantrain.step import descend
 
 BATCH, RATE, WIDTH, CHECKS = 256, 2e-3, 128, 16
 OCTAVES, FEW = 6, 8  # waves of each coordinate, where there are at most so few of these

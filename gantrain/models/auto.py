@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from gantrain.core.spec import Spec
 from gantrain.models.base import Model
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 
 @register("model")

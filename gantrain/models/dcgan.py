@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gantrain.models.base import Condition, ConditionalNorm, Generator, Head, Model, Player
+from gantrain.core.spec import Spec
+from gantrain.models.base import Generator, Model, Player
+from gantrain.models.layers import Condition, ConditionalNorm, Head, PixelNorm
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 SMALLEST = 4  # pixels of the shorter side at which the players meet z and the logit
 
@@ -20,13 +21,6 @@ def sides(height: int, width: int) -> list[tuple[int, int]]:
     """Return the resolutions of the stages, smallest first; each is half the next, rounded up."""
     stages = int(math.log2(min(height, width) / SMALLEST))
     return [(-(-height // 2**s), -(-width // 2**s)) for s in range(stages, -1, -1)]
-
-
-class PixelNorm(nn.Module):
-    """Divide each pixel by its root mean square over channels (Karras et al. 2018, sec. 4.2); couples no samples."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
 
 
 class DCGANGenerator(Generator):

@@ -9,11 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.spec import Spec
 from gantrain.models.base import Generator
 from gantrain.models.gaussian import draws_points
 from gantrain.models.mlp import MLP, hidden
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 
 class SinhArcsinh(nn.Module):

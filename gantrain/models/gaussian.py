@@ -9,10 +9,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.spec import Spec
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 
 class GaussianGenerator(Generator):

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gantrain.models.base import Condition, ConditionalNorm, Generator, Head, Model, Player
+from gantrain.core.spec import Spec
+from gantrain.models.base import Generator, Model, Player
+from gantrain.models.layers import Condition, ConditionalNorm, Head
 from gantrain.registry import option, register
-from gantrain.spec import Spec
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: nn.LeakyReLU(0.2),

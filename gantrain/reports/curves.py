@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gantrain.reports.comparison import Row, numbers_in
-from gantrain.reports.record import read_lines
-from gantrain.tags import JENSEN_SHANNON
+from gantrain.core.tags import JENSEN_SHANNON
+from gantrain.reports.run_folder import read_lines
+from gantrain.reports.runs import Row, numbers_in
 
 POINTS = 400  # of a curve, at most
 ONE_AXIS = (*JENSEN_SHANNON, "divergence/js_gap")  # which share an axis

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from gantrain import keys
-from gantrain.pages import options, yaml_dir
+from gantrain.core.groups import options, yaml_dir
 
 ALWAYS = ("dataset", "model", "objective")  # what a run is, were it the default
 

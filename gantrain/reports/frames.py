@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from gantrain.core.files import replace_file
 from gantrain.errors import CheckpointError
-from gantrain.files import replace_file
 
 MOST = 60  # frames of a slider or an animation
 SHOWN, HELD = 120, 1500  # milliseconds of a frame, and of the last one

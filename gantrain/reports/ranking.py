@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantrain.reports.comparison import Row, in_short
+from gantrain.reports.runs import Row, in_short
 
 # What a table shows first where no numbers in print say it; a folder has all of it in its CSV.
 # Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.

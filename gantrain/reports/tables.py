@@ -9,9 +9,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gantrain.files import replace_file
-from gantrain.reports.comparison import Row, rows
-from gantrain.reports.overview import chart, png, samples
+from gantrain.core.files import replace_file
+from gantrain.core.text import aligned, measured, number
+from gantrain.reports.figures import chart, png, samples
 from gantrain.reports.ranking import (
     Setting,
     badness,
@@ -23,8 +23,8 @@ from gantrain.reports.ranking import (
     ranked,
     settings,
 )
-from gantrain.reports.record import DONE
-from gantrain.summary import aligned, measured, number
+from gantrain.reports.run_folder import DONE
+from gantrain.reports.runs import Row, rows
 
 LINES = 40  # rows of a table that a terminal is shown; the file has all
 

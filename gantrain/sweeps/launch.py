@@ -14,16 +14,20 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from gantrain.dashboard import expected, sweep_record
-from gantrain.dry_run.words import line
+from gantrain.config.options import Config
+from gantrain.core.files import claimed, free
+from gantrain.core.system import cores
+from gantrain.core.text import duration
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.ranking import in_order
-from gantrain.reports.record import DONE
+from gantrain.reports.run_folder import DONE
 from gantrain.reports.tables import summarise
-from gantrain.run import claimed
-from gantrain.settings import Config
-from gantrain.summary import duration, end_table
-from gantrain.sweeps.plan import LONGEST, STOP, Job, Plan, cores, free, noted_signals, read_plan, result_of
+from gantrain.reports.text import end_table
+from gantrain.sweeps.plan import LONGEST, Job, Plan, read_plan, result_of
+from gantrain.sweeps.stop import STOP, noted_signals
+from gantrain.tracking.tensorboard import sweep_record
+from gantrain.training.dry_run.report import line
+from gantrain.training.expected_tags import expected
 
 T = TypeVar("T")
 MANY = 20  # jobs whose check takes long enough for a bar

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
-from gantrain.errors import CheckpointError, ConfigError, Interrupted
-from gantrain.machine import usable_cores
-from gantrain.options import Train
-from gantrain.reports.record import SWEEP, found_json
-from gantrain.signals import handled
-from gantrain.tracker import write_json
+from gantrain.config.options import Train
+from gantrain.core.files import free, write_json
+from gantrain.errors import CheckpointError, ConfigError
+from gantrain.reports.run_folder import SWEEP, found_json
+from gantrain.sweeps.stop import STOP
 
-STOP = ".stop"  # the signals that a sweep noted, for its jobs
 LONGEST = 24  # letters of a job's name, which a dashboard shows whole
 
 # Keys that may differ when a run goes on: they do not change what the finished steps were.
@@ -147,15 +142,6 @@ def is_done(result: Mapping[str, Any], options: Train) -> bool:
     return bool(result["status"] == "pruned")
 
 
-def free(folder: Path) -> None:
-    """See that a folder is new or empty. Raises ConfigError."""
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
-    if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
-        remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
-        raise ConfigError("run.dir", f"{folder} is not empty", remedy)
-
-
 def open_sweep(folder: Path, plan: Plan) -> None:
     """Write the plan into a folder that is free or holds the same sweep, of which the finished jobs then stay.
 
@@ -177,46 +163,3 @@ def _settled(job: Job) -> tuple[str, list[str]]:
     """Return a job's name and the overrides that make it another job, without where and how it runs."""
     fixed = [word for word in job.overrides if not word.startswith(("run.", "hydra"))]
     return job.folder, sorted(word for word in fixed if word.partition("=")[0] not in MAY_CHANGE)
-
-
-@contextmanager
-def stoppable(folder: Path) -> Iterator[Path]:
-    """While jobs run, turn a signal into a note in the sweep's folder, which each of them follows and saves.
-
-    A note reaches jobs in other processes whoever launched them. A second signal is a second line in it, at which
-    they leave at once, and so does the sweep.
-
-    Raises:
-        Interrupted: At a second signal, or where a full disk takes no note.
-    """
-    path = folder / STOP
-    noted: list[int] = []
-
-    def note(number: int) -> None:
-        noted.append(number)
-        try:
-            with path.open("a") as file:
-                file.write(f"{number}\n")
-        except OSError:
-            raise KeyboardInterrupt from None
-        if len(noted_signals(path)) > 1:
-            raise KeyboardInterrupt  # launchers take any other exception for a fault of the job's
-
-    try:
-        with handled(note):
-            yield path
-    except KeyboardInterrupt as error:
-        code = 128 + (noted[0] if noted else signal.SIGINT)
-        raise Interrupted(
-            folder, "left at once", f"go on with: gantrain resume {quote(str(folder))}", code
-        ) from error
-
-
-def noted_signals(path: Path) -> list[int]:
-    """Return the signals that were noted, oldest first."""
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-
-def cores() -> int:
-    """Return how many whole CPU cores this process may use, at least one."""
-    return max(1, int(usable_cores()))

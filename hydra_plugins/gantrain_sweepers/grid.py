@@ -72,8 +72,8 @@ class GridSweeper(BasicSweeper):
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
 
-        from gantrain.complaints import translated
-        from gantrain.door import check
+        from gantrain.config.compose import check
+        from gantrain.core.hydra_errors import translated
 
         try:
             return check(self.compose(job))
@@ -107,7 +107,7 @@ class GridSweeper(BasicSweeper):
     def launch(self, folder: Path, plan: Plan, jobs: Sequence[Job]) -> Any:
         """Give jobs to the launcher and return what it returns; one whose workers died returns nothing."""
         from gantrain.sweeps.launch import side_by_side
-        from gantrain.sweeps.plan import stoppable
+        from gantrain.sweeps.stop import stoppable
 
         assert self.launcher is not None  # Hydra's setup has been
         if not jobs:

@@ -12,13 +12,13 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from gantrain.errors import ConfigError, DataError, GantrainError, suggest
 from gantrain.registry import parse
-from gantrain.sweeps.search import Search, library, settled
-from gantrain.sweeps.space import Dimension, corners
+from gantrain.sweeps.optuna.search import Search, library, settled
+from gantrain.sweeps.optuna.space import Dimension, corners
 from hydra_plugins.gantrain_sweepers.grid import GridSweeper
 
 if TYPE_CHECKING:
+    from gantrain.sweeps.optuna.study import Study
     from gantrain.sweeps.plan import Job
-    from gantrain.sweeps.study import Study
 
 
 class OptunaSweeper(GridSweeper):
@@ -34,7 +34,7 @@ class OptunaSweeper(GridSweeper):
         from omegaconf import OmegaConf
 
         from gantrain.sweeps.launch import owned, see_launcher
-        from gantrain.sweeps.study import Study
+        from gantrain.sweeps.optuna.study import Study
 
         library()
         see_launcher(self.asked.launcher)
@@ -73,8 +73,8 @@ class OptunaSweeper(GridSweeper):
         from omegaconf import OmegaConf
 
         from gantrain.sweeps.launch import check_all
+        from gantrain.sweeps.optuna.pruning import see_metrics
         from gantrain.sweeps.plan import Job
-        from gantrain.sweeps.trial import see_metrics
 
         jobs = [Job("an end of the space", (*fixed, *words)) for words in corners(space)]
         configs = check_all(jobs, self.check)
@@ -84,9 +84,9 @@ class OptunaSweeper(GridSweeper):
 
     def search(self, study: Study) -> Any:
         """Run what is left of a study, batch by batch, and give the answer. Raises GantrainError."""
-        from gantrain.sweeps.findings import conclude, progress
         from gantrain.sweeps.launch import answer
-        from gantrain.sweeps.plan import noted_signals, stoppable
+        from gantrain.sweeps.optuna.results import conclude, progress
+        from gantrain.sweeps.stop import noted_signals, stoppable
 
         returned: list[Any] = []
         _say(study.settle())
@@ -119,7 +119,7 @@ class OptunaSweeper(GridSweeper):
 
     def legal(self, folder: Path, jobs: Sequence[Job]) -> list[Job]:
         """Return the jobs that can be started; what others lack is written down as their result."""
-        from gantrain.tracker import write_json
+        from gantrain.core.files import write_json
 
         kept = []
         for job in jobs:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gantrain.datasets.attributes import attributes
+from gantrain.datasets.files.attributes import attributes
 from gantrain.datasets.image_folder import ImageFolder
 from gantrain.errors import ConfigError, DataError
 
@@ -81,7 +81,7 @@ def test_each_picture_keeps_its_own_row_through_the_split(root, memory_limit, se
 
 
 def test_the_spec_is_known_without_decoding_and_shows_distinct_rows(root, monkeypatch):
-    monkeypatch.setattr("gantrain.datasets.picture.read", None)
+    monkeypatch.setattr("gantrain.datasets.files.image_file.read", None)
     spec = dataset(root).spec()
     assert (spec.shape, spec.classes, spec.is_labelled) == ((1, 8, 8), 0, True)
     assert (spec.given.names, spec.given.words) == (("odd", "number", "seventh"), False)
@@ -104,7 +104,7 @@ def test_the_cache_of_pixels_knows_nothing_of_the_rows(root, monkeypatch):
         for i, line in enumerate(lines(root))
     ]
     write(root.parent / "told.csv", changed)
-    monkeypatch.setattr("gantrain.datasets.picture.read", None)  # nothing is decoded again
+    monkeypatch.setattr("gantrain.datasets.files.image_file.read", None)  # nothing is decoded again
     after = dataset(root, memory_limit=0.0).load(0)
     assert torch.equal(before.train.take(torch.arange(4))[0], after.train.take(torch.arange(4))[0])
     assert torch.equal(before.train.y, -after.train.y)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torchvision import datasets
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.cifar10 import CIFAR10, FILES
 from gantrain.errors import DataError
-from gantrain.spec import Spec
 
 PER_FILE = 6
 BATCHES = FILES[:-1]

@@ -5,9 +5,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Split, split
 from gantrain.datasets.digits import Digits
-from gantrain.spec import Spec
 
 
 def rows(x: Tensor, y: Tensor) -> list[tuple]:

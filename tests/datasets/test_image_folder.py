@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gantrain.datasets.folder import listed
+from gantrain.core.spec import Spec
+from gantrain.datasets.files.image_file import read
+from gantrain.datasets.files.image_paths import listed
 from gantrain.datasets.image_folder import ImageFolder
-from gantrain.datasets.picture import read
 from gantrain.errors import ConfigError, DataError, GantrainError
 from gantrain.registry import build
-from gantrain.spec import Spec
 
 H, W = 10, 14
 

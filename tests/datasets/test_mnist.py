@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.mnist import FILES, MNIST
 from gantrain.errors import DataError
-from gantrain.spec import Spec
 
 COUNTS = {"train": 20, "t10k": 10}
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import GaussianModes
 from gantrain.datasets.ring import Ring
-from gantrain.spec import Spec
 
 SMALL = Ring(n=20_000, n_holdout=4000)
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from composed import composed
 
-from gantrain.config import resolve_for
+from gantrain.config.resolve import resolve_for
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Split
 from gantrain.datasets.mnist import FILES, MNIST
 from gantrain.datasets.stacked_mnist import StackedMNIST
 from gantrain.errors import DataError
-from gantrain.spec import Spec
 
 COUNTS = {"train": 30, "t10k": 20}
 

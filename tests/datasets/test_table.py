@@ -14,11 +14,11 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from gantrain.checkpoint import load_checkpoint
+from gantrain.core.spec import Spec
 from gantrain.datasets.table import TableFile
 from gantrain.errors import ConfigError, DataError
-from gantrain.sample import write_rows
-from gantrain.spec import Spec
+from gantrain.sampling.table_rows import write_rows
+from gantrain.training.checkpoint import load_checkpoint
 
 ROWS = 500
 RANDOM = np.random.default_rng(0)

@@ -11,15 +11,15 @@ import torch
 from composed import composed
 from safetensors.torch import load, save
 
-from gantrain.config import resolve
+from gantrain.config.resolve import resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.evaluate import view
-from gantrain.metrics import classifier as module
 from gantrain.metrics.class_accuracy import ClassAccuracy
-from gantrain.metrics.classifier import cached, classifier, predict
-from gantrain.runtime import Runtime
-from gantrain.state import TrainState
+from gantrain.metrics.tools import classifier as module
+from gantrain.metrics.tools.classifier import cached, classifier, predict
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import view
+from gantrain.training.state import TrainState
 
 
 @pytest.fixture(scope="module")

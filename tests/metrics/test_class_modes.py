@@ -11,21 +11,21 @@ from composed import composed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gantrain.config import resolve_for
+from gantrain.config.resolve import resolve_for
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.ring import Ring
 from gantrain.datasets.stacked_mnist import stacked
-from gantrain.evaluate import read, view
-from gantrain.metrics import classifier as module
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.class_modes import ClassModes, count_classes
-from gantrain.metrics.classifier import cached, classifier, features, fit, predict, trained
 from gantrain.metrics.modes import Modes
-from gantrain.runtime import Runtime
-from gantrain.spec import Spec
-from gantrain.state import TrainState
+from gantrain.metrics.tools import classifier as module
+from gantrain.metrics.tools.classifier import cached, classifier, features, fit, predict, trained
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import read, view
+from gantrain.training.state import TrainState
 
 K = 1000
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from composed import composed
 
-from gantrain.config import resolve
+from gantrain.config.resolve import resolve
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.evaluate import fitting, read, view
-from gantrain.metrics import classifier as module
-from gantrain.metrics.classifier import described, features, predict, trained
-from gantrain.runtime import Runtime
-from gantrain.spec import Spec
-from gantrain.state import TrainState
+from gantrain.metrics.tools import classifier as module
+from gantrain.metrics.tools.classifier import described, features, predict, trained
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import fitting, read, view
+from gantrain.training.state import TrainState
 
 
 @pytest.fixture(scope="module")

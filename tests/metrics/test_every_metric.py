@@ -14,19 +14,20 @@ import pytest
 import torch
 from composed import composed
 
-import gantrain.config  # noqa: F401  (registers every metric)
-from gantrain.config import Config, resolve, resolve_for
+import gantrain.config.resolve  # noqa: F401  (registers every metric)
+from gantrain.config.resolve import Config, resolve, resolve_for
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.stacked_mnist import stacked
-from gantrain.evaluate import Reading, read, view
-from gantrain.housekeeping import headline
-from gantrain.metrics import classifier, overshoot, why_no_likelihood
 from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.theory import overshoot, why_no_likelihood
+from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import in_order
-from gantrain.runtime import Runtime
-from gantrain.spec import Spec
-from gantrain.state import TrainState
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import Reading, read, view
+from gantrain.training.housekeeping import headline
+from gantrain.training.state import TrainState
 
 NAMES = sorted(REGISTERED["metric"])
 SMALL = ["device=cpu", "model.width=4", "metric.n=60", "metric.refit_steps=5"]

@@ -10,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, GaussianModes, Split
 from gantrain.datasets.gaussian_mixture import Mixture
 from gantrain.datasets.grid import Grid
 from gantrain.datasets.ring import Ring
-from gantrain.evaluate import drawn, read
 from gantrain.metrics.base import Evaluation, Suite
-from gantrain.metrics.counted import Cells, cell_side, estimates
-from gantrain.metrics.optimal_discriminator import OptimalDiscriminator
-from gantrain.metrics.truth import divergences, frame
+from gantrain.metrics.theory.optimal_discriminator import OptimalDiscriminator
+from gantrain.metrics.tools.histogram import Cells, cell_side, estimates
+from gantrain.metrics.tools.quadrature import divergences, frame
 from gantrain.models.base import Generator
 from gantrain.registry import build
-from gantrain.spec import Spec
+from gantrain.training.evaluate import drawn, read
 
 LOG2 = math.log(2)
 

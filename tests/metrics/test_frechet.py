@@ -11,12 +11,12 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.base import Evaluation, Suite
-from gantrain.metrics.classifier import features
 from gantrain.metrics.frechet import Frechet, components, frechet
-from gantrain.spec import Spec
+from gantrain.metrics.tools.classifier import features
 
 
 def draw(n: int, d: int, seed: int) -> Tensor:

@@ -11,13 +11,13 @@ import torch
 from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import Config, resolve
-from gantrain.evaluate import drawn, read, view
-from gantrain.loop import g_step
-from gantrain.metrics.gradients import NORMS, Gradients, curve
-from gantrain.metrics.truth import divergences, frame
-from gantrain.runtime import Runtime
-from gantrain.state import TrainState
+from gantrain.config.resolve import Config, resolve
+from gantrain.metrics.theory.gradients import NORMS, Gradients, curve
+from gantrain.metrics.tools.quadrature import divergences, frame
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import drawn, read, view
+from gantrain.training.state import TrainState
+from gantrain.training.updates import g_step
 
 # Theorem 2.5 of Arjovsky and Bottou 2017 for q = N(theta, 1), p = N(0, 1): d/dtheta of 2 JSD, and of KL(q, p) - 2 JSD.
 IDENTITIES = {

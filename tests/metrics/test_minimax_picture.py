@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from gantrain.metrics.minimax_picture import CHANCE, MEANS, MinimaxPicture, best_value, value
+from gantrain.metrics.theory.minimax_picture import CHANCE, MEANS, MinimaxPicture, best_value, value
 
 # 2 JSD - 2 log 2 of N(0, 1) and N(mean, std^2), to six digits by quadrature.
 CLOSED = {

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from gantrain.config import resolve
-from gantrain.evaluate import read, view
+from gantrain.config.resolve import resolve
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.mismatch import Mismatch, auc
-from gantrain.runtime import Runtime
-from gantrain.state import TrainState
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import read, view
+from gantrain.training.state import TrainState
 
 LOGITS = st.lists(st.integers(-3, 3), min_size=1, max_size=20).map(lambda v: torch.tensor(v) / 2)
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.ring import Ring
 from gantrain.metrics import nearest as module
 from gantrain.metrics.base import Evaluation, Suite
 from gantrain.metrics.nearest import Nearest, nearest
-from gantrain.spec import Spec
 
 TAG = "fidelity/nearest_distance"
 

@@ -10,16 +10,16 @@ import torch
 from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import resolve
+from gantrain.config.resolve import resolve
 from gantrain.datasets.base import Data
-from gantrain.evaluate import drawn, in_eval, read, view
-from gantrain.metrics import overshoot
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.exact import Exact
 from gantrain.metrics.js import JS
-from gantrain.metrics.overshoot import EVERY, UPDATES, Overshoot, Stop, descent
-from gantrain.runtime import Runtime
-from gantrain.state import TrainState
+from gantrain.metrics.theory import overshoot
+from gantrain.metrics.theory.overshoot import EVERY, UPDATES, Overshoot, Stop, descent
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import drawn, in_eval, read, view
+from gantrain.training.state import TrainState
 
 WORDS = ["dataset=gaussian", "model=gaussian", "device=cpu", "metric.n=2000", "dataset.n=4000"]
 MU = 2.0

@@ -13,11 +13,11 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.base import Evaluation, Suite
 from gantrain.metrics.parzen import COARSE, FINE, Parzen, choose, log_likelihood, scale
-from gantrain.spec import Spec
 
 TAG = "fidelity/log_likelihood_parzen"
 

@@ -9,14 +9,14 @@ import torch
 from composed import composed
 from torch import Tensor
 
-from gantrain.config import resolve
+from gantrain.config.resolve import resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.evaluate import read, view
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.per_condition import PerCondition, per_condition_std
-from gantrain.runtime import Runtime
-from gantrain.state import TrainState
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import read, view
+from gantrain.training.state import TrainState
 
 
 @pytest.fixture(scope="module")

@@ -11,18 +11,19 @@ import torch
 from composed import composed
 from torch import Tensor
 
-from gantrain.config import resolve_for
+from gantrain.config.resolve import resolve_for
+from gantrain.core.random import stream
+from gantrain.core.spec import Given, Spec
 from gantrain.datasets.base import Data, Density, GaussianModes, Split
-from gantrain.evaluate import read, view
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.js import JS
 from gantrain.metrics.refit import Refit, checks
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.registry import REGISTERED, build
-from gantrain.runtime import Runtime, stream
-from gantrain.spec import Given, Spec
-from gantrain.state import TrainState, players
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import read, view
+from gantrain.training.state import TrainState, players
 
 TAG = "divergence/js_refit"
 GAMES = REGISTERED["objective"]  # of an f-divergence and of its presets, which are one class, one is fast

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.base import Evaluation, Suite
 from gantrain.metrics.sharpness import Sharpness, sharpness
-from gantrain.spec import Spec
 
 
 @pytest.fixture(scope="module")

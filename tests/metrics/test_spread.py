@@ -11,13 +11,13 @@ import torch
 from composed import composed
 from torch import Tensor
 
-from gantrain.config import Config, resolve
-from gantrain.evaluate import drawn, read, view
+from gantrain.config.resolve import Config, resolve
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.exact import Exact
-from gantrain.metrics.spread import Spread
-from gantrain.runtime import Runtime
-from gantrain.state import TrainState
+from gantrain.metrics.theory.spread import Spread
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import drawn, read, view
+from gantrain.training.state import TrainState
 
 SMALL = ["dataset.n=300", "dataset.n_holdout=2000", "metric.n=2000", "device=cpu"]
 LINE = ["dataset=gaussian_mixture", "model=gaussian", *SMALL]

@@ -9,7 +9,8 @@ import pytest
 from composed import composed
 from PIL import Image
 
-from gantrain.summary import beside_published, number
+from gantrain.core.text import number
+from gantrain.reports.text import beside_published
 
 RADII = {  # after 500 steps at rate 0.2 from (1, -1), of the recurrence in double precision
     ("minimax", "none", "simultaneous"): 3.097,

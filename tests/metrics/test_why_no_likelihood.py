@@ -10,10 +10,10 @@ import torch
 from composed import composed
 from torch import Tensor
 
-from gantrain.config import resolve
-from gantrain.evaluate import drawn, read, view
+from gantrain.config.resolve import resolve
+from gantrain.core.spec import Spec
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.why_no_likelihood import (
+from gantrain.metrics.theory.why_no_likelihood import (
     BOXES,
     ENOUGH,
     SIZES,
@@ -25,9 +25,9 @@ from gantrain.metrics.why_no_likelihood import (
 )
 from gantrain.models.base import Generator
 from gantrain.registry import build
-from gantrain.runtime import Runtime
-from gantrain.spec import Spec
-from gantrain.state import TrainState
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import drawn, read, view
+from gantrain.training.state import TrainState
 
 
 def scene(*words: str) -> Evaluation:

@@ -9,12 +9,13 @@ import torch
 from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config import resolve_for
+from gantrain.config.resolve import resolve_for
+from gantrain.core.spec import Given, Spec
 from gantrain.models.auto import Auto
-from gantrain.models.base import Condition, ConditionalNorm, Generator
+from gantrain.models.base import Generator
+from gantrain.models.layers import Condition, ConditionalNorm
 from gantrain.registry import REGISTERED, build
-from gantrain.spec import Given, Spec
-from gantrain.state import players
+from gantrain.training.state import players
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 9, 13), (1, 24, 40), (1, 11, 8), (2,), (1,)]
 MODELS = sorted(name for name, cls in REGISTERED["model"].items() if cls is not Auto)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from composed import composed
 
-from gantrain.config import resolve
+from gantrain.config.resolve import resolve
+from gantrain.core.gradients import frozen
+from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
-from gantrain.spec import Spec
-from gantrain.step import frozen
 
 IMAGE, POINT = Spec((3, 8, 9)), Spec((2,))
 CASES = [(DCGAN, IMAGE), (MLP, IMAGE), (MLP, POINT)]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gantrain.metrics.truth import cubature
+from gantrain.core.spec import Spec
+from gantrain.metrics.tools.quadrature import cubature
 from gantrain.models.base import Generator
 from gantrain.registry import build
-from gantrain.spec import Spec
 
 CASES = {
     "gaussian": {"name": "gaussian", "mu": 0.3, "sigma": 0.7},

@@ -6,18 +6,19 @@ import pytest
 import torch
 from composed import composed
 
-from gantrain.config import resolve
+from gantrain.config.resolve import resolve
+from gantrain.core.spec import Spec
 from gantrain.datasets.base import GaussianModes
 from gantrain.errors import ConfigError
-from gantrain.loop import train
 from gantrain.models.base import Generator
 from gantrain.models.gaussian import Gaussian
 from gantrain.models.mlp import MLP
 from gantrain.objectives.likelihood import Likelihood
 from gantrain.objectives.regression import Regression
-from gantrain.runtime import Batches, Runtime
-from gantrain.spec import Spec
-from gantrain.state import TrainState
+from gantrain.training.batches import Batches
+from gantrain.training.device import Runtime
+from gantrain.training.loop import train
+from gantrain.training.state import TrainState
 
 NO_LATENTS = torch.zeros(0, 1)
 MIXTURE = GaussianModes(

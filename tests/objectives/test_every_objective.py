@@ -9,8 +9,8 @@ import torch
 from composed import composed
 from torch import Tensor
 
+from gantrain.core.groups import options, yaml_dir
 from gantrain.objectives.base import Logits, Objective
-from gantrain.pages import options, yaml_dir
 from gantrain.registry import REGISTERED, build
 
 

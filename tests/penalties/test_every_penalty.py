@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 import gantrain.penalties  # noqa: F401  (registers every penalty)
+from gantrain.core.spec import Spec
 from gantrain.models.mlp import MLP
 from gantrain.penalties.base import Penalty
 from gantrain.registry import REGISTERED, build
-from gantrain.spec import Spec
 
 NAMES = sorted(REGISTERED["penalty"])
 every_penalty = pytest.mark.parametrize("name", NAMES)

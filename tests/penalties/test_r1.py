@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.spec import Spec
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
 from gantrain.penalties.r1 import R1
-from gantrain.spec import Spec
 
 
 class Linear(nn.Module):

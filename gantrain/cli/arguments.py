@@ -1,0 +1,91 @@
+"""What stands behind a verb: folders of runs, and key=value words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from gantrain.errors import CheckpointError, ConfigError
+from gantrain.reports.runs import runs_in
+
+if TYPE_CHECKING:
+    from gantrain.training.checkpoint import Checkpoint
+
+
+def told_apart(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the folders that a verb's words name, and the values of its ``key=value`` words by key.
+
+    A word that names what is there is a folder, whatever stands in it.
+
+    Raises:
+        ConfigError: For a flag.
+    """
+    folders: list[str] = []
+    words: dict[str, str] = {}
+    for word in argv:
+        key, equals, value = word.partition("=")
+        if word.startswith("-"):
+            raise ConfigError(word, f"gantrain {verb} has no such flag", "see gantrain --help")
+        if equals and not os.path.exists(os.path.expanduser(word)):
+            words[key] = value
+        else:
+            folders.append(word)
+    return folders, words
+
+
+def one_run(verb: str, folders: Sequence[str]) -> Path:
+    """Return the one folder that a verb works on. Raises ConfigError for none and for several."""
+    if len(folders) != 1:
+        what = f"takes one run, got {' '.join(folders)}" if folders else "names no run"
+        raise ConfigError(verb, what, f"gantrain {verb} outputs/<date>/<run>")
+    return Path(folders[0]).expanduser()
+
+
+def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
+    """Return the folders of a verb that takes any number of them, and what ``out=`` says.
+
+    Raises:
+        ConfigError: For a flag, another key, or no folder at all.
+    """
+    folders, words = told_apart(verb, argv)
+    for key in words:
+        if key != "out":
+            raise ConfigError(key, "there is no such key", "give folders of runs, and out=PATH")
+    if not folders:
+        raise ConfigError(verb, "names no run", f"gantrain {verb} outputs/<date>")
+    return [Path(folder).expanduser() for folder in folders], words.get("out", "")
+
+
+def runs_of(folder: Path) -> list[Path]:
+    """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
+    if not folder.exists():
+        raise CheckpointError(folder, "there is no such folder", "give a run, or a folder that holds runs")
+    runs = runs_in(folder)
+    if not runs:
+        raise CheckpointError(folder, "holds no runs", "give a run, or a folder that holds runs")
+    return runs
+
+
+def run_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[str, str]]:
+    """Return the checkpoint of the run that a verb's words name, and its ``key=value`` words.
+
+    Raises:
+        ConfigError: For a flag, no run, or several.
+        CheckpointError: When there is no readable checkpoint.
+    """
+    from gantrain.training.checkpoint import load_checkpoint
+
+    folders, words = told_apart(verb, argv)
+    return load_checkpoint(one_run(verb, folders)), words
+
+
+def value_of(key: str, text: str) -> Any:
+    """Return a word's value as YAML reads it. Raises ConfigError."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{key}={text}", "is not a value", "quote it") from error

@@ -1,0 +1,58 @@
+"""``gantrain compare DIR…``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from gantrain.cli.arguments import folders_and_out, runs_of
+from gantrain.errors import ConfigError, OutputError
+from gantrain.reports.run_folder import is_sweep
+from gantrain.reports.runs import rows
+from gantrain.reports.tables import table, where, write_files
+
+
+def compare(argv: list[str]) -> int:
+    """Print the table of any runs, and write it with its pictures to a folder."""
+    folders, out = folders_and_out("compare", argv)
+    runs = [run for folder in folders for run in runs_of(folder)]
+    found = rows(dict.fromkeys(runs))
+    folder = Path(out).expanduser() if out else _folder_for(folders, runs)
+    if out and not _own_sweep(folder, runs):
+        _see_that_it_is_free(folder)
+    print(table(found))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            folder, f"cannot be made ({error.strerror})", "choose another out=FOLDER"
+        ) from error
+    complaints = write_files(folder, found)
+    report = shlex.join(["gantrain", "report", *map(str, folders)])
+    print(f"\n{where(folder)}\nreport     {report}")
+    if complaints:
+        raise OutputError(folder, "; ".join(complaints), "free space, or choose another out=FOLDER")
+    return 0
+
+
+def _own_sweep(folder: Path, runs: Sequence[Path]) -> bool:
+    """Return whether a folder is the sweep of all these runs, whose own summary is then made anew."""
+    return is_sweep(folder) and {run.parent for run in runs} == {folder.resolve()}
+
+
+def _folder_for(folders: Sequence[Path], runs: Sequence[Path]) -> Path:
+    if len(folders) == 1 and _own_sweep(folders[0], runs):
+        return folders[0]
+    name = f"comparison-{time.strftime('%Y-%m-%d-%H-%M-%S')}"
+    names = [name, *(f"{name}-{i}" for i in range(2, 100))]
+    return next(path for path in map(Path, names) if not path.exists())
+
+
+def _see_that_it_is_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("out", f"{folder} is a file", "give a folder that is new or empty")
+    if folder.exists() and os.listdir(folder):
+        raise ConfigError("out", f"{folder} is not empty", "give a folder that is new or empty")

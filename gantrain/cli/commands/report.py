@@ -1,0 +1,54 @@
+"""``gantrain report RUN|SWEEP``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from gantrain.cli.arguments import folders_and_out, runs_of
+from gantrain.core.files import replace_file
+from gantrain.core.text import size
+from gantrain.errors import ConfigError
+from gantrain.reports.frames import animation
+from gantrain.reports.html import page
+from gantrain.reports.run_folder import SWEEP, found_json
+from gantrain.reports.runs import Row, given_words, rows
+
+KINDS = (".html", ".gif", ".png")
+
+
+def report(argv: list[str]) -> int:
+    """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
+    folders, given = folders_and_out("report", argv)
+    runs = list(dict.fromkeys(run for folder in folders for run in runs_of(folder)))
+    home = runs[0] if len(runs) == 1 else folders[0] if len(folders) == 1 else Path()
+    out = Path(given).expanduser() if given else home / "report.html"
+    if out.suffix.lower() not in KINDS:
+        raise ConfigError("out", f"{out.name} has another suffix", f"choose from {', '.join(KINDS)}")
+    if not out.parent.is_dir():
+        raise ConfigError("out", f"there is no folder {out.parent}", "make it, or choose another out=FILE")
+    if out.suffix.lower() != ".html":
+        if len(runs) > 1:
+            raise ConfigError(
+                "out", f"{out.name} would show one run of {len(runs)}", "give one run, or a .html"
+            )
+        frames = animation(runs[0], out)
+        print(f"{out}  {frames} frames, {size(out.stat().st_size)}")
+        return 0
+    found = rows(runs)
+    title = found[0].name if len(runs) == 1 else home.resolve().name if home.parts else f"{len(runs)} runs"
+    replace_file(out, page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
+    print(f"{out}  {size(out.stat().st_size)}, open it in a browser")
+    return 0
+
+
+def command_of(home: Path, found: Sequence[Row]) -> str:
+    """Return the command that makes a run again; for several, what was typed where their sweep knows it."""
+    if len(found) > 1:
+        known = found_json(home / SWEEP).get("command")
+        return str(known) if known else "\n".join(command_of(row.folder, [row]) for row in found)
+    given = given_words(found[0].folder)
+    return " ".join(
+        ["gantrain", *(shlex.quote(f"{k}={v}") for k, v in given.items() if not k.startswith("run."))]
+    )

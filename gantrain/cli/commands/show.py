@@ -1,0 +1,279 @@
+"""``gantrain show RUN|SWEEP|CHECKPOINT``."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gantrain.cli.arguments import one_run, told_apart
+from gantrain.core.text import aligned, duration, number, printable
+from gantrain.errors import CheckpointError, ConfigError
+from gantrain.reports.differing import differing
+from gantrain.reports.run_folder import (
+    DONE,
+    NAN,
+    STATE,
+    Record,
+    is_held,
+    is_run,
+    is_sweep,
+    jobs,
+    read_json,
+    read_run,
+)
+from gantrain.reports.text import beside_published, table, warned
+
+WIDE = 80  # letters of a key and its value that are shown of the two
+TELLING = ("divergence/", "diversity/", "fidelity/", "generator/", "logits/")
+
+
+def show(argv: list[str]) -> int:
+    """Print what a run, a sweep or a checkpoint is, how it went, where things are, and what to type next."""
+    path, whole = _words(argv)
+    try:
+        if (path / STATE).is_file():
+            page = _checkpoint(path, whole)
+        elif is_sweep(path):
+            page = _sweep(path)
+        elif is_run(path):
+            page = _run(path, whole)
+        else:
+            raise CheckpointError(path, "is not a run, a sweep or a checkpoint", _near(path))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        what = f"does not hold what gantrain writes ({type(error).__name__}: {error})"
+        raise CheckpointError(path, what, "restore it, or train again") from error
+    print(printable(page, kept="\n"))
+    return 0
+
+
+def _words(argv: list[str]) -> tuple[Path, bool]:
+    folders, words = told_apart("show", argv)
+    path = one_run("show", folders)
+    for key, value in words.items():
+        if key != "full" or value not in ("true", "false"):
+            raise ConfigError(key, f"show takes no {key}={value}", "write full=true, or leave it out")
+    if not path.is_dir():
+        raise CheckpointError(path, "there is no such folder", "give a folder under outputs/")
+    return path, words.get("full") == "true"
+
+
+def _near(path: Path) -> str:
+    """Return which folder may have been meant: the newest run below."""
+    below = [
+        child for pattern in ("*", "*/*") for child in path.glob(pattern) if is_run(child) or is_sweep(child)
+    ]
+    if not below:
+        return "give a folder under outputs/"
+    return f"the newest below it is {max(below, key=lambda child: child.stat().st_mtime)}"
+
+
+def _run(folder: Path, whole: bool) -> str:
+    run = read_run(folder)
+    words = _given(run.overrides) if is_sweep(folder.resolve().parent) else run.overrides
+    last = run.checkpoints[-1] if run.checkpoints else None
+    parts = [
+        _head(run),
+        _settings(run.config, whole),
+        _numbers(run),
+        _said(run),
+        _rows(
+            {
+                "command": shlex.join(["gantrain", *words]) if run.overrides else "",
+                "machine": _machine(read_json(last / STATE)["environment"]) if last else "",
+            }
+        ),
+        _places(run),
+        _next(run),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(run: Record) -> str:
+    name = run.config.get("name") or run.result.get("name") or run.folder.name
+    steps = f"{run.step:,} of {run.steps:,} steps" if run.steps else f"{run.step:,} steps"
+    result = run.result
+    if run.status == "finished":
+        speed = f"{result['images']:,} images, {result['seconds']:.0f} s"
+        return (
+            f"{name}: finished, {steps}, {speed} ({result['images_per_second']:,.0f} a second while training)"
+        )
+    if run.status == "running":
+        return f"{name}: running, {steps}{_pace(run)}"
+    if run.status == "stopped":
+        return f"{name}: stopped at {steps}, without a word: it was killed, or the machine went down"
+    if run.status == "missing":
+        return f"{name}: never began"
+    code = f" (exit code {result['exit_code']})" if "exit_code" in result else ""
+    return f"{name}: {run.status}{code}, {steps}\n{result.get('error', '')}".rstrip()
+
+
+def _pace(run: Record) -> str:
+    """Return speed and the time that is left, by the last reading of the speed."""
+    speed, train = run.latest().get("speed/images_per_second", 0.0), run.config["train"]
+    if not speed > 0:
+        return ""
+    if not run.steps:
+        return f", {speed:,.0f} images a second, until {train['seconds']:g} s of training are over"
+    updates = train["d_steps"] if "loss/d" in run.latest() else 1  # a step without a D sees one batch
+    left = (run.steps - run.step) * train["batch_size"] * updates / speed
+    return f", {speed:,.0f} images a second, about {duration(left)} of training left"
+
+
+def _settings(config: Mapping[str, Any], whole: bool) -> str:
+    if not config:
+        return ""
+    if whole:
+        return "config\n" + _indented(
+            yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).rstrip()
+        )
+    short = {
+        group: [word if len(word) < WIDE else f"{word[:WIDE]}..." for word in words]
+        for group, words in differing(config).items()
+    }
+    lines = [f"{group:10} {' '.join(words)}" for group, words in short.items()]
+    return "config     what differs from the defaults; full=true shows all of it\n" + _indented(
+        "\n".join(lines)
+    )
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _numbers(run: Record) -> str:
+    """Return the metrics beside their floors and the numbers in print, of an unfinished run the last that were read."""
+    result = run.result
+    if run.status == "finished":
+        metrics, floors, tail = (
+            {tag: NAN if value is None else value for tag, value in result.get(part, {}).items()}
+            for part in ("metrics", "floors", "tail")
+        )
+        parts = [
+            table(metrics, floors),
+            warned(result.get("protocol", {})),
+            beside_published(tail, result.get("published", {})),
+        ]
+        return "\n\n".join(part for part in parts if part)
+    return _read_at(run, None)
+
+
+def _read_at(run: Record, step: int | None) -> str:
+    latest = run.latest(step)
+    losses = ", ".join(f"{tag} {number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
+    read = table({tag: value for tag, value in latest.items() if tag.startswith(TELLING)}, {})
+    return "\n\n".join(part for part in (read, losses) if part)
+
+
+def _said(run: Record) -> str:
+    result = run.result if run.status == "finished" else {}
+    lines = [f"health     {line}" for line in result.get("health", [])]
+    if run.status != "finished" and (run.folder / "gantrain.log").is_file():
+        log = (run.folder / "gantrain.log").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines += [f"warning    {line.partition(' WARNING ')[2]}" for line in log if " WARNING " in line][-3:]
+    if result.get("meaning"):
+        lines.append(f"meaning    {result['meaning']}")
+    return "\n".join(lines)
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in environment.items() if key not in ("device", "machine", "precision")}
+    first = [str(environment[key]) for key in ("device", "machine", "precision") if key in environment]
+    return ", ".join([*first, *(f"{key} {value}" for key, value in rest.items())])
+
+
+def _places(run: Record) -> str:
+    folder = run.folder
+    grids, figures = (sorted((folder / name).glob("*.png")) for name in ("samples", "figures"))
+    events = sorted(folder.glob("events.out.tfevents.*"))
+    names = [path.name for path in run.checkpoints]
+    saved = f"{folder / 'checkpoints'}: {', '.join(names)}" if names else ""
+    rows = {
+        "checkpoint": saved,
+        "pictures": f"{folder / 'samples'}: {len(grids)}, the last {grids[-1].name}" if grids else "",
+        "figures": f"{folder / 'figures'}: {', '.join(path.name for path in figures)}" if figures else "",
+        "scalars": _file(folder / "metrics.jsonl"),
+        "events": str(events[-1]) if events else "",
+        "result": _file(folder / "result.json"),
+        "log": _file(folder / "gantrain.log"),
+    }
+    read = sorted(folder.glob("evaluation-*.json"))
+    rows["evaluation"] = str(read[-1]) if read else ""
+    return _rows(rows)
+
+
+def _file(path: Path) -> str:
+    return str(path) if path.is_file() else ""
+
+
+def _rows(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"{name:10} {text}" for name, text in rows.items() if text)
+
+
+def _next(run: Record) -> str:
+    where = shlex.quote(str(run.folder))
+    lines = []
+    if run.status not in (*DONE, "running"):
+        lines.append(
+            f"gantrain resume {where}" if run.checkpoints else shlex.join(["gantrain", *run.overrides])
+        )
+    if run.checkpoints:
+        lines.append(f"gantrain sample {where}")
+    if run.history:
+        lines += [f"gantrain report {where}", f"gantrain tensorboard {where}"]
+    return "next\n" + _indented("\n".join(lines)) if lines else ""
+
+
+def _checkpoint(path: Path, whole: bool) -> str:
+    state = read_json(path / STATE)
+    folder = path.resolve().parent.parent
+    run = read_run(folder)
+    where = shlex.quote(str(path))
+    lines = [f"gantrain {verb} {where}" for verb in ("sample", "evaluate", "resume")]
+    parts = [
+        f"{state['config']['name']}: checkpoint of step {state['step']:,} of {run.folder.name}",
+        _settings(state["config"], whole),
+        _read_at(run, state["step"]),
+        _rows({"run": str(folder), "machine": _machine(state["environment"])}),
+        "next\n" + _indented("\n".join(lines)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _sweep(folder: Path) -> str:
+    listed, under_way = jobs(folder), is_held(folder)
+    runs = [read_run(path) for path, _ in listed]
+    words = [_given(overrides or run.overrides) for run, (_, overrides) in zip(runs, listed, strict=True)]
+    shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else []
+    states = ["waiting" if under_way and run.status == "missing" else run.status for run in runs]
+    lines = [["run", "set", "status", "exit", "steps", "seconds", ""]]
+    for run, state, given in zip(runs, states, words, strict=True):
+        result = run.result if state not in ("running", "waiting", "missing", "stopped") else {}
+        exit_code = str(result.get("exit_code", 0)) if result else ""
+        seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
+        error = "" if state in DONE else result.get("error", "")
+        varied = " ".join(word for word in given if word not in shared)
+        lines.append([run.folder.name, varied, state, exit_code, f"{run.step:,}", seconds, error])
+    told = ", ".join(f"{count} {state}" for state, count in Counter(states).most_common())
+    where = shlex.quote(str(folder))
+    verbs = ["compare", "report", "tensorboard"]
+    if not under_way and any(state not in (*DONE, "running") for state in states):
+        verbs.insert(0, "resume")
+    rows = {"command": str(read_json(folder / "sweep.json").get("command", "")), "shared": " ".join(shared)}
+    files = {"summary": "summary.csv", "figure": "summary.png", "samples": "samples.png"}
+    parts = [
+        f"{folder.name}: a sweep of {len(runs)} jobs: {told}",
+        aligned(lines),
+        _rows(rows | {name: _file(folder / file) for name, file in files.items()}),
+        "next\n" + _indented("\n".join(f"gantrain {verb} {where}" for verb in verbs)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _given(overrides: Sequence[str]) -> list[str]:
+    """Return a job's words without the place that they gave the whole sweep."""
+    return [word for word in overrides if not word.startswith("run.")]

@@ -1,0 +1,134 @@
+"""The ``gantrain`` command: verbs, one line for every fault, exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+
+import gantrain
+from gantrain.cli.completion import verb_page
+from gantrain.cli.help import help_page, list_page
+from gantrain.core.groups import GROUPS, options
+from gantrain.errors import ConfigError, as_fault, suggest
+
+
+def train(argv: list[str]) -> int:
+    """Train what the overrides say."""
+    from gantrain.cli.hydra_app import train as run
+
+    return run(argv)
+
+
+def lazy(verb: str) -> Callable[[list[str]], int]:
+    """Return a verb whose module, and torch with it, is imported only when it is used."""
+
+    def call(argv: list[str]) -> int:
+        return int(getattr(import_module(f"gantrain.cli.commands.{verb}"), verb)(argv))
+
+    return call
+
+
+def show_list(argv: list[str]) -> int:
+    """Print the options of a config group, or of all."""
+    print(list_page(argv))
+    return 0
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "list": show_list,
+    **{
+        verb: lazy(verb)
+        for verb in (
+            "resume",
+            "sample",
+            "export",
+            "evaluate",
+            "tensorboard",
+            "show",
+            "doctor",
+            "completion",
+            "compare",
+            "report",
+        )
+    },
+}
+
+
+def dispatch(argv: list[str]) -> int:
+    """Run a verb; words without one are overrides for training."""
+    if argv and argv[0] in VERBS:
+        verb, rest = argv[0], argv[1:]
+    else:
+        verb, rest = "train", argv
+    if any(word in ("--help", "-h") for word in rest):
+        print(help_page() if verb == "train" else verb_page(verb))
+        return 0
+    if "--version" in rest:
+        print(f"gantrain {gantrain.__version__}")
+        return 0
+    if verb == "train":
+        _refuse_words(rest)
+    return VERBS[verb](rest)
+
+
+def _refuse_words(words: list[str]) -> None:
+    """Refuse a word that is neither an override, a flag nor a flag's value: most likely a mistyped verb."""
+    before = ""
+    for word in words:
+        takes_value = before.startswith("-") and before not in (
+            "-m",
+            "--multirun",
+            "-r",
+            "--run",
+            "--resolve",
+            "-sc",
+        )
+        if not word.startswith("-") and "=" not in word and not word.startswith("~") and not takes_value:
+            raise ConfigError(word, "is neither a verb nor key=value", _meant(word))
+        before = word
+
+
+def _meant(word: str) -> str:
+    choices = [f"{group}={word}" for group in GROUPS if word in options(group)]
+    if choices or word in GROUPS or "." in word:
+        return f"did you mean {' or '.join(map(repr, choices or [f'{word}=VALUE']))}?"
+    return suggest(word, [*VERBS, "--help", "--version"])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 done, 1 a run failed, 2 config or usage, 3 data, 4 checkpoint, 5 disk or permission, 6 diverged, 130 and 143
+    stopped by a signal, 141 when nobody reads the output any more.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    logging.raiseExceptions = False  # a log that nobody can read any more is no fault of the run
+    show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
+    try:
+        code = dispatch([word for word in argv if word != "--traceback"])
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader who left can still be told from a fault
+        return code
+    except BaseException as error:
+        return _report(error, show)
+
+
+def _report(error: BaseException, show: bool) -> int:
+    """Print a fault as one line, after its traceback when that was asked for, and return its exit code."""
+    if isinstance(error, SystemExit):
+        if not isinstance(error.code, BaseException):
+            return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        error = error.code  # what had to get through Hydra
+    if show:
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        return 141
+    fault = as_fault(error)
+    print(f"gantrain: error: {fault}", file=sys.stderr)
+    return fault.exit_code

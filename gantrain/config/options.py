@@ -1,0 +1,194 @@
+"""The keys of a run that belong to no plug-in, and the run as a whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from gantrain.core.spec import Spec
+from gantrain.datasets.base import Dataset
+from gantrain.metrics.base import Suite
+from gantrain.models.base import Model
+from gantrain.noise import Noise
+from gantrain.objectives.base import Objective
+from gantrain.optimizers.base import OptimizerOptions
+from gantrain.penalties.base import Penalty
+from gantrain.registry import option
+
+ENDLESS = 10**9  # steps of a run that something else ends
+
+
+@dataclass
+class Folder:
+    """Where a run writes."""
+
+    root: str = option("outputs", "folder under which each run gets a folder of its own")
+    dir: str | None = option(
+        None, "the exact folder of this run (of the sweep, with -m); it must be empty or new"
+    )
+
+
+@dataclass
+class Train:
+    """The training loop: a step is ``d_steps`` updates of D and ``g_steps`` of G.
+
+    Every ``*_every`` is in steps, and 0 means never.
+    """
+
+    steps: int = option(3000, "steps in all, unless images or seconds are given", minimum=1, maximum=ENDLESS)
+    images: int | None = option(
+        None,
+        "images, or samples of other data, that the run may see in all, in place of steps",
+        minimum=1,
+        maximum=2 * ENDLESS,
+    )
+    seconds: float | None = option(
+        None, "seconds of training in all, metrics and pictures not counted, in place of steps", above=0
+    )
+    dry_run: bool = option(
+        False, "build everything, say what the run would be and take, and neither train nor write"
+    )
+    batch_size: int = option(64, "samples in each batch, of data and of fakes", minimum=2, maximum=10**6)
+    d_steps: int = option(
+        1, "discriminator updates before each generator update, the paper's k", minimum=1, maximum=1000
+    )
+    d_gain: float | None = option(
+        None,
+        "stop D's updates of a step early, once one lowers its held-out loss by less than this",
+        minimum=0,
+    )
+    g_steps: int = option(1, "generator updates in each step, after those of D", minimum=1, maximum=1000)
+    update: str = option(
+        "alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous")
+    )
+    unroll: int = option(
+        0, "updates that G lets D make in mind before it is judged (Metz et al. 2017)", minimum=0, maximum=100
+    )
+    unroll_lr: float | None = option(
+        None,
+        "rate of these updates, which are plain gradient descent; null is D's own rate",
+        minimum=0,
+        maximum=1e3,
+    )
+    init_from: str | None = option(
+        None, "a run or checkpoint whose weights, and nothing else, both players start with"
+    )
+    compare_gradients: bool = option(
+        False, "log both generator gradients of the cross-entropy game, minimax and non-saturating"
+    )
+    ema: float = option(0.999, "decay of the average of G's weights; 0 is G itself", minimum=0, below=1)
+    log_every: int = option(50, "scalars", minimum=0)
+    sample_every: int = option(500, "sample grids; step 0 and the last step have one too", minimum=0)
+    evaluate_every: int = option(500, "the metric suite; read after the last step in any case", minimum=0)
+    checkpoint_every: int = option(500, "checkpoints; one after the last step in any case", minimum=0)
+    keep_checkpoints: int = option(2, "how many of the newest are kept", minimum=1)
+
+    @property
+    def budget(self) -> str:
+        """The key that ends the run: ``images``, ``seconds``, or ``steps`` when neither of them is given."""
+        return "images" if self.images is not None else "seconds" if self.seconds is not None else "steps"
+
+    def images_per_step(self, has_game: bool) -> int:
+        """Return the samples of data that a step sees, at most: a batch for each update of D, one without a D."""
+        return self.batch_size * (self.d_steps if has_game else 1)
+
+    def settle(self, has_game: bool) -> None:
+        """Set ``steps`` to what the budget allows: the whole steps in ``images``; no limit where seconds rule."""
+        if self.images is not None:
+            self.steps = self.images // self.images_per_step(has_game)
+        elif self.seconds is not None:
+            self.steps = ENDLESS
+
+    def over(self, step: int, seconds: float) -> bool:
+        """Say whether the budget is used up after so many steps and seconds of training."""
+        return step >= self.steps or (self.seconds is not None and seconds >= self.seconds)
+
+    def foreseen(self, step: int, seconds: float) -> int:
+        """Return the length of the run in steps: known, or where seconds rule what the pace so far promises."""
+        if self.seconds is None or not seconds:
+            return self.steps
+        return max(step, round(step * self.seconds / seconds))
+
+
+@dataclass
+class Device:
+    """The machine."""
+
+    kind: str = option(
+        "auto", "which device; auto takes cuda, then mps, then cpu", choices=("auto", "cpu", "cuda", "mps")
+    )
+    index: int = option(0, "which of several GPUs", minimum=0)
+    precision: str = option(
+        "float32", "arithmetic of the networks; losses stay float32", choices=("float32", "bfloat16")
+    )
+    threads: int = option(0, "CPU threads; 0 leaves torch's own choice", minimum=0, maximum=4096)
+
+
+@dataclass
+class Config:
+    """A run, checked and resolved: nothing is left to decide.
+
+    Attributes:
+        seed: Seed of everything random.
+        name: Part of the run folder's name.
+        run: Where to write.
+        dataset: The data source.
+        spec: Its shape and classes.
+        model: The players' recipe, never ``auto``.
+        penalty: The cost on D.
+        objective: The game.
+        noise: What is added to D's inputs and labels.
+        optimizer: Update rule of both players; ``horizon`` is set.
+        device: The machine that was asked for.
+        metric: The suite that is read.
+        train: The loop.
+    """
+
+    seed: int
+    name: str
+    run: Folder
+    dataset: Dataset
+    spec: Spec
+    model: Model
+    penalty: Penalty
+    objective: Objective
+    noise: Noise
+    optimizer: OptimizerOptions
+    device: Device
+    metric: Suite
+    train: Train
+
+    def plain(self) -> dict[str, Any]:
+        """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
+        plain = dataclasses.asdict(self)
+        del plain["spec"]  # the dataset says it
+        return plain
+
+
+@dataclass
+class Root:
+    """The shape of a composed config, as Hydra checks it."""
+
+    seed: int | None = 0
+    name: str = MISSING
+    run: Folder = dataclasses.field(default_factory=Folder)
+    dataset: Any = MISSING
+    model: Any = MISSING
+    penalty: Any = MISSING
+    objective: Any = MISSING
+    noise: Noise = dataclasses.field(default_factory=Noise)
+    optimizer: Any = MISSING
+    device: Device = dataclasses.field(default_factory=Device)
+    metric: Suite = dataclasses.field(default_factory=Suite)
+    train: Train = dataclasses.field(default_factory=Train)
+
+
+@dataclass
+class Top:
+    """The keys that stand in no group."""
+
+    seed: int | None = option(0, "seed of everything random; null draws one", minimum=0, maximum=2**63 - 1)
+    name: str = option("run", "part of the run folder's name")

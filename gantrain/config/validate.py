@@ -1,0 +1,145 @@
+"""What cannot be run together, and what can but is seldom meant."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from gantrain.config.options import ENDLESS, Config
+from gantrain.errors import ConfigError, suggest
+from gantrain.penalties.none import NoPenalty
+from gantrain.registry import REGISTERED
+
+
+def check_together(config: Config) -> None:
+    """Refuse combinations that cannot be run. Raises ConfigError, naming the key to turn."""
+    for found in (_of_options, _of_model, _of_conditions, _of_game, _of_unroll, _of_loop, _of_budget):
+        for error in found(config):
+            raise error
+
+
+def cautions(config: Config) -> list[str]:
+    """Return a line for each choice that runs but is seldom meant."""
+    lines = []
+    if config.objective.needs_penalty and isinstance(config.penalty, NoPenalty):
+        lines.append(
+            "penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp"
+        )
+    if config.train.d_gain is not None:
+        lines.append(
+            "train.d_gain stops D by the held-out data, so divergence/js is no lower bound of what D has not seen; "
+            "metric=refit reads one"
+        )
+    rule = config.optimizer
+    if rule.schedule != "constant" and rule.horizon == ENDLESS:
+        lines.append(
+            "how many steps fit into train.seconds is not known, so the rates do not decay; "
+            "set optimizer.horizon to the step at which they are to be 0, or optimizer.schedule=constant"
+        )
+    if rule.schedule != "constant" and config.train.steps > rule.horizon:
+        lines.append(
+            f"both rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to go on learning"
+        )
+    return lines
+
+
+def _of_options(config: Config) -> Iterator[ConfigError]:
+    for key, path in dataclasses.asdict(config.run).items():
+        if path is not None and not path.strip():  # an empty root would be that of the file system
+            yield ConfigError(f"run.{key}", "is not a path", "give a folder, or leave it out for the default")
+    for name in config.metric.names:
+        if name not in REGISTERED["metric"]:
+            remedy = suggest(name, REGISTERED["metric"])
+            yield ConfigError("metric.names", f"no metric is called {name!r}", remedy)
+
+
+def _of_model(config: Config) -> Iterator[ConfigError]:
+    model, size = config.model, config.train.batch_size
+    if config.spec.is_image and config.spec.shape[0] not in (1, 3, 4):
+        what = f"images of {config.spec.shape[0]} channels cannot be shown"
+        yield ConfigError("dataset", what, "give 1 (grey), 3 (RGB) or 4 (with transparency)")
+    if reason := model.fits(config.spec):
+        yield ConfigError("model", reason, "use model=auto, which picks by the data")
+    if model.packing > 1 and model.is_conditional:
+        remedy = "set model.packing=1 or model.condition=none"
+        yield ConfigError("model.packing", "is for models without labels", remedy)
+    if size % model.packing:
+        what = f"must divide train.batch_size, got {model.packing} and {size}"
+        yield ConfigError("model.packing", what, "choose a multiple for train.batch_size")
+    if model.couples_samples and config.penalty.differentiates_input:
+        what = f"{config.penalty.name} differentiates D by each sample alone, and this D looks across samples"
+        remedy = "set penalty=none, or model.packing=1 and model.minibatch_std=false"
+        yield ConfigError("penalty", what, remedy)
+
+
+def _of_conditions(config: Config) -> Iterator[ConfigError]:
+    key, objective, conditional = "model.condition", config.objective, config.model.is_conditional
+    if conditional and not config.spec.is_labelled:
+        what = "the players cannot see labels, since this dataset has none"
+        yield ConfigError(key, what, "set model.condition=none")
+    if objective.needs_condition and not conditional:
+        what = "is none, and this objective is about the condition"
+        yield ConfigError(key, what, "set model.condition=concat")
+    if objective.mismatch_weight > 0 and not conditional:
+        what = "is none, but this objective shows D data with wrong conditions"
+        yield ConfigError(key, what, "set model.condition=concat or objective.mismatch_weight=0")
+    if objective.mismatch_weight > 0 and len(config.spec.conditions()) < 2:
+        key, what = "objective.mismatch_weight", "needs two conditions to mismatch"
+        yield ConfigError(key, what, "set objective.mismatch_weight=0")
+
+
+def _of_game(config: Config) -> Iterator[ConfigError]:
+    objective = config.objective
+    if objective.needs_density and not config.model.tractable:
+        what = "needs p_G(x), which this model does not know: for a network it is an integral out of reach"
+        remedy = "use model=gaussian or model=flow, or a game such as objective=non_saturating"
+        yield ConfigError("objective", what, remedy)
+    if config.noise.on_labels and not objective.classifies:
+        what = "is for a D trained by cross-entropy, and this objective's is not"
+        yield ConfigError("noise.label_smoothing", what, "use noise=instance or noise=none")
+    if config.train.compare_gradients and not objective.classifies:
+        what = "is about the game of cross-entropy, and this objective is another"
+        remedy = "use objective=minimax or objective=non_saturating"
+        yield ConfigError("train.compare_gradients", what, remedy)
+
+
+def _of_unroll(config: Config) -> Iterator[ConfigError]:
+    key, remedy = "train.unroll", "set train.unroll=0"
+    if not config.train.unroll:
+        return
+    if not config.objective.has_game:
+        yield ConfigError(key, "there is no D whose updates could be foreseen", remedy)
+    if config.train.update == "simultaneous":
+        what = "shows G a D of the future, and with simultaneous updates it answers D as it is"
+        yield ConfigError(key, what, f"{remedy} or train.update=alternating")
+    if not isinstance(config.penalty, NoPenalty):
+        what = "foresees D's updates by its loss alone, and this D pays a penalty too"
+        yield ConfigError(key, what, f"{remedy} or penalty=none")
+
+
+def _of_loop(config: Config) -> Iterator[ConfigError]:
+    remedy = "set train.update=alternating"
+    if config.train.update == "alternating":
+        return
+    if not config.objective.has_game:
+        yield ConfigError("train.update", "there is no D to move at the same time", remedy)
+    if config.train.d_gain is not None:
+        yield ConfigError("train.d_gain", "cannot stop D when both players move at once", remedy)
+    if config.train.g_steps > 1:
+        yield ConfigError("train.g_steps", "must be 1 when both players move at once", remedy)
+
+
+def _of_budget(config: Config) -> Iterator[ConfigError]:
+    train, game = config.train, config.objective.has_game
+    if train.images is None:
+        return
+    if train.seconds is not None:
+        what = "and train.seconds are two budgets, and one of them ends a run"
+        yield ConfigError("train.images", what, "set one of them to null")
+    if game and train.d_gain is not None:
+        what = "does not tell the steps where train.d_gain decides how many batches each of them sees"
+        yield ConfigError("train.images", what, "use train.steps or train.seconds")
+    if train.steps < 1:
+        least = train.images_per_step(game)
+        what = f"is {train.images}, and a single step sees {least} samples"
+        yield ConfigError("train.images", what, f"give at least {least}, or lower train.batch_size")

@@ -1,0 +1,128 @@
+"""Files and folders: written whole or not at all, locked, free for a new run."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from gantrain.errors import (
+    ConfigError,
+    OutputError,
+)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that whoever reads it meets the old content or the new, never a part.
+
+    Raises:
+        OSError: When it cannot be written; what was there before is untouched.
+    """
+    part = path.with_name(
+        f".{path.name}.{os.getpid()}.part"
+    )  # of this process: another may write the same file
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+GLANCES = 10  # tries at a lock, which a look at the folder (gantrain show) may hold for a moment
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, so that no other process writes there; the claim ends with the process, however it dies.
+
+    Raises:
+        OutputError: When the folder cannot be made or locked, or another process holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        raise OutputError(folder, what, "set run.root or run.dir to a folder of yours") from error
+    try:
+        _lock(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    for glance in reversed(range(GLANCES)):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if not glance:
+                what = "another gantrain is writing here"
+                raise OutputError(folder, what, "wait for it, or choose another run.dir") from error
+            time.sleep(0.02)
+        except OSError as error:
+            what = f"cannot be locked ({error.strerror or error})"
+            raise OutputError(folder, what, "set run.root or run.dir to a disk that knows locks") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain data as indented JSON, whole or not at all; a number that is not finite becomes null."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: clean(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [clean(item) for item in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    replace_file(path, (json.dumps(clean(content), indent=2, ensure_ascii=True) + "\n").encode())
+
+
+def free(folder: Path) -> None:
+    """See that a folder is new or empty. Raises ConfigError."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
+    if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
+        remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
+        raise ConfigError("run.dir", f"{folder} is not empty", remedy)
+
+
+@contextmanager
+def replacing(path: Path, size: int) -> Iterator[Path]:
+    """Give a file of ``size`` bytes that takes its place at ``path`` when the block ends well, and else goes away.
+
+    Raises:
+        OutputError: When it cannot be written, before the block where the disk is too small.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            if hasattr(
+                os, "posix_fallocate"
+            ):  # a full disk is no error code but a crash when it is met through a map
+                os.posix_fallocate(file.fileno(), 0, size)
+            file.truncate(size)
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        remedy = "free space, set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
+        raise OutputError(path, what, remedy) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

@@ -1,0 +1,93 @@
+"""One optimizer update: the only backward pass in the program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import ParametrizationList
+
+from gantrain.errors import Diverged
+
+PLAYERS = ("d", "g")
+
+
+def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
+    """Put the gradient of ``loss`` into the optimizer's parameters, and refuse one that is not finite.
+
+    Args:
+        loss: 0-dim, float32.
+        optimizer: Its parameters receive ``.grad``; nothing is updated.
+        what: What learns, in the message: ``d`` or ``g``, or what a metric trains.
+
+    Returns:
+        The gradient's L2 norm over all parameters, 0-dim.
+
+    Raises:
+        Diverged: Before anything is updated, when the loss or the gradient is not finite.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    norm = total_norm([p.grad for p in weights_of(optimizer) if p.grad is not None])
+    if not math.isfinite((norm + loss.detach()).item()):
+        cause = "gradient" if torch.isfinite(loss.detach()) else "loss"
+        remedy = f"lower optimizer.{what}_lr, add a penalty (penalty=r1), or resume from the last checkpoint"
+        raise Diverged(
+            f"loss/{what}",
+            f"the {cause} is not finite (loss {loss.item():g}, gradient norm {norm.item():g}), so no update was made",
+            remedy if what in PLAYERS else "leave the metric that trains it out of metric.names",
+        )
+    return norm
+
+
+def weights_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """Return the parameters that an optimizer updates, in its order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def total_norm(tensors: list[Tensor]) -> Tensor:
+    """Return the L2 norm of tensors on one device, taken as one vector, 0-dim.
+
+    The sum of ``torch.nn.utils.get_total_norm`` without its sorting by device, which costs a small step 2 %.
+    """
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+
+
+def gradient_norm(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
+    """Return the L2 norm of a loss's gradient, 0-dim; the weights' own ``.grad`` and the graph stay as they are."""
+    slopes = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+    return total_norm([slope for slope in slopes if slope is not None])
+
+
+def differentiable_gradient(loss: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
+    """Return a loss's gradient by each weight, with a graph of its own; 0 for a weight that the loss does not see."""
+    return torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+
+
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
+    """Differentiate and update at once; return the gradient norm. Raises Diverged as ``differentiate``."""
+    norm = differentiate(loss, optimizer, what)
+    optimizer.step()
+    return norm
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Inside the block ``network`` gets no gradients and moves no spectral norm; gradients pass through it."""
+    thawed = [p for p in network.parameters() if p.requires_grad]  # a weight that is frozen for good stays so
+    # Spectral norm moves its singular vectors at each forward pass in train mode.
+    moving = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]
+    for p in thawed:
+        p.requires_grad_(False)
+    for m in moving:
+        m.eval()
+    try:
+        yield
+    finally:
+        for p in thawed:
+            p.requires_grad_(True)
+        for m in moving:
+            m.train()

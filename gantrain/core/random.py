@@ -1,0 +1,13 @@
+"""Randomness as a function of (seed, step, purpose)."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+
+def stream(seed: int, step: int, purpose: str) -> torch.Generator:
+    """Return the CPU generator for one purpose in one step; nothing random need be saved or shared."""
+    key = hashlib.blake2b(f"{seed}/{step}/{purpose}".encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(key, "little") >> 1)

@@ -1,0 +1,1 @@
+"""Readers of what datasets find on disk."""

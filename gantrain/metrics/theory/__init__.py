@@ -1,0 +1,1 @@
+"""Metrics that demonstrate the theory of the lectures."""

@@ -1,0 +1,219 @@
+"""What a generator makes of a discriminator that stands still: too many updates leave the D behind."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gantrain.core.figures import panels, rendered
+from gantrain.core.gradients import descend, frozen
+from gantrain.datasets.base import Data
+from gantrain.errors import Diverged
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.exact import unknown_density
+from gantrain.metrics.js import JS, of_batches
+from gantrain.metrics.tools.quadrature import (
+    LogDensity,
+    density_of_data,
+    density_of_generator,
+    divergences,
+    frame,
+    samples,
+)
+from gantrain.registry import option, register
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+UPDATES, EVERY, BATCH, RATE = 200, 10, 256, 0.02
+DRAWN = 2000  # samples that show the quadrature where a generator is
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What is read on the way.
+
+    Attributes:
+        updates: Updates of G since D stood still.
+        bound: The objective's estimates by this D, without their standard errors.
+        truth: The divergences themselves by name, where they are known.
+        drawn: Points of the generator as it was, shape [2000, d].
+        log_q: Its density as it was, or None where it has none.
+    """
+
+    updates: int
+    bound: dict[str, float]
+    truth: dict[str, float]
+    drawn: Tensor
+    log_q: LogDensity | None
+
+
+def stop(evaluation: Evaluation, updates: int) -> Stop:
+    """Read an evaluation as it is."""
+    read = evaluation.objective.estimate(JS.read(evaluation))
+    bound = {name: value for name, value in read.items() if not name.endswith("_se")}
+    log_q, drawn = density_of_generator(evaluation), samples(evaluation, DRAWN, "overshoot shown")
+    truth = {}
+    if log_q is not None:
+        truth = divergences(density_of_data(evaluation.data), log_q, *frame(evaluation.data, drawn))
+    return Stop(updates, bound, truth, drawn, log_q)
+
+
+def descent(evaluation: Evaluation) -> list[Stop]:
+    """Let a copy of the live G descend its own loss against the D that stands still, and read on the way.
+
+    Returns:
+        A stop before the first update and after each ``EVERY`` ones, ``UPDATES`` in all; fewer where an update was not
+        finite.
+    """
+    way: list[Stop] = []
+    objective = evaluation.objective
+    with torch.inference_mode(False), torch.enable_grad():
+        G = copy.deepcopy(evaluation.G_live).requires_grad_(True)
+        optimizer = torch.optim.Adam(G.parameters(), lr=RATE, betas=(0.5, 0.99))
+        moved = replace(evaluation, G_live=G)
+        draws = torch.Generator().manual_seed(evaluation.seed)
+        size = evaluation.batch or BATCH
+        for m in range(UPDATES + 1):
+            if m % EVERY == 0:
+                with torch.no_grad():
+                    way.append(stop(moved, m))
+            if m == UPDATES:
+                break
+            real, y = evaluation.data.train.take(
+                torch.randint(len(evaluation.data.train), (size,), generator=draws), evaluation.device
+            )
+            asked = evaluation.shown(y)
+            with frozen(evaluation.D):
+                z = evaluation.latents(size, f"overshoot {m}").to(evaluation.device)
+                beside = evaluation.D(real, asked).float() if objective.g_sees_real else None
+                loss = objective.g_loss(evaluation.D(G(z, asked).float(), asked).float(), beside)
+                try:
+                    descend(loss, optimizer, "g")
+                except Diverged:
+                    break
+    return way
+
+
+@register("metric")
+@dataclass
+class Overshoot(Metric):
+    """This D's bound, and the truth, while a copy of G takes 200 updates against it: Adam, rate 0.02, batches of 256.
+
+    D was good for one generator. As G moves, the bound goes on falling, below 0 at last, while the divergence itself
+    falls and rises again: the best D is elsewhere by then.
+    """
+
+    name: str = option("overshoot", "registered name")
+    floored = False
+    needs_d = True
+
+    def fits(self, data: Data, conditional: bool) -> str | None:
+        """Return why not: the density must be known, and D must judge points alone."""
+        if conditional:
+            return "D judges points with their conditions, whose density is not known"
+        return unknown_density(data)
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return how G moves, and on what the bound is read."""
+        return {
+            "D": "playing, eval mode, held still",
+            "G": "a copy of the live weights, by the objective's own loss, without noise",
+            "updates": UPDATES,
+            "optimizer": f"Adam, rate {RATE:g}, betas 0.5 and 0.99",
+            "batch": evaluation.batch or BATCH,
+            "split": "holdout",
+            "n": evaluation.n,
+        }
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return the bound after the updates, ``divergence/<quantity>_after_g``; what it was before is ``js``'s.
+
+        Where G knows its density also the truth then, ``…_exact_after_g``, and the least truth on the way,
+        ``…_exact_least``, with the updates that led there, ``generator/updates_to_least``.
+        """
+        way = evaluation.once(descent)
+        tags = {}
+        for quantity, bound in way[-1].bound.items():
+            name = of_batches(quantity) if evaluation.batch else quantity
+            tags[f"divergence/{name}_after_g"] = bound
+        for quantity in way[-1].bound:
+            if all(quantity in at.truth for at in way):
+                least = min(way, key=lambda at: at.truth[quantity])
+                tags[f"divergence/{quantity}_exact_after_g"] = way[-1].truth[quantity]
+                tags[f"divergence/{quantity}_exact_least"] = least.truth[quantity]
+                tags["generator/updates_to_least"] = float(least.updates)
+        return tags
+
+    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+        """Return ``overshoot``: bound and truth over the updates, and the generator at its start, best and end."""
+        way = evaluation.once(descent)
+        figure, (left, right) = panels(2, width=5.8, height=4.6)
+        best = _curves(left, way, next(iter(way[0].bound)))
+        marked = [(way[0], "tab:orange", "G before"), (way[-1], "tab:red", f"G after m = {way[-1].updates}")]
+        if best:
+            marked.insert(1, (best, "tab:blue", f"G after m = {best.updates}"))
+        (_line if evaluation.data.spec.numel == 1 else _plane)(right, evaluation, marked)
+        right.legend(frameon=False, fontsize=9)
+        return {"overshoot": rendered(figure)}
+
+
+def _curves(ax: Any, way: list[Stop], quantity: str) -> Stop | None:
+    """Draw bound and truth, and return the stop of the least truth where that is known."""
+    m, bound = [at.updates for at in way], [at.bound[quantity] for at in way]
+    truth = [at.truth[quantity] for at in way if quantity in at.truth]
+    best = way[truth.index(min(truth))] if len(truth) == len(way) else None
+    ax.axhline(0, color="grey", lw=0.8, ls=":")
+    falls = f"{quantity} as the D of m = 0 estimates it: {bound[-1]:.2f} at the end"
+    ax.plot(m, bound, color="tab:red", label=falls)
+    if best:
+        ax.plot(m, truth, color="black", label=f"{quantity} itself: {truth[-1]:.2f} at the end")
+        least = f"its least, {min(truth):.2f}: D is of no more use"
+        ax.plot(best.updates, min(truth), "*", color="tab:blue", ms=14, label=least)
+    # The bound falls without end; the scale is the divergence's own, and half as much below 0.
+    top = max(truth if best else bound[:1])
+    ax.set(
+        ylim=(-1.2 * abs(top), 1.9 * abs(top)),
+        xlabel="m, updates of G on one D",
+        ylabel=f"divergence/{quantity}",
+    )
+    ax.set_title("the bound falls on; the divergence falls, then rises")
+    ax.legend(frameon=False, fontsize=9, loc="upper right")
+    return best
+
+
+def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) -> None:
+    """Draw the densities of data and generators, and D where it is a probability."""
+    every = torch.cat([evaluation.real[0].cpu().double(), *(at.drawn for at, _, _ in marked)])
+    low, high = torch.quantile(every[:, 0], torch.tensor([0.001, 0.999], dtype=torch.float64)).tolist()
+    x = torch.linspace(low, high, 300, dtype=torch.float64)[:, None]
+    p = density_of_data(evaluation.data)(x).exp()
+    ax.fill_between(x[:, 0], p, color="black", alpha=0.15, label="data")
+    for at, colour, name in marked:
+        if at.log_q is None:
+            ax.hist(at.drawn[:, 0], bins=60, density=True, histtype="step", color=colour, label=name)
+        else:
+            ax.plot(x[:, 0], at.log_q(x).exp(), color=colour, label=name)
+    ax.set(xlabel="x", ylabel="density", ylim=(0, 1.7 * float(p.max())))
+    ax.set_title("G goes to where this D says real")
+    if evaluation.objective.classifies and not evaluation.batch:
+        D = torch.sigmoid(evaluation.logits(x.float().to(evaluation.device), None)).cpu()
+        ax.plot([], [], color="grey", ls="--", label="D, right axis")
+        right = ax.twinx()
+        right.plot(x[:, 0], D, color="grey", ls="--")
+        right.set(ylim=(0, 1.7), yticks=[0, 0.5, 1], ylabel="D(x)")
+
+
+def _plane(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) -> None:
+    """Draw samples of data and generators."""
+    real = evaluation.real[0].cpu()[:DRAWN]
+    ax.scatter(real[:, 0], real[:, 1], s=2, color="black", label="data")
+    for at, colour, name in marked:
+        ax.scatter(at.drawn[:, 0], at.drawn[:, 1], s=2, color=colour, alpha=0.5, label=name)
+    ax.set(aspect="equal", title="G goes to where this D says real")

@@ -1,0 +1,206 @@
+"""Why p_G(x) of a network is out of reach: no sample falls on x, and boxes and kernels answer as they are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gantrain.core.figures import panels, rendered
+from gantrain.datasets.base import Data
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.parzen import log_likelihood, scale
+from gantrain.metrics.tools.quadrature import density_of_data, density_of_generator, samples
+from gantrain.registry import option, register
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+DRAWN = 100_000  # latents
+POINTS = 100  # held-out points at which p_G is asked for, at most
+SIZES = (100, 1000, 10_000)  # samples under the kernels
+# Half the side of a box, and sigma of a kernel, in standard deviations of the data.
+BOXES, SIGMAS = torch.logspace(-4, 0.5, 19).double(), torch.logspace(-3.5, 0.5, 25).double()
+ENOUGH = 400  # hits in all boxes together that make their share a number, to 5 %
+
+
+def hits(x: Tensor, drawn: Tensor, halves: Tensor) -> Tensor:
+    """Return how many samples fall into the box of each half side around each point, int64 [E, N].
+
+    A box is {x' : |x'_i - x_i| <= half for every coordinate i}; that of half side 0 is the point itself, so its count
+    is the Monte-Carlo sum of 1[G(z) = x] over latents.
+
+    Args:
+        x: Points, shape [N, d].
+        drawn: Samples, shape [M, d], of the same precision.
+        halves: Half sides in the data's unit, shape [E].
+    """
+    counts = []
+    for part in x.split(max(1, 1_000_000 // len(drawn))):
+        away = torch.stack([(drawn[:, i] - part[:, i, None]).abs() for i in range(x.shape[1])]).amax(0)
+        counts.append(torch.stack([(away <= half).sum(1) for half in halves]))
+    return torch.cat(counts, 1)
+
+
+def exponent(halves: Tensor, found: Tensor) -> float:
+    """Return the slope of log hits against log half side, between the smallest boxes that hold ``ENOUGH`` and the next.
+
+    The share of samples in a box of half side e goes to 0 as e^d where the points asked for have a density in d
+    dimensions, whatever G is; boxes that are not small against the data read less. 0 where too few samples are found.
+
+    Args:
+        halves: Half sides, ascending, shape [E], positive.
+        found: Hits in all boxes of each, shape [E].
+    """
+    first = int((found < ENOUGH).sum())
+    if first + 1 >= len(found):
+        return 0.0
+    rise = found[first + 1].double().log() - found[first].double().log()
+    return float(rise / (halves[first + 1] / halves[first]).log())
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What is found when p_G is asked for.
+
+    Attributes:
+        x: Points, shape [N, d].
+        sigmas: Of the kernels, in the data's unit, shape [S].
+        curves: Mean log-likelihood in nats of each kernel estimate by its number of samples, each [S].
+        halves: Half sides of boxes, in the data's unit, shape [E].
+        found: Hits of the drawn samples in each, shape [E, N].
+        exact: Hits on the points themselves, of ``DRAWN`` at each.
+    """
+
+    x: Tensor
+    sigmas: Tensor
+    curves: dict[int, Tensor]
+    halves: Tensor
+    found: Tensor
+    exact: int
+
+
+def ask(evaluation: Evaluation) -> Answers:
+    """Ask by counting and by kernels."""
+    x = evaluation.real[0][:POINTS].cpu().double()
+    drawn, unit = samples(evaluation, DRAWN, "why no likelihood"), scale(evaluation)
+    found = hits(x, drawn, torch.cat([torch.zeros(1).double(), unit * BOXES]))
+    sigmas = unit * SIGMAS
+    curves = {n: log_likelihood(x, drawn[:n], sigmas).mean(1) for n in SIZES}
+    return Answers(x, sigmas, curves, unit * BOXES, found[1:], int(found[0].sum()))
+
+
+def near_best(answers: Answers, n: int) -> Tensor:
+    """Return the part of a kernel's curve, [S'], within a factor of 3 of the sigma at which it is highest."""
+    best = answers.sigmas[answers.curves[n].argmax()]
+    return answers.curves[n][(answers.sigmas / best).log().abs() <= math.log(3)]
+
+
+@register("metric")
+@dataclass
+class WhyNoLikelihood(Metric):
+    """What comes of p_G(x) = E_z 1[G(z) = x] at held-out points, for the generator that D plays.
+
+    Counted, it is 0 for any number of latents; with a tolerance it is a power of the tolerance; blurred by a kernel
+    it is what sigma and n make of it. A sweep over ``model.z_dim`` shows the third swing.
+    """
+
+    name: str = option("why_no_likelihood", "registered name")
+    floored = False
+
+    def fits(self, data: Data, conditional: bool) -> str | None:
+        """Return why not: between pixels no box holds a sample, and on a line rounding makes hits."""
+        if data.spec.is_image:
+            return "boxes around images hold no samples to count"
+        return "on a line rounding makes hits" if data.spec.numel == 1 else None
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        """Return how p_G is asked for."""
+        return {
+            "G": "live weights",
+            "split": "holdout",
+            "n": evaluation.n,
+            "n_points": min(POINTS, evaluation.n),
+            "n_latents": DRAWN,
+            "kernel": "Gaussian",
+            "n_kernel": list(SIZES),
+            "sigmas": [scale(evaluation) * float(SIGMAS[i]) for i in (0, -1)],
+            "spread": "over sigmas within a factor of 3 of the best, at the most samples",
+        }
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return hits, the power of the tolerance, and by how many nats kernels disagree, under ``generator/``.
+
+        ``exact_hits`` of ``DRAWN`` latents at each point; ``box_exponent``; ``kernel_best``, the mean log-likelihood
+        at the most samples and the best sigma; ``kernel_spread`` over sigma; ``kernel_spread_n`` over the number of
+        samples, each at its best sigma.
+        """
+        found = evaluation.once(ask)
+        swing, best = near_best(found, SIZES[-1]), [float(found.curves[n].max()) for n in SIZES]
+        return {
+            "generator/exact_hits": float(found.exact),
+            "generator/box_exponent": exponent(found.halves, found.found.sum(1)),
+            "generator/kernel_best": best[-1],
+            "generator/kernel_spread": float(swing.max() - swing.min()),
+            "generator/kernel_spread_n": max(best) - min(best),
+        }
+
+    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+        """Return ``why_no_likelihood``: share of samples in a box, what that says of p_G, and kernels' answers."""
+        found = evaluation.once(ask)
+        figure, (boxes, kernels) = panels(2, width=5.8, height=4.6)
+        _boxes(boxes, found)
+        top = _kernels(kernels, found)
+        log_p = density_of_data(evaluation.data) if evaluation.data.density is not None else None
+        log_q = density_of_generator(evaluation)
+        known = (log_p, "black", "the data's own density"), (log_q, "tab:green", "this G's density")
+        for log_density, colour, name in known:
+            if log_density is not None:
+                truth = float(log_density(found.x).mean())
+                kernels.axhline(truth, color=colour, lw=1, label=f"{name}: {truth:.2f}")
+                top = max(top, truth)
+        kernels.set_ylim(top - 14, top + 1)
+        kernels.legend(frameon=False, fontsize=9, loc="lower right")
+        return {"why_no_likelihood": rendered(figure)}
+
+
+def _boxes(ax: Any, found: Answers) -> None:
+    share = found.found.sum(1) / (DRAWN * len(found.x))
+    some = share > 0
+    power = exponent(found.halves, found.found.sum(1))
+    ax.loglog(
+        found.halves[some], share[some], "o-", color="tab:blue", ms=4, label="share of samples in a box"
+    )
+    if power:
+        first = int((found.found.sum(1) < ENOUGH).sum())
+        line = share[first] * (found.halves / found.halves[first]) ** power
+        below, name = line <= 1, f"tolerance to the power {power:.2f}"
+        ax.loglog(found.halves[below], line[below], color="grey", lw=1, ls="--", label=name)
+    ax.set_ylim(float(share[some].min()) / 3 if some.any() else 1e-9, 100)
+    ax.set_xlim(float(found.halves[some][0]) / 2 if some.any() else None, float(found.halves[-1]) * 2)
+    said = f"tolerance 0: {found.exact} of {DRAWN:,} at each of {len(found.x)} points"
+    ax.plot([], [], " ", label=said)
+    ax.set(
+        xlabel="tolerance: half side of a box around x", ylabel="Monte-Carlo estimate of P(G(z) in the box)"
+    )
+    ax.set_title("counting: the answer is the tolerance's")
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
+
+
+def _kernels(ax: Any, found: Answers) -> float:
+    """Draw the curves and return the highest answer."""
+    shades, highest = ("#c8a2d0", "#9659a8", "#4b1d5e"), []
+    for (n, curve), colour in zip(found.curves.items(), shades, strict=True):
+        best = int(curve.argmax())
+        highest.append(float(curve[best]))
+        word = f"{n:,} samples: {highest[-1]:.2f} at sigma {found.sigmas[best]:.2g}"
+        ax.plot(found.sigmas, curve, color=colour, label=word)
+        ax.plot(found.sigmas[best], highest[-1], "o", color=colour)
+    ax.set(xscale="log", xlabel="sigma of the kernel", ylabel="mean log-likelihood of held-out points, nats")
+    ax.set_title("kernels: the answer is sigma's and n's")
+    return max(highest)

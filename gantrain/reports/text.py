@@ -1,0 +1,82 @@
+"""What a terminal is told of a run: its numbers, times and sizes in words, its tables, its closing lines."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gantrain.core.tags import IN_NATS
+from gantrain.core.text import aligned, measured, number
+
+
+def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
+    """Return the mean of each scalar over the last fifth of ``last`` steps, where a game that circles is read."""
+    found: dict[str, list[float]] = {}
+    for row in history:
+        for tag, value in row.items():
+            if tag != "step" and value is not None and (row["step"] or 0) > 0.8 * last:
+                found.setdefault(tag, []).append(value)
+    return {tag: sum(values) / len(values) for tag, values in found.items()}
+
+
+def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
+    """Return each published number as a line beside the one measured; an empty string where there is none."""
+    if not published:
+        return ""
+    first, second = "mean of the last fifth", "published or exact"
+    width = max(len(first), *(len(tag) for tag in published))
+    lines = [f"{first:{width}}  {second}  {'measured':>10}"]
+    for tag, value in published.items():
+        shown = number(tail[tag], 4) if tag in tail else "not read"
+        lines.append(f"{tag:{width}}  {number(value, 4):>{len(second)}}  {shown:>10}")
+    return "\n".join(lines)
+
+
+def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
+    """Return metrics as aligned lines: tag, value, and what training data read in the place of samples."""
+    lines = []
+    for tag, value in sorted(metrics.items()):
+        if tag.endswith("_se"):
+            continue
+        error = metrics.get(f"{tag}_se")
+        shown = measured(value, error) + " nats" * bool(IN_NATS.fullmatch(tag))
+        lines.append((tag, shown, number(floors[tag]) if tag in floors else ""))
+    return aligned([("metric", "value", "real against real"), *lines]) if lines else ""
+
+
+def warned(protocol: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a line for each metric whose protocol has a warning: the numbers it was made with, and the warning."""
+    lines = []
+    for name, made in protocol.items():
+        if "warning" in made:
+            numbers = {key: value if isinstance(value, list) else [value] for key, value in made.items()}
+            shown = [
+                f"{key} {' to '.join(f'{v:.3g}' if isinstance(v, float) else str(v) for v in values)}"
+                for key, values in numbers.items()
+                if all(isinstance(v, int | float) for v in values)
+            ]
+            lines.append(f"{name:10} {', '.join(shown)}: {made['warning']}")
+    return "\n".join(lines)
+
+
+def end_table(result: Mapping[str, Any], folder: Path) -> str:
+    """Return the closing lines of a run: what was done, its metrics, where to look."""
+    grids = sorted((folder / "samples").glob("*.png"))
+    done = (
+        f"{result['name']}: {result['step']:,} steps, {result['images']:,} images, "
+        f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
+    )
+    where = [f"pictures   {grids[-1]}"] if grids else []
+    where += [
+        f"result     {folder / 'result.json'}",
+        f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
+    ]
+    figures = sorted((folder / "figures").glob("*.png"))
+    where[1:1] = [f"figure     {path}" for path in figures]
+    published = beside_published(result["tail"], result["published"])
+    advice = "\n".join(f"health     {line}" for line in result["health"])
+    read = table(result["metrics"], result["floors"])
+    parts = [done, read, warned(result["protocol"]), published, advice, "\n".join(where)]
+    return "\n" + "\n\n".join(part for part in parts if part)

@@ -1,0 +1,1 @@
+"""From latents to samples, grids, animations, tables and exported programs."""

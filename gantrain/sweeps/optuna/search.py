@@ -1,0 +1,181 @@
+"""A search as it is asked for: what to improve, how trials are drawn, which are given up early."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gantrain.config.options import ENDLESS
+from gantrain.errors import ConfigError, suggest
+from gantrain.registry import option, schema
+from gantrain.reports.ranking import LESS_IS_BETTER, ONE_IS_BEST, RANKED
+
+DIRECTIONS = ("minimize", "maximize")
+NEEDED = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
+OF_ONE_METRIC = ("cmaes", "gp")  # samplers that know no front
+
+
+@dataclass
+class Search:
+    """What ``hydra.sweeper`` holds for ``sweep=optuna``."""
+
+    _target_: str = "hydra_plugins.gantrain_sweepers.optuna_sweeper.OptunaSweeper"
+    params: dict[str, str] | None = option(None, "the space: a key and interval, range or choice for each")
+    metric: Any = option(
+        "divergence/js_refit", "tag to improve, as read after the last step; a list for a front"
+    )
+    direction: Any = option(
+        None, "minimize or maximize, one for each metric; null is what a table calls better"
+    )
+    n_trials: int = option(
+        20, "trials in all, those of earlier attempts among them", minimum=1, maximum=10**6
+    )
+    batch: int | None = option(
+        None, "trials drawn before the first of them ends; null is as many as run at once", minimum=1
+    )
+    sampler: str = option(
+        "tpe", "how trials are drawn", choices=("tpe", "random", "qmc", "gp", "cmaes", "nsga2")
+    )
+    pruner: str | None = option(
+        None,
+        "which trials are given up early; null is median for one metric and none for several",
+        choices=("median", "hyperband", "none"),
+    )
+    startup_trials: int = option(
+        5, "trials at random before the sampler learns, and complete ones before the median judges", minimum=0
+    )
+    warmup: float = option(0.3, "share of a run's steps before which it is not judged", minimum=0, maximum=1)
+    seed: int = option(0, "of the sampler; equal seeds draw equal trials", minimum=0, maximum=2**32 - 1)
+    storage: str | None = option(
+        None, "an Optuna URL such as sqlite:///study.db; null is a journal in the sweep's folder"
+    )
+
+    @property
+    def metrics(self) -> list[str]:
+        """Return the tags to improve."""
+        return list(self.metric) if isinstance(self.metric, list) else [self.metric]
+
+    @property
+    def directions(self) -> list[str]:
+        """Return ``minimize`` or ``maximize`` for each metric."""
+        return list(self.direction) if isinstance(self.direction, list) else [self.direction]
+
+    @property
+    def prunes(self) -> bool:
+        """Whether trials may be given up early."""
+        return self.pruner != "none"
+
+
+schema("sweeper", "optuna", Search)
+
+
+def settled(search: Search) -> Search:
+    """Return a search with a direction for each metric and a pruner.
+
+    Raises:
+        ConfigError: For metrics, directions, samplers and pruners that do not go together.
+    """
+    tags = search.metrics
+    if not tags or not all(isinstance(tag, str) and tag for tag in tags) or len(set(tags)) < len(tags):
+        what = f"{search.metric!r} is neither a tag nor a list of different tags"
+        raise ConfigError("hydra.sweeper.metric", what, "write hydra.sweeper.metric=divergence/js_refit")
+    given = [None] * len(tags) if search.direction is None else search.directions
+    if len(given) != len(tags):
+        what = f"has {len(given)} directions for {len(tags)} metrics"
+        raise ConfigError("hydra.sweeper.direction", what, "give one for each")
+    directions = [_direction(tag, word) for tag, word in zip(tags, given, strict=True)]
+    several = len(tags) > 1
+    if several and search.pruner not in (None, "none"):
+        what = f"{search.pruner} compares trials by one metric and there are {len(tags)}"
+        raise ConfigError("hydra.sweeper.pruner", what, "leave it out, or give one metric")
+    if several and search.sampler in OF_ONE_METRIC:
+        what = f"{search.sampler} improves one metric and there are {len(tags)}"
+        raise ConfigError("hydra.sweeper.sampler", what, "use tpe or nsga2")
+    return replace(
+        search, metric=tags, direction=directions, pruner=search.pruner or ("none" if several else "median")
+    )
+
+
+def _direction(tag: str, word: Any) -> str:
+    if word is None:
+        if tag in ONE_IS_BEST:
+            what = f"is neither for {tag}, which is best at 1"
+            raise ConfigError(
+                "hydra.sweeper.direction", what, "search another metric, or give one of the two"
+            )
+        if not tag.startswith(RANKED):
+            what = f"is not known for {tag}"
+            raise ConfigError("hydra.sweeper.direction", what, "give minimize or maximize")
+        return "minimize" if tag.startswith(LESS_IS_BETTER) else "maximize"
+    if word not in DIRECTIONS:
+        raise ConfigError("hydra.sweeper.direction", f"{word!r} is not one", suggest(str(word), DIRECTIONS))
+    return str(word)
+
+
+def library() -> Any:
+    """Return Optuna, silent: trials are told of by the sweep.
+
+    Raises:
+        ConfigError: When it is not installed.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        what = "needs Optuna, which is not installed"
+        raise ConfigError("hydra/sweeper", what, "pip install 'gantrain[sweeps]'")
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+def sampler(search: Search, number: int) -> Any:
+    """Return Optuna's sampler for one trial: its randomness depends on seed and number, not on what ran before.
+
+    ``tpe`` is of Bergstra et al. 2011, ``cmaes`` of Hansen and Ostermeier 2001, ``nsga2`` of Deb et al. 2002; ``gp`` is
+    a Gaussian process, ``qmc`` Sobol's sequence.
+
+    Raises:
+        ConfigError: When a library that it needs is not installed.
+    """
+    import numpy
+
+    optuna = library()
+    for name in NEEDED.get(search.sampler, ()):  # Optuna would miss it only at the first trial that needs it
+        if importlib.util.find_spec(name) is None:
+            what = f"{search.sampler} needs {name}, which is not installed"
+            raise ConfigError("hydra.sweeper.sampler", what, f"pip install {name}, or use tpe")
+    seed = int(numpy.random.SeedSequence([search.seed, number]).generate_state(1)[0])
+    startup = search.startup_trials
+    match search.sampler:
+        case "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        case "qmc":  # one sequence, of which each trial takes the next point
+            return optuna.samplers.QMCSampler(seed=search.seed, warn_independent_sampling=False)
+        case "gp":
+            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
+        case "cmaes":
+            return optuna.samplers.CmaEsSampler(
+                seed=seed, n_startup_trials=startup, warn_independent_sampling=False
+            )
+        case "nsga2":
+            return optuna.samplers.NSGAIISampler(seed=seed)
+    # Trials of a batch do not know each other's end: the liar keeps them apart.
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
+
+
+def pruner(search: Search, steps: int, every: int) -> Any:
+    """Return Optuna's pruner for a run of so many steps that reads its metrics so often.
+
+    ``median`` is the rule of Golovin et al. 2017, ``hyperband`` that of Li et al. 2018.
+    """
+    optuna = library()
+    bounded = steps < ENDLESS
+    if search.pruner == "median":
+        warmup = round(search.warmup * steps) if bounded else 0
+        return optuna.pruners.MedianPruner(search.startup_trials, warmup)
+    if search.pruner == "hyperband":
+        least = max(1, every, round(search.warmup * steps) if bounded else 1)
+        return optuna.pruners.HyperbandPruner(least, max(least, steps) if bounded else "auto")
+    return optuna.pruners.NopPruner()

@@ -1,0 +1,52 @@
+"""The log of a run: on the terminal and in gantrain.log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+log = logging.getLogger("gantrain")
+
+
+class _ForTerminal(logging.Formatter):
+    """Escapes what no terminal can show, such as a file name that is not UTF-8, so that the line is not lost."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that is given up, with one warning, at its first failure."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        self.setLevel(logging.CRITICAL + 1)
+        log.warning("gantrain.log cannot be written (%s); training goes on without it", sys.exc_info()[1])
+
+
+@contextmanager
+def logging_to(folder: Path) -> Iterator[None]:
+    """Send the program's log to the terminal, above a progress bar if there is one, and to ``gantrain.log``."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    console = logging.StreamHandler()
+    console.setFormatter(_ForTerminal("%(message)s"))
+    handlers: list[logging.Handler] = [console]
+    try:
+        file = _LogFile(folder / "gantrain.log", encoding="utf-8", errors="backslashreplace")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handlers.append(file)
+    except OSError as error:
+        log.warning("gantrain.log cannot be written (%s)", error)
+    log.handlers, log.propagate = handlers, False
+    log.setLevel(logging.INFO)
+    try:
+        with logging_redirect_tqdm(loggers=[log]):
+            yield
+    finally:
+        for handler in handlers:
+            with suppress(OSError):  # of a full disk the run has been told
+                handler.close()
+        log.handlers = []

@@ -1,0 +1,58 @@
+"""Where and how precisely the networks run."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import sys
+from contextlib import AbstractContextManager
+
+import torch
+
+import gantrain
+from gantrain.config.options import Device
+from gantrain.core.system import resolve_device
+
+
+class Runtime:
+    """Where and how precisely the networks run.
+
+    Attributes:
+        device: The torch device.
+        threads: CPU threads that torch uses.
+    """
+
+    def __init__(self, options: Device):
+        """Take the device and its share of threads. Raises ConfigError as ``resolve_device``."""
+        self.device = resolve_device(options.kind, options.index)
+        self._bfloat16 = options.precision == "bfloat16"
+        self.precision = options.precision
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        self.threads = torch.get_num_threads()
+        keep_memory()
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Return the context in which networks run: bfloat16 where asked for, else nothing."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16)
+
+    def environment(self) -> dict[str, object]:
+        """Return what a bit-for-bit repetition depends on, as plain data."""
+        return {
+            "gantrain": gantrain.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "device": str(self.device),
+            "precision": self.precision,
+            "threads": self.threads,
+        }
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep large freed blocks: an activation freed and mapped anew each step costs up to a third."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_threshold, 1 << 30)
+        libc.mallopt(trim_threshold, (1 << 31) - 1)

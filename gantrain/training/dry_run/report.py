@@ -1,0 +1,67 @@
+"""What a run would be and take, in words: ``train.dry_run=true``."""
+
+from __future__ import annotations
+
+from gantrain.config.options import Config
+from gantrain.config.validate import cautions
+from gantrain.core.text import duration, size
+from gantrain.datasets.base import Data
+from gantrain.training.device import Runtime
+from gantrain.training.dry_run.estimate import LONG, foresee
+from gantrain.training.dry_run.layers import count, layer_table
+from gantrain.training.run import prepare
+
+
+def line(config: Config) -> str:
+    """Return what a run would be and take in one line, for a job of a sweep; its data are loaded.
+
+    Raises:
+        GantrainError: For whatever would keep it from its first steps.
+    """
+    runtime = Runtime(config.device)
+    found = foresee(config, prepare(config), runtime, LONG / 2)
+    return (
+        f"{config.name}: {duration(found.seconds)}, {found.steps:,} steps, {found.images:,} images, "
+        f"G {count(found.G):,} and D {count(found.D):,} parameters, {size(found.memory)}"
+    )
+
+
+def report(config: Config, data: Data, runtime: Runtime) -> str:
+    """Return what a run would be and take: the game in words, layers, memory, time, what it would write.
+
+    Args:
+        config: The run.
+        data: What ``prepare`` gave for it.
+        runtime: Where it would be trained.
+
+    Raises:
+        GantrainError: As ``foresee``.
+    """
+    found, spec, options = foresee(config, data, runtime, LONG), data.spec, config.train
+    classes = f", {spec.classes} classes" if spec.classes else ""
+    about = "about " if options.seconds else ""
+    speed = found.images / found.steps / found.pace
+    beside = "".join(f", {duration(w.seconds)} {w.what} ({often(w.times)})" for w in found.work if w.times)
+    where = config.run.dir or f"a new folder under {config.run.root}"
+    kept = min(options.keep_checkpoints, next(w.times for w in found.work if w.what == "checkpoints"))
+    on = "of the process" if runtime.device.type == "cpu" else f"on {runtime.device}"
+    lines = [
+        f"data      {len(data.train):,} samples to train on, {len(data.holdout):,} held out, "
+        f"each {list(spec.shape)}{classes}",
+        f"budget    train.{options.budget}={getattr(options, options.budget):,}: {about}{found.steps:,} steps, "
+        f"{found.images:,} images, {found.images / len(data.train):.3g} passes",
+        f"memory    {size(found.memory)} at its peak, {on}",
+        f"speed     {speed:,.0f} images a second, {1 / found.pace:,.3g} steps",
+        f"time      {duration(found.seconds)}: {duration(found.start)} start, "
+        f"{duration(found.training)} training{beside}",
+        f"writes    {where}: {kept} checkpoint{'s' if kept > 1 else ''} of {size(found.checkpoint)}",
+        *(f"caution   {text}" for text in cautions(config)),
+    ]
+    head = f"{config.name} on {runtime.device}, {runtime.threads} threads, {runtime.precision}: a dry run\n"
+    parts = [head + config.objective.meaning, layer_table("G", found.G), layer_table("D", found.D)]
+    return "\n\n".join([*parts, "\n".join(lines), "nothing was trained and nothing was written"])
+
+
+def often(times: int) -> str:
+    """Return a number of times in words."""
+    return "once" if times == 1 else f"{times:,} times"

@@ -1,0 +1,102 @@
+"""The pictures of a run: grids, nearest training images, points over D's landscape, and the figures of metrics."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from gantrain.config.options import Config
+from gantrain.datasets.base import Data
+from gantrain.sampling.generate import draw
+from gantrain.sampling.images import Picture, beside_nearest, by_condition, encode, grid, landscape
+from gantrain.tracking.tracker import Tracker
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import in_eval
+from gantrain.training.state import TrainState
+
+log = logging.getLogger("gantrain")
+
+
+class Gallery:
+    """Draws, and writes each picture to the run's folder and its tracker; a full disk stops no training.
+
+    Args:
+        folder: The run's folder.
+        config: The run.
+        data: For real samples and the frame of figures.
+        runtime: Where the networks are.
+        tracker: Receives the images.
+    """
+
+    def __init__(self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker):
+        self.folder, self.config, self.data = folder, config, data
+        self.runtime, self.tracker = runtime, tracker
+        # A conditional grid has a row for each condition, at most 20; another one has 8 rows.
+        self.asked = data.spec.conditions(most=20) if config.model.is_conditional else None
+        self.cells = 8 * (8 if self.asked is None else len(self.asked))
+
+    def real(self) -> None:
+        """Draw training images, laid out as samples will be."""
+        if self.data.spec.is_image:
+            x, y = self.data.train.take(torch.arange(min(self.cells, len(self.data.train))))
+            self._image(
+                0, "samples/real", encode(grid(by_condition(x, None if self.asked is None else y), 8))
+            )
+
+    def sample(self, state: TrainState, readings: Mapping[str, float]) -> None:
+        """Draw the fixed latents with the averaged generator, and write the picture to the folder and the tracker.
+
+        Args:
+            state: The players.
+            readings: What was read of this very state, for the title of a figure.
+        """
+        config, spec, step = self.config, self.data.spec, state.step
+        count = self.cells if spec.is_image else 2000
+        with in_eval(state.G_ema, state.D):
+            x, y = draw(state.G_ema, count, config.seed, self.asked, self.runtime.device)
+            if spec.is_image:
+                picture = encode(grid(by_condition(x, y), 8))
+                self._image(step, "samples/ema", picture)
+                pairs = encode(beside_nearest(x[:32], self.data.train))
+                self._image(step, "samples/nearest", pairs)
+            elif spec.shape == (2,):
+                known = {
+                    tag: readings[tag] for tag in ("divergence/js", "diversity/modes") if tag in readings
+                }
+                title = f"step {step}" + "".join(f", {k.split('/')[1]} {v:.3g}" for k, v in known.items())
+                picture = encode(landscape(x, self.data, lambda at: self._logits(state, at), title))
+                self._image(step, "samples/density", picture)
+            else:
+                return
+        self._file(self.folder / "samples" / f"{step:06d}.png", picture)
+
+    def figures(self, step: int, images: Mapping[str, Image]) -> None:
+        """Write what metrics drew: every step for the dashboard, the latest as ``figures/<name>.png``."""
+        for name, image in images.items():
+            picture = encode(image)
+            self._image(step, f"figures/{name}", picture)
+            self._file(self.folder / "figures" / f"{name}.png", picture)
+
+    def _file(self, path: Path, picture: Picture) -> None:
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(picture.png)
+        except OSError as error:
+            log.warning("%s/%s cannot be written (%s); training goes on", path.parent.name, path.name, error)
+
+    def _logits(self, state: TrainState, points: Tensor) -> Tensor:
+        """Return log of p / q as D sees it at points [M, 2]: the mean over conditions where there are any."""
+        # A D that judges packs is shown packs of equal points.
+        points = points.to(self.runtime.device).repeat_interleave(self.config.model.packing, 0)
+        if self.asked is None:
+            return state.D(points, None)
+        asked = self.data.spec.conditions().to(points.device)
+        return torch.stack([state.D(points, y.expand(len(points), *y.shape)) for y in asked]).mean(0)
+
+    def _image(self, step: int, tag: str, picture: Picture) -> None:
+        self.tracker.image(step, tag, picture.png, picture.size)

@@ -1,0 +1,48 @@
+"""A run from its checkpoint: config, data spec, generator."""
+
+from __future__ import annotations
+
+import torch
+
+from gantrain.config.options import Config
+from gantrain.config.resolve import resolve_for
+from gantrain.core.spec import Spec
+from gantrain.errors import CheckpointError, ConfigError, DataError
+from gantrain.models.base import Generator
+from gantrain.training.checkpoint import Checkpoint
+from gantrain.training.state import load_network, players, under
+
+
+def described(checkpoint: Checkpoint) -> tuple[Config, Spec]:
+    """Return a checkpoint's config and data spec; the data itself need not be there.
+
+    Raises:
+        CheckpointError: For a config that cannot be run, or players that are not those of the config.
+    """
+    try:
+        spec = Spec.from_plain(checkpoint.spec)
+        config = resolve_for(checkpoint.config, spec)
+        with torch.device("meta"):  # shapes alone: a forged width must not take the machine's memory
+            G, D = config.model.build(spec)
+        for part, network in (("G", G), ("D", D), ("G_ema", G)):
+            network.load_state_dict(under(checkpoint.tensors, part), strict=True, assign=True)
+    except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        what = f"does not hold a run ({' '.join(str(error).split())})"
+        raise CheckpointError(checkpoint.path, what, "restore it, or use another checkpoint") from error
+    return config, spec
+
+
+def generator(checkpoint: Checkpoint) -> tuple[Config, Spec, Generator]:
+    """Return a checkpoint's config, data spec and averaged generator; the data itself need not be there."""
+    config, spec = described(checkpoint)
+    G, _ = players(config, spec)
+    load_network(G, checkpoint.tensors, "G_ema")
+    return config, spec, G
+
+
+def same_data(config: Config, spec: Spec) -> None:
+    """See that the data are those that the players know. Raises DataError."""
+    if not config.spec.alike(spec):
+        where = getattr(config.dataset, "path", None) or "dataset"
+        what = "is not the data that the run began with: shape, columns, labels, mean or spread are others"
+        raise DataError(where, what, "restore it, or train anew")

@@ -1,0 +1,180 @@
+"""What a run holds and a checkpoint saves: two players, the average of one, their optimizers, the step."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.config.options import Config
+from gantrain.core.gradients import weights_of
+from gantrain.core.random import stream
+from gantrain.core.schedules import decay, ema_decay, warmup
+from gantrain.core.spec import Spec
+from gantrain.errors import CheckpointError
+from gantrain.models.base import Generator, Player
+from gantrain.optimizers.base import OptimizerOptions
+from gantrain.penalties.base import Penalty
+from gantrain.penalties.none import NoPenalty
+from gantrain.training.device import Runtime
+
+
+@dataclass
+class TrainState:
+    """Everything that changes while training.
+
+    Attributes:
+        G: The generator that plays.
+        D: The discriminator.
+        G_ema: The exponential average of G's weights, for grids, metrics and samples.
+        opt_G: G's update rule.
+        opt_D: D's update rule.
+        penalty: The cost on D, for what it remembers.
+        step: Finished steps, each of one generator update unless ``train.g_steps`` says more.
+        d_updates: Finished discriminator updates, which number the batches.
+        seconds: Time spent in training, for ``train.seconds``; a clock's, so no tensor of the state.
+    """
+
+    G: Generator
+    D: Player
+    G_ema: Generator
+    opt_G: torch.optim.Optimizer
+    opt_D: torch.optim.Optimizer
+    penalty: Penalty = dataclasses.field(default_factory=NoPenalty)
+    step: int = 0
+    d_updates: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def create(cls, config: Config, spec: Spec, runtime: Runtime) -> TrainState:
+        """Build the players; their first weights depend on the seed alone."""
+        # Convolutions run an eighth faster on channels-last weights; the last bits differ, so this is never a choice.
+        layout = torch.channels_last if spec.is_image else torch.preserve_format
+        G, D = players(config, spec)
+        for player in (G, D):
+            player.to(runtime.device).to(memory_format=layout)
+        rule = config.optimizer
+        G_ema = copy.deepcopy(G).requires_grad_(False)
+        opt_G, opt_D = rule.build(G.parameters(), rule.g_lr), rule.build(D.parameters(), rule.d_lr)
+        return cls(G, D, G_ema, opt_G, opt_D, config.penalty)
+
+    @property
+    def batches(self) -> int:
+        """Batches of data seen: one for each update of D, or each step where a baseline trains none."""
+        return self.d_updates or self.step
+
+    def set_rates(self, rule: OptimizerOptions) -> None:
+        """Set both learning rates for the coming update from the schedule."""
+        factor = rate_factor(rule, self.step)
+        for optimizer, rate in ((self.opt_G, rule.g_lr), (self.opt_D, rule.d_lr)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+
+    @torch.no_grad()
+    def update_ema(self, decay: float) -> None:
+        """Move the average towards G; buffers are copied, but batch statistics are its own."""
+        weight = 1.0 - ema_decay(decay, self.step)
+        averaged, buffers = self._average
+        torch._foreach_lerp_(averaged, weights_of(self.opt_G), weight)
+        if not self.G_ema.normalises:
+            for mean, live in buffers:
+                mean.copy_(live)
+
+    @cached_property
+    def _average(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+        """The average's weights, and its buffers beside G's: to look for them takes as long as to move them."""
+        buffers = zip(self.G_ema.buffers(), self.G.buffers(), strict=True)
+        return list(self.G_ema.parameters()), list(buffers)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return every tensor of the state by name, as a checkpoint stores it."""
+        named: dict[str, Tensor] = {}
+        for part in ("G", "D", "G_ema"):
+            named |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
+        for part in ("opt_G", "opt_D"):
+            for index, values in getattr(self, part).state_dict()["state"].items():
+                named |= {
+                    f"{part}/{index}/{name}": value for name, value in values.items() if value is not None
+                }
+        named["loop/d_updates"] = torch.tensor(self.d_updates)
+        return named | {f"penalty/{name}": value for name, value in self.penalty.memory().items()}
+
+    def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
+        """Take over the tensors of a checkpoint.
+
+        Raises:
+            CheckpointError: When a name or shape is not the one this state has; nothing is half loaded in silence.
+        """
+        try:
+            for part in ("G", "D", "G_ema"):
+                load_network(getattr(self, part), tensors, part)
+            for part in ("opt_G", "opt_D"):
+                optimizer: torch.optim.Optimizer = getattr(self, part)
+                weights = weights_of(optimizer)
+                state: dict[int, dict[str, Tensor]] = {}
+                for name, value in under(tensors, part).items():
+                    index, key = name.split("/")
+                    # Moments take the memory layout of their weights, which safetensors does not keep.
+                    moment = torch.empty_like(weights[int(index)]).copy_(value) if value.dim() else value
+                    state.setdefault(int(index), {})[key] = moment
+                # Plain gradient descent keeps nothing; a rule that keeps something keeps it for every weight it moves.
+                moving = sum(weight.requires_grad for weight in weights)
+                if state and len(state) != moving:
+                    raise ValueError(f"{part} holds {len(state)} of {moving} parameters")
+                optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+            self.penalty.remember(under(tensors, "penalty"))
+            self.d_updates = int(tensors["loop/d_updates"])
+        except (RuntimeError, ValueError, KeyError, IndexError) as error:
+            what = f"does not hold the tensors of this run ({' '.join(str(error).split())})"
+            raise CheckpointError(where, what, "resume the run it was written by") from error
+        self.step = step
+
+    @torch.no_grad()
+    def adopt(self, tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+        """Start from the weights of another run; its optimizers, step and penalty stay behind.
+
+        Args:
+            tensors: Those of a checkpoint. What has another name or shape there keeps its fresh weights.
+
+        Returns:
+            The names of the tensors that were taken, and of those that were not.
+        """
+        taken: list[str] = []
+        fresh: list[str] = []
+        for part in ("G", "D", "G_ema"):
+            found = under(tensors, part)
+            for name, mine in getattr(self, part).state_dict().items():
+                theirs = found.get(name)
+                if theirs is None or theirs.shape != mine.shape:
+                    fresh.append(f"{part}/{name}")
+                else:
+                    mine.copy_(theirs)
+                    taken.append(f"{part}/{name}")
+        return taken, fresh
+
+
+def rate_factor(rule: OptimizerOptions, step: int) -> float:
+    """Return the factor in [0, 1] on both learning rates for the update after ``step`` finished ones."""
+    return decay(rule.schedule, step, rule.horizon) * warmup(step, rule.warmup)
+
+
+def under(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Return the tensors whose names start with ``part/``, without that prefix."""
+    return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}
+
+
+def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -> None:
+    """Load one network's weights and buffers. Raises RuntimeError on any name or shape that differs."""
+    network.load_state_dict(under(tensors, part), strict=True)
+
+
+def players(config: Config, spec: Spec) -> tuple[Generator, Player]:
+    """Build G and D on the CPU with weights drawn from the run's seed, leaving torch's generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())
+        return config.model.build(spec)

@@ -1,0 +1,307 @@
+"""``gantrain show``: what a folder says of its run, whatever became of it."""
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gantrain import keys
+from gantrain.cli.main import VERBS, main
+from gantrain.config.compose import compose
+from gantrain.config.resolve import plain_data, resolve
+from gantrain.core.files import claimed
+from gantrain.core.text import number
+from gantrain.registry import REGISTERED
+from gantrain.reports.differing import differing
+from gantrain.reports.run_folder import read_run
+
+WORDS = ["debug=tiny", "dataset=ring", "dataset.n=300", "model.width=16", "train.batch_size=32", "device=cpu"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("show") / "run"
+    assert main([*WORDS, f"run.dir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Path:
+    """A copy of the run that a test may change."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def suggested(page: str) -> list[str]:
+    return [line.split()[1] for line in page.partition("\nnext\n")[2].splitlines()]
+
+
+def test_a_finished_run_shows_its_numbers_its_words_and_files_that_are_there(run, run_cli):
+    code, page, err = run_cli("show", run)
+    assert (code, err) == (0, "")
+    result = json.loads((run / "result.json").read_text())
+    assert page.startswith(f"{result['name']}: finished, 20 of 20 steps")
+    for tag, value in result["metrics"].items():
+        assert tag.endswith("_se") or re.search(rf"^{tag} +{re.escape(number(value))}\b", page, re.MULTILINE)
+    for line in [*result["health"], result["meaning"], "000010, 000020", *WORDS]:
+        assert line in page
+    files = re.findall(r"^(?:scalars|events|result|log) +(/.*)$", page, re.MULTILINE)
+    assert len(files) == 4
+    assert all(Path(path).is_file() for path in files)
+    assert suggested(page) == ["sample", "report", "tensorboard"]
+
+
+def test_what_is_suggested_is_a_verb(run, run_cli):
+    for path in (run, run / "checkpoints" / "000010"):
+        words = suggested(run_cli("show", path)[1])
+        assert words
+        assert set(words) <= set(VERBS)
+
+
+def test_the_whole_config_is_yaml_of_config_json(run, run_cli):
+    _, page, _ = run_cli("show", run, "full=true")
+    text = page.partition("\nconfig\n")[2].partition("\n\n")[0]
+    assert yaml.safe_load(text) == json.loads((run / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["dataset=ring", "optimizer=sgd", "model.width=7", "train.steps=5"],
+        ["objective=fgan_kl", "penalty=r1_lazy", "noise=labels", "metric=toy", "seed=4"],
+        ["experiment=dirac", "device=cpu"],
+    ],
+)
+def test_the_bare_config_and_what_differs_from_it_make_the_config_again(words):
+    bare, config = (resolve(plain_data(compose(given))).plain() for given in ([], words))
+    made = json.loads(json.dumps(bare))
+    for group, told in differing(config).items():
+        if group == "seed":
+            made["seed"] = int(told[0])
+            continue
+        if group in keys.FAMILIES:
+            name, *told = told
+            made[group] = dataclasses.asdict(REGISTERED[group][name]())
+        for word in told:
+            key, _, text = word.partition("=")
+            value = yaml.safe_load(text)
+            assert made[group][key] != value, f"{group}.{key} does not differ"
+            made[group][key] = value
+    for part in ("name", "run"):  # of which show tells elsewhere
+        made[part] = config[part]
+    made["optimizer"]["horizon"] = config["optimizer"]["horizon"]
+    assert made == config
+
+
+def test_a_run_that_is_being_written_is_running_and_a_torn_line_is_no_step(run, run_cli):
+    (run / "result.json").unlink()
+    change(
+        run / "config.json", train=json.loads((run / "config.json").read_text())["train"] | {"steps": 1020}
+    )
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 25, "speed/images_per_second": 320.0}\n{"step": 30, "loss/d": 0.')
+    with claimed(run):
+        code, page, _ = run_cli("show", run)
+    assert code == 0
+    # 995 steps of one batch of 32 at 320 a second
+    assert ": running, 25 of 1,020 steps, 320 images a second, about 1 min 40 s of training left" in page
+    assert "resume" not in suggested(page)
+
+
+def test_the_time_left_of_a_baseline_is_of_one_batch_a_step(run, run_cli):
+    (run / "result.json").unlink()
+    train = json.loads((run / "config.json").read_text())["train"] | {"steps": 1020, "d_steps": 5}
+    change(run / "config.json", train=train)
+    losses = {True: "", False: '"loss/d": 1.0, '}
+    for alone, loss in losses.items():
+        line = f'{{"step": 20, {loss}"loss/g": 1.0, "speed/images_per_second": 3200.0}}\n'
+        (run / "metrics.jsonl").write_text(line)
+        with claimed(run):
+            page = run_cli("show", run)[1]
+        assert ("about 10 s of training left" if alone else "about 50 s of training left") in page
+
+
+def test_to_look_at_a_run_does_not_hold_it(run, run_cli):
+    with claimed(run):
+        assert read_run(run).status == "running"
+    assert read_run(run).status == "finished"
+    with claimed(run):
+        pass
+
+
+def test_a_run_that_died_without_a_word_says_so_and_can_be_resumed(run, run_cli):
+    (run / "result.json").unlink()
+    page = run_cli("show", run)[1]
+    assert "stopped at 20 of 20 steps, without a word" in page
+    assert suggested(page)[0] == "resume"
+
+
+def test_a_finished_run_that_was_told_to_go_on_and_died_is_not_finished(run, run_cli):
+    change(run / "config.json", train=json.loads((run / "config.json").read_text())["train"] | {"steps": 40})
+    assert read_run(run).status == "stopped"
+    assert suggested(run_cli("show", run)[1])[0] == "resume"
+
+
+def test_a_run_that_seconds_ended_is_finished_however_few_its_steps(run):
+    train = json.loads((run / "config.json").read_text())["train"]
+    change(run / "config.json", train=train | {"steps": 10**9, "seconds": 3.0})
+    assert read_run(run).status == "finished"
+
+
+def test_a_fault_is_shown_with_its_code(run, run_cli):
+    error = "loss/d: is not finite; lower optimizer.d_lr"
+    (run / "result.json").write_text(json.dumps({"status": "diverged", "exit_code": 6, "error": error}))
+    page = run_cli("show", run)[1]
+    assert "diverged (exit code 6), 20 of 20 steps" in page.splitlines()[0]
+    assert page.splitlines()[1] == error
+    assert suggested(page)[0] == "resume"
+
+
+def test_a_checkpoint_shows_the_numbers_of_its_step(run, run_cli):
+    code, page, _ = run_cli("show", run / "checkpoints" / "000010")
+    assert code == 0
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    read = {tag: value for row in rows if row["step"] == 10 for tag, value in row.items()}
+    assert f"loss/d {number(read['loss/d'])}" in page
+    shown = dict(re.findall(r"^(\w+/\w+) +(-?[\d.]+)", page, re.MULTILINE))
+    assert shown
+    assert all(value == number(read[tag]) for tag, value in shown.items())
+
+
+def test_numbers_that_were_not_finite_are_shown_as_such(run, run_cli):
+    result = json.loads((run / "result.json").read_text())
+    tags = list(result["floors"])[:1]
+    change(run / "result.json", metrics=dict.fromkeys(result["metrics"]), floors=dict.fromkeys(tags))
+    code, page, _ = run_cli("show", run)
+    assert code == 0
+    assert re.search(rf"^{tags[0]} +nan +nan$", page, re.MULTILINE)
+
+
+def test_what_a_file_holds_does_not_colour_the_terminal(run, run_cli):
+    change(run / "result.json", status="failed", error="\x1b[31mred\x07")
+    _, page, _ = run_cli("show", run)
+    assert "\x1b" not in page
+    assert "\\x1b[31mred\\x07" in page
+
+
+# Sweeps --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sweep(finished, tmp_path) -> Path:
+    """Four jobs: finished, failed, killed before a word, and never begun."""
+    folder = tmp_path / "sweep"
+    jobs = [{"folder": f"{i}-seed{i}", "overrides": ["dataset=ring", f"seed={i}"]} for i in range(4)]
+    folder.mkdir()
+    (folder / "sweep.json").write_text(
+        json.dumps({"command": "gantrain -m seed=0,1,2,3", "argv": [], "jobs": jobs})
+    )
+    for i in range(3):
+        shutil.copytree(finished, folder / f"{i}-seed{i}")
+    error = {"status": "failed", "error": "data: gone; restore", "exit_code": 3, "seconds": 1.0}
+    (folder / "1-seed1" / "result.json").write_text(json.dumps(error))
+    (folder / "2-seed2" / "result.json").unlink()
+    return folder
+
+
+def test_a_sweep_has_a_line_for_each_job_those_that_never_began_too(sweep, run_cli):
+    code, page, err = run_cli("show", sweep)
+    assert (code, err) == (0, "")
+    assert "4 jobs: 1 finished, 1 failed, 1 stopped, 1 missing" in page
+    lines = {line.split()[0]: line.split() for line in page.splitlines() if re.match(r"\d-seed\d ", line)}
+    assert lines["0-seed0"][1:5] == ["seed=0", "finished", "0", "20"]
+    assert lines["1-seed1"][1:4] == ["seed=1", "failed", "3"]
+    assert lines["1-seed1"][-3:] == ["data:", "gone;", "restore"]
+    assert lines["2-seed2"][1:] == ["seed=2", "stopped", "20"]
+    assert lines["3-seed3"][1:] == ["seed=3", "missing", "0"]
+    assert "shared     dataset=ring" in page
+    assert "command    gantrain -m seed=0,1,2,3" in page
+    assert suggested(page)[0] == "resume"
+
+
+def test_a_sweep_of_which_nothing_is_missing_is_not_resumed(sweep, finished, run_cli):
+    for i in range(4):
+        shutil.copytree(finished, sweep / f"{i}-seed{i}", dirs_exist_ok=True)
+    page = run_cli("show", sweep)[1]
+    assert "4 jobs: 4 finished" in page
+    assert "resume" not in suggested(page)
+
+
+def test_what_a_sweep_that_is_under_way_has_not_begun_waits(sweep, run_cli):
+    with claimed(sweep):
+        page = run_cli("show", sweep)[1]
+    assert "1 waiting" in page
+    assert "resume" not in suggested(page)
+    page = run_cli("show", sweep)[1]
+    assert "1 missing" in page
+    assert "resume" in suggested(page)
+
+
+def test_a_sweep_without_a_list_of_jobs_has_the_runs_that_lie_in_it(sweep, run_cli):
+    (sweep / "sweep.json").unlink()
+    (sweep / "multirun.yaml").write_text("hydra: {}\n")
+    code, page, _ = run_cli("show", sweep)
+    assert code == 0
+    assert "3 jobs: 1 finished, 1 failed, 1 stopped" in page
+
+
+# What is no run ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("run/config.json", "{"),
+        ("run/config.json", "[]"),
+        ("run/config.json", '{"train": 3}'),
+        ("run/result.json", '{"status": "finished"}'),
+        ("run/result.json", '{"status": "finished", "step": 20, "metrics": {"a": "b"}}'),
+        ("run/checkpoints/000020/state.json", '{"step": 20}'),
+        ("run/sweep.json", '{"jobs": [{"folder": "0"}]}'),
+        ("run/sweep.json", '{"jobs": 3}'),
+    ],
+)
+def test_a_file_that_holds_something_else_is_one_line(file, text, run, run_cli, tmp_path):
+    (tmp_path / file).write_text(text)
+    code, out, err = run_cli("show", run)
+    assert (code, out) == (4, "")
+    assert re.fullmatch(r"gantrain: error: .*run.*\n", err)
+
+
+def test_a_folder_that_is_no_run_names_the_newest_run_below_it(run, tmp_path, run_cli):
+    code, out, err = run_cli("show", tmp_path)
+    assert (code, out) == (4, "")
+    assert err.rstrip().endswith(str(run))
+    assert run_cli("show", tmp_path / "nothing")[0] == 4
+    (tmp_path / "empty").mkdir()
+    assert run_cli("show", tmp_path / "empty")[0] == 4
+
+
+@pytest.mark.parametrize("words", [[], ["a", "b"], ["a", "full=perhaps"], ["a", "half=true"], ["--all"]])
+def test_words_it_does_not_know_are_usage(words, run_cli, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    code, out, err = run_cli("show", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_show_needs_neither_torch_nor_hydra(run):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "gantrain", "show", str(run)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "gantrain" in modules
+    assert not modules & {"torch", "hydra", "omegaconf", "numpy", "tensorboard", "matplotlib"}

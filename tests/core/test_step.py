@@ -1,0 +1,187 @@
+"""One update: the gradient is that of the loss, a bad one never reaches the weights, a frozen network gets none."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gantrain.core.gradients import descend, differentiate, frozen, total_norm
+from gantrain.errors import Diverged
+from gantrain.training.updates import wrong_conditions
+
+BAD_LOSSES = {
+    "nan loss": lambda w: w.sum() * math.nan,
+    "infinite loss": lambda w: w.sum() / 0.0,
+    "minus infinite loss": lambda w: -w.sum() / 0.0,
+    "nan gradient of a finite loss": lambda w: (w * 0).sqrt().sum(),
+    "infinite gradient of a finite loss": lambda w: (w - w.detach()).sqrt().sum(),
+    "one bad weight of many": lambda w: (w[:1] * 0).sqrt().sum() + w.square().sum(),
+    "gradient beyond float32 in norm": lambda w: 3e38 * (w - w.detach()).sum(),
+}
+
+
+def weights() -> nn.Parameter:
+    return nn.Parameter(torch.tensor([1.0, 2.0, 4.0]))
+
+
+def optimizer(w: Tensor) -> torch.optim.Optimizer:
+    """Adam with moments, so that an update is made even of a gradient of 0."""
+    adam = torch.optim.Adam([w], lr=0.1)
+    w.grad = torch.ones_like(w)
+    adam.step()
+    return adam
+
+
+def test_gradient_is_that_of_the_loss_alone_and_its_norm_is_over_all_weights():
+    a, b = nn.Parameter(torch.tensor([3.0])), nn.Parameter(torch.tensor([[1.0, 2.0]]))
+    sgd = torch.optim.SGD([a, b], lr=0.5)
+    a.grad = torch.tensor([100.0])  # what an earlier update left
+    norm = differentiate(a.square().sum() + (b * torch.tensor([[4.0, -5.0]])).sum(), sgd, "d")
+    assert a.grad.tolist() == [6.0]
+    assert b.grad.tolist() == [[4.0, -5.0]]
+    assert norm.item() == pytest.approx(math.sqrt(36 + 16 + 25), rel=1e-6)
+    assert (a.item(), b.tolist()) == (3.0, [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_norm_over_all_weights_is_torchs_bit_for_bit(seed):
+    draws = torch.Generator().manual_seed(seed)
+    shapes = [(), (1,), (128,), (3, 5), (64, 128), (4, 3, 4, 4), (0,)][: 3 + seed]
+    parts = [torch.randn(shape, generator=draws) * 10.0 ** (seed - 2) for shape in shapes]
+    parts += [torch.randn(8, 3, 4, 4, generator=draws).to(memory_format=torch.channels_last)]
+    assert torch.equal(total_norm(parts), torch.nn.utils.get_total_norm(parts))
+    whole = torch.cat([part.double().flatten() for part in parts]).norm()
+    assert float(total_norm(parts)) == pytest.approx(float(whole), rel=1e-6)
+
+
+def test_descend_goes_one_step_down():
+    w = weights()
+    norm = descend(0.5 * w.square().sum(), torch.optim.SGD([w], lr=0.25), "g")
+    assert w.tolist() == [0.75, 1.5, 3.0]
+    assert norm.item() == pytest.approx(math.sqrt(21), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", BAD_LOSSES)
+@pytest.mark.parametrize("player", ["d", "g"])
+def test_what_is_not_finite_stops_before_weights_and_moments(name, player):
+    w = weights()
+    adam = optimizer(w)
+    before = w.detach().clone()
+    moments = {key: value.clone() for key, value in adam.state[w].items()}
+    with pytest.raises(Diverged, match=rf"^loss/{player}: .*lower optimizer\.{player}_lr") as fault:
+        descend(BAD_LOSSES[name](w), adam, player)
+    assert fault.value.exit_code == 6
+    assert torch.equal(w, before)
+    assert all(torch.equal(adam.state[w][key], value) for key, value in moments.items())
+
+
+def test_message_says_whether_the_loss_or_the_gradient_is_at_fault():
+    w = weights()
+    for name, cause in [("nan loss", "loss"), ("nan gradient of a finite loss", "gradient")]:
+        with pytest.raises(Diverged, match=f"the {cause} is not finite"):
+            differentiate(BAD_LOSSES[name](w), torch.optim.SGD([w], lr=1.0), "d")
+
+
+def test_the_fault_of_what_a_metric_trains_names_no_key_that_is_not_there():
+    w = weights()
+    with pytest.raises(Diverged, match=r"loss/refit: .*leave the metric that trains it out"):
+        differentiate(w.sum() * math.nan, optimizer(w), "refit")
+
+
+def test_frozen_gives_no_weight_gradients_and_lets_the_input_gradient_through():
+    D = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    x = torch.randn(5, 3, requires_grad=True)
+    (expected,) = torch.autograd.grad(D(x).sum(), x)
+    with frozen(D):
+        D(x).sum().backward()
+    assert torch.equal(x.grad, expected)
+    assert all(p.grad is None for p in D.parameters())
+
+
+def test_frozen_ends_with_the_block_even_when_it_fails_and_keeps_what_was_frozen_before():
+    D = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    D[0].weight.requires_grad_(False)  # random features, say
+    flags = [p.requires_grad for p in D.parameters()]
+    with frozen(D):
+        assert not any(p.requires_grad for p in D.parameters())
+    assert [p.requires_grad for p in D.parameters()] == flags
+    with pytest.raises(RuntimeError), frozen(D):
+        D(torch.zeros(1, 99))
+    assert [p.requires_grad for p in D.parameters()] == flags == [False, True, True, True]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10, 1000])
+def test_wrong_conditions_are_labels_and_never_right(classes):
+    y = torch.arange(20_000) % classes
+    wrong = wrong_conditions(y, classes, torch.Generator().manual_seed(0))
+    assert wrong.shape == y.shape
+    assert wrong.dtype == torch.int64
+    assert 0 <= wrong.min() <= wrong.max() < classes
+    assert (wrong != y).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_wrong_conditions_are_uniform_over_the_other_classes(classes):
+    n = 20_000
+    y = torch.arange(classes).repeat_interleave(n)
+    wrong = wrong_conditions(y, classes, torch.Generator().manual_seed(1)).reshape(classes, n)
+    counts = torch.stack([row.bincount(minlength=classes) for row in wrong]).double()
+    share = 1 / (classes - 1)
+    five_sigma = 5 * math.sqrt(share * (1 - share) / n) + 1e-12
+    others = ~torch.eye(classes, dtype=torch.bool)
+    assert (counts[others] / n - share).abs().max() < five_sigma
+    assert counts.diagonal().eq(0).all()
+
+
+def test_wrong_conditions_are_a_function_of_the_generator():
+    y = torch.arange(100) % 7
+    first, again, other = (wrong_conditions(y, 7, torch.Generator().manual_seed(s)) for s in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+ROWS = {
+    "vectors": torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.5, -2.0], [1.0, 1.0]]),
+    "captions": torch.tensor([[3, 1, 4], [3, 1, 0], [1, 3, 4], [2, 0, 0], [4, 4, 4]]),
+    "one number": torch.tensor([[0.0], [1.0]]),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_wrong_rows_are_rows_of_the_batch_and_never_right(name):
+    kinds = ROWS[name]
+    y = kinds[torch.randint(len(kinds), (5000,), generator=torch.Generator().manual_seed(0))]
+    wrong = wrong_conditions(y, 0, torch.Generator().manual_seed(1))
+    assert wrong.shape == y.shape
+    assert wrong.dtype == y.dtype
+    assert (wrong != y).any(1).all()
+    assert (wrong[:, None] == kinds).all(2).any(1).all()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_wrong_rows_are_uniform_over_the_other_distinct_rows_however_rare(name):
+    n, kinds = 20_000, ROWS[name]
+    often = kinds[0].expand(5 * n, -1)  # one kind is most of the batch, and is drawn no more often for that
+    y = torch.cat([*[row.expand(n, -1) for row in kinds], often])
+    wrong = wrong_conditions(y, 0, torch.Generator().manual_seed(2))
+    share = 1 / (len(kinds) - 1)
+    for i, row in enumerate(kinds):
+        drawn = wrong[(y == row).all(1)]
+        counts = torch.stack([(drawn == other).all(1).double().mean() for other in kinds])
+        five_sigma = 5 * math.sqrt(share * (1 - share) / len(drawn)) + 1e-12
+        assert counts[i] == 0
+        assert (torch.cat([counts[:i], counts[i + 1 :]]) - share).abs().max() < five_sigma
+
+
+def test_wrong_rows_are_none_where_all_are_the_same_and_a_function_of_the_generator_else():
+    assert wrong_conditions(torch.ones(7, 3), 0, torch.Generator().manual_seed(0)) is None
+    assert wrong_conditions(torch.ones(1, 3, dtype=torch.int64), 0, torch.Generator().manual_seed(0)) is None
+    y = ROWS["captions"].repeat(20, 1)
+    first, again, other = (wrong_conditions(y, 0, torch.Generator().manual_seed(s)) for s in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    two = torch.tensor([[1.0, 2.0]] * 5 + [[3.0, 4.0]])
+    assert torch.equal(
+        wrong_conditions(two, 0, torch.Generator()), torch.tensor([[3.0, 4.0]] * 5 + [[1.0, 2.0]])
+    )

@@ -1,0 +1,227 @@
+"""``gantrain compare``: runs found wherever they are, what varies read from their configs, a folder for the files."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from made_runs import made
+
+from gantrain.reports.figures import chart
+from gantrain.reports.ranking import not_comparable, settings
+from gantrain.reports.runs import rows, runs_in, shown, varied
+
+
+def config(objective: str = "minimax", seed: int = 0, **changed) -> dict:
+    groups = {
+        "seed": seed, "name": f"ring-{objective}",
+        "run": {"root": "outputs", "dir": None},
+        "dataset": {"name": "ring", "root": "/data", "modes": 8},
+        "penalty": {"name": "wgan_gp" if objective == "wasserstein" else "none"},
+        "objective": {"name": objective} | ({"label": 1.0} if objective == "least_squares" else {}),
+        "optimizer": {"name": "adam", "d_lr": 0.001, "horizon": 100},
+        "device": {"kind": "cpu", "threads": 1},
+        "metric": {"names": ["js"], "n": 100},
+        "train": {"steps": 100, "log_every": 10},
+    }  # fmt: skip
+    for key, value in changed.items():
+        group, name = key.split("__")
+        groups[group] = groups[group] | {name: value}
+    return groups
+
+
+def keys(*configs: dict, given: tuple[dict, ...] = ()) -> list[dict[str, str]]:
+    return varied(given or tuple({} for _ in configs), configs, beside=False)
+
+
+def test_what_varies_is_read_from_the_resolved_configs():
+    assert keys(config(), config(optimizer__d_lr=1e-4)) == [
+        {"optimizer.d_lr": "0.001"},
+        {"optimizer.d_lr": "0.0001"},
+    ]
+    assert keys(config(seed=1), config(seed=2)) == [{"seed": "1"}, {"seed": "2"}]
+
+
+def test_what_follows_from_a_key_that_varies_is_no_key_of_its_own():
+    found = keys(config("minimax"), config("wasserstein"), config("least_squares"))
+    assert found == [{"objective": "minimax"}, {"objective": "wasserstein"}, {"objective": "least_squares"}]
+    another = config("wasserstein", penalty__name="r1")  # that does not follow
+    assert {"objective": "wasserstein", "penalty": "r1"} in keys(
+        config("minimax"), config("wasserstein"), another
+    )
+
+
+def test_machines_folders_and_how_often_is_written_are_no_settings():
+    other = config(
+        dataset__root="/elsewhere", device__kind="cuda", run__dir="x", train__log_every=5, metric__n=7
+    )
+    assert keys(config(), other | {"name": "another"}) == [{}, {}]
+    assert keys(config(), config(), given=({"device": "cpu"}, {"device": "cuda"})) == [{}, {}]
+    assert keys(config(), config(), given=({}, {"sweep": "seeds"})) == [{}, {}]
+    swept = varied(({"device": "cpu"}, {"device": "cuda"}), ({}, {}))  # of a sweep it was meant
+    assert swept == [{"device": "cpu"}, {"device": "cuda"}]
+
+
+def test_a_word_given_to_one_run_is_read_from_the_config_of_the_other():
+    found = keys(config(), config(optimizer__d_lr=0.01), given=({}, {"optimizer.d_lr": "1e-2"}))
+    assert found == [{"optimizer.d_lr": "0.001"}, {"optimizer.d_lr": "0.01"}]
+    named = keys(config("minimax"), config("fgan"), given=({}, {"objective": "fgan_kl"}))
+    assert named == [
+        {"objective": "minimax"},
+        {"objective": "fgan_kl"},
+    ]  # the option says more than its class
+
+
+@given(some.integers(-(10**15), 10**15) | some.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_is_one_text_however_it_was_typed_and_no_two_numbers_share_one(number):
+    assert shown(f"{number}") == shown(number) == shown(f" {number!r} ".strip())
+    assert float(shown(number)) == number
+    assert shown(number) != shown(number + 1) or number + 1 == number
+
+
+def test_a_path_is_its_last_part_and_words_are_themselves():
+    assert (shown("/home/me/cats/"), shown("hinge"), shown(True), shown(None)) == (
+        "cats",
+        "hinge",
+        "true",
+        "null",
+    )
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    """Two runs of one day, and a sweep of another with a job that never started and one in a deeper folder."""
+    numbers = {"diversity/coverage": 0.5}
+    made(tmp_path / "day" / "10-a", result={"metrics": numbers}, config=config(), pictures={0: "red"})
+    made(tmp_path / "day" / "9-b", result={"metrics": numbers}, config=config("hinge"))
+    sweep = tmp_path / "other" / "sweep"
+    made(sweep / "0-x", result={"metrics": numbers}, config=config("wasserstein"))
+    made(sweep / "1-y" / "inner", result={"metrics": numbers}, config=config("hinge", seed=1))
+    jobs = [
+        {"folder": f, "overrides": [f"objective={w}"]} for f, w in (("0-x", "wasserstein"), ("2-z", "hinge"))
+    ]
+    (sweep / "sweep.json").write_text(json.dumps({"command": "gantrain -m …", "jobs": jobs}))
+    (tmp_path / "day" / "10-a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "day" / "loop").symlink_to(tmp_path)
+    return tmp_path
+
+
+def test_runs_are_found_at_any_depth_each_once_and_jobs_that_never_started_among_them(tree):
+    found = [str(path.relative_to(tree)) for path in runs_in(tree)]
+    sweep = "other/sweep/"
+    assert found == ["day/9-b", "day/10-a", f"{sweep}0-x", f"{sweep}2-z", f"{sweep}1-y/inner"]
+    assert runs_in(tree / "day" / "10-a" / "checkpoints" / "000100") == [tree / "day" / "10-a"]
+
+
+def test_a_comparison_prints_the_table_and_writes_to_a_folder_of_its_own(tree, run_cli, monkeypatch):
+    monkeypatch.chdir(tree)
+    before = {path for path in tree.rglob("*") if "loop" not in path.parts}
+    code, out, error = run_cli("compare", tree / "day", tree / "other", tree / "day" / "9-b")
+    assert code == 0, error
+    assert "minimax" in out
+    assert "1 of 5 runs did not finish\n2-z: missing" in out  # 9-b was named twice and counts once
+    new = {path for path in tree.rglob("*") if "loop" not in path.parts} - before
+    (folder,) = [path for path in new if path.is_dir()]
+    assert folder.parent == tree
+    assert folder.name.startswith("comparison-")
+    assert {path.name for path in new - {folder}} == {
+        "summary.csv",
+        "summary.md",
+        "summary.png",
+        "samples.png",
+    }
+    code, out, _ = run_cli("compare", tree / "day")
+    assert len(list(tree.glob("comparison-*"))) == 2  # the first is still what it was
+
+
+def test_a_sweeps_own_summary_is_made_anew_in_its_folder(tree, run_cli):
+    sweep = tree / "flat"
+    for i in range(2):
+        made(sweep / f"{i}-x", result={"metrics": {"diversity/modes": 1.0 + i}}, config=config(seed=i))
+    (sweep / "sweep.json").write_text('{"jobs": [{"folder": "0-x"}, {"folder": "1-x"}]}')
+    (sweep / "summary.md").write_text("old")
+    code, _, error = run_cli("compare", sweep)
+    assert code == 0, error
+    assert "old" not in (sweep / "summary.md").read_text()
+    code, _, _ = run_cli("compare", sweep, f"out={sweep}")
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ([], 2, "names no run"),
+        (["absent"], 4, "there is no such folder"),
+        (["empty"], 4, "holds no runs"),
+        (["day", "--fast"], 2, "has no such flag"),
+        (["day", "metric=full"], 2, "metric: there is no such key"),
+        (["day", "out=day"], 2, "is not empty"),
+        (["day", "out=file"], 2, "is a file"),
+        (["day", "out=file/inner"], 5, "cannot be made"),
+    ],
+)
+def test_a_word_that_is_wrong_is_one_line_and_writes_nothing(tree, run_cli, monkeypatch, words, code, says):
+    monkeypatch.chdir(tree)
+    (tree / "empty").mkdir()
+    (tree / "file").write_text("")
+    before = sorted(tree.iterdir())
+    found, _, error = run_cli("compare", *words)
+    assert (found, error.count("\n")) == (code, 1)
+    assert says in error
+    assert sorted(tree.iterdir()) == before
+
+
+def test_runs_of_other_data_get_a_warning_and_another_folder_of_the_same_data_does_not(tmp_path):
+    same = [
+        made(tmp_path / "a", config=config()),
+        made(tmp_path / "b", config=config(dataset__root="/moved")),
+    ]
+    assert not_comparable(rows(same[:1])) == []
+    assert [line for line in not_comparable(rows(same)) if "data" in line] == []
+    other = made(tmp_path / "c", config=config(dataset__name="grid"))
+    assert "the data differ (grid, ring): no number is comparable across them" in not_comparable(
+        rows([*same, other])
+    )
+    wide = made(tmp_path / "d", config=config(dataset__modes=4))
+    assert "the data differ (ring, with other keys): no number is comparable across them" in not_comparable(
+        rows([same[0], wide])
+    )
+
+
+def test_a_seed_that_is_there_twice_is_told(tmp_path):
+    paths = [made(tmp_path / f, result={}, config=config(seed=0)) for f in "ab"]
+    paths.append(made(tmp_path / "c", result={}, config=config(seed=1)))
+    (line,) = not_comparable(rows(paths))
+    assert "has a seed more than once" in line
+    assert [len(setting.runs) for setting in settings(rows(paths))] == [3]
+
+
+def test_runs_that_differ_in_nothing_are_runs_of_their_own(tmp_path):
+    found = rows([made(tmp_path / f, result={}, config=config()) for f in "ab"])
+    assert [setting.label for setting in settings(found)] == ["a", "b"]
+    assert not_comparable(found) == []
+
+
+def test_no_words_of_the_chart_are_cut_at_its_edge(tmp_path):
+    tag, paths = "generator/radius", []
+    for place, words in enumerate(itertools.product(("none", "r1_weak"), ("simultaneous", "alternating"))):
+        plain = config("non_saturating" if place else "minimax")
+        plain |= {"train": {"update": words[1]}, "penalty": {"name": words[0]}}
+        result = {"metrics": {tag: 0.5}, "published": {tag: 0.5}}
+        paths.append(made(tmp_path / f"{place}", result=result, config=plain))
+    pixels = np.asarray(chart(rows(paths)))
+    assert pixels.min() < 100
+    assert (pixels[:, [0, 1, -2, -1]] == 255).all()
+
+
+def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
+    found = rows([made(tmp_path / day / "0-run", result={}, config=config()) for day in ("mon", "tue")])
+    assert [row.name for row in found] == ["mon/0-run", "tue/0-run"]
+
+
+def test_a_run_that_is_still_training_is_unfinished(tmp_path):
+    running = made(tmp_path / "a", config=config(), history=[{"step": 10, "loss/d": 1.0}])
+    assert [row.ended for row in rows([running, tmp_path / "b"])] == ["unfinished", "missing"]

@@ -1,0 +1,290 @@
+"""``gantrain report``: one file with everything in it, whatever a name says; an animation of the samples."""
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from made_runs import made
+from PIL import Image
+
+from gantrain.cli.main import main
+from gantrain.reports.curves import LOG_2, charts, history, reference_lines, thinned
+from gantrain.reports.frames import HELD, MOST, SHOWN, evenly
+from gantrain.reports.html import frames, page
+from gantrain.reports.runs import rows
+
+BAD = '<script>alert("x")</script><img src=x onerror=alert(1)>'
+
+
+class Page(HTMLParser):
+    """What an HTML file holds: its tags with their attributes, its text, and its scripts."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text, self.scripts, self._inside = "", [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.text += data
+
+    @property
+    def data(self):
+        return json.loads(self.scripts[0])
+
+    def found(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A real run of the ring, of four steps."""
+    folder = tmp_path_factory.mktemp("report") / "ring"
+    words = (
+        "dataset=ring metric=js metric.n=100 train.steps=4 train.log_every=1 train.sample_every=1 device=cpu"
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main([*words.split(), f"run.dir={folder}"]) == 0
+    return folder
+
+
+def test_a_run_becomes_one_file_that_loads_nothing_and_nothing_else_is_written(run, run_cli, tmp_path):
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    code, out, error = run_cli("report", run, "out=here.html")
+    assert code == 0, error
+    assert out.startswith("here.html  ")
+    assert [path.name for path in tmp_path.iterdir()] == ["here.html"]
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    text = (tmp_path / "here.html").read_text()
+    assert not re.search(
+        r"(src|href)\s*=\s*[\"']?(?!data:|\")", re.sub(r"<script>.*?</script>", "", text, flags=re.S)
+    )
+    shown = Page(text)
+    assert {image["src"][:5] for image in shown.found("img")} == {"data:"}
+    assert all(image["alt"] for image in shown.found("img"))
+    assert not shown.found("link")
+    result = json.loads((run / "result.json").read_text())
+    assert f"{result['metrics']['divergence/js']:.3f}" in shown.text
+    assert result["meaning"] in shown.text
+    assert "gantrain dataset=ring metric=js" in shown.text
+    assert "optimizer.d_lr" in shown.text
+    assert "torch" in shown.text
+    steps = [step for step, _ in shown.data["players"][0]]
+    assert steps == [0, 1, 2, 3, 4]
+
+
+def test_only_the_pages_own_script_may_run_and_nothing_may_be_fetched(run):
+    shown = Page(page(rows([run]), "a", "b"))
+    policy = next(
+        a["content"] for a in shown.found("meta") if a.get("http-equiv") == "Content-Security-Policy"
+    )
+    digest = base64.b64encode(hashlib.sha256(shown.scripts[1].encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    )
+
+
+def test_the_curves_are_those_of_the_run_with_the_lines_to_read_them_by(run):
+    (row,) = rows([run])
+    found = history(run)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert found["loss/d"] == ([1, 2, 3, 4], [line["loss/d"] for line in lines if "loss/d" in line])
+    made_charts = {one["title"]: one for one in charts(row, found)}
+    assert [one["name"] for one in made_charts["loss"]["series"]] == ["d", "g"]
+    assert [line["y"] for line in made_charts["loss"]["lines"]] == [row.result["chance"]]
+    assert made_charts["divergence"]["lines"][0]["y"] == LOG_2
+    assert len(made_charts["divergence"]["series"][0]["se"]) == 4
+    assert list(made_charts)[:3] == ["divergence", "loss", "logits"]
+    assert [one["main"] for one in made_charts.values()] == sorted(
+        (o["main"] for o in made_charts.values()), reverse=True
+    )
+
+
+def test_a_name_a_command_a_key_or_an_error_runs_nothing(tmp_path):
+    folder = made(
+        tmp_path / BAD.replace("/", "|"), [f"name={BAD}"],
+        {"status": "failed", "exit_code": 1, "error": BAD, "health": [BAD], "meaning": BAD,
+         "metrics": {BAD: 1.0}, "floors": {BAD: 2.0}, "protocol": {BAD: {BAD: BAD}}},
+        {"seed": 0, "name": BAD, BAD: {BAD: BAD}},
+        [{"step": 1, BAD: 1.0, "loss/" + BAD: 2.0}, {"step": 2, BAD: 1.0}], {0: "red"},
+    )  # fmt: skip
+    other = made(tmp_path / "1-other", ["name=x", f"objective={BAD}"], {"metrics": {BAD: 2.0}}, {"seed": 1})
+    for found in (rows([folder]), rows([folder, other])):
+        text = page(found, BAD, BAD)
+        shown = Page(text)
+        assert len(shown.scripts) == 2
+        assert not [image for image in shown.found("img") if "onerror" in image]
+        assert BAD in shown.text
+        assert "<" not in shown.scripts[0]
+        assert json.loads(shown.scripts[0]) == shown.data
+
+
+def test_a_marker_of_the_page_in_a_name_is_a_name(run):
+    assert "{{data}} {{policy}}" in Page(page(rows([run]), "{{data}} {{policy}}", "x")).text
+
+
+@given(some.lists(some.floats(-9, 9) | some.none(), min_size=1, max_size=3000))
+def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_order(values):
+    steps = list(range(0, 2 * len(values), 2))
+    x, y = thinned((steps, values), 100)
+    assert (x[0], y[0], x[-1], y[-1]) == (0, values[0], steps[-1], values[-1])
+    assert x == sorted(set(x))
+    assert all(values[step // 2] == value for step, value in zip(x, y, strict=True))
+    real, kept = [v for v in values if v is not None], [v for v in y if v is not None]
+    assert not real or (min(real), max(real)) == (min(kept), max(kept))
+    assert (None in y) == (None in values)
+    assert len(x) <= max(100, len(values) if len(values) <= 100 else 152)
+
+
+@given(some.integers(0, 500), some.integers(2, 60))
+def test_frames_are_spread_evenly_with_the_first_and_the_last(count, most):
+    found = [(step, Path(f"{step}")) for step in range(count)]
+    chosen = evenly(found, most)
+    assert len(chosen) == min(count, most)
+    if count:
+        assert (chosen[0], chosen[-1]) == (found[0], found[-1])
+        gaps = [b[0] - a[0] for a, b in zip(chosen[:-1], chosen[1:], strict=True)]
+        assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+def test_a_curve_that_is_not_finite_and_a_line_that_is_cut_short_leave_a_gap(tmp_path):
+    folder = made(tmp_path / "a", history=[{"step": 1, "loss/d": 1.0}, {"step": 2, "loss/d": None}])
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "loss/d": NaN}\n[1]\n7\n{"loss/d": 1}\n{"step": 4, "los')
+    assert history(folder) == {"loss/d": ([1, 2, 3], [1.0, None, None])}
+    text = page(rows([folder]), "a", "b")
+    assert "NaN" not in Page(text).scripts[0]
+    assert "unfinished" in text or "missing" in text
+
+
+def test_lines_are_drawn_where_runs_agree_and_nowhere_else(tmp_path):
+    paths = [
+        made(tmp_path / f"{i}", result={"chance": chance, "floors": {"diversity/coverage": floor}})
+        for i, (chance, floor) in enumerate([(2.0, 0.97), (2.0, 0.96), (0.0, 0.5)])
+    ]
+
+    def named(found: list[Path], tag: str) -> list[float]:
+        return [line["y"] for line in reference_lines(rows(found), [tag])]
+
+    assert named(paths[:2], "loss/d") == [2.0]
+    assert named(paths, "loss/d") == []
+    assert named(paths[2:], "loss/d") == [0.0]  # a chance level of 0 is one
+    assert named(paths[:2], "diversity/coverage") == [0.965]
+    assert named(paths, "diversity/coverage") == []
+    assert named(paths, "divergence/js_refit") == [LOG_2]
+    assert named(paths, "divergence/frechet") == []
+
+
+# ------------------------------------------------------------------------------------------- several runs
+
+
+def test_a_sweep_shows_every_run_the_jobs_that_failed_and_one_slider(tmp_path, run_cli):
+    sweep = tmp_path / "sweep"
+    for i, objective in enumerate(("minimax", "hinge")):
+        made(sweep / f"{i}-{objective}", [f"objective={objective}", f"seed={i}"],
+             {"metrics": {"diversity/modes": 4.0 + i}, "floors": {"diversity/modes": 8.0}},
+             {"seed": i, "objective": {"name": objective}, "train": {"steps": 5}},
+             [{"step": s, "diversity/modes": float(s)} for s in (1, 5)], {0: "red", 5: "blue"})  # fmt: skip
+    dead = {"status": "killed", "exit_code": 137, "error": "killed by SIGKILL"}
+    made(sweep / "2-hinge", ["objective=hinge", "seed=0"], dead)
+    (sweep / "sweep.json").write_text(json.dumps({"command": "gantrain -m typed", "jobs": []}))
+    code, _, error = run_cli("report", sweep)
+    assert code == 0, error
+    shown = Page((sweep / "report.html").read_text())
+    assert "gantrain -m typed" in shown.text
+    assert "2 of 3 runs finished" in shown.text
+    assert "2-hinge: killed (137): killed by SIGKILL" in shown.text
+    assert [len(shots) for shots in shown.data["players"]] == [2, 0, 2]  # by setting, the best first
+    assert len(shown.data["tags"]["diversity/modes"]["series"]) == 2
+    assert len([a for a in shown.found("input") if a["type"] == "range"]) == 1
+    assert [a for a in shown.found("table") if a.get("class") == "sortable"]
+
+
+def test_many_large_pictures_are_made_small_and_few_until_a_page_can_carry_them(tmp_path):
+    folder = made(tmp_path / "a", result={})
+    (folder / "samples").mkdir()
+    noise = Image.frombytes("RGB", (400, 40), os.urandom(400 * 40 * 3))
+    noise.save(folder / "samples" / "0.png", compress_level=0)
+    for step in range(1, 40):
+        (folder / "samples" / f"{step}.png").symlink_to("0.png")
+    (free,) = frames([folder])
+    assert len(free) == 40
+    size = len(free[0][1])
+    (shots,) = frames([folder], budget=22 * size)
+    assert sum(len(source) for _, source in shots) <= 22 * size
+    assert 12 <= len(shots) < 40
+    assert frames([folder], budget=1) == [[]]
+    assert (shots[0][0], shots[-1][0]) == (0, 39)
+
+
+# ------------------------------------------------------------------------------------------- in motion
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png"])
+def test_an_animation_shows_the_pictures_in_the_order_of_steps_and_holds_the_last(tmp_path, run_cli, suffix):
+    colours = {5: (255, 0, 0), 50: (0, 255, 0), 1000: (0, 0, 255)}
+    made(tmp_path / "a", result={}, pictures=colours)
+    code, out, error = run_cli("report", "a", f"out=b.{suffix}")
+    assert code == 0, error
+    assert "3 frames" in out
+    with Image.open(tmp_path / f"b.{suffix}") as image:
+        assert image.n_frames == 3
+        times, seen = [], []
+        for i in range(3):
+            image.seek(i)
+            image.load()
+            times.append(image.info["duration"])
+            seen.append(image.convert("RGB").getpixel((5, 5)))
+    assert seen == list(colours.values())
+    assert times == [SHOWN, SHOWN, HELD]
+
+
+def test_an_animation_of_many_pictures_of_two_sizes_is_short_and_can_be_read(tmp_path, run_cli):
+    folder = made(tmp_path / "a", result={}, pictures={s: (s, 255 - s, 0) for s in range(100)})
+    Image.new("RGB", (60, 20), "white").save(folder / "samples" / "000200.png")
+    (folder / "samples" / "000300.png").write_bytes(b"cut short")
+    code, _, error = run_cli("report", "a", "out=b.gif")
+    assert code == 0, error
+    with Image.open(tmp_path / "b.gif") as image:
+        assert image.size == (60, 30)
+        assert image.n_frames <= MOST
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["a", "out=b.pdf"], 2, "another suffix; choose from .html, .gif, .png"),
+        (["a", "out=absent/b.html"], 2, "there is no folder"),
+        (["both", "out=b.gif"], 2, "would show one run of 2"),
+        (["a", "out=b.gif"], 4, "holds no pictures"),
+        (["absent"], 4, "there is no such folder"),
+    ],
+)
+def test_a_word_that_is_wrong_is_one_line(tmp_path, run_cli, words, code, says):
+    for folder in ("a", "both/0", "both/1"):
+        made(tmp_path / folder, result={})
+    found, _, error = run_cli("report", *words)
+    assert (found, error.count("\n")) == (code, 1)
+    assert says in error
+    assert not list(tmp_path.glob("b.*"))

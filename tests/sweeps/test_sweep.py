@@ -1,0 +1,423 @@
+"""A sweep's answer: what varied, means over seeds, best first, failures named; as text and as files."""
+
+import csv
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from made_runs import made
+from PIL import Image
+
+from gantrain.core.files import replace_file
+from gantrain.reports.figures import axis_key, chart, samples
+from gantrain.reports.ranking import (
+    COLUMNS,
+    ONE_IS_BEST,
+    badness,
+    columns,
+    not_comparable,
+    order_note,
+    ranked,
+    settings,
+)
+from gantrain.reports.runs import Row, rows
+from gantrain.reports.tables import markdown, run_table, seed_table, summarise, table, write_files
+from gantrain.reports.text import beside_published, tail_means, warned
+
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def folders(tmp_path) -> list[Path]:
+    modes = {("minimax", 0): 8.0, ("minimax", 1): 5.0, ("hinge", 0): 7.0, ("hinge", 1): 6.5}
+    found = []
+    for number, ((objective, seed), value) in enumerate(modes.items()):
+        words = ["dataset=ring", f"objective={objective}", f"seed={seed}"]
+        metrics = {
+            "diversity/modes": value,
+            "diversity/mode_kl": 8 - value,
+            "fidelity/novel": 1.0,
+            "generator/mu": 0,
+        }
+        result = {"metrics": metrics, "tail": {"loss/d": 1.0}, "floors": {"diversity/modes": 8.0}}
+        found.append(made(tmp_path / f"{number}-job", words, result, pictures={0: "red", 5: "blue"}))
+    return found
+
+
+def one(name: str, numbers: dict, status: str = "finished", **varied: str) -> Row:
+    return Row(name, varied, status, numbers, {}, 1.0)
+
+
+def test_only_what_varies_is_a_column_and_runs_stand_best_first(folders):
+    head, *lines = run_table(rows(folders))
+    tags = [
+        "diversity/modes",
+        "diversity/mode_kl",
+        "fidelity/novel",
+    ]  # of none of these are all values as good
+    assert head == ["run", "objective", "seed", *tags, "seconds", "status"]
+    assert [line[0] for line in lines] == ["0", "2", "3", "1"]
+    assert lines[0] == ["0", "minimax", "0", "8.000", "0.000", "1.000", "2", "finished"]
+
+
+def test_seeds_become_mean_and_sd_and_the_worst_is_named_in_the_direction_that_is_worse(folders):
+    head, *lines = seed_table(rows(folders))
+    assert head[:2] == ["objective", "seeds"]
+    assert [line[:2] for line in lines] == [["hinge", "2"], ["minimax", "2"]]  # 6.75 modes before 6.5
+    sd = statistics.stdev([8.0, 5.0])
+    assert lines[1][2] == f"6.500 ± {sd:.3f} (5.000, seed 1)"  # fewer modes are worse
+    assert lines[1][3] == f"1.500 ± {sd:.3f} (3.000, seed 1)"  # a larger mode_kl is worse
+    assert seed_table(rows(folders[::2])) == []
+    assert [line[2] for line in seed_table(rows(folders), worst=False)[1:]] == [
+        f"6.750 ± {statistics.stdev([7.0, 6.5]):.3f}",
+        f"6.500 ± {sd:.3f}",
+    ]
+
+
+@given(some.lists(some.floats(-5, 5) | some.none(), min_size=2, max_size=8), some.sampled_from(COLUMNS))
+def test_the_first_run_of_a_table_is_the_best_and_those_without_a_number_are_last(values, tag):
+    found = [one(f"r{i}", {} if v is None else {tag: v}, x=f"v{i}") for i, v in enumerate(values)]
+    order = [row.numbers.get(tag) for row in ranked(found)]
+    known = [value for value in order if value is not None]
+    assert order == known + [None] * (len(order) - len(known))
+    if tag in ONE_IS_BEST:
+        assert known == sorted(known, key=lambda value: abs(value - 1))
+    else:
+        less = tag.startswith(("divergence/", "loss/")) or tag == "diversity/mode_kl"
+        assert known == sorted(known, reverse=not less)
+    assert [s.mean(tag) for s in settings(found)] == order  # of one seed each
+    if known:
+        assert columns(found) == [tag]
+
+
+def test_seeds_that_miss_1_on_both_sides_are_behind_those_that_are_near_it():
+    sharp = {("wide", "0"): 0.2, ("wide", "1"): 1.8, ("near", "0"): 0.95, ("near", "1"): 0.95}
+    found = [one(f"{x}{s}", {"fidelity/sharpness": v}, x=x, seed=s) for (x, s), v in sharp.items()]
+    assert [setting.label for setting in settings(found)] == ["near", "wide"]
+    assert settings(found)[1].mean("fidelity/sharpness") == 1.0
+
+
+def test_a_number_that_some_finished_runs_lack_ranks_nothing():
+    found = [
+        one("a", {"divergence/js_refit": 0.1, "diversity/coverage": 0.2}, x="1"),
+        one("b", {"diversity/coverage": 0.9}, x="2"),
+        one("c", {}, status="failed", x="3"),
+    ]
+    assert columns(found) == ["diversity/coverage", "divergence/js_refit"]
+    assert [row.name for row in ranked(found)] == ["b", "a", "c"]
+    assert order_note(found) == "best first by diversity/coverage (more is better)"
+
+
+def test_the_estimate_of_each_runs_own_discriminator_is_said_to_be_no_common_scale():
+    found = [one("a", {"divergence/js": 0.1}, objective="x"), one("b", {"divergence/js": 0.2}, objective="y")]
+    assert "each run's own D" in order_note(found)
+    refit = [one(row.name, row.numbers | {"divergence/js_refit": 0.3}, **row.varied) for row in found]
+    assert order_note(refit) == "best first by divergence/js_refit (less is better)"
+    assert order_note(found[:1]) == ""
+
+
+def test_a_metric_that_no_list_names_ranks_runs_before_what_their_own_discriminators_estimate():
+    numbers = {"divergence/triangular": 0.1, "divergence/triangular_se": 0.01, "loss/g": 0.5}
+    result = {"protocol": {"js": {"estimates": ["divergence/triangular"]}}}
+    found = [replace(one(name, numbers, x=name), result=result) for name in "ab"]
+    assert columns(found) == ["divergence/triangular", "loss/g"]
+    assert "each run's own D" in order_note(found)
+    with_own = [replace(row, numbers=row.numbers | {"fidelity/mine": 0.7}) for row in found]
+    assert columns(with_own) == ["fidelity/mine", "divergence/triangular", "loss/g"]
+    assert order_note(with_own) == "best first by fidelity/mine (more is better)"
+
+
+@pytest.mark.parametrize("broken", [7, {"js": 7}, {"js": {"estimates": 7}}, {"js": {"estimates": [7, None]}}])
+def test_a_result_with_a_broken_protocol_is_ranked_by_what_it_has(broken):
+    found = [replace(one(name, {"loss/g": 0.5}, x=name), result={"protocol": broken}) for name in "ab"]
+    assert "each run's own D" in order_note(found)
+
+
+def test_published_numbers_choose_the_columns_and_stand_beside_the_tail(tmp_path):
+    runs = [
+        made(tmp_path / f"{i}-job", [f"objective.divergence={name}"], {
+            "metrics": {"divergence/js": 9.0}, "tail": {"generator/mu": mu, f"divergence/{name}": d, "loss/d": 1.0},
+            "published": {"generator/mu": 1.0, f"divergence/{name}": 0.5},
+        })
+        for i, (name, mu, d) in enumerate([("kl", 1.03, 0.49), ("pearson", 0.98, 0.51)])
+    ]  # fmt: skip
+    found = rows(runs)
+    assert columns(found) == ["generator/mu", "divergence/kl", "divergence/pearson"]
+    head, first, second = run_table(found)
+    assert head[1] == "objective.divergence"
+    assert first[1:5] == ["pearson", "0.980 (1.000)", "", "0.510 (0.500)"]  # the nearer to what is in print
+    assert second[1:5] == ["kl", "1.030 (1.000)", "0.490 (0.500)", ""]
+    assert "in brackets: published" in table(found)
+
+
+ENDS = [
+    ("diverged", 6, "loss/d: is not finite; lower optimizer.d_lr", "diverged (6)"),
+    ("killed", 137, "killed by SIGKILL", "killed (137)"),
+    ("failed", 3, "dataset.path: no file", "failed (3)"),
+    ("pruned", 0, "", "pruned"),
+]
+
+
+def test_a_number_in_print_that_no_run_read_hides_none_that_runs_read():
+    found = [
+        replace(one(f"{i}", {"divergence/js_refit": value}, seed=str(i)), published={"diversity/modes": 8.0})
+        for i, value in enumerate((0.5, 0.2))
+    ]
+    assert columns(found) == ["divergence/js_refit"]
+    assert [row.name for row in ranked(found)] == ["1", "0"]
+    assert "in brackets" not in table(found)
+
+
+def test_each_seed_is_held_against_its_own_number_in_print():
+    read = {"a1": 1.1, "a2": 1.3, "b0": 5.0}
+    found = [one("a0", {}, "failed", x="a", seed="0")]
+    for name, value in read.items():
+        row = one(name, {"generator/mu": value}, x=name[0], seed=name[1])
+        found.append(replace(row, published={"generator/mu": 1.0}))
+    assert [setting.varied["x"] for setting in settings(found)] == ["a", "b"]
+    assert "(1.300, seed 2)" in seed_table(found)[1][-2]
+
+
+def test_a_mean_over_fewer_runs_than_finished_says_over_how_many():
+    numbers = ({"diversity/modes": 8.0, "divergence/kl_exact": 1.0}, {"diversity/modes": 8.0})
+    found = [one(f"{i}", read, x="a", seed=str(i)) for i, read in enumerate(numbers)]
+    head, line = seed_table(found, worst=False)
+    assert dict(zip(head, line, strict=True))["divergence/kl_exact"] == "1.000 of 1"
+    assert " of " not in dict(zip(head, line, strict=True))["diversity/modes"]
+
+
+def test_runs_that_failed_are_named_with_their_own_code_and_count_in_no_mean(tmp_path, folders):
+    words = [["dataset=ring", "objective=hinge", f"seed={seed}"] for seed in range(2, 8)]
+    bad = [
+        made(tmp_path / f"{7 + i}-job", words[i], {
+            "status": status, "exit_code": code, "error": error, "metrics": {"diversity/modes": 0.0},
+        })
+        for i, (status, code, error, _) in enumerate(ENDS)
+    ]  # fmt: skip
+    gone = tmp_path / "11-job"
+    broken = made(tmp_path / "12-job", words[5])
+    (broken / "result.json").write_text('{"status": "fin')
+    jobs = [{"folder": gone.name, "overrides": words[4]}]
+    (tmp_path / "sweep.json").write_text(json.dumps({"command": "gantrain -m", "jobs": jobs}))
+    found = rows([*folders, *bad, gone, broken])
+    ends = {line[0]: line[-1] for line in run_table(found)}
+    assert [ends[f"{7 + i}"] for i in range(4)] == [end for *_, end in ENDS]
+    assert (ends["11"], ends["12"]) == ("missing", "unreadable")
+    (hinge,) = [line for line in seed_table(found) if line[0] == "hinge"]
+    assert hinge[1] == "2 of 8"
+    assert hinge[2].startswith("6.750 ± 0.354")
+    assert (
+        "seed 2 diverged (6), seed 3 killed (137), seed 4 failed (3), seed 5 pruned, seed 6 missing"
+        in hinge[-1]
+    )
+    said = table(found).splitlines()
+    assert "7-job: diverged (6): loss/d: is not finite; lower optimizer.d_lr" in said
+    assert "8-job: killed (137): killed by SIGKILL" in said
+    assert "11-job: missing" in said
+    assert "5 of 10 runs did not finish" in said
+    assert not [line for line in said if line.startswith("10-job")]  # to be pruned is no failure
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", '{"metrics": 3}', '{"metrics": {"a": "x", "b": true}}', '"\\ud800"']
+)
+def test_a_result_of_any_shape_loses_no_table(tmp_path, folders, content):
+    odd = made(tmp_path / "9-job", ["dataset=ring", "objective=hinge", "seed=9"])
+    (odd / "result.json").write_text(content)
+    (odd / ".hydra" / "overrides.yaml").write_text("{" if content == "null" else "[1, a=b]")
+    said = summarise(tmp_path, [*folders, odd, tmp_path / "absent"])
+    assert "hinge" in said
+    assert len((tmp_path / "summary.csv").read_text().splitlines()) == 7
+
+
+def test_a_name_or_error_with_control_characters_breaks_no_line(tmp_path):
+    error = {"status": "failed", "exit_code": 1, "error": "a\n\x1b[31mb"}
+    found = rows([made(tmp_path / "0-a\x1b[2J", ["a=x|y\n"], error), made(tmp_path / "1-b", ["a=2"], {})])
+    said = table(found)
+    assert "\x1b" not in said
+    assert "a\\n\\x1b[31mb" in said
+    assert "x\\|y\\n" in markdown(run_table(found))
+
+
+def test_the_files_hold_every_number_and_the_same_tables(tmp_path, folders):
+    said = summarise(tmp_path, folders)
+    with (tmp_path / "summary.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["fidelity/novel"]) for line in lines] == [1.0] * 4
+    assert [float(line["diversity/modes"]) for line in lines] == [8, 5, 7, 6.5]
+    page = (tmp_path / "summary.md").read_text()
+    assert markdown(run_table(rows(folders))) in page
+    assert markdown(seed_table(rows(folders))) in page
+    assert str(tmp_path / "summary.csv") in said
+    assert "best first by diversity/modes (more is better)" in said
+    assert f"gantrain report {tmp_path}" in said
+    for name in ("summary.png", "samples.png"):
+        with Image.open(tmp_path / name) as image:
+            image.load()
+
+
+def test_files_that_cannot_be_written_cost_a_line_and_leave_what_was_there(tmp_path, folders):
+    whole = summarise(tmp_path, folders)
+    (tmp_path / "summary.csv").unlink()
+    (tmp_path / "summary.csv").mkdir()  # nothing can be written in its place
+    said = summarise(tmp_path, folders)
+    assert f"{tmp_path / 'summary.csv'} cannot be written" in said
+    assert said.split("\n\n")[:2] == whole.split("\n\n")[:2]
+    complaints = write_files(tmp_path / "absent", rows(folders))
+    assert len(complaints) == 4
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_file_is_whole_or_is_what_it_was(tmp_path):
+    path = tmp_path / "page.html"
+    replace_file(path, b"old")
+    path.with_name(f".page.html.{os.getpid()}.part").symlink_to(FULL)
+    with pytest.raises(OSError, match="No space"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_processes_may_write_one_file_at_once(tmp_path):
+    write = "import sys, pathlib, gantrain.core.files as f; p = pathlib.Path(sys.argv[1])\n"
+    write += "for _ in range(200): f.replace_file(p, sys.argv[2].encode() * 50)"
+    command = [sys.executable, "-c", write, str(tmp_path / "page.html")]
+    both = [subprocess.Popen([*command, word]) for word in ("first", "second")]
+    assert [process.wait() for process in both] == [0, 0]
+    assert (tmp_path / "page.html").read_bytes() in (b"first" * 50, b"second" * 50)
+    assert list(tmp_path.iterdir()) == [tmp_path / "page.html"]
+
+
+def test_a_table_that_is_long_is_cut_on_the_terminal_and_whole_in_the_file(tmp_path):
+    found = [one(f"{i:02d}-job", {"diversity/modes": float(i)}, x=str(i)) for i in range(60)]
+    said = table(found)
+    assert "and 20 more, in summary.md" in said
+    assert "59 " in said.splitlines()[1]
+    write_files(tmp_path, found)
+    assert sum(line.startswith("|") for line in (tmp_path / "summary.md").read_text().splitlines()) == 62
+
+
+# ------------------------------------------------------------------------------------------- the pictures
+
+
+def test_a_numeric_key_is_the_axis_and_words_are_not():
+    rates = ("1e-4", "1e-3", "1e-2")
+    swept = [
+        one(f"{r}{o}", {"diversity/modes": 1.0}, **{"optimizer.d_lr": r, "objective": o})
+        for r in rates
+        for o in "ab"
+    ]
+    assert axis_key(swept) == "optimizer.d_lr"
+    assert axis_key([one(o, {}, objective=o) for o in ("hinge", "minimax")]) is None
+    assert axis_key([one(s, {}, seed=s) for s in "0123"]) is None
+    many = [one(f"{o}{r}", {}, objective=str(o), rate=f"x{r}") for o in range(2) for r in range(3)]
+    assert axis_key(many) == "objective"
+    drawn = [one(r, {}, **{"optimizer.d_lr": r, "optimizer.g_lr": f"3{r}"}) for r in rates]
+    assert axis_key(drawn) is None  # of a random search, where no two share a value
+
+
+@pytest.mark.parametrize("count", [1, 8, 40])
+def test_the_figure_has_a_row_for_every_setting_that_can_be_read(count):
+    found = [one(f"{i}", {"diversity/modes": float(i)}, objective=f"option number {i}") for i in range(count)]
+    image = chart(found)
+    assert image is not None
+    assert image.height >= 150 + 28 * count  # a line of text is 14 pixels high
+    assert chart([one("a", {}), one("b", {"speed/x": 1.0})]) is None
+
+
+def middle(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
+    return image.getpixel((x, y))
+
+
+def test_the_sheet_has_settings_as_rows_seeds_as_columns_and_the_last_picture_of_each(tmp_path):
+    colours = {("a", "0"): "red", ("a", "1"): "lime", ("b", "0"): "blue", ("b", "1"): "yellow"}
+    runs = [
+        made(tmp_path / f"{o}{s}", [f"objective={o}", f"seed={s}"], {"metrics": {"diversity/modes": float(o == "a")}},
+             pictures={0: "black", 5: colour})
+        for (o, s), colour in colours.items()
+    ]  # fmt: skip
+    (runs[1] / "samples" / "000009.png").write_bytes(b"\x89PNG cut short")
+    sheet = samples(rows(runs), side=120)
+    assert sheet is not None
+    width, height = sheet.width // 2, sheet.height // 2
+    at = {(o, s): (width * int(s) + width // 2, height * (o == "b") + height // 2 + 8) for o, s in colours}
+    found = {key: middle(sheet, *place) for key, place in at.items()}
+    assert found == {
+        ("a", "0"): (255, 0, 0),
+        ("a", "1"): (0, 255, 0),
+        ("b", "0"): (0, 0, 255),
+        ("b", "1"): (255, 255, 0),
+    }
+    bare = [one("x", {"diversity/modes": 1.0})]
+    assert samples(bare) is None
+
+
+def test_a_hundred_runs_make_a_sheet_that_can_be_opened(tmp_path):
+    folder = made(tmp_path / "0", pictures={1: "red"})
+    found = [Row(f"{i}", {"x": f"v{i}"}, "finished", {}, {}, 1.0, folder=folder) for i in range(100)]
+    sheet = samples(found)
+    assert sheet is not None
+    assert max(sheet.size) <= 2800
+
+
+# ------------------------------------------------------------------------------------------- the command
+
+
+def test_a_sweep_prints_its_table_at_the_end(run_cli, tmp_path):
+    words = ["debug=tiny", "dataset=ring", "device=cpu", "metric=js", "train.steps=2", "run.dir=s"]
+    code, out, error = run_cli("-m", *words, "objective=minimax,hinge")
+    assert code == 0, error
+    assert "run  objective  divergence/js" in out
+    with (tmp_path / "s" / "summary.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["objective"] for line in lines] == ["minimax", "hinge"]
+    for line in lines:
+        result = json.loads((tmp_path / "s" / line["run"] / "result.json").read_text())
+        assert float(line["divergence/js"]) == result["metrics"]["divergence/js"]
+    assert (tmp_path / "s" / "samples.png").is_file()
+
+
+def test_metrics_read_in_two_ways_are_said_not_to_compare():
+    def read(n: int, sigma: float) -> Row:
+        protocol = {
+            "js": {"n": n, "split": "holdout"},
+            "parzen": {"sigma": sigma, "grid": [sigma], "warning": f"{n}"},
+        }
+        return Row(
+            f"{n}{sigma}", {"x": f"{n} {sigma}"}, "finished", {}, {}, 1.0, result={"protocol": protocol}
+        )
+
+    assert not_comparable([read(100, 0.1), read(100, 0.2)]) == []  # a width that was found is no protocol
+    (line,) = not_comparable([read(100, 0.1), read(500, 0.1)])
+    assert line == "metric js was read in different ways (n 100 or 500): not comparable"
+
+
+def test_a_runs_published_numbers_stand_in_columns_beside_the_means_of_its_last_fifth():
+    history = [{"step": step, "loss/d": float(step)} for step in range(0, 101, 10)]
+    tail = tail_means(history, 100)
+    assert tail == {"loss/d": 95.0}  # of steps 90 and 100
+    lines = beside_published(
+        tail, {"loss/d": 94.5, "generator/a_tag_that_is_longer_than_the_heading": 1e-6}
+    ).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert lines[1].split() == ["loss/d", "94.5000", "95.0000"]
+    assert lines[2].split()[1:] == ["1.0000e-06", "not", "read"]
+    assert beside_published(tail, {}) == ""
+
+
+def test_a_metric_with_a_warning_says_it_beside_the_numbers_it_was_made_with():
+    made = {"kernel": "Gaussian", "sigma": 0.20443, "grid": [0.00026, 2.6], "n": 10000, "warning": "swings"}
+    assert (
+        warned({"js": {"n": 3}, "parzen": made})
+        == "parzen     sigma 0.204, grid 0.00026 to 2.6, n 10000: swings"
+    )
+    assert warned({"js": {"n": 3}}) == ""
+    assert math.isinf(badness("diversity/modes", None, {}))

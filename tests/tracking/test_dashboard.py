@@ -1,0 +1,531 @@
+"""What TensorBoard shows of a run and of a sweep, read through TensorBoard's own back end."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import os
+import re
+import socket
+import subprocess
+import urllib.parse
+from pathlib import Path
+
+import pytest
+import yaml
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.data.provider import ListHyperparametersResult
+from tensorboard.plugin_util import markdown_to_safe_html
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.custom_scalar.custom_scalars_plugin import CustomScalarsPlugin
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
+from tensorboard.plugins.scalar.scalars_plugin import ScalarsPlugin
+
+from gantrain.cli.commands.tensorboard import USUAL_PORT, free_port, pinned, runs_under
+from gantrain.config.compose import compose
+from gantrain.config.options import Config
+from gantrain.config.resolve import plain_data, resolve
+from gantrain.core.tags import CEILING
+from gantrain.reports.ranking import COLUMNS
+from gantrain.tracking import tensorboard as dashboard
+from gantrain.tracking.event_file import read_events
+from gantrain.tracking.tracker import Tracker
+from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.expected_tags import expected
+from gantrain.training.housekeeping import Session
+from gantrain.training.run import run
+
+SMALL = [
+    *"dataset=ring dataset.n=300 dataset.n_holdout=60 model.width=8 device=cpu device.threads=1".split(),
+    *"train.steps=4 train.batch_size=16 train.log_every=1 train.evaluate_every=2 train.sample_every=4".split(),
+    *"train.checkpoint_every=2 metric=toy metric.n=50 metric.refit_steps=8".split(),
+]
+JOBS = [
+    ["objective=minimax", "optimizer.g_lr=1e-3", "seed=0", "train.ema=0.5"],
+    ["objective=hinge", "optimizer.g_lr=2e-4", "seed=0", "train.ema=0.5"],
+    ["objective=hinge", "optimizer.g_lr=2e-4", "seed=1", "train.ema=0.5", "model.minibatch_std=true"],
+]
+COMMAND = "gantrain -m objective=minimax,hinge 'name=a `b`'"
+
+
+def configured(*words: str) -> Config:
+    return resolve(plain_data(compose([*SMALL, *words])))
+
+
+def event_file(folder: Path) -> Path:
+    (path,) = folder.glob("events.out.tfevents.*")
+    return path
+
+
+def written(folder: Path) -> list[tuple[int, str]]:
+    """Return step and tag of everything in a folder's event file, as often as it is there."""
+    return [
+        (event.step, value.tag) for event in read_events(event_file(folder)) for value in event.summary.value
+    ]
+
+
+class Board:
+    """TensorBoard's back end on a folder."""
+
+    def __init__(self, folder: Path):
+        multiplexer = EventMultiplexer().AddRunsFromDirectory(str(folder))
+        multiplexer.Reload()
+        self.multiplexer, self.request = multiplexer, RequestContext()
+        self.plugins: dict[str, object] = {}
+        self.context = TBContext(
+            data_provider=MultiplexerDataProvider(multiplexer, str(folder)),
+            logdir=str(folder),
+            plugin_name_to_instance=self.plugins,
+        )
+        self.plugins["scalars"] = ScalarsPlugin(self.context)
+
+    def columns(self) -> api_pb2.Experiment:
+        known, nothing = Context(self.context), ListHyperparametersResult([], [])
+        content = known.hparams_metadata(self.request, "")
+        return known.experiment_from_metadata(self.request, "", True, content, nothing)
+
+    def rows(self, filtered: bool = False) -> dict[str, api_pb2.SessionGroup]:
+        """Return the rows of HPARAMS by name; ``filtered`` by every value that the page has a box or range for."""
+        statuses = [api_pb2.STATUS_UNKNOWN, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_RUNNING]
+        request = api_pb2.ListSessionGroupsRequest(slice_size=100, allowed_statuses=statuses)
+        for info in self.columns().hparam_infos:
+            column = request.col_params.add(hparam=info.name)
+            if filtered and info.HasField("domain_discrete"):
+                column.filter_discrete.CopyFrom(info.domain_discrete)
+            elif filtered and info.HasField("domain_interval"):
+                column.filter_interval.min_value = info.domain_interval.min_value
+                column.filter_interval.max_value = info.domain_interval.max_value
+        groups = Handler(self.request, Context(self.context), "", request).run().session_groups
+        assert all(len(group.sessions) == 1 for group in groups)
+        assert len({group.name for group in groups}) == len(groups)
+        return {group.name: group for group in groups}
+
+    def charts(self) -> list[tuple[str, str]]:
+        """Return title and pattern of the charts of CUSTOM SCALARS."""
+        layout = CustomScalarsPlugin(self.context).layout_impl(self.request, "")
+        layout = json.loads(layout) if isinstance(layout, str) else layout
+        (category,) = layout.get("category", [])
+        return [(chart["title"], *chart["multiline"]["tag"]) for chart in category["chart"]]
+
+
+def value(shown: object) -> object:
+    """Return what a protobuf value holds."""
+    return getattr(shown, shown.WhichOneof("kind"))
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory) -> Path:
+    """The folder of a sweep of three jobs, with the record that its HPARAMS is read by."""
+    folder = tmp_path_factory.mktemp("outputs") / "sweep"
+    for number, job in enumerate(JOBS):
+        config = configured(*job)
+        place = f"run.dir={folder}"
+        run(
+            config,
+            folder / f"{number}-job",
+            session=Session(COMMAND, dict(w.split("=") for w in [place, *job])),
+        )
+    dashboard.sweep_record(folder, JOBS, ["divergence/js", "diversity/modes", "loss/g"])
+    return folder
+
+
+# HPARAMS ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        *[("2", 2), ("-3", -3), ("1e-4", 1e-4), ("0.5", 0.5), ("1.0", 1), ("1e400", "1e400"), ("nan", "nan")],
+        *[
+            ("true", True),
+            ("False", False),
+            ("hinge", "hinge"),
+            ("'1 2'", "1 2"),
+            ('"a"', "a"),
+            ("null", "null"),
+        ],
+        *[("[3,7]", "[3,7]"), ("", ""), ("'", "'"), (str(2**60), float(2**60))],
+    ],
+)
+def test_a_typed_value_is_a_boolean_a_number_or_a_word(text, means):
+    assert dashboard.typed(text) == means
+    assert type(dashboard.typed(text)) is type(means)
+
+
+def test_what_varies_is_what_two_jobs_disagree_on():
+    assert dashboard.varying(JOBS) == {
+        "objective": ["minimax", "hinge"],
+        "optimizer.g_lr": ["1e-3", "2e-4"],
+        "seed": ["0", "1"],
+        "model.minibatch_std": [],
+    }
+    assert dashboard.varying([["+a=1", "b=x=y"]]) == {"a": ["1"], "b": ["x=y"]}
+    assert dashboard.varying([["a=1"], ["a=1"]]) == {}
+    assert dashboard.varying([]) == {}
+
+
+def test_a_sweep_has_a_row_a_run_and_the_columns_of_what_varies(sweep):
+    board = Board(sweep)
+    columns = board.columns()
+    assert [info.name for info in columns.hparam_infos] == sorted(dashboard.varying(JOBS))
+    metrics = [info.name.tag for info in columns.metric_infos]
+    assert metrics == ["divergence/js", "diversity/modes", "loss/g"]
+    rows = board.rows()
+    assert set(rows) == {"0-job", "1-job", "2-job"}
+    for (name, row), job in zip(sorted(rows.items()), JOBS, strict=True):
+        given = {key: dashboard.typed(text) for key, text in (word.split("=") for word in job)}
+        assert {key: value(shown) for key, shown in row.hparams.items()} == given  # and not run.dir
+        assert {type(value(s)) for k, s in row.hparams.items() if k == "model.minibatch_std"} <= {bool}
+        last: dict[str, float] = {}
+        for line in (sweep / name / "metrics.jsonl").read_text().splitlines():
+            last |= json.loads(line)
+        for metric in row.metric_values:
+            assert metric.value == pytest.approx(last[metric.name.tag], rel=1e-6)
+        assert [m.name.tag for m in row.metric_values] == [tag for tag in metrics if tag in last]
+
+
+def test_a_seed_that_was_left_to_chance_is_shown_as_drawn():
+    config = configured("seed=null")
+    (row,) = dashboard.hparams_row(config, {"seed": "null"}).value
+    shown = plugin_data_pb2.HParamsPluginData.FromString(row.metadata.plugin_data.content)
+    assert shown.session_start_info.hparams["seed"].number_value == config.seed
+
+
+@pytest.mark.parametrize(
+    "jobs",
+    [JOBS, [["seed=0"], ["seed=12"], ["seed=3"]], [["model.width=auto"], ["model.width=64"], ["seed=1"]]],
+    ids=["kinds", "numbers", "words beside numbers"],
+)
+def test_the_filters_that_the_page_offers_hide_no_row(tmp_path, jobs):
+    config = configured()
+    for number, job in enumerate(jobs):
+        (tmp_path / str(number)).mkdir()
+        tracker = Tracker(tmp_path / str(number))
+        tracker.record(0, dashboard.hparams_row(config, dict(word.split("=") for word in job)))
+        tracker.close()
+    dashboard.sweep_record(tmp_path, jobs, ["loss/g"])
+    board = Board(tmp_path)
+    assert [info.name for info in board.columns().hparam_infos] == sorted(dashboard.varying(jobs))
+    assert set(board.rows(filtered=True)) == {str(number) for number in range(len(jobs))}
+
+
+def test_a_sweeps_record_is_there_once_however_often_it_is_written(tmp_path):
+    dashboard.sweep_record(tmp_path, JOBS, ["loss/g"])
+    path, content = event_file(tmp_path), event_file(tmp_path).read_bytes()
+    dashboard.sweep_record(tmp_path, JOBS, ["loss/g"])
+    assert (event_file(tmp_path), event_file(tmp_path).read_bytes()) == (path, content)
+    dashboard.sweep_record(tmp_path, JOBS, ["loss/g", "divergence/js"])
+    assert written(tmp_path) == [(0, "_hparams_/experiment")]
+    assert [info.name.tag for info in Board(tmp_path).columns().metric_infos] == ["loss/g", "divergence/js"]
+
+
+def test_a_sweeps_folder_that_cannot_be_written_costs_a_warning(tmp_path, caplog):
+    dashboard.sweep_record(tmp_path / "gone", JOBS, ["loss/g"])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_single_run_has_a_row_and_no_record_of_a_sweep(sweep):
+    assert "_hparams_/experiment" not in {tag for _, tag in written(sweep / "0-job")}
+    assert {info.name for info in Board(sweep / "0-job").columns().hparam_infos} == {
+        *("objective", "optimizer.g_lr", "seed", "train.ema")
+    }
+    assert set(Board(sweep / "0-job").rows()) == {"."}
+
+
+def test_the_seed_is_in_the_row_though_nobody_set_it(tmp_path):
+    tracker = Tracker(tmp_path)
+    tracker.record(0, dashboard.hparams_row(configured(), {}))
+    tracker.close()
+    (row,) = Board(tmp_path).rows().values()
+    assert {key: value(shown) for key, shown in row.hparams.items()} == {"seed": configured().seed}
+
+
+def test_a_resumed_run_tells_everything_once(tmp_path):
+    folder, words = tmp_path / "run", [*JOBS[0], "metric=js"]
+    run(configured(*words, "train.steps=2", "optimizer.horizon=4"), folder)
+    before = written(folder)
+    run(configured(*words, "optimizer.horizon=4"), folder, resumed=load_checkpoint(folder))
+    after = written(folder)
+    assert len(after) == len(set(after)) > len(before)
+    assert [pair for pair in after if pair in before] == before
+
+
+# CUSTOM SCALARS --------------------------------------------------------------------------------------------------
+
+
+def matched(pattern: str, tags: set[str]) -> set[str]:
+    return {tag for tag in tags if re.match(pattern, tag)}  # as TensorBoard does
+
+
+def test_the_charts_of_a_sweep_are_joined_and_none_is_empty(sweep):
+    board = Board(sweep)
+    tags = {
+        tag
+        for run in board.multiplexer.Runs()
+        for tag in board.multiplexer.GetAccumulator(run).Tags()["tensors"]
+    }
+    charts = {title: matched(pattern, tags) for title, pattern in board.charts()}
+    assert len(charts) == len(board.charts())  # hinge adds a chart, and no second copy of minimax's
+    assert charts == {
+        "losses": {"loss/d", "loss/g"},
+        "logits": {"logits/real", "logits/fake", "logits/holdout"},
+        "divergence: js": {"divergence/js", "divergence/js_batch", CEILING},
+        "divergence: total_variation": {"divergence/total_variation"},
+        "divergence: total_variation_batch": {"divergence/total_variation_batch"},
+        "modes found": {"diversity/modes"},
+        "KL of the modes' histogram": {"diversity/mode_kl"},
+        "fidelity and diversity, shares": {"fidelity/high_quality"},
+    }
+    lines = {tag for found in charts.values() for tag in found}
+    assert sum(map(len, charts.values())) == len(lines)  # no tag is in two charts
+
+
+def test_a_chart_never_depends_on_the_run():
+    tags = {tag for lines in dashboard.CHARTS.values() for tag in lines}
+    whole = dashboard.charts(sorted(tags)).value[0].tensor.string_val[0]
+    for title, lines in dashboard.CHARTS.items():
+        for tag in lines:
+            alone = dashboard.charts([tag]).value[0].tensor.string_val[0]
+            assert title.encode() in alone
+            assert alone[alone.index(title.encode()) :] in whole
+
+
+def test_log_2_is_a_line_beside_the_estimates_and_in_no_file_of_numbers(sweep):
+    for folder in sorted(sweep.glob("*-job")):
+        pairs = written(folder)
+        estimated = {step for step, tag in pairs if tag in ("divergence/js", "divergence/js_batch")}
+        assert {step for step, tag in pairs if tag == CEILING} == estimated == {1, 2, 3, 4}
+        values = [v for e in read_events(event_file(folder)) for v in e.summary.value if v.tag == CEILING]
+        assert all(v.simple_value == pytest.approx(math.log(2), rel=1e-7) for v in values)
+        for name in ("metrics.jsonl", "result.json"):
+            assert CEILING not in (folder / name).read_text()
+
+
+SUITES = {
+    "points": ["metric=fast"],
+    "pairs": ["objective=conditional", "metric.names=[js,mismatch,per_condition,prdc,nearest]"],
+    "batches": ["objective=least_squares", "model.packing=2", "metric.names=[js,refit,exact]"],
+    "densities": ["dataset=gaussian", "model=gaussian", "metric.names=[js,refit,exact,modes]"],
+    "no game": ["objective=regression", "model.condition=concat", "metric=fast"],
+    "refit alone": ["objective=hinge", "metric=refit"],
+    "critic": ["objective=wasserstein", "metric.names=[js,refit]"],
+    "clipped critic": ["objective=wasserstein", "penalty=weight_clip", "metric=js"],
+    "distances": ["metric.names=[frechet,kernel,wasserstein,nearest,parzen,spread,gradients]"],
+    "digits": ["dataset=digits", "metric.names=[js,prdc,sharpness,class_modes,class_accuracy]"],
+}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_what_is_expected_of_a_run_is_what_it_writes(tmp_path, suite):
+    words = [word for word in SMALL if not (suite == "digits" and word.startswith("dataset"))]
+    words += ["train.steps=2", "train.sample_every=0", *SUITES[suite]]
+    config = resolve(plain_data(compose(words)))
+    found = set(run(config, tmp_path)["metrics"]) | {tag for _, tag in written(tmp_path)}
+    told = expected(config)
+    assert len(told) == len(set(told))
+    of_interest = {*COLUMNS, *told, *(tag for lines in dashboard.CHARTS.values() for tag in lines)} - {
+        CEILING
+    }
+    assert set(told) == {tag for tag in found if tag in of_interest}
+
+
+# TEXT and IMAGES -------------------------------------------------------------------------------------------------
+
+
+def text_page(folder: Path) -> str:
+    (page,) = [v for e in read_events(event_file(folder)) for v in e.summary.value if v.tag == "run/config"]
+    return page.tensor.string_val[0].decode()
+
+
+def test_the_page_holds_the_command_the_config_the_game_and_the_versions(sweep):
+    config = configured(*JOBS[1])
+    shown = markdown_to_safe_html(text_page(sweep / "1-job"))  # what the tab renders
+    blocks = [html.unescape(block) for block in re.findall(r"<pre><code>(.*?)</code></pre>", shown, re.S)]
+    assert blocks[0].strip() == COMMAND
+    assert yaml.safe_load(blocks[1]) == config.plain()
+    assert config.objective.meaning in html.unescape(shown)
+    cells = dict(re.findall(r"<td>([^<]*)</td>\s*<td>([^<]*)</td>", shown))
+    assert {"gantrain", "python", "torch", "hydra-core", "tensorboard", "device"} <= set(cells)
+    assert all(cells.values())
+
+
+def test_the_page_holds_nothing_of_the_environment(monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", "pa55word")
+    page = dashboard.page("gantrain", configured(), {"torch": "2"})
+    assert "pa55word" not in page
+    assert "SOME_API_KEY" not in page
+
+
+def test_a_run_from_a_folder_that_is_gone_has_its_page(tmp_path, monkeypatch):
+    config = configured()
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "commit of the working directory" not in dashboard.page("", config, {})
+
+
+def test_a_command_of_several_lines_stays_one_block():
+    command = "gantrain 'name=a\n\n```\n# b'"
+    shown = markdown_to_safe_html(dashboard.page(command, configured(), {}))
+    block = re.search(r"<pre><code>(.*?)</code></pre>", shown, re.S)
+    assert html.unescape(block[1]).strip() == command
+
+
+def test_the_commit_is_gits_and_its_absence_is_no_fault(tmp_path, monkeypatch):
+    assert dashboard.commit(tmp_path) is None
+    assert dashboard.commit(tmp_path / "gone") is None
+
+    def git(*words: str) -> str:
+        own = {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]}
+        names = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        return subprocess.run(
+            ["git", *names, *words], cwd=tmp_path, env=own, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    assert dashboard.commit(tmp_path) is None  # there is no commit yet
+    (tmp_path / "a").write_text("1")
+    git("add", "a")
+    git("commit", "-qm", "a")
+    git("tag", "v1")
+    head = git("rev-parse", "HEAD")
+    assert dashboard.commit(tmp_path) == head
+    (tmp_path / "a").write_text("2")
+    assert dashboard.commit(tmp_path) == f"{head}-dirty"
+    monkeypatch.chdir(tmp_path)
+    assert f"| commit of the working directory | {head}-dirty |" in dashboard.page("", configured(), {})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert dashboard.commit(tmp_path) is None
+
+
+def test_pictures_begin_with_the_untrained_generator(sweep):
+    steps = [step for step, tag in written(sweep / "0-job") if tag == "samples/density"]
+    assert steps == [0, 4]
+
+
+def test_history_is_read_once_and_goes_on(tmp_path):
+    tracker = Tracker(tmp_path)
+    tracker.scalars(1, {"loss/d": 0.1, "loss/g": math.nan})
+    tracker.close()
+    tracker = Tracker(tmp_path, 1)
+    first = tracker.history()
+    assert first == [{"step": 1, "loss/d": 0.1, "loss/g": None}]
+    tracker.scalars(2, {"divergence/js": 0.3})
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    (tmp_path / "metrics.jsonl").unlink()
+    assert tracker.history() == lines == [*first[:1], {"step": 2, "divergence/js": 0.3}]
+    tracker.close()
+
+
+# gantrain tensorboard --------------------------------------------------------------------------------------------
+
+
+def cards(query: str) -> list[dict]:
+    """Return the cards that a link pins, by the way the page reads it: the query, then the tab."""
+    link = urllib.parse.urlsplit("http://127.0.0.1:6006/" + query)
+    assert link.fragment == "timeseries"
+    given = urllib.parse.parse_qs(link.query)
+    assert given["smoothing"] == ["0"]
+    return json.loads(given.get("pinnedCards", ["[]"])[0])
+
+
+def test_the_link_pins_what_the_runs_hold(sweep):
+    found = cards(pinned(sweep, runs_under(sweep)))
+    assert [card["tag"] for card in found] == [
+        *("divergence/js", "diversity/modes", "fidelity/high_quality", "loss/d", "loss/g", "samples/density")
+    ]
+    assert found[-1] == {
+        **{"plugin": "images", "tag": "samples/density", "sample": 0},
+        "runId": "defaultExperimentId/0-job",
+    }
+    assert len(found) <= 10  # as many as TensorBoard pins
+
+
+@pytest.mark.parametrize(("folder", "name"), [("..", "sweep/0-job"), (".", "0-job"), ("0-job", ".")])
+def test_run_names_begin_below_the_folder_that_is_given(sweep, folder, name):
+    top = Path(os.path.normpath(sweep / folder))
+    assert cards(pinned(top, runs_under(top)))[-1]["runId"] == f"defaultExperimentId/{name}"
+    assert name in EventMultiplexer().AddRunsFromDirectory(str(top)).Runs()
+
+
+def test_a_run_without_numbers_is_linked_without_cards(tmp_path):
+    Tracker(tmp_path).close()
+    assert cards(pinned(tmp_path, runs_under(tmp_path))) == []
+
+
+def test_a_folder_without_runs_is_said_to_have_none(run_cli, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, error = run_cli("tensorboard", "empty")
+    assert (code, out) == (4, "")
+    assert error.startswith("gantrain: error: empty: holds no runs: there is no event file under it; ")
+    assert error.count("\n") == 1
+
+
+@pytest.fixture
+def started(sweep, run_cli, monkeypatch):
+    """Return ``started(*flags) -> (TensorBoard's words, what was printed)``, without becoming TensorBoard."""
+
+    def start(*flags: str) -> tuple[list[str], str]:
+        found: list[list[str]] = []
+
+        def become(_: str, words: list[str]) -> None:
+            found.append(words)
+            raise SystemExit(0)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "execv", become)
+            _, out, _ = run_cli("tensorboard", sweep, *flags)
+        (words,) = found
+        return words, out
+
+    return start
+
+
+def test_tensorboard_is_local_keeps_all_pictures_and_takes_a_free_port(started, sweep):
+    words, out = started()
+    assert words[3:5] == ["--logdir", str(sweep)]
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    assert words[words.index("--samples_per_plugin") + 1] == "images=500"
+    port = int(words[words.index("--port") + 1])
+    assert out.strip() == f"http://127.0.0.1:{port}/{pinned(sweep, runs_under(sweep))}"
+
+
+@pytest.mark.parametrize("flags", [["--port", "7123"], ["--port=7123"], ["--port=1", "--port", "7123"]])
+def test_the_users_port_wins(started, flags):
+    words, out = started(*flags)
+    assert words[-len(flags) :] == flags
+    assert [word for word in words if word.startswith("--port")] == [
+        f for f in flags if f.startswith("--port")
+    ]
+    assert out.startswith("http://127.0.0.1:7123/?")
+
+
+def test_the_users_address_wins(started):
+    words, out = started("--host=::1", "--path_prefix=/tb", "--port=7123")
+    assert words.index("--host") < words.index("--host=::1")  # the last one counts
+    assert out.startswith("http://[::1]:7123/tb/?")
+    words, _ = started("--bind_all")
+    assert "--host" not in words  # TensorBoard refuses both
+
+
+def test_what_only_prints_prints_no_link(started):
+    assert started("--inspect")[1] == ""
+
+
+def test_a_port_that_is_taken_is_left_alone():
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            other.bind(("127.0.0.1", USUAL_PORT))
+            other.listen()
+        except OSError:
+            pass  # somebody else has it: as good
+        port = free_port()
+        assert port != USUAL_PORT
+        with socket.socket() as mine:
+            mine.bind(("127.0.0.1", port))

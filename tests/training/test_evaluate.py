@@ -1,0 +1,214 @@
+"""An evaluation reads the suite that fits, on held-out data, with floors and protocol, and disturbs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from composed import composed
+from torch import nn
+
+from gantrain.cli.main import main
+from gantrain.config.resolve import Config, resolve
+from gantrain.datasets.base import Data
+from gantrain.errors import ConfigError
+from gantrain.metrics import base
+from gantrain.metrics.js import JS
+from gantrain.metrics.prdc import PRDC, prdc
+from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.device import Runtime
+from gantrain.training.evaluate import fitting, in_eval, read, view
+from gantrain.training.run import run
+from gantrain.training.state import TrainState
+
+RING = ["dataset=ring", "dataset.n=300", "dataset.n_holdout=120", "metric.n=50"]
+
+
+def scene(*words: str) -> tuple[Config, Data, TrainState, Runtime]:
+    config = resolve(composed("device=cpu", "device.threads=1", "model.width=8", *words))
+    runtime, data = Runtime(config.device), config.dataset.load(config.seed)
+    return config, data, TrainState.create(config, data.spec, runtime), runtime
+
+
+def rows(x: torch.Tensor) -> set[tuple[float, ...]]:
+    return set(map(tuple, x.flatten(1).tolist()))
+
+
+class Odd(nn.Module):
+    """A network whose parts are in different modes."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
+        self.b = nn.Dropout()
+        self.a.eval()
+        self.a[1].train()
+
+
+def test_each_module_gets_its_own_mode_back_even_after_a_fault():
+    networks = Odd(), Odd().eval()
+    before = [module.training for network in networks for module in network.modules()]
+    assert len(set(before)) == 2
+    with in_eval(*networks):
+        assert not any(module.training for network in networks for module in network.modules())
+    assert [module.training for network in networks for module in network.modules()] == before
+    with pytest.raises(KeyError), in_eval(*networks):
+        raise KeyError
+    assert [module.training for network in networks for module in network.modules()] == before
+
+
+def test_metrics_that_do_not_fit_are_left_out_and_order_is_kept():
+    config, data, *_ = scene("metric.names=[class_accuracy,prdc,modes,js]")
+    assert [metric.name for metric in fitting(config, data)] == ["prdc", "js"]
+    config, data, *_ = scene(*RING, "metric.names=[class_accuracy,prdc,modes,js]")
+    assert [metric.name for metric in fitting(config, data)] == ["prdc", "modes", "js"]
+    config, data, *_ = scene("objective=conditional", "metric.names=[class_accuracy,modes]")
+    assert [metric.name for metric in fitting(config, data)] == ["class_accuracy"]
+    config, data, *_ = scene("metric=none")
+    assert fitting(config, data) == []
+
+
+def test_a_suite_of_which_nothing_fits_is_refused_with_each_reason():
+    config, data, *_ = scene("metric.names=[modes,class_accuracy]")
+    with pytest.raises(ConfigError, match=r"metric: nothing fits.*modes: \w+.*class_accuracy: \w+"):
+        fitting(config, data)
+
+
+def test_both_sides_are_held_out_and_equally_many():
+    config, data, state, runtime = scene(*RING)
+    evaluation = view(config, data, state, runtime)
+    with torch.inference_mode():
+        (x, y), (fake, asked) = evaluation.real, evaluation.fake
+    assert len(x) == len(fake) == evaluation.n == 50
+    assert rows(x) <= rows(data.holdout.x)
+    assert len(rows(x)) == 50
+    assert not rows(x) & rows(data.train.x)
+    assert torch.equal(y, asked)
+    assert view(config, data, state, runtime, n=20).n == 20
+    assert view(config, data, state, runtime, n=10**6).n == 50
+    assert (
+        view(resolve(config.plain() | {"metric": {"n": 10**6}}), data, state, runtime).n == 120
+    )  # all there is
+
+
+def test_floors_are_readings_of_training_data():
+    config, data, state, runtime = scene(*RING)
+    evaluation = view(config, data, state, runtime)
+    with torch.inference_mode():
+        fake, _ = evaluation.of_real().fake
+        floors = read([PRDC()], evaluation, floors=True).floors
+    assert rows(fake) <= rows(data.train.x)
+    assert len(rows(fake)) == 50
+    expected = prdc(evaluation.real[0], fake, config.metric.k)
+    assert floors["fidelity/precision"] == expected["precision"]
+    assert floors["diversity/coverage"] == expected["coverage"]
+
+
+def test_samples_are_judged_by_averaged_weights_and_the_divergence_by_those_that_play():
+    config, data, state, runtime = scene(
+        *RING, "dataset.radius=0.1", "dataset.std=0.3"
+    )  # where an untrained G is
+    metrics = [PRDC(), JS()]
+    first = read(metrics, view(config, data, state, runtime)).metrics
+    names = [
+        {tag for tag in first if tag.split("/")[0] in kinds}
+        for kinds in (("fidelity", "diversity"), ("divergence",))
+    ]
+    judged, played = names
+    assert judged
+    assert played
+    with torch.no_grad():
+        for p in state.G.parameters():
+            p.add_(0.3)
+    live = read(metrics, view(config, data, state, runtime)).metrics
+    assert all(live[tag] == first[tag] for tag in judged)
+    assert all(live[tag] != first[tag] for tag in played)
+    state.G_ema.load_state_dict(state.G.state_dict())
+    both = read(metrics, view(config, data, state, runtime)).metrics
+    assert all(both[tag] == live[tag] for tag in played)
+    assert any(both[tag] != live[tag] for tag in judged)
+
+
+def test_latents_depend_on_seed_step_and_purpose_and_on_nothing_else():
+    config, data, state, runtime = scene(*RING)
+    first = view(config, data, state, runtime).latents(9, "evaluate")
+    torch.rand(4)
+    assert torch.equal(view(config, data, state, runtime, n=5).latents(9, "evaluate"), first)
+    others = [view(config, data, state, runtime).latents(9, "divergence")]
+    others += [view(replace(config, seed=1), data, state, runtime).latents(9, "evaluate")]
+    state.step = 1
+    others += [view(config, data, state, runtime).latents(9, "evaluate")]
+    assert not any(torch.equal(other, first) for other in others)
+
+
+def test_wrong_conditions_are_never_right_and_each_other_class_occurs():
+    config, data, state, runtime = scene(*RING, "objective=conditional")
+    y = torch.arange(8).repeat(100)
+    wrong = view(config, data, state, runtime).wrong(y)
+    assert not (wrong == y).any()
+    assert {(int(a), int(b)) for a, b in zip(y, wrong, strict=True)} == {
+        (a, b) for a in range(8) for b in range(8) if a != b
+    }
+
+
+def test_how_many_samples_go_through_a_network_at_a_time_does_not_matter(monkeypatch):
+    config, data, state, runtime = scene("objective=conditional", "metric.n=40")
+    readings = []
+    for chunk in (7, 500):
+        monkeypatch.setattr(base, "CHUNK", chunk)
+        evaluation = view(config, data, state, runtime)
+        with torch.inference_mode():
+            x, y = evaluation.fake
+            readings.append((x, evaluation.logits(x, y)))
+    for a, b in zip(*readings, strict=True):
+        assert len(a) == 40
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "words", [RING, ["objective=conditional", "metric.names=[js,prdc]", "metric.n=50"]], ids=str
+)
+def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd, words):
+    folder = tmp_path / "run"
+    config = resolve(
+        composed(*words, "device=cpu", "device.threads=1", "model.width=8", "train.steps=4", "train.ema=0.5")
+    )
+    result = run(config, folder)
+    written = json.loads((folder / "result.json").read_text())
+    assert written == json.loads(json.dumps(result))
+    assert written["status"] == "finished"
+    assert {"js", "prdc"} <= set(written["protocol"])
+    for protocol in written["protocol"].values():
+        assert protocol["n"] == 50
+    assert {"features", "k", "split"} <= set(written["protocol"]["prdc"])
+    judged = {tag for tag in written["metrics"] if tag.startswith(("fidelity/", "diversity/"))}
+    judged -= {"fidelity/nearest_distance"}  # training data are at 0 from themselves
+    assert judged == set(written["floors"])
+    last = (folder / "metrics.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last) == {"step": 4} | written["metrics"]
+    before = load_checkpoint(folder).tensors
+    assert main(["evaluate", str(folder)]) == 0
+    read_again = json.loads((folder / "evaluation-000004.json").read_text())
+    assert read_again == {key: written[key] for key in ("step", "metrics", "floors", "protocol")}
+    after = load_checkpoint(folder).tensors
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    said = capfd.readouterr().out
+    assert all(tag in said for tag in written["metrics"] if not tag.endswith("_se"))
+    assert str(Path(folder / "evaluation-000004.json")) in said
+
+
+def test_a_reading_is_as_precise_as_the_run_wherever_it_is_asked_for():
+    config, data, state, runtime = scene(*RING, "device.precision=bfloat16")
+    inside = view(config, data, state, runtime)
+    with runtime.autocast():
+        assert read([JS()], inside).metrics == read([JS()], view(config, data, state, runtime)).metrics
+    exact = scene(*RING)
+    assert read([JS()], inside).metrics != read([JS()], view(*exact)).metrics
+    seen = []
+    hook = state.D.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    read([JS()], inside)
+    hook.remove()
+    assert set(seen) == {torch.bfloat16}

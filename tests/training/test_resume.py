@@ -1,0 +1,392 @@
+"""A run that was stopped, killed, moved or copied goes on in a fresh process, bit for bit as if never stopped."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from composed import composed
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+
+from gantrain.cli.main import main
+from gantrain.config.resolve import resolve
+from gantrain.core.files import claimed
+from gantrain.core.gradients import descend
+from gantrain.errors import CheckpointError, OutputError, as_fault
+from gantrain.reports.run_folder import is_held
+from gantrain.training.checkpoint import load_checkpoint, save_checkpoint, steps
+from gantrain.training.device import Runtime
+from gantrain.training.run import run
+from gantrain.training.state import TrainState
+
+SMALL = [
+    "device=cpu",
+    "device.threads=1",
+    "seed=5",
+    "model.width=4",
+    "train.batch_size=16",
+    "train.ema=0.9",
+    "train.sample_every=0",
+    "metric=none",
+]
+HARD = ["penalty=r1", "penalty.gamma=0.5", "train.d_steps=2"]  # double backward, several updates of D
+RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
+
+
+# Runs each command in a child of its own, which shares nothing with the last one but what was imported. A child may
+# end itself, so that the moment is exact: before the books of a step, or before a checkpoint is seen.
+PROCESSES = """
+import json, os, pathlib, signal, sys
+import matplotlib.figure, tensorboard.summary.writer.record_writer, torch._dynamo  # what a run imports on its way
+from gantrain.cli import hydra_app as door
+from gantrain.cli import main as cli
+from gantrain.training import housekeeping, run
+called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
+
+def child(argv, where, moment, errors):
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    os.dup2(2, 1)
+    os.chdir(where)
+
+    def call(self, state):
+        if moment == f"step {state.step}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        called(self, state)
+
+    def rename(self, target):
+        if moment == f"save {target.name}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return renamed(self, target)
+
+    housekeeping.Housekeeping.__call__, pathlib.Path.rename = call, rename
+    return cli.main(argv)
+
+for line in sys.stdin:
+    number = os.fork()
+    if not number:
+        code = child(*json.loads(line))
+        sys.stderr.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Callable[..., tuple[int, str]]]:
+    """Return ``run(*argv, where, moment="") -> (exit code, what was said)``: the command in a new process.
+
+    ``moment`` is when it is killed: ``"step 46"`` or ``"save 000048"``.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", PROCESSES]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
+
+        def run(*argv: str, where: Path, moment: str = "") -> tuple[int, str]:
+            errors = where / "errors.txt"
+            server.stdin.write(json.dumps([argv, str(where), moment, str(errors)]) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline()), errors.read_text()
+
+        yield run
+
+
+def train(folder: Path, *words: str) -> Path:
+    """Train in this process, into a folder."""
+    run(resolve(composed(*SMALL, *words)), folder)
+    return folder
+
+
+def fingerprint(where: Path) -> dict[str, tuple]:
+    """Return step and every tensor of the newest checkpoint as bytes."""
+    read = load_checkpoint(where)
+    found = {
+        name: (t.dtype, t.shape, t.reshape(-1).view(torch.uint8).numpy().tobytes())
+        for name, t in read.tensors.items()
+    }
+    assert {name.split("/")[0] for name in found} >= {"G", "D", "G_ema", "opt_G", "opt_D"}
+    return found | {"step": read.step}
+
+
+def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return time and bytes of every file."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def lines(folder: Path) -> dict[tuple[int, str], float]:
+    """Return metrics.jsonl by (step, tag), each of which may be there once; the speed is a clock's, not the run's."""
+    found: dict[tuple[int, str], float] = {}
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        values = json.loads(line)
+        for tag, value in values.items():
+            assert (values["step"], tag) not in found or tag == "step", (values["step"], tag)
+            if tag != "step" and not tag.startswith("speed/"):
+                found[values["step"], tag] = value
+    return found
+
+
+def events(folder: Path) -> dict[tuple[int, str], object]:
+    """Return the event file's records by (step, tag), each of which may be there once."""
+    (path,) = folder.glob("events.out.tfevents.*")
+    found: dict[tuple[int, str], object] = {}
+    for record in RawEventFileLoader(str(path)).Load():
+        event = Event.FromString(record)
+        for value in event.summary.value:
+            key = (event.step, value.tag)
+            assert key not in found, key
+            if not value.tag.startswith(("speed/", "run/", "_hparams_/", "custom_scalars_")):
+                found[key] = value.SerializeToString()
+    shown = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0}).Reload()
+    tags = [(shown.Scalars, tag) for tag in shown.Tags()["scalars"]]
+    tags += [(shown.Images, tag) for tag in shown.Tags()["images"]]
+    seen = [(event.step, tag) for read, tag in tags for event in read(tag) if not tag.startswith("speed/")]
+    assert sorted(seen) == sorted(found)  # the dashboard shows each record, and each once
+    return found
+
+
+CASES = {
+    "digits": [*HARD, "metric=fast", "metric.n=40"],
+    "ring": [*HARD, *RING, "metric=fast", "metric.n=40", "train.sample_every=20"],
+    "conditional": ["objective=conditional", "optimizer.schedule=linear", "train.update=simultaneous"],
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param("digits", marks=pytest.mark.slow), "ring", "conditional"])
+def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case, fresh):
+    whole = train(tmp_path / "whole", *CASES[case], "train.steps=60")
+    part = train(tmp_path / "part", *CASES[case], "train.steps=25", "optimizer.horizon=60")
+    assert fingerprint(part)["step"] == 25
+    before = contents(part)
+    part = (
+        Path(shutil.copytree(part, tmp_path / "a copy ü"))
+        if case == "ring"
+        else part.rename(tmp_path / "moved")
+    )
+    code, said = fresh("resume", str(part), "train.steps=60", where=tmp_path)
+    assert code == 0, said
+    assert "not bit for bit" not in said
+    assert fingerprint(part) == fingerprint(whole)
+    results = [json.loads((folder / "result.json").read_text()) for folder in (part, whole)]
+    for key in ("metrics", "floors", "protocol", "images", "step", "status"):
+        assert results[0][key] == results[1][key], key
+    assert json.loads((part / "config.json").read_text())["optimizer"]["horizon"] == 60
+    if case == "ring":
+        assert contents(tmp_path / "part") == before  # a copy leaves its original alone
+        assert (part / "samples" / "000060.png").read_bytes() == (
+            whole / "samples" / "000060.png"
+        ).read_bytes()
+
+
+def test_after_two_kills_weights_books_and_pictures_are_those_of_the_unbroken_run(tmp_path, fresh):
+    every = "log_every=5 sample_every=15 evaluate_every=25 checkpoint_every=12 keep_checkpoints=2 steps=60"
+    words = [*HARD, *RING, "metric=toy", "metric.n=60", *(f"train.{word}" for word in every.split())]
+    whole, broken = train(tmp_path / "whole", *words), tmp_path / "broken"
+    at = random.Random(0).randrange(46, 48)
+    # Beyond the checkpoint of step 36: lines and a picture to step 45, and half a window of means.
+    code, said = fresh(*SMALL, *words, f"run.dir={broken}", where=tmp_path, moment=f"step {at}")
+    assert code == -9, said
+    assert load_checkpoint(broken).step == 36
+    assert max(step for step, _ in lines(broken)) == 45
+    # In the middle of the first save after that.
+    code, said = fresh("resume", str(broken), where=tmp_path, moment="save 000048")
+    assert code == -9, said
+    assert load_checkpoint(broken).step == 36
+    code, said = fresh("resume", str(broken), where=tmp_path)
+    assert code == 0, said
+    assert fingerprint(broken) == fingerprint(whole)
+    assert lines(broken) == lines(whole)
+    assert events(broken) == events(whole)
+    assert {(0, "samples/density"), (60, "samples/density"), (60, "divergence/js")} <= set(events(broken))
+    pictures = [{p.name: p.read_bytes() for p in (f / "samples").iterdir()} for f in (broken, whole)]
+    assert pictures[0] == pictures[1]
+    assert len(pictures[0]) == 5
+    assert [p.name for p in (broken / "checkpoints").iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("case", ["digits", "ring", "conditional"])
+def test_looking_never_changes_what_is_looked_at(tmp_path, case):
+    words = {"digits": [], "ring": RING, "conditional": ["objective=conditional"]}[case]
+    never = [f"train.{what}_every=0" for what in ("log", "sample", "evaluate", "checkpoint")]
+    often = [
+        f"train.{what}_every={n}"
+        for what, n in (("log", 1), ("sample", 5), ("evaluate", 5), ("checkpoint", 3))
+    ]
+    names = "metric.names=[js,prdc,modes]" if case == "ring" else "metric.names=[js,prdc]"
+    blind = fingerprint(train(tmp_path / "blind", *words, *never, "train.steps=15"))
+    seen = fingerprint(train(tmp_path / "seen", *words, *often, names, "metric.n=30", "train.steps=15"))
+    assert {k: v for k, v in blind.items() if not k.startswith("means/")} == seen
+
+
+def test_the_seed_decides(tmp_path):
+    runs = [
+        train(tmp_path / str(i), *RING, "train.steps=3", f"seed={seed}") for i, seed in enumerate((1, 1, 2))
+    ]
+    one, again, other = map(fingerprint, runs)
+    assert one == again
+    assert all(one[name] != other[name] for name in one if name.startswith(("G/", "D/")) and "weight" in name)
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory) -> Path:
+    words = [*RING, "train.steps=8", "train.checkpoint_every=4", "optimizer.horizon=20"]
+    return train(tmp_path_factory.mktemp("eight") / "run", *words)
+
+
+@pytest.fixture
+def finished(eight, tmp_path) -> Path:
+    """A run of eight steps, this test's own."""
+    return Path(shutil.copytree(eight, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("words", [[], ["train.steps=8"], ["train.steps=3"], ["train.log_every=1"]], ids=str)
+def test_a_finished_run_is_left_as_it_is(finished, words, capfd):
+    before = contents(finished)
+    for _ in range(2):
+        assert main(["resume", str(finished), *words]) == 0
+        said = capfd.readouterr()
+        assert "already finished at step 8" in said.out
+        assert said.err == ""
+    assert contents(finished) == before
+
+
+def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path, fresh):
+    before = contents(finished)
+    with claimed(finished):
+        code, said = fresh("resume", str(finished), "train.steps=20", where=tmp_path)
+    assert code == 5
+    (line,) = said.splitlines()
+    assert line.startswith(f"gantrain: error: {finished}: another gantrain is writing here; ")
+    assert contents(finished) == before
+    assert main(["resume", str(finished), "train.steps=9"]) == 0  # the claim ended with its holder
+    assert load_checkpoint(finished).step == 9
+
+
+def test_a_look_at_a_folder_keeps_no_run_from_starting_there(tmp_path):
+    (tmp_path / ".lock").touch()
+    handle = os.open(tmp_path / ".lock", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_SH)  # as gantrain show does, for a moment
+    glance = threading.Timer(0.05, os.close, [handle])
+    glance.start()
+    with claimed(tmp_path):
+        assert is_held(tmp_path)
+    glance.join()
+    assert not is_held(tmp_path)
+
+
+def test_a_disk_without_locks_is_named_and_holds_nothing(tmp_path, monkeypatch):
+    (tmp_path / ".lock").touch()
+
+    def without(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    with pytest.raises(OutputError, match=r"cannot be locked \(No locks available\)"), claimed(tmp_path):
+        pass
+    assert not is_held(tmp_path)
+
+
+def test_the_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gantrain.training.run.train", full)
+    with pytest.raises(OSError, match="No space") as found:
+        run(resolve(composed(*SMALL, *RING, "train.steps=2")), tmp_path / "run")
+    fault, result = as_fault(found.value), json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["status"], result["error"], result["exit_code"]) == ("failed", str(fault), fault.exit_code)
+    assert fault.exit_code == 5
+
+
+def test_a_weight_that_is_frozen_for_good_is_resumed_without_moments():
+    config = resolve(composed(*SMALL, *RING, "train.steps=2"))
+
+    def state() -> TrainState:
+        runtime = Runtime(config.device)
+        made = TrainState.create(config, config.dataset.spec(), runtime)
+        next(made.D.parameters()).requires_grad_(False)
+        return made
+
+    before, after = state(), state()
+    loss = sum(p.square().sum() for p in before.D.parameters())
+    descend(loss, before.opt_D, "d")
+    held = before.tensors()
+    after.load(held, 1, "here")
+    assert after.tensors().keys() == held.keys()
+    assert all(torch.equal(value, held[name]) for name, value in after.tensors().items())
+    lost = [name for name in held if name.startswith("opt_D/1/")]
+    assert lost
+    with pytest.raises(CheckpointError, match="opt_D holds"):
+        state().load({name: value for name, value in held.items() if name not in lost}, 1, "here")
+
+
+@pytest.mark.parametrize(
+    "was",
+    [{"torch": "1.13.1"}, {"threads": 3}, {"device": "cuda:0", "machine": "arm64"}, {"precision": None}, {}],
+    ids=str,
+)
+def test_what_a_repetition_depends_on_is_stored_and_a_change_of_it_warned_of(finished, was, capfd):
+    read = load_checkpoint(finished)
+    now = read.environment
+    assert now["torch"] == torch.__version__
+    assert now["threads"] == 1
+    described = {"config": read.config, "environment": now | was, "spec": read.spec}
+    save_checkpoint(finished, read.step, read.tensors, described, 2)
+    assert main(["resume", str(finished), "train.steps=9"]) == 0
+    warned = [
+        line for line in capfd.readouterr().err.splitlines() if "not bit for bit the run it was" in line
+    ]
+    assert len(warned) == bool(was)
+    for key, value in was.items():
+        assert f"{key} {value} -> {now[key]}" in warned[0]
+
+
+def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path, finished, capfd):
+    whole = train(
+        tmp_path / "whole", *RING, "train.steps=12", "train.checkpoint_every=4", "optimizer.horizon=20"
+    )
+    older, newest = steps(finished)
+    content = bytearray((newest / "tensors.safetensors").read_bytes())
+    content[-3] ^= 1
+    (newest / "tensors.safetensors").write_bytes(content)
+    capfd.readouterr()
+    assert main(["resume", str(finished), "train.steps=12"]) == 4
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.endswith(f"use {older}")
+    assert main(["resume", str(older), "train.steps=12"]) == 0
+    assert fingerprint(finished) == fingerprint(whole)
+    assert lines(finished) == lines(whole)
+
+
+def test_an_older_checkpoint_can_be_gone_on_from(tmp_path, finished):
+    whole = train(
+        tmp_path / "whole", *RING, "train.steps=6", "train.checkpoint_every=4", "optimizer.horizon=20"
+    )
+    assert main(["resume", str(steps(finished)[0]), "train.steps=6"]) == 0
+    assert fingerprint(finished) == fingerprint(
+        whole
+    )  # the newest, not the one of the future that was given up
+    assert sorted({step for step, _ in lines(finished)}) == [6]
+
+
+def test_many_short_resumes_are_one_run(tmp_path):
+    whole = train(tmp_path / "whole", *RING, *HARD, "train.steps=12")
+    part = train(tmp_path / "part", *RING, *HARD, "train.steps=1", "optimizer.horizon=12")
+    for stop in itertools.chain(range(2, 12, 3), [12]):
+        assert main(["resume", str(part), f"train.steps={stop}"]) == 0
+    assert fingerprint(part) == fingerprint(whole)
