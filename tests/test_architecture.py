@@ -174,7 +174,7 @@ def undocumented(tree: ast.Module, classes: Mapping[str, type]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("module", TREES)
+@pytest.mark.parametrize("module", [name for name in TREES if name != "__main__"])  # which runs
 def test_every_public_name_is_documented(module):
     known = vars(importlib.import_module(f"gantrain.{module}".rstrip(".")))
     assert undocumented(TREES[module], known) == []
