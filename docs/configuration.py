@@ -12,7 +12,7 @@ import yaml
 
 import gantrain.cli.commands
 from gantrain.config.options import Device, Folder, Top, Train
-from gantrain.core.groups import GROUPS, options, yaml_dir
+from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
 from gantrain.registry import REGISTERED
@@ -137,7 +137,7 @@ def sets(group: str, name: str) -> list[str]:
     text = (yaml_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
     tree: dict[str, Any] = yaml.safe_load(text) or {}
     entries = tree.pop("defaults", [])
-    based = [f"{group}={entry}" for entry in entries if isinstance(entry, str) and entry in options(group)]
+    based = [f"{group}={entry}" for entry in entries if isinstance(entry, str) and entry in choices(group)]
     pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
     chosen = [f"{key.removeprefix('override ').lstrip('/')}={option}" for key, option in pairs]
     values = flat(tree, "" if text.startswith("# @package _global_") else group) if tree else ()
@@ -155,7 +155,7 @@ def of_class(group: str, name: str) -> str:
 def presets(group: str) -> str:
     """Return the table of a group's options: what each is, the command, and what it sets."""
     lines = []
-    for name, text in options(group).items():
+    for name, text in choices(group).items():
         words, _, command = text.rpartition(": gantrain")
         lines.append(
             [
@@ -180,7 +180,7 @@ def section(group: str) -> Iterator[str]:
         yield "Keys of `sweep=optuna`:"
         yield keys(Search, "hydra.sweeper")
     for name, cls in sorted(REGISTERED.get(group, {}).items()):
-        named = [option for option in options(group) if of_class(group, option) == name]
+        named = [option for option in choices(group) if of_class(group, option) == name]
         yield f"### {group}={name}"
         if named != [name]:
             yield "Keys of " + ", ".join(f"`{group}={option}`" for option in named) + ":"
@@ -201,9 +201,9 @@ def words() -> Iterator[str]:
 
 def page() -> str:
     """Return the whole page."""
-    groups = [group for group in GROUPS if options(group)]
+    groups = [group for group in GROUPS if choices(group)]
     listed = [
-        [f"`{group}`", ", ".join(f"`{name}`" for name in options(group)), ABOUT[group]] for group in groups
+        [f"`{group}`", ", ".join(f"`{name}`" for name in choices(group)), ABOUT[group]] for group in groups
     ]
     parts = [HEAD.rstrip(), "## The groups", table(["group", "options", "about"], listed)]
     parts += ["## Keys that stand in no group", *(keys(cls, prefix) for prefix, cls in PLAIN.items())]

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.groups import options, yaml_dir
+from gantrain.core.groups import choices, yaml_dir
 
 HOUSE = Path(__file__).resolve().parent
 FAMILIES = {
@@ -99,7 +99,7 @@ def default_options() -> dict[str, str | None]:
 def _registered(group: str, option: str) -> str:
     """Return the registered name behind an option's YAML, which its defaults list refers to."""
     path = yaml_dir() / group / f"{option}.yaml"
-    text = path.read_text(encoding="utf-8") if option in options(group) else ""
+    text = path.read_text(encoding="utf-8") if option in choices(group) else ""
     found = re.search(rf"/schema/{group}/(\w+)@", text)
     return found[1] if found else option
 

@@ -19,7 +19,7 @@ from idx_files import write_idx
 
 from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data
-from gantrain.core.groups import GROUPS, options
+from gantrain.core.groups import GROUPS, choices
 from gantrain.registry import REGISTERED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +47,7 @@ def test_the_reference_has_every_option_and_every_key_that_can_be_set():
     page = (DOCS / "configuration.md").read_text(encoding="utf-8")
     sections = {part.split("\n", 1)[0]: part for part in re.split(r"^## ", page, flags=re.M)}
     for group in GROUPS:
-        assert set(options(group)) == set(re.findall(r"^\| `(\w+)` \|", sections[group], re.M))
+        assert set(choices(group)) == set(re.findall(r"^\| `(\w+)` \|", sections[group], re.M))
     keys = set(re.findall(r"^\| `([\w.]+)` \|", page, re.M))
     for group, found in REGISTERED.items():
         for cls in found.values() if group != "metric" else ():
@@ -184,7 +184,7 @@ def test_the_sweep_of_ones_own_composes(tmp_path):
     (tmp_path / "sweep" / "penalties.yaml").write_text(option, encoding="utf-8")
     compose([f"hydra.searchpath=[file://{tmp_path}]", "sweep=penalties", "dataset=ring"])
     given = yaml.safe_load(option)["hydra"]["sweeper"]["params"]
-    assert set(given["penalty"].split(",")) <= set(options("penalty"))
+    assert set(given["penalty"].split(",")) <= set(choices("penalty"))
 
 
 # ------------------------------------------------------------------------------------ what names our keys
@@ -205,7 +205,7 @@ def test_every_key_that_stands_beside_one_of_studiogan_is_there(code):
     keys = set(re.findall(r"^\| `([\w.]+)` \|", page, re.M))
     for word in shlex.split(code):
         key, _, value = word.partition("=")
-        assert value in options(key) if key in GROUPS else key in keys, word
+        assert value in choices(key) if key in GROUPS else key in keys, word
 
 
 def test_the_index_lists_every_page():

@@ -210,7 +210,7 @@ def test_the_first_run_lists_what_a_run_folder_holds(example):
 
 def test_every_tag_a_run_writes_is_explained_and_every_tag_explained_exists(example):
     written = tags(example[0] / "images") | tags(example[0] / "points")
-    options = [composed(f"objective={stem}")["objective"] for stem in pages.options("objective")]
+    options = [composed(f"objective={stem}")["objective"] for stem in pages.choices("objective")]
     objectives = [build("objective", option) for option in options]
     of_objectives = {f"divergence/{getattr(objective, 'quantity', 'game')}" for objective in objectives}
     known = written | of_objectives | {"divergence/js_batch"}  # the last is what a packed D reads
@@ -252,7 +252,7 @@ def named_commands() -> list[str]:
     named = {c for text in texts for c in commands(text) if not any(word in c for word in of_example)}
     # The command that an option's first line shows is composed where every option is.
     shown = {
-        f"gantrain{t.rpartition(': gantrain')[2]}" for g in pages.GROUPS for t in pages.options(g).values()
+        f"gantrain{t.rpartition(': gantrain')[2]}" for g in pages.GROUPS for t in pages.choices(g).values()
     }
     return sorted(named - {command for command in shown if " -m " not in command})
 
@@ -274,7 +274,7 @@ def overrides(words: list[str]) -> list[list[str]]:
     parsed = OverridesParser.create().parse_overrides(given)
     jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
     for key, _, value in (word.partition("=") for job in jobs for word in job):
-        assert key not in pages.GROUPS or value in pages.options(key), (key, value)
+        assert key not in pages.GROUPS or value in pages.choices(key), (key, value)
     # Jobs that differ in their seed alone compose alike, so one of them speaks for all.
     alike = {tuple(word for word in job if not word.startswith("seed=")): list(job) for job in jobs}
     found = list(alike.values())

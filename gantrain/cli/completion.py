@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gantrain import keys
 from gantrain.cli.help import HEAD, verbs
-from gantrain.core.groups import GROUPS, options
+from gantrain.core.groups import GROUPS, choices
 
 # Words, each with what it is where that is known; one that ends in = / or . goes on.
 Offers = dict[str, str]
@@ -61,8 +61,8 @@ def _overrides(before: list[str], word: str) -> Offers:
     group, dot, _ = word.partition(".")
     if dot:
         return {f"{group}.{key}=": known.help for key, known in _keys(group, before).items()}
-    found = {f"{name}=": f"{len(options(name))} options" for name in GROUPS if options(name)}
-    if options("hydra/launcher"):
+    found = {f"{name}=": f"{len(choices(name))} options" for name in GROUPS if choices(name)}
+    if choices("hydra/launcher"):
         found["hydra/launcher="] = "where the jobs of a sweep run"
     found |= {f"{key}=": known.help for key, known in keys.of_option("", "").items()}
     found |= {"train.": "the training loop", "run.": "where a run writes"}
@@ -100,7 +100,7 @@ def _values(before: list[str], word: str) -> Offers:
 
 
 def _options(group: str, before: list[str]) -> Offers:
-    found = {name: said.rpartition(": gantrain")[0] or said for name, said in options(group).items()}
+    found = {name: said.rpartition(": gantrain")[0] or said for name, said in choices(group).items()}
     if group == "hydra/launcher":
         found = {"basic": "one after another", "joblib": "side by side"} | found
     for flag, folder in zip(before, before[1:], strict=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gantrain.core.groups import GROUPS, options
+from gantrain.core.groups import GROUPS, choices
 from gantrain.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def verbs() -> dict[str, str]:
 
 def group_page(group: str) -> str:
     """Return one group as lines: option and description."""
-    lines = options(group)
+    lines = choices(group)
     width = max(map(len, lines), default=0)
     return "\n".join([group, *(f"  {name:{width}}  {text}" for name, text in lines.items())])
 
@@ -71,7 +71,7 @@ def list_page(words: list[str]) -> str:
             "list", f"takes one group, got {' '.join(words)}", f"choose from {', '.join(GROUPS)}"
         )
     if not words:
-        return "\n\n".join(group_page(group) for group in GROUPS if options(group))
+        return "\n\n".join(group_page(group) for group in GROUPS if choices(group))
     plurals = {f"{group[:-1]}ies" if group.endswith("y") else f"{group}s": group for group in GROUPS}
     group = plurals.get(words[0], words[0])
     if group not in GROUPS:
@@ -81,5 +81,5 @@ def list_page(words: list[str]) -> str:
 
 def help_page() -> str:
     """Return the page of ``gantrain --help``."""
-    groups = "\n\n".join(group_page(group) for group in GROUPS if options(group))
+    groups = "\n\n".join(group_page(group) for group in GROUPS if choices(group))
     return f"{HEAD}\nconfig groups: group=option, then group.key=value\n\n{groups}\n\n{TAIL}"

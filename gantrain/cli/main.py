@@ -12,7 +12,7 @@ from importlib import import_module
 import gantrain
 from gantrain.cli.completion import verb_page
 from gantrain.cli.help import help_page, list_page
-from gantrain.core.groups import GROUPS, options
+from gantrain.core.groups import GROUPS, choices
 from gantrain.errors import ConfigError, as_fault, suggest
 
 
@@ -94,9 +94,9 @@ def _refuse_words(words: list[str]) -> None:
 
 
 def _meant(word: str) -> str:
-    choices = [f"{group}={word}" for group in GROUPS if word in options(group)]
-    if choices or word in GROUPS or "." in word:
-        return f"did you mean {' or '.join(map(repr, choices or [f'{word}=VALUE']))}?"
+    meant = [f"{group}={word}" for group in GROUPS if word in choices(group)]
+    if meant or word in GROUPS or "." in word:
+        return f"did you mean {' or '.join(map(repr, meant or [f'{word}=VALUE']))}?"
     return suggest(word, [*VERBS, "--help", "--version"])
 
 

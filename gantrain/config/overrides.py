@@ -12,7 +12,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from gantrain.core.groups import GROUPS, check_options, options
+from gantrain.core.groups import GROUPS, check_choices, choices
 from gantrain.errors import ConfigError, suggest
 
 
@@ -62,7 +62,7 @@ def read(argv: list[str]) -> Words:
             "--config-path", "is not the absolute path of a folder", "add options with --config-dir DIR"
         )
     if known.config_dir:
-        check_options(Path(known.config_dir))
+        check_choices(Path(known.config_dir))
         if not Path(known.config_dir).is_absolute():  # a sweep is resumed from anywhere; the last flag counts
             flags += ["--config-dir", str(Path(known.config_dir).absolute())]
     overrides = [checked(word) for word in overrides]
@@ -107,5 +107,5 @@ def checked(word: str) -> str:
         )
     if key in GROUPS or key.startswith("hydra/") or key == "hydra":
         text = "null" if value is None else str(value)
-        raise ConfigError(key, f"has no option '{text}'", suggest(text, options(key)))
+        raise ConfigError(key, f"has no option '{text}'", suggest(text, choices(key)))
     return word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,19 +12,52 @@ if TYPE_CHECKING:
     import yaml
 
 
-GROUPS = (
-    "dataset",
-    "model",
-    "objective",
-    "penalty",
-    "noise",
-    "optimizer",
-    "device",
-    "metric",
-    "experiment",
-    "sweep",
-    "debug",
-)
+@dataclass(frozen=True)
+class Group:
+    """A row of the table of config groups.
+
+    Attributes:
+        name: The group, and its folder in ``configs``.
+        about: What its choices decide, in one line.
+        family: The package of ``gantrain`` that holds its classes, one for each registered name.
+        cls: Where one class serves every choice: its module in ``gantrain`` and its name, ``module:Class``.
+            A group with neither holds presets, which only set keys of other groups.
+    """
+
+    name: str
+    about: str
+    family: str = ""
+    cls: str = ""
+
+
+# A new group is a row here, a folder in ``configs``, and its class or package; the order is that of the help page.
+GROUPS = {
+    group.name: group
+    for group in (
+        Group("dataset", "where data come from; images, or points of any dimension", family="datasets"),
+        Group("model", "both networks, the generator G and the discriminator D", family="models"),
+        Group("objective", "the game: what D estimates and what G descends", family="objectives"),
+        Group("penalty", "a cost on D, most often on its slope", family="penalties"),
+        Group("noise", "noise on D's inputs and labels; estimates are read without it", cls="noise:Noise"),
+        Group("optimizer", "the update rule, with a learning rate for each network", family="optimizers"),
+        Group(
+            "device",
+            "the machine; a device that is not there is an error, never replaced by another",
+            cls="config.options:Device",
+        ),
+        Group(
+            "metric",
+            "which metrics are computed; those that do not fit the data are left out",
+            cls="metrics.base:Suite",
+        ),
+        Group("experiment", "several settings under one name; not set unless chosen"),
+        Group(
+            "sweep",
+            "ready sweeps; `grid`, every combination of the values that are given, unless another is chosen",
+        ),
+        Group("debug", "presets to try whether a setting runs; not set unless chosen"),
+    )
+}
 
 
 def yaml_dir() -> Path:
@@ -35,8 +69,8 @@ def yaml_dir() -> Path:
     raise GantrainError("configs", "gantrain's own YAML files are missing", "install gantrain again")
 
 
-def options(group: str) -> dict[str, str]:
-    """Return the options of a config group with the first comment line of each one's YAML."""
+def choices(group: str) -> dict[str, str]:
+    """Return the choices of a config group, each with the first comment line of its YAML."""
     found = {}
     for path in sorted((yaml_dir() / group).glob("*.yaml")):
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -45,18 +79,18 @@ def options(group: str) -> dict[str, str]:
     return found
 
 
-def not_yaml(error: yaml.MarkedYAMLError) -> ConfigError:
-    """Return YAML's complaint as one line with file, line and column."""
+def yaml_error(error: yaml.MarkedYAMLError) -> ConfigError:
+    """Return an error of the YAML parser as one line with file, line and column."""
     mark = error.problem_mark or error.context_mark
     where = f"{mark.name}:{mark.line + 1}:{mark.column + 1}" if mark else "config"
-    return ConfigError(where, f"is not YAML ({error.problem or error.context})", "mend the line")
+    return ConfigError(where, f"is not YAML ({error.problem or error.context})", "fix the line")
 
 
-def check_options(folder: Path) -> None:
-    """See that a user's folder holds options that can be chosen: readable, of new names, with keys in them.
+def check_choices(folder: Path) -> None:
+    """Check that each YAML file in a user's folder is readable, has a new name, and sets keys.
 
     Raises:
-        ConfigError: Naming the file that is not so.
+        ConfigError: Naming the file that does not.
     """
     import yaml
 
@@ -64,13 +98,13 @@ def check_options(folder: Path) -> None:
         raise ConfigError("--config-dir", f"there is no folder {folder}", "give a folder of YAML files")
     for path in sorted(path for group in GROUPS for path in folder.glob(f"{group}/*.yaml")):
         group = path.parent.name
-        if path.stem in options(group):  # Hydra would take the shipped one without a word
+        if path.stem in choices(group):  # Hydra would take the shipped one without a word
             raise ConfigError(path, f"gantrain has its own {group}={path.stem}", "give the file another name")
         try:
             with path.open("rb") as file:
                 node = yaml.compose(file)
         except yaml.MarkedYAMLError as error:
-            raise not_yaml(error) from error
+            raise yaml_error(error) from error
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             what = " ".join(str(error).split())
             raise ConfigError(path, f"cannot be read ({what})", "write YAML in UTF-8") from error

@@ -11,7 +11,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from gantrain.core.groups import GROUPS, not_yaml, options
+from gantrain.core.groups import GROUPS, choices, yaml_error
 from gantrain.errors import ConfigError, suggest
 
 ONE = "give one, or leave it out for the default"
@@ -63,7 +63,7 @@ def translated(error: BaseException) -> ConfigError:
     file = f"{found[1]}.yaml" if (found := re.search(r"^In '([^']+)'", said)) else ""
     for link in chain:
         if isinstance(link, yaml.MarkedYAMLError):
-            return not_yaml(link)
+            return yaml_error(link)
         if isinstance(link, MissingConfigException):
             return _no_option(link)
         if isinstance(link, ConfigKeyError) and link.full_key in ("experiment", "debug") and file:
@@ -89,17 +89,15 @@ def _no_option(error: MissingConfigException) -> ConfigError:
         return ConfigError("--config-name", f"there is no config {name!r}", "leave it out")
     if group == "hydra/launcher" and re.fullmatch("joblib|submitit_(local|slurm)", name):
         return ConfigError(group, f"{name} is not installed", "pip install 'gantrain[sweeps]'")
-    choices = {option for option in error.options or () if option != "schema"} | set(options(group))
+    names = {option for option in error.options or () if option != "schema"} | set(choices(group))
     if group.startswith("schema/"):
-        choices |= {name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)}
+        names |= {name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)}
     inner = group.rpartition("/")[2]
-    if (
-        not choices and inner in GROUPS and inner != group
-    ):  # a defaults list names groups from where it stands
+    if not names and inner in GROUPS and inner != group:  # a defaults list names groups from where it stands
         return ConfigError(
             group, "there is no such config group", f"write 'override /{inner}: {name}' in the defaults"
         )
-    return ConfigError(group, f"has no option {name!r}", suggest(name, choices))
+    return ConfigError(group, f"has no option {name!r}", suggest(name, names))
 
 
 def in_words(error: OmegaConfBaseException, prefix: str = "", file: str = "") -> ConfigError:

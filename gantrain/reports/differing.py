@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from gantrain import keys
-from gantrain.core.groups import options, yaml_dir
+from gantrain.core.groups import choices, yaml_dir
 
 ALWAYS = ("dataset", "model", "objective")  # what a run is, were it the default
 
@@ -46,7 +46,7 @@ def _bare() -> dict[str, dict[str, Any]]:
     """Return what the YAML of the options that nobody chose sets, by group."""
     found: dict[str, dict[str, Any]] = {}
     for group, option in keys.default_options().items():
-        if option in options(group):
+        if option in choices(group):
             text = (yaml_dir() / group / f"{option}.yaml").read_text(encoding="utf-8")
             plain = yaml.safe_load(text) or {}
             sets = plain if text.startswith("# @package _global_") else {group: plain}

@@ -18,7 +18,7 @@ from PIL import Image
 import gantrain
 from gantrain.cli.commands.sample import SampleOptions
 from gantrain.cli.main import VERBS, main
-from gantrain.core.groups import GROUPS, options, yaml_dir
+from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.training.checkpoint import load_checkpoint
 
 POINTS = ["dataset=ring", "dataset.n=300", "train.batch_size=32", "model.width=16", "device=cpu"]
@@ -53,8 +53,8 @@ def test_every_option_is_on_both_pages_with_what_it_is(run_cli):
     _, helped, _ = run_cli("--help")
     for group in GROUPS:
         files = {path.stem for path in (yaml_dir() / group).glob("*.yaml")}
-        assert set(options(group)) == files
-        for name, text in options(group).items():
+        assert set(choices(group)) == files
+        for name, text in choices(group).items():
             assert re.match(r"\w.*\S", text), f"{group}/{name}.yaml does not say what it is"
             for page in (listed, helped):
                 assert re.search(rf"^  {re.escape(name)} +{re.escape(text)}$", page, re.MULTILINE)
@@ -93,7 +93,7 @@ def test_a_group_may_be_asked_for_in_the_plural(word, run_cli):
     code, page, _ = run_cli("list", word)
     assert code == 0
     assert page.splitlines()[0] == "objective"
-    assert len(page.splitlines()) == 1 + len(options("objective"))
+    assert len(page.splitlines()) == 1 + len(choices("objective"))
 
 
 # Composing -----------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from gantrain.cli.completion import SHELLS, for_bash, offers, quoted, read_line
 from gantrain.cli.help import verbs
 from gantrain.cli.main import VERBS
 from gantrain.config.options import Device, Folder, Top, Train
-from gantrain.core.groups import GROUPS, options, yaml_dir
+from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
 from gantrain.registry import REGISTERED
@@ -84,7 +84,7 @@ def test_the_words_of_a_verb_are_those_of_its_class():
 
 @pytest.mark.parametrize("group", keys.FAMILIES)
 def test_every_option_has_the_keys_of_the_class_that_its_yaml_names(group):
-    for option in options(group):
+    for option in choices(group):
         plain = yaml.safe_load((yaml_dir() / group / f"{option}.yaml").read_text())
         (schema,) = [entry for entry in plain["defaults"] if "/schema/" in str(entry)]
         name = schema.removeprefix(f"/schema/{group}/").partition("@")[0]
@@ -104,7 +104,7 @@ def test_a_group_is_listed_in_singular_and_plural(group, run_cli):
     assert (code, err) == (0, "")
     assert page.splitlines()[0] == group
     assert run_cli("list", group)[1] == page
-    assert [line.split()[0] for line in page.splitlines()[1:]] == list(options(group))
+    assert [line.split()[0] for line in page.splitlines()[1:]] == list(choices(group))
 
 
 # What is offered -----------------------------------------------------------------------------------------------
@@ -123,9 +123,9 @@ def test_an_offer_begins_with_what_is_typed(before, word):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_offers_its_options_and_behind_a_comma_those_that_are_not_there_yet(group):
-    assert set(offers([f"{group}="])) == {f"{group}={option}" for option in options(group)}
-    first = next(iter(options(group)))
-    rest = {f"{group}={first},{option}" for option in options(group) if option != first}
+    assert set(offers([f"{group}="])) == {f"{group}={option}" for option in choices(group)}
+    first = next(iter(choices(group)))
+    rest = {f"{group}={first},{option}" for option in choices(group) if option != first}
     assert set(offers(["-m", f"{group}={first},"])) == rest
 
 

@@ -15,7 +15,7 @@ from composed import FOLDERS, STEMS, composed, placed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gantrain.config.resolve import Device, Folder, Train, resolve, resolve_for
-from gantrain.core.groups import GROUPS, options, yaml_dir
+from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
@@ -34,7 +34,7 @@ PLAIN_CLASSES = [Train, Device, Folder, Suite, Noise]
 
 def command(group: str, stem: str) -> list[str]:
     """Return the overrides of the command that an option's first line shows, of a sweep those of its first run."""
-    words = shlex.split(options(group)[stem].rpartition(": gantrain")[2])
+    words = shlex.split(choices(group)[stem].rpartition(": gantrain")[2])
     overrides = [word for word in words if "=" in word]
     # A verb and its RUN, or the flag of a sweep, are no part of them.
     assert len(words) - len(overrides) in ((1,) if words[:1] == ["-m"] else (0, 2))
@@ -48,7 +48,7 @@ def command(group: str, stem: str) -> list[str]:
 
 def test_the_groups_of_the_help_page_are_the_folders():
     assert set(GROUPS) == set(FOLDERS)
-    assert all(options(group).keys() == set(STEMS[group]) for group in GROUPS)
+    assert all(choices(group).keys() == set(STEMS[group]) for group in GROUPS)
     assert set(DEFAULTS) - {"override hydra/job_logging"} <= set(FOLDERS) | {"/schema/root@_here_"}
 
 
@@ -96,7 +96,7 @@ def test_the_first_line_says_what_the_option_is_and_the_command_that_uses_it(gro
     assert separator, first
     assert text.startswith("# ")
     assert len(text) > 10
-    assert options(group)[stem] == first[2:]
+    assert choices(group)[stem] == first[2:]
     words = command(group, stem)
     if group == "sweep" and f"{group}={stem}" not in words:  # which leaves no keys of its own behind
         assert DEFAULTS[group] == stem

@@ -9,7 +9,7 @@ import torch
 from composed import composed
 from torch import Tensor
 
-from gantrain.core.groups import options, yaml_dir
+from gantrain.core.groups import choices, yaml_dir
 from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import REGISTERED, build
 
@@ -19,7 +19,7 @@ def is_game(preset: str) -> bool:
     return REGISTERED["objective"][re.search(r"/schema/objective/(\w+)@", text)[1]].has_game
 
 
-PRESETS = [name for name in sorted(options("objective")) if is_game(name)]
+PRESETS = [name for name in sorted(choices("objective")) if is_game(name)]
 
 
 def plain(preset: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from composed import composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gantrain.core.groups import options, yaml_dir
+from gantrain.core.groups import choices, yaml_dir
 from gantrain.registry import REGISTERED
 
 # Lin et al. 2018, tab. 1: modes, high quality and reverse KL, for one sample at a time and for 2 to 4.
@@ -77,7 +77,7 @@ EXPERIMENTS = sorted(path.stem for path in (yaml_dir() / "experiment").glob("*.y
 
 def jobs(name: str) -> list[tuple[str, ...]]:
     """The words of each run that an experiment's first line starts, one seed of each."""
-    words = shlex.split(options("experiment")[name].rpartition(": gantrain")[2])
+    words = shlex.split(choices("experiment")[name].rpartition(": gantrain")[2])
     rows: list[tuple[str, ...]] = [()]
     for override in OverridesParser.create().parse_overrides([w for w in words if "=" in w]):
         if override.key_or_group == "seed":

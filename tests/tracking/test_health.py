@@ -12,7 +12,7 @@ from composed import composed
 
 from gantrain.cli.main import main
 from gantrain.config.resolve import resolve
-from gantrain.core.groups import GROUPS, options
+from gantrain.core.groups import GROUPS, choices
 from gantrain.errors import Interrupted
 from gantrain.metrics.js import best_accuracy
 from gantrain.objectives.cross_entropy import NonSaturating
@@ -85,7 +85,7 @@ def test_the_keys_to_turn_exist(name):
     assert words
     for group, sign, word in words:
         if sign == "=" and group in GROUPS:
-            assert word in options(group)
+            assert word in choices(group)
         elif sign == "." and group in plain:
             keys = (
                 plain[group]

@@ -8,7 +8,7 @@ from gantrain.cli.arguments import run_and_words, value_of
 from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.files import write_json
-from gantrain.core.groups import options
+from gantrain.core.groups import choices
 from gantrain.errors import ConfigError, suggest
 from gantrain.reports.text import table, warned
 from gantrain.training.device import Runtime
@@ -31,7 +31,7 @@ def evaluate(argv: list[str]) -> int:
     given = [f"{key}={value}" for key, value in words.items()]
     plain = checkpoint.config
     name = plain["dataset"]["name"]  # whose YAML may set the suite's protocol
-    chosen = [f"dataset={name}"] if name in options("dataset") else []
+    chosen = [f"dataset={name}"] if name in choices("dataset") else []
     composed = plain_data(
         compose([*chosen, *(word for word in given if word.startswith(("metric", "device")))])
     )
