@@ -58,7 +58,7 @@ def _of_model(config: Config) -> Iterator[ConfigError]:
     if config.spec.is_image and config.spec.shape[0] not in (1, 3, 4):
         what = f"images of {config.spec.shape[0]} channels cannot be shown"
         yield ConfigError("dataset", what, "give 1 (grey), 3 (RGB) or 4 (with transparency)")
-    if reason := model.fits(config.spec):
+    if reason := model.why_unsupported(config.spec):
         yield ConfigError("model", reason, "use model=auto, which picks by the data")
     if model.packing > 1 and model.is_conditional:
         remedy = "set model.packing=1 or model.condition=none"

@@ -96,7 +96,7 @@ class Model:
         1, "samples that D judges together (PacGAN, Lin et al. 2018)", minimum=1, maximum=64
     )
 
-    def fits(self, spec: Spec) -> str | None:
+    def why_unsupported(self, spec: Spec) -> str | None:
         """Return why the model cannot be built for this data, or None when it can."""
         return None
 

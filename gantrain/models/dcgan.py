@@ -93,7 +93,7 @@ class DCGAN(Model):
         32, "channels at full resolution; doubled at each halving, at most 8 times", minimum=1, maximum=4096
     )
 
-    def fits(self, spec: Spec) -> str | None:
+    def why_unsupported(self, spec: Spec) -> str | None:
         """Return why not: it wants images with sides of at least 8 pixels."""
         if not spec.is_image:
             return "dcgan makes images and this data is points"

@@ -57,7 +57,7 @@ class Dirac(MLP):
     theta: float = option(1.0, "where the generator's point starts", minimum=-1e6, maximum=1e6)
     psi: float = option(-1.0, "where D's slope starts", minimum=-1e6, maximum=1e6)
 
-    def fits(self, spec: Spec) -> str | None:
+    def why_unsupported(self, spec: Spec) -> str | None:
         """Return why not: it makes points of one number, without labels, and its D is nothing but a slope."""
         if spec.shape != (1,) or spec.is_labelled:
             return "dirac makes points of one number, without labels"

@@ -134,7 +134,7 @@ class Flow(MLP):
     depth: int = option(2, "hidden layers of D and of each coupling", minimum=1, maximum=100)
     layers: int = option(8, "couplings in G, or monotone curves in one dimension", minimum=2, maximum=1000)
 
-    def fits(self, spec: Spec) -> str | None:
+    def why_unsupported(self, spec: Spec) -> str | None:
         """Return why not: it makes points, without labels."""
         return draws_points(self, spec)
 

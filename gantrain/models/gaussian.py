@@ -91,7 +91,7 @@ class Gaussian(MLP):
     mu: float = option(0.0, "where every coordinate's mean starts", minimum=-1e6, maximum=1e6)
     sigma: float = option(1.0, "where every coordinate's standard deviation starts", above=0, maximum=1e6)
 
-    def fits(self, spec: Spec) -> str | None:
+    def why_unsupported(self, spec: Spec) -> str | None:
         """Return why not: it makes points, without labels."""
         return draws_points(self, spec)
 

@@ -40,7 +40,7 @@ class Line(MLP):
     )
     theta: float = option(1.0, "where the generator's segment starts", minimum=-1e6, maximum=1e6)
 
-    def fits(self, spec: Spec) -> str | None:
+    def why_unsupported(self, spec: Spec) -> str | None:
         """Return why not: it makes points of two numbers, without labels."""
         if spec.shape != (2,):
             return "line makes points of two numbers"

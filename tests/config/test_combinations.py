@@ -204,7 +204,7 @@ def test_every_dataset_objective_penalty_and_model_play_together_where_they_fit(
         }
         condition, game = plain["model"]["condition"], REGISTERED["objective"][objective]
         recipe = build("model", plain["model"])
-        possible = recipe.fits(data.spec) is None and (
+        possible = recipe.why_unsupported(data.spec) is None and (
             condition == "none" or len(data.spec.conditions()) >= (2 if objective == "conditional" else 1)
         )
         for penalty in REGISTERED["penalty"]:

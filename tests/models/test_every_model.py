@@ -24,7 +24,7 @@ FITTING = [
     pytest.param(name, shape, id=f"{name}-{'x'.join(map(str, shape))}")
     for name in MODELS
     for shape in SHAPES
-    if build("model", {"name": name}).fits(Spec(shape, CLASSES)) is None
+    if build("model", {"name": name}).why_unsupported(Spec(shape, CLASSES)) is None
 ]
 every_model_and_shape = pytest.mark.parametrize(("name", "shape"), FITTING)
 every_conditional = pytest.mark.parametrize(
@@ -32,7 +32,9 @@ every_conditional = pytest.mark.parametrize(
     [
         case
         for case in FITTING
-        if build("model", {"name": case.values[0], "condition": "concat"}).fits(Spec(case.values[1], CLASSES))
+        if build("model", {"name": case.values[0], "condition": "concat"}).why_unsupported(
+            Spec(case.values[1], CLASSES)
+        )
         is None
     ],
 )
@@ -197,7 +199,7 @@ def config(name: str, seed: int, shape: tuple[int, ...]):
 def test_auto_picks_a_model_that_fits_and_never_stays_auto(shape):
     model = config("auto", 0, shape).model
     assert model.name != "auto"
-    assert model.fits(Spec(shape)) is None
+    assert model.why_unsupported(Spec(shape)) is None
     assert model.width == 8
     G, D = model.build(Spec(shape))
     assert D(G(G.latents(2, torch.Generator()), None), None).shape == (2,)
@@ -205,12 +207,12 @@ def test_auto_picks_a_model_that_fits_and_never_stays_auto(shape):
 
 @pytest.mark.parametrize("shape", [(1, 7, 30), (3, 4, 4), (2,)], ids=str)
 def test_convolutions_refuse_points_and_small_images_with_a_reason(shape):
-    assert isinstance(build("model", {"name": "dcgan"}).fits(Spec(shape)), str)
+    assert isinstance(build("model", {"name": "dcgan"}).why_unsupported(Spec(shape)), str)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_no_discriminator_normalises_over_the_batch_and_no_generator_unless_asked_to(name):
-    fits = build("model", {"name": name}).fits(Spec((1, 16, 16), CLASSES)) is None
+    fits = build("model", {"name": name}).why_unsupported(Spec((1, 16, 16), CLASSES)) is None
     shape = (1, 16, 16) if fits else (2,)
     G, D, _ = make(name, shape)
     assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for p in (G, D) for m in p.modules())
@@ -367,4 +369,4 @@ def test_masks_of_one_are_no_dropout_and_a_silenced_layer_leaves_nothing_of_its_
 
 
 def test_a_model_without_layers_refuses_dropout():
-    assert isinstance(build("model", {"name": "line", "source": "both"}).fits(Spec((2,))), str)
+    assert isinstance(build("model", {"name": "line", "source": "both"}).why_unsupported(Spec((2,))), str)

@@ -226,10 +226,10 @@ def test_what_has_no_density_here_is_refused_with_a_reason(name):
         (Spec((2,), 3), {"condition": "concat"}),
         (Spec((2,)), {"source": "both"}),
     ):
-        reason = build("model", {"name": name} | keys).fits(spec)
+        reason = build("model", {"name": name} | keys).why_unsupported(spec)
         assert isinstance(reason, str)
         assert len(reason.split()) > 2
-    assert build("model", {"name": name}).fits(Spec((7,))) is None
+    assert build("model", {"name": name}).why_unsupported(Spec((7,))) is None
 
 
 @pytest.mark.parametrize(("word", "kind"), [("leaky_relu", nn.LeakyReLU), ("tanh", nn.Tanh), ("elu", nn.ELU)])
