@@ -15,6 +15,7 @@ from shlex import quote
 from typing import Any
 
 from gantrain.errors import (
+    CheckpointError,
     ConfigError,
     OutputError,
 )
@@ -39,6 +40,7 @@ def replace_file(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+LOCK = ".lock"  # of the folder of a run or a sweep
 GLANCES = 10  # tries at a lock, which a look at the folder (gantrain show) may hold for a moment
 
 
@@ -51,7 +53,7 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         what = f"cannot be written ({error.strerror or error})"
         raise OutputError(folder, what, "set run.root or run.dir to a folder of yours") from error
@@ -77,6 +79,57 @@ def _lock(handle: int, folder: Path) -> None:
             raise OutputError(folder, what, "set run.root or run.dir to a disk that knows locks") from error
 
 
+def is_locked(folder: Path) -> bool:
+    """Return whether a process is writing in the folder of a run or a sweep."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a disk without locks
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
+def read_json(path: Path, strict: bool = True) -> dict[str, Any]:
+    """Return a file's mapping, empty where there is no file.
+
+    Args:
+        path: The file.
+        strict: Whether a file that cannot be read raises CheckpointError; otherwise it reads as empty.
+    """
+    text = read_text(path, strict)
+    if not text:
+        return {}
+    try:
+        plain = json.loads(text)
+        what = "" if isinstance(plain, dict) else "does not hold what gantrain writes"
+    except (ValueError, RecursionError) as error:
+        what = f"cannot be read ({error})"
+    if not what:
+        return dict(plain)
+    if strict:
+        raise CheckpointError(path, what, "restore it, or train again")
+    return {}
+
+
+def read_text(path: Path, strict: bool = True) -> str:
+    """Return a file's text, empty where there is no file; ``strict`` as for ``read_json``."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        if not strict:
+            return ""
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", "make it readable") from error
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain data as indented JSON, whole or not at all; a number that is not finite becomes null."""
 
@@ -94,7 +147,7 @@ def free(folder: Path) -> None:
     """See that a folder is new or empty. Raises ConfigError."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
-    if folder.exists() and any(path.name != ".lock" for path in folder.iterdir()):
+    if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
         remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
         raise ConfigError("run.dir", f"{folder} is not empty", remedy)
 
