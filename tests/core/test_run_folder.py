@@ -69,7 +69,7 @@ def test_run_folder_that_is_absent_reads_as_empty(tmp_path):
 def test_run_folder_reports_a_broken_file_or_reads_it_as_empty(tmp_path, part, text):
     run = made(tmp_path / "r", [], {"step": 40}, CONFIG)
     (run / f"{part}.json").write_text(text)
-    with pytest.raises(CheckpointError, match=f"{part}.json"):
+    with pytest.raises(CheckpointError, match=rf"{part}\.json"):
         getattr(RunFolder(run), part)
     assert getattr(RunFolder(run, strict=False), part) == {}
     assert RunFolder(run).outcome()["status"] == ("missing" if part == "result" else "finished")
@@ -142,9 +142,9 @@ def test_sweep_folder_reads_back_its_plan(tmp_path):
 def test_sweep_folder_reports_a_broken_plan_or_reads_what_it_can(tmp_path, torn):
     sweep = SweepFolder(tmp_path)
     sweep.plan_file.write_text(torn)
-    with pytest.raises(CheckpointError, match="sweep.json"):
+    with pytest.raises(CheckpointError, match=r"sweep\.json"):
         sweep.plan()
-    with pytest.raises(CheckpointError, match="sweep.json"):
+    with pytest.raises(CheckpointError, match=r"sweep\.json"):
         sweep.jobs()
     assert sweep.jobs(strict=False) == []
 
