@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from gantrain.core.override import Override
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.runs import runs_in
 
@@ -27,11 +28,11 @@ def told_apart(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str
     folders: list[str] = []
     words: dict[str, str] = {}
     for word in argv:
-        key, equals, value = word.partition("=")
         if word.startswith("-"):
             raise ConfigError(word, f"gantrain {verb} has no such flag", "see gantrain --help")
-        if equals and not os.path.exists(os.path.expanduser(word)):
-            words[key] = value
+        if "=" in word and not os.path.exists(os.path.expanduser(word)):
+            override = Override.parse(word)
+            words[override.key] = override.value
         else:
             folders.append(word)
     return folders, words

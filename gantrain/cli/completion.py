@@ -11,6 +11,7 @@ from pathlib import Path
 from gantrain import keys
 from gantrain.cli.help import HEAD, verbs
 from gantrain.core.groups import GROUPS, choices
+from gantrain.core.override import Override, values_by_key
 
 # Words, each with what it is where that is known; one that ends in = / or . goes on.
 Offers = dict[str, str]
@@ -66,7 +67,7 @@ def _overrides(before: list[str], word: str) -> Offers:
         found["hydra/launcher="] = "where the jobs of a sweep run"
     found |= {f"{key}=": known.help for key, known in keys.of_option("", "").items()}
     found |= {"train.": "the training loop", "run.": "where a run writes"}
-    chosen = {earlier.partition("=")[0] for earlier in before} | {word}
+    chosen = {*values_by_key(before), word}
     return found | {
         f"{name}.": f"keys of the {name}" for name in GROUPS if name in chosen and _keys(name, before)
     }
@@ -74,16 +75,17 @@ def _overrides(before: list[str], word: str) -> Offers:
 
 def _keys(group: str, before: list[str]) -> keys.Keys:
     """Return the keys of the option that is chosen on the line, of the default, or of all where neither is known."""
-    if "experiment" in (earlier.partition("=")[0] for earlier in before):
+    chosen = values_by_key(before)
+    if "experiment" in chosen:
         return keys.of_group(group)
-    chosen = [earlier.partition("=")[2] for earlier in before if earlier.startswith(f"{group}=")]
-    name = chosen[-1] if chosen else keys.default_options().get(group)
+    name = chosen.get(group, keys.default_options().get(group))
     return keys.of_option(group, name or "") or keys.of_group(group)
 
 
 def _values(before: list[str], word: str) -> Offers:
     """Return the options of a group or the choices of a key, also behind a comma of a sweep."""
-    key, _, text = word.partition("=")
+    override = Override.parse(word)
+    key, text = override.key, override.value
     if key in PLACES:
         return {f"{key}={path}": "" for path in _paths(text, files=True)}
     if key == "train.init_from":
@@ -115,7 +117,7 @@ def _after_verb(verb: str, before: list[str], word: str) -> Offers:
     if verb == "completion":
         return dict.fromkeys(SHELLS, "") if not before else {}
     if "=" in word:
-        key, _, _ = word.partition("=")
+        key = Override.parse(word).key
         declared = keys.of_verb(verb)
         if key in declared and key not in PLACES:
             return {f"{key}={choice}": "" for choice in declared[key].choices}

@@ -23,6 +23,7 @@ from gantrain.config.overrides import read
 from gantrain.core.files import free
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translated
+from gantrain.core.override import values_by_key
 from gantrain.errors import ConfigError, GantrainError
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def trained(argv: list[str]) -> Path | None:
 
 def given(running: Any) -> dict[str, str]:
     """Return the keys that were set by hand for a job, with their values as typed."""
-    return dict(word.lstrip("+").split("=", 1) for word in running.overrides.task)
+    return values_by_key(running.overrides.task)
 
 
 def one_job(composed: DictConfig) -> dict[str, Any]:

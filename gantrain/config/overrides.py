@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from gantrain.core.groups import GROUPS, check_choices, choices
+from gantrain.core.override import Override
 from gantrain.errors import ConfigError, suggest
 
 
@@ -79,12 +80,12 @@ def is_override(word: str) -> bool:
 
 def checked(word: str) -> str:
     """Return an override as Hydra's grammar can read it. Raises ConfigError for one that no config can take."""
-    key, _, text = word.partition("=")
     try:
         override = OverridesParser.create().parse_override(word)
     except HydraException as error:
-        if re.search(r"[~\x80-\U0010ffff]", text) and "'" not in text:
-            return checked(f"{key}='{text}'")  # a bare ~ or é is not in the grammar
+        typed = Override.parse(word)
+        if re.search(r"[~\x80-\U0010ffff]", typed.value) and "'" not in typed.value:
+            return checked(str(typed.quoted()))  # a bare ~ or é is not in the grammar
         remedy = "write key=value, and quote a value that holds any of , = [ ] { }"
         raise ConfigError(word, "is not an override", remedy) from error
     key, value = str(override.key_or_group), override.value()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.override import values_by_key
 from gantrain.core.text import printable
 from gantrain.reports.run_folder import CONFIG, DONE, RESULT, SWEEP, found_json, is_run, words_of
 
@@ -126,8 +127,7 @@ def jobs_of(sweep: Path) -> dict[str, list[str]]:
 def given_words(run: Path, jobs: Mapping[str, list[str]] | None = None) -> dict[str, str]:
     """Return what was set by hand for a run, by key, from its folder or else its sweep's ``jobs``, as ``jobs_of``."""
     words = words_of(run) or (jobs_of(run.parent) if jobs is None else jobs).get(run.name, [])
-    pairs = [word.lstrip("+").partition("=") for word in words]
-    return {key: value for key, equals, value in pairs if equals}
+    return values_by_key(words)
 
 
 def runs_in(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from gantrain.config.options import Train
 from gantrain.core.files import free, write_json
+from gantrain.core.override import Override
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.run_folder import SWEEP, found_json
 from gantrain.sweeps.stop import STOP
@@ -110,8 +111,8 @@ def named(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> tuple
 
 def numbered(number: int, width: int, overrides: Sequence[str], varied: Sequence[str]) -> Job:
     """Return one job named by its number, with zeros to ``width``, and its values of the keys that vary."""
-    parts = (word.partition("=") for word in overrides)
-    values = [_brief(key, value) for key, _, value in parts if key.lstrip("+") in varied]
+    typed = map(Override.parse, overrides)
+    values = [_brief(word.key, word.value) for word in typed if word.key in varied]
     said = [re.sub(r"[^A-Za-z0-9._+-]+", "_", value).strip("-_.") for value in values]
     name = f"{number:0{width}d}"
     for i, part in enumerate([part for part in said if part] or ["job"]):
@@ -162,4 +163,4 @@ def open_sweep(folder: Path, plan: Plan) -> None:
 def _settled(job: Job) -> tuple[str, list[str]]:
     """Return a job's name and the overrides that make it another job, without where and how it runs."""
     fixed = [word for word in job.overrides if not word.startswith(("run.", "hydra"))]
-    return job.folder, sorted(word for word in fixed if word.partition("=")[0] not in MAY_CHANGE)
+    return job.folder, sorted(word for word in fixed if Override.parse(word).key not in MAY_CHANGE)

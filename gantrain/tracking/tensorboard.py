@@ -17,6 +17,7 @@ import yaml
 import gantrain
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
+from gantrain.core.override import values_by_key
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
 
@@ -110,7 +111,7 @@ def varying(jobs: Iterable[Sequence[str]]) -> dict[str, list[str]]:
     Args:
         jobs: The overrides of each job: ``["objective=hinge", "seed=2"]``.
     """
-    rows = [dict(word.lstrip("+").split("=", 1) for word in words if "=" in word) for words in jobs]
+    rows = [values_by_key(words) for words in jobs]
     found = {}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = {row.get(key) for row in rows}

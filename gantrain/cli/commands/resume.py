@@ -8,6 +8,7 @@ from pathlib import Path
 from gantrain.cli.arguments import one_run, run_and_words, told_apart, value_of
 from gantrain.cli.hydra_app import train
 from gantrain.config.resolve import resolve
+from gantrain.core.override import Override
 from gantrain.errors import ConfigError, suggest
 from gantrain.reports.text import end_table
 from gantrain.sweeps.plan import MAY_CHANGE, Plan, read_plan, result_of
@@ -64,10 +65,10 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
         GantrainError: When a job failed.
     """
     for word in words:
-        key, equals, _ = word.partition("=")
+        key = Override.parse(word).key
         free = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials")
-        if not equals or not (key in MAY_CHANGE or key.startswith(free)):
+        if not (key in MAY_CHANGE or key.startswith(free)):
             remedy = f"only these may change: {', '.join(MAY_CHANGE)}, hydra/launcher, hydra.sweeper.n_trials"
             raise ConfigError(key, "would make it another sweep", remedy)
     kept = [word for word in plan.argv if not word.startswith("run.dir=")]
-    return train([*kept, f"run.dir='{folder}'", *words])
+    return train([*kept, str(Override("run.dir", str(folder)).quoted()), *words])

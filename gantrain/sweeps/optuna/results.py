@@ -11,6 +11,7 @@ from typing import Any
 
 from gantrain.core.figures import panels, rendered
 from gantrain.core.files import write_json
+from gantrain.core.override import values_by_key
 from gantrain.core.text import number
 from gantrain.reports.run_folder import read_json
 from gantrain.sweeps.optuna.space import Dimension
@@ -67,7 +68,7 @@ def conclude(study: Study, metric: str) -> str:
             "trial": trial.number,
             "folder": study.job(trial).folder,
             "values": dict(zip(tags, trial.values, strict=True)),
-            "set": dict(word.split("=", 1) for word in study.job(trial).overrides[len(study.fixed) :]),
+            "set": values_by_key(study.job(trial).overrides[len(study.fixed) :]),
             "command": shlex.join(command(study, trial, metric)),
         }
         for trial in best

@@ -1,0 +1,52 @@
+"""A word of the command line that sets a config key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from gantrain.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Override:
+    """``key=value``.
+
+    Attributes:
+        key: The config key or group, without a prefix.
+        value: The value in Hydra's grammar, as typed.
+        prefix: ``+`` to add a key, ``++`` to add or change it, else empty.
+    """
+
+    key: str
+    value: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, word: str) -> Override:
+        """Return a word as the override that it is; ``str`` gives the same word again.
+
+        Raises:
+            ConfigError: For a word without ``=``.
+        """
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(word, "is not an override", "write key=value")
+        key = name.lstrip("+")
+        return cls(key, value, name[: len(name) - len(key)])
+
+    def quoted(self) -> Override:
+        """Return a copy whose value is quoted, so that Hydra's grammar reads exactly this text."""
+        # A backslash escapes only before a quote, so those before one, and before the closing one, are doubled.
+        text = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + found[2].replace("'", r"\'"), self.value)
+        return replace(self, value=f"'{text}'")
+
+    def __str__(self) -> str:
+        return f"{self.prefix}{self.key}={self.value}"
+
+
+def values_by_key(words: Iterable[str]) -> dict[str, str]:
+    """Return the values as typed by key, the last one where a key is set twice; other words are left out."""
+    overrides = (Override.parse(word) for word in words if "=" in word)
+    return {override.key: override.value for override in overrides}
