@@ -14,7 +14,7 @@ from gantrain.core.table_units import Column, Table
 
 
 @dataclass(frozen=True)
-class Given:
+class ConditionSpec:
     """A condition that is more than one class: a vector of numbers, or words.
 
     Attributes:
@@ -93,7 +93,7 @@ class Spec:
     shape: tuple[int, ...]
     classes: int = 0
     table: Table | None = None
-    given: Given | None = None
+    given: ConditionSpec | None = None
     channel_classes: int = 0
 
     @property
@@ -128,7 +128,7 @@ class Spec:
         told, given = plain.get("table"), plain.get("given")
         if given is not None:
             shown = tuple(tuple(float(number) for number in row) for row in given["shown"])
-            given = Given(tuple(map(str, given["names"])), shown, bool(given["words"]))
+            given = ConditionSpec(tuple(map(str, given["names"])), shown, bool(given["words"]))
         if told is None:
             return cls(shape, classes, None, given, int(plain.get("channel_classes", 0)))
         columns = tuple(
@@ -142,7 +142,7 @@ class Spec:
             raise ValueError("a table's columns are not those of its points")
         return cls(shape, classes, table, given)
 
-    def alike(self, other: Spec) -> bool:
+    def is_compatible(self, other: Spec) -> bool:
         """Say whether one's data can stand for the other's; units may differ as another machine's mean does."""
         mine, theirs = self.table, other.table
         if mine is None or theirs is None or len(mine.columns) != len(theirs.columns):
@@ -151,4 +151,4 @@ class Spec:
             other.shape,
             other.classes,
             replace(theirs, columns=()),
-        ) and all(a.near(b) for a, b in zip(mine.columns, theirs.columns, strict=True))
+        ) and all(a.isclose(b) for a, b in zip(mine.columns, theirs.columns, strict=True))

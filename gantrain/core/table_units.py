@@ -30,7 +30,7 @@ class Column:
         if not (math.isfinite(self.shift) and 0 < self.scale < math.inf and abs(self.decimals) < 1000):
             raise ValueError(f"column {self.name!r} has no unit to go back to")
 
-    def near(self, other: Column) -> bool:
+    def isclose(self, other: Column) -> bool:
         """Say whether both are one column, but for the last digits of its unit."""
         moved, where = (self.shift - other.shift) / self.scale, self.shift / self.scale
         same_unit = abs(moved) < 1e-6 + 1e-12 * abs(where) and abs(other.scale / self.scale - 1) < 1e-6

@@ -67,7 +67,7 @@ class Split:
 
     Attributes:
         x: Shape [N, ...]; uint8 in 0..255, or float32 as the networks see it.
-        y: Class of each, shape [N], int64; or a condition of more numbers as ``Given`` has it; None without labels.
+        y: Class of each, shape [N], int64, or rows of a ``ConditionSpec``; None without labels.
     """
 
     x: Tensor

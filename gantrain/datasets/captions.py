@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.core.spec import Given, Spec
+from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.datasets.base import Data, Dataset, Split
 from gantrain.registry import option, register
 
@@ -75,7 +75,8 @@ class Captions(Dataset):
         rows = worded(facts, torch.zeros(len(facts), dtype=torch.int64)) if words else flagged(facts)
         shown = tuple(tuple(float(number) for number in row) for row in rows.tolist())
         return Spec(
-            (3, self.resolution, self.resolution), given=Given(VOCABULARY if words else NAMES, shown, words)
+            (3, self.resolution, self.resolution),
+            given=ConditionSpec(VOCABULARY if words else NAMES, shown, words),
         )
 
     def load(self, seed: int) -> Data:

@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 from gantrain.core.gradients import descend
 from gantrain.metrics.base import CHUNK, Evaluation, Metric, Planned
 from gantrain.metrics.js import JS
-from gantrain.models.layers import Condition
+from gantrain.models.layers import ConditionEmbedding
 from gantrain.registry import option, register
 
 BATCH, RATE, WIDTH, CHECKS = 256, 2e-3, 128, 16
@@ -48,7 +48,7 @@ class Fresh(nn.Module):
         spec, x = evaluation.data.spec, evaluation.data.train.x
         self.shift: Tensor
         self.scale: Tensor
-        self.condition = Condition(spec, evaluation.conditional)
+        self.condition = ConditionEmbedding(spec, "concat" if evaluation.conditional else "none")
         if spec.is_image:
             self.register_buffer("shift", torch.zeros(1))
             self.register_buffer("scale", torch.ones(1))

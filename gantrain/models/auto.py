@@ -18,12 +18,14 @@ class Auto(Model):
 
     name: str = option("auto", "registered name")
     z_dim: int | None = option(  # type: ignore[assignment]
-        None, "dimension of the latent z; null is the picked model's own", minimum=1, maximum=65536
+        None, "dimension of the latent z; null for the picked model's default", minimum=1, maximum=65536
     )
-    width: int | None = option(None, "width of the picked model; null is its own", minimum=1, maximum=65536)
+    width: int | None = option(
+        None, "width of the picked model; null for its default", minimum=1, maximum=65536
+    )
 
     def pick(self, spec: Spec) -> dict[str, Any]:
-        """Return the plain options of the model that this data wants: the keys set here, under its name."""
+        """Return the keys of the model that suits this data: those set here, under its name."""
         name = "dcgan" if spec.is_image and min(spec.shape[1:]) >= 8 else "mlp"
         return {key: value for key, value in dataclasses.asdict(self).items() if value is not None} | {
             "name": name

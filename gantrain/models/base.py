@@ -1,4 +1,4 @@
-"""What a model is: a recipe that builds the two players for a data spec."""
+"""What a model is: a recipe that builds G and D for a data spec."""
 
 from __future__ import annotations
 
@@ -13,54 +13,54 @@ from gantrain.registry import option
 
 
 class Player(nn.Module):
-    """A network of the game.
+    """G or D.
 
     Attributes:
-        normalises: Whether it has statistics of batches, which weights that are averages need of their own.
+        has_batch_stats: Whether it has batch-norm statistics, which the EMA copy must track for its own weights.
     """
 
-    normalises: bool = False
+    has_batch_stats: bool = False
 
-    def readings(self) -> dict[str, Tensor]:
-        """Return its own numbers, logged as ``generator/`` or ``discriminator/``, 0-dim; networks have none."""
+    def scalars(self) -> dict[str, Tensor]:
+        """Return 0-dim values to log as ``generator/<name>`` or ``discriminator/<name>``; networks have none."""
         return {}
 
 
 class Generator(Player):
-    """The player that makes samples of latents: z beside the masks of its dropout, if it has any.
+    """Maps latents to samples. A latent is z followed by the dropout masks, if there are any.
 
-    Masks are part of the latent, so that a sample is a function of it: dropout stays on when sampling, as a source of
-    noise must (Isola et al. 2017, sec. 3.2), and the same seed draws the same samples.
+    With the masks in the latent a sample is a deterministic function of it: dropout stays on when sampling, as a
+    source of noise must (Isola et al. 2017, sec. 3.2), and the same seed gives the same samples.
 
     Args:
-        model: Says which source of noise.
-        units: Units of each layer that dropout may silence.
+        model: Its ``source``, ``z_dim`` and ``dropout`` define the latent.
+        units: Units of each layer that dropout may zero.
     """
 
     def __init__(self, model: Model, units: list[int]):
         super().__init__()
         self.has_z = model.source != "dropout"
         self.z_dim = model.z_dim if self.has_z else 1
-        self.normalises = model.condition == "conditional_batch_norm"
+        self.has_batch_stats = model.condition == "conditional_batch_norm"
         self.units = [] if model.source == "z" else units
         self.dropout = model.dropout
 
     def latents(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw ``n`` latents on the CPU: z ~ N(0, I) [n, z_dim], then masks of 0 and 1 / (1 - dropout).
 
-        Where dropout alone is the source, z is the constant 1, so that the first layer has an input.
+        With dropout as the only source z is the constant 1, so that the first layer has an input.
         """
         z = torch.randn(n, self.z_dim, generator=generator) if self.has_z else torch.ones(n, 1)
         if not self.units:
             return z
-        kept = torch.rand(n, sum(self.units), generator=generator) >= self.dropout
-        return torch.cat([z, kept / (1 - self.dropout)], 1)
+        mask = torch.rand(n, sum(self.units), generator=generator) >= self.dropout
+        return torch.cat([z, mask / (1 - self.dropout)], 1)
 
     def log_prob(self, x: Tensor) -> Tensor | None:
-        """Return log p_G(x) in nats, x [N, *shape] to [N], or None where it is out of reach, as for a network.
+        """Return log p_G(x) in nats, x [N, *shape] to [N], or None where it is intractable, as for a network.
 
-        For a network it is the logarithm of an integral over latents of a density that is zero but on a surface
-        (Goodfellow et al. 2014, sec. 6); a flow and a Gaussian have it in closed form.
+        A network's p_G is supported on a surface of the dimension of z (Goodfellow et al. 2014, sec. 6); a flow and a
+        Gaussian have it in closed form.
         """
         return None
 
@@ -74,30 +74,31 @@ class Generator(Player):
 class Model:
     """Keys that every model shares."""
 
-    tractable: ClassVar[bool] = False  # whether G knows its density: Generator.log_prob
+    tractable: ClassVar[bool] = False  # whether G's density is known: Generator.log_prob
 
     z_dim: int = option(64, "dimension of the standard normal latent z", minimum=1, maximum=65536)
     source: str = option(
         "z", "what makes two samples differ: z, dropout in G, or both", choices=("z", "dropout", "both")
     )
-    dropout: float = option(0.5, "share of G's units that dropout silences", above=0, below=1)
+    dropout: float = option(0.5, "fraction of G's units that dropout zeroes", above=0, below=1)
     condition: str = option(
         "none",
-        "how the players see it: an input of both; or D projects on it, and G takes it as input or in its norms",
+        "how G and D use the condition: as an input of both; or projected in D, and in G an input or in its batch norm",
         choices=("none", "concat", "projection", "conditional_batch_norm"),
     )
     spectral_norm: bool = option(
         False,
-        "divide the weight of each linear layer and convolution of D by its largest singular value "
-        "(Miyato et al. 2018)",
+        "divide each weight of D's linear layers and convolutions by its largest singular value (Miyato et al. 2018)",
     )
-    minibatch_std: bool = option(False, "show D how much a batch varies (Karras et al. 2018, sec. 3)")
+    minibatch_std: bool = option(
+        False, "append the batch's standard deviation to D's features (Karras et al. 2018, sec. 3)"
+    )
     packing: int = option(
-        1, "samples that D judges together (PacGAN, Lin et al. 2018)", minimum=1, maximum=64
+        1, "samples that D classifies jointly (PacGAN, Lin et al. 2018)", minimum=1, maximum=64
     )
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        """Return why the model cannot be built for this data, or None when it can."""
+        """Return why the model cannot be built for this data, or None if it can."""
         return None
 
     def generator(self, spec: Spec) -> Generator:
@@ -109,7 +110,7 @@ class Model:
         raise NotImplementedError
 
     def build(self, spec: Spec) -> tuple[Generator, Player]:
-        """Return both players; D with what the shared keys make of it.
+        """Return G and D; the shared keys (spectral norm, packing) are applied to D here.
 
         Weights are drawn from torch's global generator; the caller seeds it.
         """
@@ -122,7 +123,7 @@ class Model:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether the players see what a sample is asked for."""
+        """Whether G and D take a condition."""
         return self.condition != "none"
 
     @property
@@ -132,7 +133,7 @@ class Model:
 
 
 class Packed(Player):
-    """Lets D judge ``pack`` samples at once, side by side as features or channels: N samples, N / pack logits."""
+    """D on ``pack`` samples at a time, concatenated as features or channels: N samples, N / pack logits."""
 
     def __init__(self, D: nn.Module, pack: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Convolutional players for images of any height, width and channels, with sides of at least 8."""
+"""Convolutional G and D for images of any height, width and channels, with sides of at least 8 pixels."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
-from gantrain.models.layers import Condition, ConditionalNorm, Head, PixelNorm
+from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head, PixelNorm
 from gantrain.registry import option, register
 
-SMALLEST = 4  # pixels of the shorter side at which the players meet z and the logit
+MIN_SIDE = 4  # pixels of the shorter side at the stage next to z in G, to the logit in D
 
 
 def sides(height: int, width: int) -> list[tuple[int, int]]:
     """Return the resolutions of the stages, smallest first; each is half the next, rounded up."""
-    stages = int(math.log2(min(height, width) / SMALLEST))
+    stages = int(math.log2(min(height, width) / MIN_SIDE))
     return [(-(-height // 2**s), -(-width // 2**s)) for s in range(stages, -1, -1)]
 
 
 class DCGANGenerator(Generator):
-    """``G(latents, y) -> x``: y [N, ...] or None, x [N, C, H, W] in [-1, 1]; dropout silences whole channels."""
+    """``G(latents, y) -> x``: y [N, ...] or None, x [N, C, H, W] in [-1, 1]; dropout zeroes whole channels."""
 
     def __init__(self, model: DCGAN, spec: Spec):
         channels, height, width = spec.shape
@@ -32,24 +32,25 @@ class DCGANGenerator(Generator):
         wide = [model.width * min(2**s, 8) for s in range(len(stages) - 1, -1, -1)]
         super().__init__(model, wide)
         self.sides, self.first = stages, wide[0]
-        self.condition = Condition(spec, model.is_conditional)
-        (h, w), joined = self.sides[0], 0 if self.normalises else self.condition.width
-        self.stem = nn.Linear(self.z_dim + joined, wide[0] * h * w)
+        self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
+        self.stem = nn.Linear(self.z_dim + self.condition.joined_width, wide[0] * math.prod(stages[0]))
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in zip(wide[:-1], wide[1:], strict=True)
         )
-        self.norms = nn.ModuleList(ConditionalNorm(c, self.condition.width) for c in wide if self.normalises)
+        self.norms = nn.ModuleList(
+            ConditionalBatchNorm(c, self.condition.separate_width) for c in wide if self.has_batch_stats
+        )
         self.pixel_norm = PixelNorm()
         self.out = nn.Conv2d(wide[-1], channels, 3, padding=1)
 
     def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
         h, masks = self.parts(latents)
-        e = self.condition(y, h)
-        x = self.stem(h if self.normalises else torch.cat([h, e], 1)).reshape(-1, self.first, *self.sides[0])
+        h, e = self.condition.join(h, y)
+        x = self.stem(h).reshape(-1, self.first, *self.sides[0])
         for i, (height, width) in enumerate(self.sides):
             if i:
                 x = self.up[i - 1](x)[:, :, :height, :width]  # an odd side is one less than twice its half
-            x = relu(self.norms[i](x, e) if self.normalises else self.pixel_norm(x))
+            x = relu(self.norms[i](x, e) if self.has_batch_stats else self.pixel_norm(x))
             if masks:
                 x = x * masks[i][:, :, None, None]
         return torch.tanh(self.out(x))
@@ -61,26 +62,24 @@ class DCGANDiscriminator(Player):
     def __init__(self, model: DCGAN, spec: Spec):
         super().__init__()
         channels, height, width = spec.shape
-        self.condition, steps = Condition(spec, model.is_conditional), sides(height, width)
-        self.concat = model.condition == "concat"
-        joined = self.condition.width if self.concat else 0
-        wide = [model.width * min(2**s, 8) for s in range(len(steps))]
-        body: list[nn.Module] = [nn.Conv2d(channels + joined, wide[0], 3, padding=1), nn.LeakyReLU(0.2)]
-        for i, o, (h, w) in zip(wide[:-1], wide[1:], steps[::-1], strict=False):
+        self.condition = ConditionEmbedding(spec, model.condition)
+        stages = sides(height, width)
+        wide = [model.width * min(2**s, 8) for s in range(len(stages))]
+        stem = nn.Conv2d(channels + self.condition.joined_width, wide[0], 3, padding=1)
+        body: list[nn.Module] = [stem, nn.LeakyReLU(0.2)]
+        for i, o, (h, w) in zip(wide[:-1], wide[1:], stages[::-1], strict=False):
             # An odd side gets one more row of padding, so that its half is rounded up as in G.
             body += [
                 nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2)),
                 nn.Conv2d(i, o, 4, stride=2),
                 nn.LeakyReLU(0.2),
             ]
-        h, w = steps[0]
         self.body = nn.Sequential(*body, nn.Flatten())
-        self.head = Head(wide[-1] * h * w, self.condition.width - joined, model.minibatch_std)
+        self.head = Head(wide[-1] * math.prod(stages[0]), self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        e = self.condition(y, x)
-        planes = e[:, :, None, None].expand(-1, -1, *x.shape[2:])
-        return self.head(self.body(torch.cat([x, planes], 1) if self.concat else x), e)
+        x, e = self.condition.join(x, y)
+        return self.head(self.body(x), e)
 
 
 @register("model")
@@ -94,17 +93,14 @@ class DCGAN(Model):
     )
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        """Return why not: it wants images with sides of at least 8 pixels."""
         if not spec.is_image:
             return "dcgan makes images and this data is points"
-        if min(spec.shape[1:]) < 2 * SMALLEST:
-            return f"dcgan wants sides of at least {2 * SMALLEST} pixels, this data has {spec.shape[1:]}"
+        if min(spec.shape[1:]) < 2 * MIN_SIDE:
+            return f"dcgan needs sides of at least {2 * MIN_SIDE} pixels, this data has {spec.shape[1:]}"
         return None
 
     def generator(self, spec: Spec) -> Generator:
-        """Return a freshly initialised generator."""
         return DCGANGenerator(self, spec)
 
     def discriminator(self, spec: Spec) -> Player:
-        """Return a freshly initialised discriminator."""
         return DCGANDiscriminator(self, spec)

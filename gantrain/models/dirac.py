@@ -1,4 +1,4 @@
-"""Two players of one number each: G says theta, D(x) = psi x. For dataset=dirac."""
+"""The Dirac-GAN, one parameter a player: G(z) = theta, D(x) = psi x. For dataset=dirac."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class DiracGenerator(Generator):
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.theta.expand(z.shape[0], 1)
 
-    def readings(self) -> dict[str, Tensor]:
-        """Return where the generator's point stands."""
+    def scalars(self) -> dict[str, Tensor]:
         return {"theta": self.theta.detach()}
 
 
@@ -38,8 +37,7 @@ class DiracDiscriminator(Player):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.psi * x.squeeze(1)
 
-    def readings(self) -> dict[str, Tensor]:
-        """Return D's slope."""
+    def scalars(self) -> dict[str, Tensor]:
         return {"psi": self.psi.detach()}
 
 
@@ -49,16 +47,15 @@ class Dirac(MLP):
     """The Dirac-GAN (Mescheder, Geiger and Nowozin 2018, def. 2.1).
 
     A logit is positive for real, so psi starts below 0, where D is right about a theta above 0. There are no layers:
-    width, depth and what bends them are of no use.
+    width, depth and d_activation have no effect.
     """
 
     name: str = option("dirac", "registered name")
     z_dim: int = option(1, "dimension of the latent z, which G ignores", minimum=1, maximum=65536)
-    theta: float = option(1.0, "where the generator's point starts", minimum=-1e6, maximum=1e6)
-    psi: float = option(-1.0, "where D's slope starts", minimum=-1e6, maximum=1e6)
+    theta: float = option(1.0, "initial theta, the point that G generates", minimum=-1e6, maximum=1e6)
+    psi: float = option(-1.0, "initial psi, the slope of D", minimum=-1e6, maximum=1e6)
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        """Return why not: it makes points of one number, without labels, and its D is nothing but a slope."""
         if spec.shape != (1,) or spec.is_labelled:
             return "dirac makes points of one number, without labels"
         if self.source != "z" or self.is_conditional:
@@ -68,9 +65,7 @@ class Dirac(MLP):
         return None
 
     def generator(self, spec: Spec) -> Generator:
-        """Return the point at its start."""
         return DiracGenerator(self)
 
     def discriminator(self, spec: Spec) -> Player:
-        """Return the slope at its start."""
         return DiracDiscriminator(self)

@@ -1,4 +1,4 @@
-"""A small normalising flow: a generator that can be run backwards, so that its density is known."""
+"""A small normalising flow: an invertible generator, so that its density is known."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator
-from gantrain.models.gaussian import draws_points
-from gantrain.models.mlp import MLP, hidden
+from gantrain.models.gaussian import why_not_points
+from gantrain.models.mlp import MLP, hidden_layers
 from gantrain.registry import option, register
 
 
@@ -44,14 +44,14 @@ class SinhArcsinh(nn.Module):
 
 
 class Coupling(nn.Module):
-    """``z -> x, log|dx/dz|``: one half moves and stretches the other (Dinh et al. 2017, eqs. 7 and 8).
+    """``z -> x, log|dx/dz|``: one half shifts and scales the other (Dinh et al. 2017, eqs. 7 and 8).
 
-    z and x have shape [N, d], d at least 2, the logarithm [N]. A stretch is between exp(-2) and exp(2).
+    z and x have shape [N, d], d at least 2, the logarithm [N]. A scale is between exp(-2) and exp(2).
 
     Args:
         d: Numbers in a point.
         model: Width and depth of the network.
-        second: Whether the second half is the one that is moved.
+        second: Whether the second half is the one that changes.
     """
 
     def __init__(self, d: int, model: Flow, second: bool):
@@ -59,32 +59,30 @@ class Coupling(nn.Module):
         self.sizes = [(d + 1) // 2, d // 2]
         self.second = second
         fixed, moved = self.sizes if second else self.sizes[::-1]
-        self.body = hidden(fixed, model.width, model.depth, nn.SiLU())
+        self.body = hidden_layers(fixed, model.width, model.depth, nn.SiLU())
         self.out = nn.Linear(model.width, 2 * moved)
-        nn.init.normal_(
-            self.out.weight, std=0.01
-        )  # near the identity, from where every weight has a gradient
+        nn.init.normal_(self.out.weight, std=0.01)  # near the identity, where every weight has a gradient
         nn.init.zeros_(self.out.bias)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         fixed, moved = self._halves(z)
-        stretch, shift = self._by(fixed)
-        return self._joined(fixed, moved * stretch.exp() + shift), stretch.sum(1)
+        stretch, shift = self._stretch_and_shift(fixed)
+        return self._join(fixed, moved * stretch.exp() + shift), stretch.sum(1)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and log|dx/dz| there."""
         fixed, moved = self._halves(x)
-        stretch, shift = self._by(fixed)
-        return self._joined(fixed, (moved - shift) * (-stretch).exp()), stretch.sum(1)
+        stretch, shift = self._stretch_and_shift(fixed)
+        return self._join(fixed, (moved - shift) * (-stretch).exp()), stretch.sum(1)
 
     def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
         first, second = x.split(self.sizes, 1)
         return (first, second) if self.second else (second, first)
 
-    def _joined(self, fixed: Tensor, moved: Tensor) -> Tensor:
+    def _join(self, fixed: Tensor, moved: Tensor) -> Tensor:
         return torch.cat([fixed, moved] if self.second else [moved, fixed], 1)
 
-    def _by(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
+    def _stretch_and_shift(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
         stretch, shift = self.out(self.body(fixed)).chunk(2, 1)
         return 2 * torch.tanh(stretch / 2), shift
 
@@ -128,16 +126,14 @@ class Flow(MLP):
 
     name: str = option("flow", "registered name")
     z_dim: int = option(
-        1, "numbers in the latent z, raised to those of a point, which it uses", minimum=1, maximum=65536
+        1, "dimension of the latent z, raised to that of a point, which it uses", minimum=1, maximum=65536
     )
     width: int = option(64, "units of each hidden layer, of D and of each coupling", minimum=1, maximum=65536)
     depth: int = option(2, "hidden layers of D and of each coupling", minimum=1, maximum=100)
     layers: int = option(8, "couplings in G, or monotone curves in one dimension", minimum=2, maximum=1000)
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        """Return why not: it makes points, without labels."""
-        return draws_points(self, spec)
+        return why_not_points(self, spec)
 
     def generator(self, spec: Spec) -> Generator:
-        """Return the flow near the identity."""
         return FlowGenerator(self, spec.shape[0])

@@ -21,8 +21,8 @@ class GaussianGenerator(Generator):
     The diagonal of L is a plain parameter, as sigma is in Nowozin, Cseke and Tomioka 2016 (sec. 2.5): plain gradient
     descent then moves it as it does there. Where it turns negative, its absolute value counts.
 
-    With several components a further number of z chooses one, each as often as the others. A choice has no gradient,
-    so the shares are not learned; ``log_prob`` is that of this sampler.
+    With several components a further number of z selects one, all with equal probability. The selection has no
+    gradient, so the weights are not learned; ``log_prob`` is that of this sampler.
     """
 
     def __init__(self, model: Gaussian, d: int):
@@ -35,7 +35,7 @@ class GaussianGenerator(Generator):
         self.sigma = nn.Parameter(torch.full((count, d), float(model.sigma)))
         self.below = nn.Parameter(torch.zeros(count, d * (d - 1) // 2)) if d > 1 else None
 
-    def factor(self) -> Tensor:
+    def cholesky_factor(self) -> Tensor:
         """Return L of each component, shape [K, d, d]."""
         L = torch.diag_embed(self.sigma)
         if self.below is not None:
@@ -46,22 +46,22 @@ class GaussianGenerator(Generator):
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         count, d = self.mu.shape
         if count == 1:
-            return self.mu + z[:, :d] @ self.factor()[0].T
+            return self.mu + z[:, :d] @ self.cholesky_factor()[0].T
         which = (count * torch.special.ndtr(z[:, d])).long().clamp(max=count - 1)
-        return self.mu[which] + (self.factor()[which] @ z[:, :d, None]).squeeze(2)
+        return self.mu[which] + (self.cholesky_factor()[which] @ z[:, :d, None]).squeeze(2)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log 1/K sum_k N(x; mu_k, L_k L_k^T) in nats, shape [N, d] to [N], in the parameters' precision."""
         count, d = self.mu.shape
         away = (x - self.mu[:, None]).transpose(1, 2)
-        squared = torch.linalg.solve_triangular(self.factor(), away, upper=False).square().sum(1)
+        squared = torch.linalg.solve_triangular(self.cholesky_factor(), away, upper=False).square().sum(1)
         height = -self.sigma.abs().log().sum(1) - 0.5 * d * math.log(2 * math.pi) - math.log(count)
         return torch.logsumexp(height[:, None] - 0.5 * squared, 0)
 
-    def readings(self) -> dict[str, Tensor]:
-        """Return mean and standard deviation of what it draws; in two dimensions of each axis, in more nothing."""
+    def scalars(self) -> dict[str, Tensor]:
+        """Return mean and standard deviation of its samples along each axis; nothing beyond two dimensions."""
         d, mean = self.mu.shape[1], self.mu.detach().mean(0)
-        within = self.factor().detach().square().sum(2)
+        within = self.cholesky_factor().detach().square().sum(2)
         std = (within + (self.mu.detach() - mean).square()).mean(0).sqrt()
         ends = {1: [""], 2: ["_0", "_1"]}.get(d, [])
         return {
@@ -81,30 +81,26 @@ class Gaussian(MLP):
     name: str = option("gaussian", "registered name")
     z_dim: int = option(
         1,
-        "numbers in the latent z, raised to what it uses: those of a point, one more with components",
+        "dimension of the latent z, raised to what it uses: that of a point, one more with components",
         minimum=1,
         maximum=65536,
     )
-    components: int = option(
-        1, "Gaussians, each of the same share; several start at random", minimum=1, maximum=1000
-    )
-    mu: float = option(0.0, "where every coordinate's mean starts", minimum=-1e6, maximum=1e6)
-    sigma: float = option(1.0, "where every coordinate's standard deviation starts", above=0, maximum=1e6)
+    components: int = option(1, "Gaussians of equal weight; several start at random", minimum=1, maximum=1000)
+    mu: float = option(0.0, "initial mean of every coordinate", minimum=-1e6, maximum=1e6)
+    sigma: float = option(1.0, "initial standard deviation of every coordinate", above=0, maximum=1e6)
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        """Return why not: it makes points, without labels."""
-        return draws_points(self, spec)
+        return why_not_points(self, spec)
 
     def generator(self, spec: Spec) -> Generator:
-        """Return the Gaussian at its start."""
         return GaussianGenerator(self, spec.shape[0])
 
 
-def draws_points(model: MLP, spec: Spec) -> str | None:
-    """Return why a generator with a density cannot be built: it has no images, no conditions, no dropout."""
+def why_not_points(model: MLP, spec: Spec) -> str | None:
+    """Return why a generator with a density cannot be built: for images, conditions or dropout; or None."""
     name = model.name
     if spec.is_image:
         return f"{name} makes points, not images"
     if model.source != "z":
         return f"{name} has no layer for dropout"
-    return f"{name} knows no labels" if model.is_conditional else None
+    return f"{name} takes no labels" if model.is_conditional else None

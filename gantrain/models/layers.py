@@ -7,47 +7,64 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 
-WORD = 16  # numbers that stand for a word
+EMBED_DIM = 16  # numbers in the vector of a word
 
 
-class Condition(nn.Module):
-    """From conditions to numbers, [N, width]: a class's row of 0 and 1, a vector as it is, the mean of words' vectors.
+class ConditionEmbedding(nn.Module):
+    """Embeds conditions as [N, width]: a class as one-hot, a vector as it is, words as the mean of their vectors.
 
-    The order of words is not seen.
+    The order of words is ignored. One call in a player's ``forward`` does all that it needs:
+    ``x, e = self.condition.join(x, y)``.
+
+    Args:
+        spec: Of the data.
+        condition: ``model.condition``: ``none``, ``concat``, ``projection`` or ``conditional_batch_norm``.
+        joined: The values of it for which the embedding becomes a part of the input.
 
     Attributes:
-        width: Numbers that stand for a condition; 0 where there is none.
+        width: Numbers in an embedding; 0 without a condition.
+        joined_width: Those that ``join`` appends to an input, as features or constant channels.
+        separate_width: The others, which a ``Head`` or a ``ConditionalBatchNorm`` takes.
     """
 
-    def __init__(self, spec: Spec, seen: bool = True):
+    def __init__(self, spec: Spec, condition: str, joined: tuple[str, ...] = ("concat",)):
         super().__init__()
         self.words: nn.Embedding | None = None
-        # A label of which each channel shows a part is written in that many digits, not as one of all their products.
+        # Where each channel shows a class of its own, a label is encoded digit by digit: 3 x 10 inputs, not 1000.
         self.base = spec.channel_classes or spec.classes
         self.digits = spec.shape[0] if spec.channel_classes else 1
-        self.width = self.digits * self.base if seen else 0
-        if seen and spec.given:
-            self.width = spec.given.width
-        if seen and spec.given and spec.given.words:
-            self.words, self.width = nn.Embedding(len(spec.given.names) + 1, WORD, padding_idx=0), WORD
+        is_used, given = condition != "none", spec.given
+        self.width = (given.width if given else self.digits * self.base) if is_used else 0
+        if is_used and given and given.words:
+            self.words, self.width = nn.Embedding(len(given.names) + 1, EMBED_DIM, padding_idx=0), EMBED_DIM
+        self.joined_width = self.width if condition in joined else 0
+        self.separate_width = self.width - self.joined_width
 
     def forward(self, y: Tensor | None, like: Tensor) -> Tensor:
         if not self.width or y is None:
-            return like.new_zeros(like.shape[0], 0)  # not len(), which an export takes for a constant
+            return like.new_zeros(like.shape[0], 0)  # not len(), which torch.export takes for a constant
         if self.words is not None:
-            return self.words(y).sum(1) / (y > 0).sum(1, keepdim=True).clamp(min=1)
+            return self.words(y).sum(1) / (y > 0).sum(1, keepdim=True).clamp(min=1)  # 0 is padding
         if y.dim() == 2:
             return y.to(like)
         digits = [y // self.base**place % self.base for place in reversed(range(self.digits))]
         return nn.functional.one_hot(torch.stack(digits, 1), self.base).flatten(1).to(like)
 
+    def join(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return x [N, C, ...] with ``joined`` more features or channels, and the embeddings e [N, width]."""
+        e = self(y, x)
+        if not self.joined_width:
+            return x, e
+        planes = e.reshape(*e.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
+        return torch.cat([x, planes], 1), e
 
-class ConditionalNorm(nn.Module):
-    """Batch normalisation whose gain and offset the condition decides (Dumoulin et al. 2017; de Vries et al. 2017).
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation whose gain and offset depend on the condition (Dumoulin et al. 2017; de Vries et al. 2017).
 
     Args:
         channels: Of the input [N, channels] or [N, channels, H, W].
-        width: Numbers that stand for a condition.
+        width: Numbers in the embedding of a condition.
     """
 
     def __init__(self, channels: int, width: int):
@@ -67,14 +84,14 @@ class ConditionalNorm(nn.Module):
 
 
 class Head(nn.Module):
-    """From D's features phi [N, d] to logits [N]: linear, and for a condition the product with its own vector.
+    """Maps D's features phi [N, d] to logits [N]: w phi + b + (V e) phi, e [N, width] the embedded condition.
 
-    The projection is that of Miyato and Koyama 2018, eq. 3.
+    The last term is the projection of Miyato and Koyama 2018, eq. 3.
 
     Args:
         features: d.
-        width: Numbers that stand for a condition to project on; 0 for none.
-        minibatch_std: Append the mean over features of their standard deviation in the batch.
+        width: Numbers in e; 0 for no projection.
+        minibatch_std: Append to phi the mean over features of their standard deviation in the batch.
     """
 
     def __init__(self, features: int, width: int, minibatch_std: bool):

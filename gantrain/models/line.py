@@ -1,4 +1,4 @@
-"""A generator of one number: where its segment stands. For dataset=lines."""
+"""A generator with one parameter, the position of its segment. For dataset=lines."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class LineGenerator(Generator):
         u = torch.special.ndtr(z[:, :1])
         return torch.cat([self.theta.expand_as(u), u], 1)
 
-    def readings(self) -> dict[str, Tensor]:
-        """Return where the segment stands: the Wasserstein distance from the data is its absolute value."""
+    def scalars(self) -> dict[str, Tensor]:
+        # |theta| is the Wasserstein distance from the data.
         return {"theta": self.theta.detach()}
 
 
@@ -38,16 +38,16 @@ class Line(MLP):
     z_dim: int = option(
         1, "dimension of the standard normal latent z; the first number is used", minimum=1, maximum=65536
     )
-    theta: float = option(1.0, "where the generator's segment starts", minimum=-1e6, maximum=1e6)
+    theta: float = option(
+        1.0, "initial theta, the position of the segment that G generates", minimum=-1e6, maximum=1e6
+    )
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        """Return why not: it makes points of two numbers, without labels."""
         if spec.shape != (2,):
             return "line makes points of two numbers"
         if self.source != "z":
             return "line has no layer for dropout"
-        return "line knows no labels" if self.is_conditional else None
+        return "line takes no labels" if self.is_conditional else None
 
     def generator(self, spec: Spec) -> Generator:
-        """Return the segment at its start."""
         return LineGenerator(self)

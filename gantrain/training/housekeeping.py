@@ -280,7 +280,7 @@ def own_readings(state: TrainState) -> dict[str, float]:
     return {
         f"{kind}/{name}": float(value)
         for kind, player in players.items()
-        for name, value in player.readings().items()
+        for name, value in player.scalars().items()
     }
 
 

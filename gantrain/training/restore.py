@@ -42,7 +42,7 @@ def generator(checkpoint: Checkpoint) -> tuple[Config, Spec, Generator]:
 
 def same_data(config: Config, spec: Spec) -> None:
     """See that the data are those that the players know. Raises DataError."""
-    if not config.spec.alike(spec):
+    if not config.spec.is_compatible(spec):
         where = getattr(config.dataset, "path", None) or "dataset"
         what = "is not the data that the run began with: shape, columns, labels, mean or spread are others"
         raise DataError(where, what, "restore it, or train anew")

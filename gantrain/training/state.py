@@ -81,7 +81,7 @@ class TrainState:
         weight = 1.0 - ema_decay(decay, self.step)
         averaged, buffers = self._average
         torch._foreach_lerp_(averaged, weights_of(self.opt_G), weight)
-        if not self.G_ema.normalises:
+        if not self.G_ema.has_batch_stats:
             for mean, live in buffers:
                 mean.copy_(live)
 

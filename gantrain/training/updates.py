@@ -124,7 +124,7 @@ def g_step(
             tags["gradient/g_minimax"] = gradient_norm(-softplus(judged).mean(), weights)
             tags["gradient/g_non_saturating"] = gradient_norm(softplus(-judged).mean(), weights)
         tags["gradient/g"] = differentiate(loss, state.opt_G, "g")
-    if state.G_ema.normalises:
+    if state.G_ema.has_batch_stats:
         with torch.no_grad(), runtime.autocast():
             state.G_ema(z, y)  # moves its own batch statistics
     return tags

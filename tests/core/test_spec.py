@@ -8,13 +8,17 @@ import math
 import pytest
 import torch
 
-from gantrain.core.spec import Given, Spec
+from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.core.table_units import Column, Table
 from gantrain.datasets.captions import Captions
 
-WORDS = Given(("a", "red", "blue", "circle"), ((1.0, 2.0, 4.0), (3.0, 4.0, 0.0), (2.0, 0.0, 0.0)), words=True)
-NUMBERS = Given(("left", "high", "loud"), ((0.0, 1.0, 0.0), (-1.5, 0.1, 1e-9), (1e20, 1 / 3, 123456789.0)))
-SINGLE = Given(("male",), ((0.0,), (1.0,)))
+WORDS = ConditionSpec(
+    ("a", "red", "blue", "circle"), ((1.0, 2.0, 4.0), (3.0, 4.0, 0.0), (2.0, 0.0, 0.0)), words=True
+)
+NUMBERS = ConditionSpec(
+    ("left", "high", "loud"), ((0.0, 1.0, 0.0), (-1.5, 0.1, 1e-9), (1e20, 1 / 3, 123456789.0))
+)
+SINGLE = ConditionSpec(("male",), ((0.0,), (1.0,)))
 CAPTIONS = [Captions(describe=describe).spec().given for describe in ("words", "attributes")]
 ALL = {
     "words": WORDS,
@@ -45,7 +49,7 @@ def test_what_is_written_is_read_as_the_same_row(name):
 
 
 def test_any_float32_survives_being_written_and_common_ones_are_short():
-    given = Given(("x",), ((0.0,),))
+    given = ConditionSpec(("x",), ((0.0,),))
     bits = torch.randint(-(2**31), 2**31, (3000,), generator=torch.Generator().manual_seed(0)).to(torch.int32)
     values = bits.view(torch.float32)
     values = values[values.isfinite()]
@@ -95,7 +99,7 @@ def test_a_condition_is_of_finite_numbers(number):
     with pytest.raises(ValueError, match="a condition"):
         NUMBERS.tensor([[0.0, number, 0.0]])
     with pytest.raises(ValueError, match="a condition"):
-        Given(("a", "b"), ((0.0, number),))
+        ConditionSpec(("a", "b"), ((0.0, number),))
 
 
 @pytest.mark.parametrize("word", [-1, 5, 100])
@@ -120,7 +124,7 @@ def test_a_word_is_one_of_the_vocabulary_or_none(word):
 )
 def test_rows_that_fit_no_condition_are_refused(names, shown, words):
     with pytest.raises(ValueError, match="a condition"):
-        Given(names, shown, words)
+        ConditionSpec(names, shown, words)
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -130,15 +134,18 @@ def test_a_spec_survives_the_way_through_json(name):
     again = Spec.from_plain(plain)
     assert again == spec
     assert again.plain() == spec.plain()
-    assert again.alike(spec)
+    assert again.is_compatible(spec)
     assert hash(again) == hash(spec)
     assert torch.equal(again.conditions(), spec.conditions())
 
 
 def test_specs_of_other_conditions_are_not_alike():
     kinds = [Spec((3, 8, 9)), *(Spec((3, 8, 9), given=given) for given in ALL.values())]
-    kinds += [Spec((3, 8, 8), given=WORDS), Spec((3, 8, 9), given=Given(NUMBERS.names, NUMBERS.shown[:2]))]
-    assert all(a.alike(b) == (i == j) for i, a in enumerate(kinds) for j, b in enumerate(kinds))
+    kinds += [
+        Spec((3, 8, 8), given=WORDS),
+        Spec((3, 8, 9), given=ConditionSpec(NUMBERS.names, NUMBERS.shown[:2])),
+    ]
+    assert all(a.is_compatible(b) == (i == j) for i, a in enumerate(kinds) for j, b in enumerate(kinds))
 
 
 @pytest.mark.parametrize(

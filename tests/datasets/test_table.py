@@ -273,8 +273,8 @@ def test_data_that_differ_in_the_last_digits_of_their_unit_are_alike_and_others_
         return TableFile(path=str(write(tmp_path, columns)), **options).spec()
 
     mine = spec(base)
-    assert mine.alike(mine)
-    assert mine.alike(spec({"a": base["a"] * (1 + 1e-15), "b": base["b"]}))
+    assert mine.is_compatible(mine)
+    assert mine.is_compatible(spec({"a": base["a"] * (1 + 1e-15), "b": base["b"]}))
     for other in (
         {"a": base["a"] + 1e-3, "b": base["b"]},
         {"a": base["a"], "b": base["b"] * 1.001},
@@ -282,11 +282,11 @@ def test_data_that_differ_in_the_last_digits_of_their_unit_are_alike_and_others_
         {"a": base["a"], "c": base["b"]},
         {"a": base["a"]},
     ):
-        assert not mine.alike(spec(other))
-        assert not spec(other).alike(mine)
-    assert not mine.alike(Spec((2,)))
+        assert not mine.is_compatible(spec(other))
+        assert not spec(other).is_compatible(mine)
+    assert not mine.is_compatible(Spec((2,)))
     kinds = [spec(base | {"k": [a, b] * 250}, label="k") for a, b in ("uv", "uw")]
-    assert not kinds[0].alike(kinds[1])
+    assert not kinds[0].is_compatible(kinds[1])
 
 
 # ---------------------------------------------------------------------------------------------- faults

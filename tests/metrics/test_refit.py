@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gantrain.config.resolve import resolve_for
 from gantrain.core.random import stream
-from gantrain.core.spec import Given, Spec
+from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.datasets.base import Data, Density, GaussianModes, Split
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.js import JS
@@ -252,9 +252,12 @@ def test_a_conditional_generator_is_judged_by_its_pairs(kind, obeys):
     if kind == "classes":
         spec, y = Spec((1,), classes=2), label
     elif kind == "vector":
-        spec, y = Spec((1,), given=Given(("height",), ((0.0,), (1.0,)))), label[:, None].float()
+        spec, y = Spec((1,), given=ConditionSpec(("height",), ((0.0,), (1.0,)))), label[:, None].float()
     else:
-        spec, y = Spec((1,), given=Given(("low", "high"), ((1.0,), (2.0,)), words=True)), label[:, None] + 1
+        spec, y = (
+            Spec((1,), given=ConditionSpec(("low", "high"), ((1.0,), (2.0,)), words=True)),
+            label[:, None] + 1,
+        )
     x = label[:, None] + 0.1 * torch.randn(3000, 1, generator=torch.Generator().manual_seed(0))
     data, G = Data(spec, Split(x[:2000], y[:2000]), Split(x[2000:], y[2000:])), Obedient(obeys)
     if kind == "words":

@@ -10,10 +10,10 @@ from composed import composed
 from torch import Tensor, nn
 
 from gantrain.config.resolve import resolve_for
-from gantrain.core.spec import Given, Spec
+from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.models.auto import Auto
 from gantrain.models.base import Generator
-from gantrain.models.layers import Condition, ConditionalNorm
+from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding
 from gantrain.registry import REGISTERED, build
 from gantrain.training.state import players
 
@@ -216,7 +216,7 @@ def test_no_discriminator_normalises_over_the_batch_and_no_generator_unless_aske
     shape = (1, 16, 16) if fits else (2,)
     G, D, _ = make(name, shape)
     assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for p in (G, D) for m in p.modules())
-    assert not G.normalises
+    assert not G.has_batch_stats
     assert not list(G.buffers())
 
 
@@ -224,9 +224,9 @@ def test_no_discriminator_normalises_over_the_batch_and_no_generator_unless_aske
 
 KINDS = {
     "class": Spec((2,), CLASSES),
-    "vector": Spec((2,), given=Given(("left", "high"), ((0.0, 1.0), (1.5, 0.0), (-1.0, 0.5)))),
+    "vector": Spec((2,), given=ConditionSpec(("left", "high"), ((0.0, 1.0), (1.5, 0.0), (-1.0, 0.5)))),
     "words": Spec(
-        (2,), given=Given(("red", "blue", "big"), ((1.0, 0.0), (3.0, 1.0), (3.0, 2.0)), words=True)
+        (2,), given=ConditionSpec(("red", "blue", "big"), ((1.0, 0.0), (3.0, 1.0), (3.0, 2.0)), words=True)
     ),
 }
 every_condition = pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_sample_is_its_own_in_eval_mode_whatever_its_batch_is_asked_for(kind, 
 
 
 def test_the_order_of_words_and_empty_places_change_nothing_and_other_words_do():
-    condition = Condition(KINDS["words"])
+    condition = ConditionEmbedding(KINDS["words"], "concat")
     like = torch.zeros(3, 1)
     e = condition(torch.tensor([[1, 3, 0], [3, 1, 0], [0, 3, 1]]), like)
     torch.testing.assert_close(e, condition.words(torch.tensor([1, 3])).mean(0).expand(3, -1))
@@ -301,7 +301,7 @@ def test_the_order_of_words_and_empty_places_change_nothing_and_other_words_do()
 def test_conditional_norm_is_batch_norm_with_the_conditions_gain_and_offset(shape):
     generator = torch.Generator().manual_seed(0)
     norm, plain = (
-        ConditionalNorm(7, 3),
+        ConditionalBatchNorm(7, 3),
         (nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d)(7, affine=False),
     )
     with torch.no_grad():

@@ -63,7 +63,7 @@ def test_the_density_integrates_to_1_and_to_the_moments_of_its_samples(case, d):
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_a_gaussian_has_the_density_of_the_same_gaussian_elsewhere(d):
     G = made("gaussian", d)
-    L = G.factor()[0]
+    L = G.cholesky_factor()[0]
     there = torch.distributions.MultivariateNormal(G.mu[0], covariance_matrix=L @ L.T)
     x = 3 * torch.randn(50, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(G.log_prob(x), there.log_prob(x))
@@ -73,7 +73,7 @@ def test_a_gaussian_has_the_density_of_the_same_gaussian_elsewhere(d):
 @pytest.mark.parametrize("d", [1, 3])
 def test_a_mixture_has_the_density_of_the_same_mixture_elsewhere(d):
     G = made("mixture", d)
-    L = G.factor()
+    L = G.cholesky_factor()
     parts = torch.distributions.MultivariateNormal(G.mu, covariance_matrix=L @ L.mT)
     shares = torch.distributions.Categorical(torch.ones(3, dtype=torch.float64))
     there = torch.distributions.MixtureSameFamily(shares, parts)
@@ -90,7 +90,7 @@ def test_a_sigma_below_0_is_its_absolute_value(sign):
     x = torch.linspace(-5, 5, 11, dtype=torch.float64)[:, None]
     expected = torch.distributions.Normal(torch.tensor(1.0).double(), 2.0).log_prob(x[:, 0])
     torch.testing.assert_close(G.log_prob(x), expected)
-    assert {name: float(value) for name, value in G.readings().items()} == {"mu": 1, "sigma": 2}
+    assert {name: float(value) for name, value in G.scalars().items()} == {"mu": 1, "sigma": 2}
     z = torch.tensor([[0.5]], dtype=torch.float64)
     assert G(z, None).item() == 1 + sign
 
@@ -133,7 +133,7 @@ def test_samples_of_a_gaussian_have_its_mean_and_covariance_and_its_readings(d):
     for case in ("gaussian", "mixture"):
         G = made(case, d)
         _, x = drawn(G, N)
-        mean, L = G.mu.detach().mean(0), G.factor().detach()
+        mean, L = G.mu.detach().mean(0), G.cholesky_factor().detach()
         away = G.mu.detach() - mean
         covariance = (L @ L.mT + away[:, :, None] * away[:, None, :]).mean(0)
         scale = covariance.diagonal().sqrt()
@@ -142,8 +142,8 @@ def test_samples_of_a_gaussian_have_its_mean_and_covariance_and_its_readings(d):
         assert ((x.T.cov() - covariance).abs() < 10 * scale[:, None] * scale / math.sqrt(N)).all()
         ends = [""] if d == 1 else ["_0", "_1"]
         for i, end in enumerate(ends):
-            assert float(G.readings()[f"mu{end}"]) == pytest.approx(float(mean[i]))
-            assert float(G.readings()[f"sigma{end}"]) == pytest.approx(float(scale[i]))
+            assert float(G.scalars()[f"mu{end}"]) == pytest.approx(float(mean[i]))
+            assert float(G.scalars()[f"sigma{end}"]) == pytest.approx(float(scale[i]))
 
 
 def test_each_component_is_drawn_as_often_as_the_others():
@@ -195,7 +195,7 @@ def test_descent_on_the_likelihood_matches_moments():
         return value
 
     rule.step(loss)
-    read = {name: float(value) for name, value in G.readings().items()}
+    read = {name: float(value) for name, value in G.scalars().items()}
     assert read["mu"] == pytest.approx(float(x.mean()), abs=1e-6)
     assert read["sigma"] == pytest.approx(float(x.std(unbiased=False)), abs=1e-6)
 
@@ -203,7 +203,7 @@ def test_descent_on_the_likelihood_matches_moments():
 def test_components_start_apart_and_one_alone_where_it_is_told_to():
     G = build("model", {"name": "gaussian", "mu": 2.0, "sigma": 0.5}).generator(Spec((3,)))
     assert (G.mu == 2).all()
-    assert torch.equal(G.factor()[0], 0.5 * torch.eye(3))
+    assert torch.equal(G.cholesky_factor()[0], 0.5 * torch.eye(3))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         several = build("model", {"name": "gaussian", "components": 4}).generator(Spec((3,)))

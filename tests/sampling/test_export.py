@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import gantrain
 from gantrain.cli.arguments import run_and_words
 from gantrain.cli.main import main
-from gantrain.core.spec import Given, Spec
+from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Model
 from gantrain.models.dcgan import DCGAN
@@ -32,8 +32,10 @@ from gantrain.sampling.generate import draw, in_turn
 from gantrain.sampling.latents import latents
 from gantrain.training.restore import generator
 
-WORDS = Given(("red", "green", "disc"), ((1.0, 3.0, 0.0), (2.0, 3.0, 0.0), (3.0, 0.0, 0.0)), words=True)
-NUMBERS = Given(("old", "tall"), ((0.5, -1.0), (1.0, 2.0)))
+WORDS = ConditionSpec(
+    ("red", "green", "disc"), ((1.0, 3.0, 0.0), (2.0, 3.0, 0.0), (3.0, 0.0, 0.0)), words=True
+)
+NUMBERS = ConditionSpec(("old", "tall"), ((0.5, -1.0), (1.0, 2.0)))
 CASES: dict[str, tuple[Model, Spec]] = {
     "mlp": (MLP(width=8, z_dim=5), Spec((2,))),
     "mlp-both": (MLP(width=8, z_dim=5, source="both"), Spec((2,))),

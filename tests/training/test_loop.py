@@ -109,7 +109,7 @@ class Spy(nn.Module):
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network, self.calls = network, []
-        self.normalises = False
+        self.has_batch_stats = False
         self.latents = getattr(network, "latents", None)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:

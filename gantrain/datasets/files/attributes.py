@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantrain.core.spec import Given
+from gantrain.core.spec import ConditionSpec
 from gantrain.datasets.files.table_file import CSV
 from gantrain.errors import ConfigError, DataError
 
 SHOWN = 8  # rows of a sample grid
 
 
-def attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, Given]:
+def attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, ConditionSpec]:
     """Return the numbers of each picture, float32 [N, K], and what they are called.
 
     The file's first line names its columns. The first column holds paths below the root, whatever it is called; every
@@ -57,7 +57,7 @@ def attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, Given]:
     used = [rows[name] for name in names]
     y = np.stack([_numbers(file, frame, column) for column in columns], 1)[used]
     distinct = list(dict.fromkeys(map(tuple, y.tolist())))
-    return torch.from_numpy(y), Given(tuple(columns), tuple(distinct[:SHOWN]))
+    return torch.from_numpy(y), ConditionSpec(tuple(columns), tuple(distinct[:SHOWN]))
 
 
 def _opened(path: str) -> CSV:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def reading(player: nn.Module) -> tuple[str, float] | None:
     """Return name and value of the one number that a player is, or None for a player of more."""
-    found = player.readings() if isinstance(player, Player) else {}
+    found = player.scalars() if isinstance(player, Player) else {}
     return next(((name, float(value)) for name, value in found.items()), None) if len(found) == 1 else None
 
 
