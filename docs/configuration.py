@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 import gantrain.cli.commands
-from gantrain.config.options import Device, Folder, Top, Train
+import gantrain.config.resolve
+from gantrain.config.options import Folder, Top, Train, class_of
 from gantrain.core.groups import GROUPS, choices, yaml_dir
-from gantrain.metrics.base import Suite
-from gantrain.noise import Noise
 from gantrain.registry import REGISTERED
 from gantrain.sweeps.optuna.search import Search
 
@@ -34,22 +33,6 @@ A default below is that of the key alone. An option may set it otherwise, for it
 steps. `name` is `<dataset>-<objective>` unless you set it.
 """
 
-# What a group is about, in one line; each is said on the page in this order.
-ABOUT = {
-    "dataset": "where data come from; images, or points of any dimension",
-    "model": "both players, the generator G and the discriminator D",
-    "objective": "the game: what D estimates and what G descends",
-    "penalty": "a cost on D, most often on its slope",
-    "noise": "noise on D's inputs and labels; estimates are read without it",
-    "optimizer": "how each player moves, with a rate for each",
-    "device": "the machine; a device that is not there is an error, never replaced by another",
-    "metric": "which readings are taken; what does not fit the data is left out",
-    "experiment": "several settings under one name; not set unless chosen",
-    "sweep": "ready sweeps; `grid`, every combination of the values that are given, unless another is chosen",
-    "debug": "presets to try whether a setting runs; not set unless chosen",
-}
-# Classes whose options share one set of keys, by group; the others have a class for each registered name.
-SHARED: dict[str, type] = {"noise": Noise, "device": Device, "metric": Suite}
 PLAIN: dict[str, type] = {"": Top, "run": Folder, "train": Train}
 TYPES = {
     "int": "whole number",
@@ -170,11 +153,11 @@ def presets(group: str) -> str:
 def section(group: str) -> Iterator[str]:
     """Yield the parts of a group: its options, then the keys of each of its classes."""
     yield f"## {group}"
-    yield f"{ABOUT[group][0].upper()}{ABOUT[group][1:]}."
+    yield f"{GROUPS[group].about[0].upper()}{GROUPS[group].about[1:]}."
     yield presets(group)
-    if group in SHARED:
-        yield f"Keys of every `{group}` option:"
-        yield keys(SHARED[group], group)
+    if GROUPS[group].cls:
+        yield f"Keys of every `{group}` choice:"
+        yield keys(class_of(GROUPS[group]), group)
         return
     if group == "sweep":
         yield "Keys of `sweep=optuna`:"
@@ -203,7 +186,8 @@ def page() -> str:
     """Return the whole page."""
     groups = [group for group in GROUPS if choices(group)]
     listed = [
-        [f"`{group}`", ", ".join(f"`{name}`" for name in choices(group)), ABOUT[group]] for group in groups
+        [f"`{group}`", ", ".join(f"`{name}`" for name in choices(group)), GROUPS[group].about]
+        for group in groups
     ]
     parts = [HEAD.rstrip(), "## The groups", table(["group", "options", "about"], listed)]
     parts += ["## Keys that stand in no group", *(keys(cls, prefix) for prefix, cls in PLAIN.items())]

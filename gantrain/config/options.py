@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, TypeVar
 
 from omegaconf import MISSING
 
+from gantrain.core.groups import GROUPS, Group
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Dataset
 from gantrain.metrics.base import Suite
@@ -18,6 +20,8 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.registry import option
 
+T = TypeVar("T")
+KEYED = [group for group in GROUPS.values() if group.family or group.cls]
 ENDLESS = 10**9  # steps of a run that something else ends
 
 
@@ -127,7 +131,15 @@ class Device:
     threads: int = option(0, "CPU threads; 0 leaves torch's own choice", minimum=0, maximum=4096)
 
 
+def add_group_fields(cls: type[T]) -> type[T]:
+    """Declare a field for each config group that the class does not name."""
+    for group in KEYED:
+        cls.__annotations__.setdefault(group.name, "Any")
+    return cls
+
+
 @dataclass
+@add_group_fields
 class Config:
     """A run, checked and resolved: nothing is left to decide.
 
@@ -169,26 +181,35 @@ class Config:
 
 
 @dataclass
-class Root:
-    """The shape of a composed config, as Hydra checks it."""
-
-    seed: int | None = 0
-    name: str = MISSING
-    run: Folder = dataclasses.field(default_factory=Folder)
-    dataset: Any = MISSING
-    model: Any = MISSING
-    penalty: Any = MISSING
-    objective: Any = MISSING
-    noise: Noise = dataclasses.field(default_factory=Noise)
-    optimizer: Any = MISSING
-    device: Device = dataclasses.field(default_factory=Device)
-    metric: Suite = dataclasses.field(default_factory=Suite)
-    train: Train = dataclasses.field(default_factory=Train)
-
-
-@dataclass
 class Top:
     """The keys that stand in no group."""
 
     seed: int | None = option(0, "seed of everything random; null draws one", minimum=0, maximum=2**63 - 1)
     name: str = option("run", "part of the run folder's name")
+
+
+def class_of(group: Group) -> type:
+    """Return the dataclass that serves every choice of a group."""
+    module, _, name = group.cls.partition(":")
+    return getattr(import_module(f"gantrain.{module}"), name)
+
+
+def _root_field(group: Group) -> tuple[str, Any, Any]:
+    """Return a group's field of the composed config; a family's class is known once its YAML names one."""
+    if group.family:
+        return group.name, Any, dataclasses.field(default=MISSING)
+    cls = class_of(group)
+    return group.name, cls, dataclasses.field(default_factory=cls)
+
+
+# The shape of a composed config, as Hydra checks it.
+Root = dataclasses.make_dataclass(
+    "Root",
+    [
+        ("seed", int | None, dataclasses.field(default=0)),
+        ("name", str, dataclasses.field(default=MISSING)),
+        ("run", Folder, dataclasses.field(default_factory=Folder)),
+        *map(_root_field, KEYED),
+        ("train", Train, dataclasses.field(default_factory=Train)),
+    ],
+)

@@ -6,31 +6,26 @@ import dataclasses
 import re
 import secrets
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-import gantrain.datasets
-import gantrain.metrics
-import gantrain.models
-import gantrain.objectives
-import gantrain.optimizers
-import gantrain.penalties  # noqa: F401  (each import registers a family)
-from gantrain.config.options import Config, Device, Folder, Root, Top, Train
+from gantrain.config.options import KEYED, Config, Folder, Root, Top, Train, class_of
 from gantrain.config.validate import check_together
 from gantrain.core.hydra_errors import in_words, unknown_key
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
-from gantrain.metrics.base import Suite
 from gantrain.models.auto import Auto
-from gantrain.noise import Noise
 from gantrain.registry import build, parse, schema
 
 schema("", "root", Root)
-schema("device", "device", Device)
-schema("metric", "suite", Suite)
-schema("noise", "noise", Noise)
+for group in KEYED:
+    if group.family:
+        import_module(f"gantrain.{group.family}")  # registers its classes
+    else:
+        schema(group.name, class_of(group).__name__.lower(), class_of(group))
 
 
 def plain_data(composed: DictConfig) -> dict[str, Any]:
@@ -69,6 +64,8 @@ def resolve(plain: Mapping[str, Any]) -> Config:
 def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
     """Resolve as ``resolve`` does, for data of a known spec that need not be there; None asks the dataset."""
     keys = {f.name for f in dataclasses.fields(Root)}
+    # A config written before a group was added stands for its neutral choice.
+    plain = {group.name: {"name": group.absent} for group in KEYED if group.absent} | dict(plain)
     for key in plain:
         if key not in keys:
             raise unknown_key(key, {name: plain.get(name) for name in keys})
@@ -79,31 +76,19 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         raise ConfigError(
             "name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-"
         )
-    train = parse(Train, "train", plain["train"])
-    dataset, objective, penalty = (
-        build(group, plain[group]) for group in ("dataset", "objective", "penalty")
-    )
-    train.settle(objective.has_game)
-    spec = spec or dataset.spec()
-    model = build("model", plain["model"])
-    if isinstance(model, Auto):
-        model = build("model", model.pick(spec))
-    optimizer = build("optimizer", plain["optimizer"])
-    optimizer.horizon = optimizer.horizon or train.steps
-    config = Config(
-        seed=secrets.randbelow(2**31) if top.seed is None else top.seed,
-        name=top.name,
-        run=parse(Folder, "run", plain["run"]),
-        dataset=dataset,
-        spec=spec,
-        model=model,
-        penalty=penalty,
-        objective=objective,
-        noise=parse(Noise, "noise", plain["noise"]),
-        optimizer=optimizer,
-        device=parse(Device, "device", plain["device"]),
-        metric=parse(Suite, "metric", plain["metric"]),
-        train=train,
-    )
+    train, run = parse(Train, "train", plain["train"]), parse(Folder, "run", plain["run"])
+    groups = {
+        group.name: build(group.name, plain[group.name])
+        if group.family
+        else parse(class_of(group), group.name, plain[group.name])
+        for group in KEYED
+    }
+    train.settle(groups["objective"].has_game)
+    spec = spec or groups["dataset"].spec()
+    if isinstance(groups["model"], Auto):
+        groups["model"] = build("model", groups["model"].pick(spec))
+    groups["optimizer"].horizon = groups["optimizer"].horizon or train.steps
+    seed = secrets.randbelow(2**31) if top.seed is None else top.seed
+    config = Config(seed=seed, name=top.name, run=run, spec=spec, train=train, **groups)
     check_together(config)
     return config

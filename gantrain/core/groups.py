@@ -22,12 +22,15 @@ class Group:
         family: The package of ``gantrain`` that holds its classes, one for each registered name.
         cls: Where one class serves every choice: its module in ``gantrain`` and its name, ``module:Class``.
             A group with neither holds presets, which only set keys of other groups.
+        absent: The registered name that a config without the group stands for, as those written before it was
+            added; without one the group is required.
     """
 
     name: str
     about: str
     family: str = ""
     cls: str = ""
+    absent: str = ""
 
 
 # A new group is a row here, a folder in ``configs``, and its class or package; the order is that of the help page.

@@ -14,7 +14,8 @@ import yaml
 from composed import FOLDERS, STEMS, composed, placed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gantrain.config.resolve import Device, Folder, Train, resolve, resolve_for
+from gantrain.config.options import Device, Folder, Train
+from gantrain.config.resolve import resolve, resolve_for
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Suite
