@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
-from gantrain.core.text import printable
+from gantrain.core.text import escape_controls
 
 
 class GantrainError(Exception):
@@ -21,7 +21,7 @@ class GantrainError(Exception):
 
     def __init__(self, where: object, what: object, remedy: str):
         self.where, self.what, self.remedy = where, what, remedy
-        super().__init__(printable(f"{where}: {what}; {remedy}"))
+        super().__init__(escape_controls(f"{where}: {what}; {remedy}"))
 
 
 class ConfigError(GantrainError):

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.overrides import read
-from gantrain.core.files import free
+from gantrain.core.files import ensure_empty
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translated
 from gantrain.core.override import values_by_key
@@ -43,7 +43,7 @@ class Preflight(Callback):
 
         with _leaving():
             checked = check(config)
-            free(Path(config.hydra.run.dir))
+            ensure_empty(Path(config.hydra.run.dir))
             if checked.train.init_from:
                 load_checkpoint(checked.train.init_from)
             data = prepare(checked)

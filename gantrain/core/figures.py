@@ -18,7 +18,7 @@ def panels(columns: int = 1, width: float = 5.4, height: float = 4.8) -> tuple[A
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
-def rendered(figure: Any) -> Image.Image:
+def render(figure: Any) -> Image.Image:
     """Return a figure as an RGB image."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

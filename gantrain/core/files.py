@@ -45,7 +45,7 @@ GLANCES = 10  # tries at a lock, which a look at the folder (gantrain show) may 
 
 
 @contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def run_folder_lock(folder: Path) -> Iterator[None]:
     """Hold a run's folder, so that no other process writes there; the claim ends with the process, however it dies.
 
     Raises:
@@ -143,7 +143,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     replace_file(path, (json.dumps(clean(content), indent=2, ensure_ascii=True) + "\n").encode())
 
 
-def free(folder: Path) -> None:
+def ensure_empty(folder: Path) -> None:
     """See that a folder is new or empty. Raises ConfigError."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")

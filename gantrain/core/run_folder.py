@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import claimed, is_locked, read_json, read_text
+from gantrain.core.files import is_locked, read_json, read_text, run_folder_lock
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
 STATE = "state.json"  # of a checkpoint: what its tensors are
@@ -164,7 +164,7 @@ class RunFolder:
 
     def lock(self) -> AbstractContextManager[None]:
         """Make the folder and lock it against other processes. Raises OutputError where that cannot be done."""
-        return claimed(self.path)
+        return run_folder_lock(self.path)
 
     @cached_property
     def status(self) -> str:

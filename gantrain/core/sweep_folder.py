@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import claimed, is_locked, read_json, write_json
+from gantrain.core.files import is_locked, read_json, run_folder_lock, write_json
 from gantrain.core.run_folder import PLAN, RunFolder
 from gantrain.errors import CheckpointError
 
@@ -85,7 +85,7 @@ class SweepFolder:
 
     def lock(self) -> AbstractContextManager[None]:
         """Make the folder and lock it against other processes. Raises OutputError where that cannot be done."""
-        return claimed(self.path)
+        return run_folder_lock(self.path)
 
     def run(self, job: Job) -> RunFolder:
         """Return the run of a job, whether it has begun or not."""

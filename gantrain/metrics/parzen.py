@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
@@ -162,4 +162,4 @@ class Parzen(Metric):
             panel.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
             panel.tick_params(which="minor", labelbottom=False)
             panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), frameon=False)
-        return {"parzen": rendered(figure)}
+        return {"parzen": render(figure)}

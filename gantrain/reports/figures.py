@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.reports.frames import fitted, last_picture
 from gantrain.reports.ranking import Setting, columns, direction, has_seeds, keys_of, of_its_own_d, settings
 from gantrain.reports.runs import Row, finite, in_short
@@ -93,7 +93,7 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
         axis.set_title(f"{tag}\n{told}", fontsize=10)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
-    return rendered(figure)
+    return render(figure)
 
 
 def _listed(axis: Any, shown: Sequence[Setting], tag: str, named: bool) -> None:

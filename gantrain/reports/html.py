@@ -13,7 +13,7 @@ from typing import Any
 
 import gantrain
 from gantrain.core.tags import MEANING
-from gantrain.core.text import measured, number
+from gantrain.core.text import format_number, format_with_error
 from gantrain.reports.curves import POINTS, Curve, charts, history, reference_lines, series
 from gantrain.reports.figures import chart
 from gantrain.reports.frames import as_data, drawn, evenly, fitted, opened, pictures
@@ -183,7 +183,7 @@ def side_by_side(
 
 def _floors(found: Sequence[Row]) -> list[str]:
     known = {tag: v for row in found for tag, v in numbers_in(row.result.get("floors")).items()}
-    cells = [number(known[tag]) if tag in known else "" for tag in columns(found)]
+    cells = [format_number(known[tag]) if tag in known else "" for tag in columns(found)]
     return ["real", *([""] * len(keys_of(found))), *cells, "", ""] if any(cells) else []
 
 
@@ -193,8 +193,8 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> str:
     floors, lines = numbers_in(row.result.get("floors")), []
     for tag in sorted((tag for tag in known if not tag.endswith("_se")), key=_first_come):
         error = known.get(f"{tag}_se")
-        value = measured(known[tag], error)
-        beside = [number(of[tag]) if tag in of else "" for of in (floors, row.published)]
+        value = format_with_error(known[tag], error)
+        beside = [format_number(of[tag]) if tag in of else "" for of in (floors, row.published)]
         lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, *beside])
     head = ["metric", "value", "real against real", "published"]
     kept = [i for i in range(4) if i < 2 or any(line[i] for line in lines)]

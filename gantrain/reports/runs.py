@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.core.override import values_by_key
-from gantrain.core.text import printable
+from gantrain.core.text import escape_controls
 from gantrain.reports.run_folder import CONFIG, DONE, RESULT, SWEEP, found_json, is_run, words_of
 
 # What a run is not about: which sweep it is of, where it writes and how often, on which machine, what is read of it.
@@ -93,14 +93,14 @@ def _row(
     tail = {tag: value for tag, value in numbers_in(result.get("tail")).items() if tag in published}
     code, seconds = result.get("exit_code"), result.get("seconds")
     return Row(
-        name=printable(name),
-        varied={key: printable(value) for key, value in setting.items()},
-        status=printable(str(result.get("status", "unreadable"))),
+        name=escape_controls(name),
+        varied={key: escape_controls(value) for key, value in setting.items()},
+        status=escape_controls(str(result.get("status", "unreadable"))),
         numbers=numbers_in(result.get("metrics")) | tail,
         published=published,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         exit_code=code if isinstance(code, int) else None,
-        error=printable(str(result.get("error") or "")),
+        error=escape_controls(str(result.get("error") or "")),
         folder=path,
         config=config,
         result=result,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gantrain.core.files import replace_file
-from gantrain.core.text import aligned, measured, number
+from gantrain.core.text import align_columns, format_number, format_with_error
 from gantrain.reports.figures import chart, png, samples
 from gantrain.reports.ranking import (
     Setting,
@@ -83,22 +83,22 @@ def _short(names: Sequence[str]) -> dict[str, str]:
 def _cell(row: Row, tag: str) -> str:
     if tag not in row.numbers:
         return ""
-    printed = f" ({number(row.published[tag])})" if tag in row.published else ""
-    return f"{number(row.numbers[tag])}{printed}"
+    printed = f" ({format_number(row.published[tag])})" if tag in row.published else ""
+    return f"{format_number(row.numbers[tag])}{printed}"
 
 
 def _spread(setting: Setting, tag: str, worst: bool) -> str:
     values = setting.values(tag)
     if not values:
         return ""
-    mean = measured(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+    mean = format_with_error(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
     done = sum(row.counts for row in setting.runs)
     if len(values) < done:  # a number that was infinite, say: the mean is that of the others
         mean += f" of {len(values)}"
     if not worst:
         return mean
     last = max(setting.read(tag), key=lambda row: badness(tag, row.numbers[tag], row.published))
-    return f"{mean} ({number(last.numbers[tag])}, seed {last.varied.get('seed', '?')})"
+    return f"{mean} ({format_number(last.numbers[tag])}, seed {last.varied.get('seed', '?')})"
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
@@ -171,7 +171,7 @@ def table(found: Sequence[Row]) -> str:
 
 def _first(lines: Sequence[Sequence[str]]) -> str:
     rest = len(lines) - 1 - LINES
-    return aligned(lines[: LINES + 1]) + (f"\nand {rest} more, in summary.md" if rest > 0 else "")
+    return align_columns(lines[: LINES + 1]) + (f"\nand {rest} more, in summary.md" if rest > 0 else "")
 
 
 def where(folder: Path) -> str:

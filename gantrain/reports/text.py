@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.core.tags import IN_NATS
-from gantrain.core.text import aligned, measured, number
+from gantrain.core.text import align_columns, format_number, format_with_error
 
 
 def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
@@ -29,8 +29,8 @@ def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) 
     width = max(len(first), *(len(tag) for tag in published))
     lines = [f"{first:{width}}  {second}  {'measured':>10}"]
     for tag, value in published.items():
-        shown = number(tail[tag], 4) if tag in tail else "not read"
-        lines.append(f"{tag:{width}}  {number(value, 4):>{len(second)}}  {shown:>10}")
+        shown = format_number(tail[tag], 4) if tag in tail else "not read"
+        lines.append(f"{tag:{width}}  {format_number(value, 4):>{len(second)}}  {shown:>10}")
     return "\n".join(lines)
 
 
@@ -41,9 +41,9 @@ def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
         if tag.endswith("_se"):
             continue
         error = metrics.get(f"{tag}_se")
-        shown = measured(value, error) + " nats" * bool(IN_NATS.fullmatch(tag))
-        lines.append((tag, shown, number(floors[tag]) if tag in floors else ""))
-    return aligned([("metric", "value", "real against real"), *lines]) if lines else ""
+        shown = format_with_error(value, error) + " nats" * bool(IN_NATS.fullmatch(tag))
+        lines.append((tag, shown, format_number(floors[tag]) if tag in floors else ""))
+    return align_columns([("metric", "value", "real against real"), *lines]) if lines else ""
 
 
 def warned(protocol: Mapping[str, Mapping[str, Any]]) -> str:

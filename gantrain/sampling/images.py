@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.datasets.base import Data, Split
 
 LEGIBLE = 32  # pixels that each cell of a grid has at least
@@ -132,4 +132,4 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
         ylim=(float(low[1]), float(high[1])),
     )
     ax.legend(loc="upper right", markerscale=5, fontsize=8)
-    return rendered(figure)
+    return render(figure)

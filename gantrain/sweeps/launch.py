@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from gantrain.config.options import Config
-from gantrain.core.files import claimed, free
+from gantrain.core.files import ensure_empty, run_folder_lock
 from gantrain.core.system import cores
-from gantrain.core.text import duration
+from gantrain.core.text import format_duration
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.ranking import in_order
 from gantrain.reports.run_folder import DONE
@@ -113,10 +113,10 @@ def owned(folder: Path) -> Iterator[None]:
         OutputError: When another process sweeps there, or it cannot be written.
     """
     if read_plan(folder) is None:
-        free(folder)
+        ensure_empty(folder)
     before = folder.exists()
     try:
-        with claimed(folder):
+        with run_folder_lock(folder):
             yield
     finally:
         if not before and [path.name for path in folder.glob("*")] == [".lock"]:
@@ -156,7 +156,7 @@ def told(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:
     left = statistics.fmean(took) * to_go / plan.at_once if took else 0.0
     if "seconds" in result:
         said += f", {result['seconds']:.0f} s"
-    print(f"{said}; about {duration(left)} left" if left else said, flush=True)
+    print(f"{said}; about {format_duration(left)} left" if left else said, flush=True)
 
 
 def answer(folder: Path, plan: Plan) -> None:

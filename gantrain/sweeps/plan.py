@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.config.options import Train
-from gantrain.core.files import free, write_json
+from gantrain.core.files import ensure_empty, write_json
 from gantrain.core.override import Override
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.run_folder import SWEEP, found_json
@@ -152,7 +152,7 @@ def open_sweep(folder: Path, plan: Plan) -> None:
     """
     before = read_plan(folder)
     if before is None:
-        free(folder)
+        ensure_empty(folder)
     elif [_settled(job) for job in before.jobs] != [_settled(job) for job in plan.jobs]:
         raise ConfigError("run.dir", f"{folder} holds another sweep", "choose another folder")
     folder.mkdir(parents=True, exist_ok=True)

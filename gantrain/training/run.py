@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
-from gantrain.core.files import claimed, write_json
+from gantrain.core.files import run_folder_lock, write_json
 from gantrain.datasets.base import Data, Split
 from gantrain.errors import (
     CheckpointError,
@@ -95,7 +95,7 @@ def run(
     """
     began = time.perf_counter()
     runtime = Runtime(config.device)
-    with claimed(folder), logging_to(folder):
+    with run_folder_lock(folder), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
         try:
             data = data or prepare(config)

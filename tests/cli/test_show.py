@@ -15,8 +15,8 @@ from gantrain import keys
 from gantrain.cli.main import VERBS, main
 from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data, resolve
-from gantrain.core.files import claimed
-from gantrain.core.text import number
+from gantrain.core.files import run_folder_lock
+from gantrain.core.text import format_number
 from gantrain.registry import REGISTERED
 from gantrain.reports.differing import differing
 from gantrain.reports.run_folder import read_run
@@ -51,7 +51,9 @@ def test_a_finished_run_shows_its_numbers_its_words_and_files_that_are_there(run
     result = json.loads((run / "result.json").read_text())
     assert page.startswith(f"{result['name']}: finished, 20 of 20 steps")
     for tag, value in result["metrics"].items():
-        assert tag.endswith("_se") or re.search(rf"^{tag} +{re.escape(number(value))}\b", page, re.MULTILINE)
+        assert tag.endswith("_se") or re.search(
+            rf"^{tag} +{re.escape(format_number(value))}\b", page, re.MULTILINE
+        )
     for line in [*result["health"], result["meaning"], "000010, 000020", *WORDS]:
         assert line in page
     files = re.findall(r"^(?:scalars|events|result|log) +(/.*)$", page, re.MULTILINE)
@@ -110,7 +112,7 @@ def test_a_run_that_is_being_written_is_running_and_a_torn_line_is_no_step(run, 
     )
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 25, "speed/images_per_second": 320.0}\n{"step": 30, "loss/d": 0.')
-    with claimed(run):
+    with run_folder_lock(run):
         code, page, _ = run_cli("show", run)
     assert code == 0
     # 995 steps of one batch of 32 at 320 a second
@@ -126,16 +128,16 @@ def test_the_time_left_of_a_baseline_is_of_one_batch_a_step(run, run_cli):
     for alone, loss in losses.items():
         line = f'{{"step": 20, {loss}"loss/g": 1.0, "speed/images_per_second": 3200.0}}\n'
         (run / "metrics.jsonl").write_text(line)
-        with claimed(run):
+        with run_folder_lock(run):
             page = run_cli("show", run)[1]
         assert ("about 10 s of training left" if alone else "about 50 s of training left") in page
 
 
 def test_to_look_at_a_run_does_not_hold_it(run, run_cli):
-    with claimed(run):
+    with run_folder_lock(run):
         assert read_run(run).status == "running"
     assert read_run(run).status == "finished"
-    with claimed(run):
+    with run_folder_lock(run):
         pass
 
 
@@ -172,10 +174,10 @@ def test_a_checkpoint_shows_the_numbers_of_its_step(run, run_cli):
     assert code == 0
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     read = {tag: value for row in rows if row["step"] == 10 for tag, value in row.items()}
-    assert f"loss/d {number(read['loss/d'])}" in page
+    assert f"loss/d {format_number(read['loss/d'])}" in page
     shown = dict(re.findall(r"^(\w+/\w+) +(-?[\d.]+)", page, re.MULTILINE))
     assert shown
-    assert all(value == number(read[tag]) for tag, value in shown.items())
+    assert all(value == format_number(read[tag]) for tag, value in shown.items())
 
 
 def test_numbers_that_were_not_finite_are_shown_as_such(run, run_cli):
@@ -238,7 +240,7 @@ def test_a_sweep_of_which_nothing_is_missing_is_not_resumed(sweep, finished, run
 
 
 def test_what_a_sweep_that_is_under_way_has_not_begun_waits(sweep, run_cli):
-    with claimed(sweep):
+    with run_folder_lock(sweep):
         page = run_cli("show", sweep)[1]
     assert "1 waiting" in page
     assert "resume" not in suggested(page)

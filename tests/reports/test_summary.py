@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from gantrain.core.text import measured, number, size
+from gantrain.core.text import format_number, format_size, format_with_error
 from gantrain.objectives.divergences import NATS, ROWS, js_weighted
 from gantrain.reports.text import table
 
@@ -15,7 +15,7 @@ REAL = some.floats(-1e6, 1e6, allow_nan=False)
 
 @given(REAL, some.integers(1, 6))
 def test_a_number_is_read_back_as_nearly_as_its_decimals_allow_and_is_0_for_0_alone(value, places):
-    back = float(number(value, places))
+    back = float(format_number(value, places))
     assert abs(back - value) <= max(0.5000001 * 10**-places, 0) or math.isclose(
         back, value, rel_tol=10**-places
     )
@@ -24,18 +24,18 @@ def test_a_number_is_read_back_as_nearly_as_its_decimals_allow_and_is_0_for_0_al
 
 @given(REAL, some.floats(0, 1e3))
 def test_a_number_and_its_error_have_the_same_decimals(value, error):
-    shown, _, beside = measured(value, error).partition(" ± ")
+    shown, _, beside = format_with_error(value, error).partition(" ± ")
     decimals = [text.partition("e")[0].partition(".")[2] for text in (shown, beside)]
     assert len(decimals[0]) == len(decimals[1]) == 3
     assert ("e" in shown) == ("e" in beside)
     larger = max((shown, value), (beside, error), key=lambda pair: abs(pair[1]))
     assert float(larger[0]) != 0 or larger[1] == 0
-    assert measured(value, None) == number(value)
+    assert format_with_error(value, None) == format_number(value)
 
 
 @given(some.floats(0, 9.9e14))
 def test_a_size_has_three_digits_and_a_unit(count):
-    digits, unit = size(count).split()
+    digits, unit = format_size(count).split()
     assert "e" not in digits or count < 1
     assert float(digits) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit] == pytest.approx(
         count, rel=0.006

@@ -16,7 +16,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gantrain.config.resolve import resolve
 from gantrain.core.spec import Spec
-from gantrain.core.text import duration, size
+from gantrain.core.text import format_duration, format_size
 from gantrain.training.device import Runtime
 from gantrain.training.dry_run.estimate import Forecast, Work, foresee
 from gantrain.training.dry_run.layers import count, layers
@@ -205,11 +205,11 @@ def test_a_job_of_a_sweep_is_one_line(monkeypatch):
     ],
 )
 def test_times_are_said_in_words(seconds, words):
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_sizes_are_said_in_powers_of_a_thousand():
-    assert [size(n) for n in (999, 1000, 999_600, 1.5e6, 2e9, 3e12)] == [
+    assert [format_size(n) for n in (999, 1000, 999_600, 1.5e6, 2e9, 3e12)] == [
         "999 B",
         "1 kB",
         "1 MB",

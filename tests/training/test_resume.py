@@ -24,7 +24,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from gantrain.cli.main import main
 from gantrain.config.resolve import resolve
-from gantrain.core.files import claimed
+from gantrain.core.files import run_folder_lock
 from gantrain.core.gradients import descend
 from gantrain.errors import CheckpointError, OutputError, as_fault
 from gantrain.reports.run_folder import is_held
@@ -267,7 +267,7 @@ def test_a_finished_run_is_left_as_it_is(finished, words, capfd):
 
 def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path, fresh):
     before = contents(finished)
-    with claimed(finished):
+    with run_folder_lock(finished):
         code, said = fresh("resume", str(finished), "train.steps=20", where=tmp_path)
     assert code == 5
     (line,) = said.splitlines()
@@ -283,7 +283,7 @@ def test_a_look_at_a_folder_keeps_no_run_from_starting_there(tmp_path):
     fcntl.flock(handle, fcntl.LOCK_SH)  # as gantrain show does, for a moment
     glance = threading.Timer(0.05, os.close, [handle])
     glance.start()
-    with claimed(tmp_path):
+    with run_folder_lock(tmp_path):
         assert is_held(tmp_path)
     glance.join()
     assert not is_held(tmp_path)
@@ -296,7 +296,10 @@ def test_a_disk_without_locks_is_named_and_holds_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "flock", without)
-    with pytest.raises(OutputError, match=r"cannot be locked \(No locks available\)"), claimed(tmp_path):
+    with (
+        pytest.raises(OutputError, match=r"cannot be locked \(No locks available\)"),
+        run_folder_lock(tmp_path),
+    ):
         pass
     assert not is_held(tmp_path)
 

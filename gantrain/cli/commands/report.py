@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gantrain.cli.arguments import folders_and_out, runs_of
 from gantrain.core.files import replace_file
-from gantrain.core.text import size
+from gantrain.core.text import format_size
 from gantrain.errors import ConfigError
 from gantrain.reports.frames import animation
 from gantrain.reports.html import page
@@ -34,12 +34,12 @@ def report(argv: list[str]) -> int:
                 "out", f"{out.name} would show one run of {len(runs)}", "give one run, or a .html"
             )
         frames = animation(runs[0], out)
-        print(f"{out}  {frames} frames, {size(out.stat().st_size)}")
+        print(f"{out}  {frames} frames, {format_size(out.stat().st_size)}")
         return 0
     found = rows(runs)
     title = found[0].name if len(runs) == 1 else home.resolve().name if home.parts else f"{len(runs)} runs"
     replace_file(out, page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
-    print(f"{out}  {size(out.stat().st_size)}, open it in a browser")
+    print(f"{out}  {format_size(out.stat().st_size)}, open it in a browser")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from gantrain.cli.arguments import one_run, told_apart
-from gantrain.core.text import aligned, duration, number, printable
+from gantrain.core.text import align_columns, escape_controls, format_duration, format_number
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.differing import differing
 from gantrain.reports.run_folder import (
@@ -47,7 +47,7 @@ def show(argv: list[str]) -> int:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"does not hold what gantrain writes ({type(error).__name__}: {error})"
         raise CheckpointError(path, what, "restore it, or train again") from error
-    print(printable(page, kept="\n"))
+    print(escape_controls(page, kept="\n"))
     return 0
 
 
@@ -121,7 +121,7 @@ def _pace(run: Record) -> str:
         return f", {speed:,.0f} images a second, until {train['seconds']:g} s of training are over"
     updates = train["d_steps"] if "loss/d" in run.latest() else 1  # a step without a D sees one batch
     left = (run.steps - run.step) * train["batch_size"] * updates / speed
-    return f", {speed:,.0f} images a second, about {duration(left)} of training left"
+    return f", {speed:,.0f} images a second, about {format_duration(left)} of training left"
 
 
 def _settings(config: Mapping[str, Any], whole: bool) -> str:
@@ -164,7 +164,7 @@ def _numbers(run: Record) -> str:
 
 def _read_at(run: Record, step: int | None) -> str:
     latest = run.latest(step)
-    losses = ", ".join(f"{tag} {number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
+    losses = ", ".join(f"{tag} {format_number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
     read = table({tag: value for tag, value in latest.items() if tag.startswith(TELLING)}, {})
     return "\n\n".join(part for part in (read, losses) if part)
 
@@ -267,7 +267,7 @@ def _sweep(folder: Path) -> str:
     files = {"summary": "summary.csv", "figure": "summary.png", "samples": "samples.png"}
     parts = [
         f"{folder.name}: a sweep of {len(runs)} jobs: {told}",
-        aligned(lines),
+        align_columns(lines),
         _rows(rows | {name: _file(folder / file) for name, file in files.items()}),
         "next\n" + _indented("\n".join(f"gantrain {verb} {where}" for verb in verbs)),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
@@ -55,7 +55,7 @@ class Gradients(Metric):
         """Return ``gradients``: both norms over steps and D's held-out accuracy; nothing before they are logged."""
         if not any(tag in row for row in history for tag in NORMS):
             return {}
-        return {"gradients": rendered(_drawn(history))}
+        return {"gradients": render(_drawn(history))}
 
 
 def curve(history: Sequence[Mapping[str, float]], tag: str) -> tuple[list[float], list[float]]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import option, register
 
@@ -78,7 +78,7 @@ class MinimaxPicture(Metric):
         _over_d(over_d)
         _over_g(over_g)
         figure.suptitle("min over G of max over D of V(G, D) = E log D(x) + E log(1 - D(G(z)))")
-        return {"minimax_picture": rendered(figure)}
+        return {"minimax_picture": render(figure)}
 
 
 def _names() -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.exact import COUNTED, unknown_density
@@ -95,7 +95,7 @@ class OptimalDiscriminator(Metric):
         # Where neither would leave one of 200,000 samples in a pixel, the ratio of both says nothing worth a colour.
         best = best.where((p + q) * step.prod() > 1 / COUNTED, torch.nan)
         draw = _line if len(low) == 1 else _plane
-        return {"optimal_discriminator": rendered(draw(axes, p, q, D, best, of))}
+        return {"optimal_discriminator": render(draw(axes, p, q, D, best, of))}
 
     @staticmethod
     def _side(evaluation: Evaluation) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.core.gradients import descend, frozen
 from gantrain.datasets.base import Data
 from gantrain.errors import Diverged
@@ -161,7 +161,7 @@ class Overshoot(Metric):
             marked.insert(1, (best, "tab:blue", f"G after m = {best.updates}"))
         (_line if evaluation.data.spec.numel == 1 else _plane)(right, evaluation, marked)
         right.legend(frameon=False, fontsize=9)
-        return {"overshoot": rendered(figure)}
+        return {"overshoot": render(figure)}
 
 
 def _curves(ax: Any, way: list[Stop], quantity: str) -> Stop | None:

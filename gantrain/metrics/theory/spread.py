@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.exact import unknown_density
@@ -70,7 +70,7 @@ class Spread(Metric):
             q = counts * (POINTS // 5) / ((high - low) * DRAWN)
         else:
             q = log_q(x).exp()
-        return {"densities": rendered(_drawn(x[:, 0], density_of_data(evaluation.data)(x).exp(), q, history))}
+        return {"densities": render(_drawn(x[:, 0], density_of_data(evaluation.data)(x).exp(), q, history))}
 
 
 def _shown(*clouds: Tensor) -> tuple[float, float]:

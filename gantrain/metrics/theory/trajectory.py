@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.models.base import Player
@@ -83,7 +83,7 @@ class Trajectory(Metric):
             over.set_yscale("linear")
             over.set_ylim(0, 1.1 * max(radius))
         figure.suptitle(evaluation.suite.title or evaluation.objective.name)
-        return {"trajectory": rendered(figure)}
+        return {"trajectory": render(figure)}
 
 
 def _short(value: float) -> str:

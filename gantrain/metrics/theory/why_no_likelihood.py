@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.parzen import log_likelihood, scale
@@ -166,7 +166,7 @@ class WhyNoLikelihood(Metric):
                 top = max(top, truth)
         kernels.set_ylim(top - 14, top + 1)
         kernels.legend(frameon=False, fontsize=9, loc="lower right")
-        return {"why_no_likelihood": rendered(figure)}
+        return {"why_no_likelihood": render(figure)}
 
 
 def _boxes(ax: Any, found: Answers) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.figures import panels, rendered
+from gantrain.core.figures import panels, render
 from gantrain.core.files import write_json
 from gantrain.core.override import values_by_key
-from gantrain.core.text import number
+from gantrain.core.text import format_number
 from gantrain.reports.run_folder import read_json
 from gantrain.sweeps.optuna.space import Dimension
 from gantrain.sweeps.optuna.study import SEARCH, Study
@@ -35,7 +35,7 @@ def progress(study: Study) -> str:
         return line
     if len(study.search.metrics) > 1:
         return f"{line}, {len(best)} of them on the front"
-    return f"{line}, best {study.search.metrics[0]} {number(best[0].value)} in trial {best[0].number}"
+    return f"{line}, best {study.search.metrics[0]} {format_number(best[0].value)} in trial {best[0].number}"
 
 
 def command(study: Study, trial: Any, metric: str) -> list[str]:
@@ -99,7 +99,7 @@ def _count(study: Study) -> str:
 
 
 def _described(one: dict[str, Any]) -> str:
-    values = ", ".join(f"{tag} {number(value)}" for tag, value in one["values"].items())
+    values = ", ".join(f"{tag} {format_number(value)}" for tag, value in one["values"].items())
     setting = " ".join(f"{key}={value}" for key, value in one["set"].items())
     return f"  {one['folder']}: {values} with {setting}\n    {one['command']}"
 
@@ -139,7 +139,7 @@ def draw(study: Study, path: Path) -> bool:
     (_history if len(study.search.metrics) == 1 else _front)(axes[0], study)
     for ax, dimension in zip(axes[1:], space, strict=True):
         _slice(ax, study, dimension, shares.get(dimension.key))
-    rendered(figure).save(path)
+    render(figure).save(path)
     return True
 
 

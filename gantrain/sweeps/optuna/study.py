@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import free, write_json
+from gantrain.core.files import ensure_empty, write_json
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.run_folder import read_json
 from gantrain.sweeps.optuna.search import Search, library, sampler
@@ -192,7 +192,7 @@ def _record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
     """Return what the jobs of a search are to read, in a folder that is free or holds the same search."""
     before = read_json(folder / SEARCH)
     if not before:
-        free(folder)
+        ensure_empty(folder)
         if now["url"]:  # one storage may keep many searches
             now["study"] = str(folder.absolute())
     else:

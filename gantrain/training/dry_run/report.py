@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
-from gantrain.core.text import duration, size
+from gantrain.core.text import format_duration, format_size
 from gantrain.datasets.base import Data
 from gantrain.training.device import Runtime
 from gantrain.training.dry_run.estimate import LONG, foresee
@@ -21,8 +21,8 @@ def line(config: Config) -> str:
     runtime = Runtime(config.device)
     found = foresee(config, prepare(config), runtime, LONG / 2)
     return (
-        f"{config.name}: {duration(found.seconds)}, {found.steps:,} steps, {found.images:,} images, "
-        f"G {count(found.G):,} and D {count(found.D):,} parameters, {size(found.memory)}"
+        f"{config.name}: {format_duration(found.seconds)}, {found.steps:,} steps, {found.images:,} images, "
+        f"G {count(found.G):,} and D {count(found.D):,} parameters, {format_size(found.memory)}"
     )
 
 
@@ -41,7 +41,9 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
     classes = f", {spec.classes} classes" if spec.classes else ""
     about = "about " if options.seconds else ""
     speed = found.images / found.steps / found.pace
-    beside = "".join(f", {duration(w.seconds)} {w.what} ({often(w.times)})" for w in found.work if w.times)
+    beside = "".join(
+        f", {format_duration(w.seconds)} {w.what} ({often(w.times)})" for w in found.work if w.times
+    )
     where = config.run.dir or f"a new folder under {config.run.root}"
     kept = min(options.keep_checkpoints, next(w.times for w in found.work if w.what == "checkpoints"))
     on = "of the process" if runtime.device.type == "cpu" else f"on {runtime.device}"
@@ -50,11 +52,11 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
         f"each {list(spec.shape)}{classes}",
         f"budget    train.{options.budget}={getattr(options, options.budget):,}: {about}{found.steps:,} steps, "
         f"{found.images:,} images, {found.images / len(data.train):.3g} passes",
-        f"memory    {size(found.memory)} at its peak, {on}",
+        f"memory    {format_size(found.memory)} at its peak, {on}",
         f"speed     {speed:,.0f} images a second, {1 / found.pace:,.3g} steps",
-        f"time      {duration(found.seconds)}: {duration(found.start)} start, "
-        f"{duration(found.training)} training{beside}",
-        f"writes    {where}: {kept} checkpoint{'s' if kept > 1 else ''} of {size(found.checkpoint)}",
+        f"time      {format_duration(found.seconds)}: {format_duration(found.start)} start, "
+        f"{format_duration(found.training)} training{beside}",
+        f"writes    {where}: {kept} checkpoint{'s' if kept > 1 else ''} of {format_size(found.checkpoint)}",
         *(f"caution   {text}" for text in cautions(config)),
     ]
     head = f"{config.name} on {runtime.device}, {runtime.threads} threads, {runtime.precision}: a dry run\n"
