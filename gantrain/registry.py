@@ -57,14 +57,17 @@ def register(group: str) -> Callable[[type[T]], type[T]]:
     """Register a dataclass under ``group`` and its ``name`` field, and store it as Hydra's schema.
 
     Raises:
-        ConfigError: For a plug-in that would take the place of one of gantrain's own.
+        ConfigError: For a class that would take the place of another: gantrain's own, or one of another file.
     """
 
     def add(cls: type[T]) -> type[T]:
         name = {f.name: f.default for f in dataclasses.fields(cls)}["name"]  # type: ignore[arg-type]
         before = REGISTERED.setdefault(group, {}).get(str(name))
-        if before is not None and before.__module__.startswith("gantrain.") and before is not cls:
-            what = f"{name} is gantrain's own, and {cls.__module__}.{cls.__qualname__} is called so too"
+        is_shipped = before is not None and before.__module__.startswith("gantrain.")
+        # A module that is imported anew, as a cell of a notebook is, takes its own place.
+        if before not in (None, cls) and (is_shipped or before.__module__ != cls.__module__):
+            owner = "gantrain's own" if is_shipped else f"that of {before.__module__}"
+            what = f"{name} is {owner}, and {cls.__module__}.{cls.__qualname__} is called so too"
             raise ConfigError(f"{group}.name", what, "give it another name")
         REGISTERED[group][str(name)] = cls
         schema(group, str(name), cls)
@@ -75,7 +78,25 @@ def register(group: str) -> Callable[[type[T]], type[T]]:
 
 def schema(group: str, name: str, cls: type) -> None:
     """Store a dataclass in Hydra's ConfigStore as ``schema/<group>/<name>``, for the YAML of an option."""
-    ConfigStore.instance().store(group=f"schema/{group}" if group else "schema", name=name, node=cls)
+    node: Any = cls
+    if not cls.__module__.startswith("gantrain."):
+        # Hydra hands its store to the processes of a sweep, which cannot import a plug-in by its module's name.
+        node = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(cls)))
+    ConfigStore.instance().store(group=f"schema/{group}" if group else "schema", name=name, node=node)
+
+
+def unregister(group: str, name: str) -> None:
+    """Forget a class and its schema."""
+    del REGISTERED[group][name]
+    del ConfigStore.instance().repo["schema"][group][f"{name}.yaml"]
+
+
+def has_schema(group: str, name: str) -> bool:
+    """Whether a class is stored as ``schema/<group>/<name>``."""
+    try:
+        return f"{name}.yaml" in ConfigStore.instance().list(f"schema/{group}")
+    except OSError:  # there is no such group
+        return False
 
 
 def load_family(package: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import math
 import os
@@ -21,8 +22,13 @@ from gantrain.errors import (
 )
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file so that whoever reads it meets the old content or the new, never a part.
+
+    Args:
+        path: The file.
+        content: What it is to hold.
+        mode: Its permissions, less those that the process withholds (umask).
 
     Raises:
         OSError: When it cannot be written; what was there before is untouched.
@@ -31,7 +37,7 @@ def replace_file(path: Path, content: bytes) -> None:
         f".{path.name}.{os.getpid()}.part"
     )  # of this process: another may write the same file
     try:
-        with part.open("wb") as file:
+        with open(part, "wb", opener=functools.partial(os.open, mode=mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

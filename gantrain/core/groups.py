@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gantrain.core.plugins import config_folders
 from gantrain.errors import ConfigError, GantrainError
 
 if TYPE_CHECKING:
@@ -73,10 +74,12 @@ def yaml_dir() -> Path:
 
 
 def choices(group: str) -> dict[str, str]:
-    """Return the choices of a config group, each with the first comment line of its YAML."""
+    """Return the choices of a config group, shipped and of plug-ins, each with the first comment line of its YAML."""
     found = {}
-    for path in sorted((yaml_dir() / group).glob("*.yaml")):
-        lines = path.read_text(encoding="utf-8").splitlines()
+    for path in (
+        path for folder in (yaml_dir(), *config_folders()) for path in sorted(folder.glob(f"{group}/*.yaml"))
+    ):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         # Hydra wants its package directive on the very first line; the description is the first line after it.
         found[path.stem] = next((line[1:].strip() for line in lines if not line.startswith("# @")), "")
     return found
@@ -101,7 +104,7 @@ def check_choices(folder: Path) -> None:
         raise ConfigError("--config-dir", f"there is no folder {folder}", "give a folder of YAML files")
     for path in sorted(path for group in GROUPS for path in folder.glob(f"{group}/*.yaml")):
         group = path.parent.name
-        if path.stem in choices(group):  # Hydra would take the shipped one without a word
+        if (yaml_dir() / group / path.name).is_file():  # Hydra would take the shipped one without a word
             raise ConfigError(path, f"gantrain has its own {group}={path.stem}", "give the file another name")
         try:
             with path.open("rb") as file:

@@ -1,0 +1,58 @@
+"""The user's own record of the plug-in folders that they have loaded, by the content of every file."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from gantrain.core.files import replace_file
+
+_loaded_before: set[str] = set()  # in this process, where the user's record cannot be written
+
+
+def _key(path: str, digests: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps([path, dict(digests)], sort_keys=True).encode()).hexdigest()
+
+
+def _record() -> Path | None:
+    """Return the file of what this user has loaded; None without a home of their own."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    home = os.path.expanduser("~")
+    base = Path(state) if os.path.isabs(state) else Path(home, ".local", "state")
+    # A relative one would be in the working folder, which may be a stranger's.
+    return base / "gantrain" / "plugins.json" if base.is_absolute() else None
+
+
+def _recorded(path: Path | None) -> dict[str, str]:
+    """Return the folder of each digest in the user's record; nothing where another user could have written it."""
+    with suppress(OSError, ValueError, RecursionError):
+        if path is not None and path.stat().st_uid == os.getuid():
+            known = json.loads(path.read_bytes())
+            return known if isinstance(known, dict) else {}
+    return {}
+
+
+def is_trusted(path: str, digests: Mapping[str, str]) -> bool:
+    """Whether the user has loaded a folder with exactly these files before."""
+    key = _key(path, digests)
+    return key in _loaded_before or key in _recorded(_record())
+
+
+def trust(path: str, digests: Mapping[str, str]) -> None:
+    """Remember that the user has loaded a folder as it is; a record that cannot be written stops nothing."""
+    key, record = _key(path, digests), _record()
+    _loaded_before.add(key)
+    if record is None:
+        return
+    with suppress(OSError):
+        record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with record.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = _recorded(record)
+            if key not in known:
+                replace_file(record, json.dumps(known | {key: path}, indent=1).encode(), mode=0o600)

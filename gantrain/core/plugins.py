@@ -1,0 +1,231 @@
+"""Plug-ins from outside the package: which are in use, what a run remembers of them, and which the user trusts.
+
+A plug-in is code. It is loaded because the user named its folder or installed its package, never because a checkpoint,
+a run, a sweep or a config names it: what a run remembers counts only where the user has loaded the same files before.
+This module reads files and runs none of them; ``gantrain.core.plugin_loading`` does.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from gantrain.core.plugin_trust import is_trusted
+from gantrain.errors import CheckpointError, ConfigError
+
+ENTRY_POINTS = "gantrain.plugins"
+
+
+@dataclass(frozen=True)
+class PluginFolder:
+    """A folder of the user's own, as it was when it was read.
+
+    Attributes:
+        path: Absolute and without links.
+        files: What each file holds, by its path in the folder: Python files in the folder itself, and
+            ``configs/<group>/<name>.yaml``.
+    """
+
+    path: str
+    files: Mapping[str, bytes]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each file."""
+        return {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
+
+    @property
+    def configs(self) -> Path:
+        """Where its YAML files are."""
+        return Path(self.path, "configs")
+
+
+@dataclass(frozen=True)
+class PluginPackage:
+    """An installed package with an entry point for gantrain.
+
+    Attributes:
+        name: The distribution.
+        version: Its version.
+        module: What the entry point names.
+    """
+
+    name: str
+    version: str
+    module: str
+
+    @property
+    def configs(self) -> Path | None:
+        """The folder ``configs`` next to the module, which is found without running any of the package."""
+        places: Sequence[str] | None = None
+        origin: str | None = None
+        parts = self.module.split(".")
+        for i in range(len(parts)):
+            name = ".".join(parts[: i + 1])
+            found = (finder.find_spec(name, places) for finder in sys.meta_path)
+            spec = next((spec for spec in found if spec is not None), None)
+            if spec is None:
+                return None
+            origin, places = spec.origin, spec.submodule_search_locations
+        return Path(origin).parent / "configs" if origin else None
+
+
+_in_use: list[PluginFolder] = []  # of the command that this process is at, as the registry is of the process
+
+
+def read_folder(where: str | os.PathLike[str]) -> PluginFolder:
+    """Read a folder of plug-ins; tests in it are left alone.
+
+    Raises:
+        ConfigError: When it is not there, holds no plug-ins, or cannot be read.
+    """
+    path = Path(where).expanduser().resolve()
+    if not path.is_dir():
+        raise ConfigError("--plugins", f"there is no folder {path}", "give the folder of your Python files")
+    tests = ("test_", "conftest.", ".")
+    found = [file for file in path.glob("*.py") if not file.name.startswith(tests)]
+    found += path.glob("configs/*/*.yaml")
+    try:
+        files = {file.relative_to(path).as_posix(): file.read_bytes() for file in found if file.is_file()}
+    except OSError as error:
+        raise ConfigError(
+            str(error.filename), f"cannot be read ({error.strerror})", "make it yours"
+        ) from error
+    if not files:
+        remedy = "put Python files there, and their choices into configs/GROUP/NAME.yaml"
+        raise ConfigError(path, "holds no plug-ins", remedy)
+    return PluginFolder(str(path), dict(sorted(files.items())))
+
+
+def split_plugins(argv: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return a command line without ``--plugins DIR``, and the folders that it names. Raises ConfigError."""
+    rest, folders = [], []
+    words = iter(argv)
+    for word in words:
+        if word == "--plugins":
+            folders.append(next(words, ""))
+        elif word.startswith("--plugins="):
+            folders.append(word.partition("=")[2])
+        else:
+            rest.append(word)
+    if "" in folders:
+        raise ConfigError("--plugins", "names no folder", "write --plugins DIR")
+    return rest, folders
+
+
+def use(folders: Iterable[str | os.PathLike[str] | PluginFolder]) -> None:
+    """Make these the plug-ins of the command that begins, and drop those of the one before. Raises ConfigError."""
+    read = [folder if isinstance(folder, PluginFolder) else read_folder(folder) for folder in folders]
+    _in_use[:] = {folder.path: folder for folder in read}.values()
+
+
+def in_use() -> tuple[PluginFolder, ...]:
+    """Return the folders of this command."""
+    return tuple(_in_use)
+
+
+def plugin_words() -> list[str]:
+    """Return the words that name the folders of this command again."""
+    return [word for folder in _in_use for word in ("--plugins", folder.path)]
+
+
+def config_folders() -> list[Path]:
+    """Return the folders of YAML files that plug-ins bring, of named folders and of installed packages."""
+    found = [folder.configs for folder in _in_use]
+    found += [package.configs for package in installed() if package.configs]
+    return [folder for folder in found if folder.is_dir()]
+
+
+def installed() -> tuple[PluginPackage, ...]:
+    """Return the installed packages that have an entry point for gantrain; none of them is imported."""
+    return _installed(tuple(sys.path))
+
+
+@functools.cache
+def _installed(places: tuple[str, ...]) -> tuple[PluginPackage, ...]:
+    if not any(map(_mentions_entry_point, places)):
+        return ()  # importing importlib.metadata takes longer than all that gantrain list does
+    from importlib.metadata import entry_points
+
+    found = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name)
+    return tuple(
+        PluginPackage(entry.dist.name, entry.dist.version, entry.module) for entry in found if entry.dist
+    )
+
+
+def _mentions_entry_point(place: str) -> bool:
+    """Whether a folder of installed packages has one with an entry point for gantrain."""
+    with suppress(OSError):
+        for name in os.listdir(place or "."):
+            if name.endswith((".dist-info", ".egg-info")):
+                with suppress(OSError):
+                    if f"[{ENTRY_POINTS}]".encode() in Path(place, name, "entry_points.txt").read_bytes():
+                        return True
+    return False
+
+
+# ------------------------------------------------------------------------------------------- what a run remembers
+
+
+def provenance(packages: Iterable[PluginPackage] = ()) -> dict[str, Any]:
+    """Return what a run, checkpoint or sweep remembers of its plug-ins as plain data; empty without any.
+
+    Args:
+        packages: The installed ones that it uses.
+    """
+    folders = [{"path": folder.path, "sha256": folder.digests} for folder in _in_use]
+    named = [{"name": package.name, "version": package.version} for package in packages]
+    return {key: value for key, value in (("folders", folders), ("packages", named)) if value}
+
+
+def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginFolder]:
+    """Return the folders that a run remembers, read again, where the user has loaded the same files before.
+
+    Args:
+        remembered: What ``provenance`` gave, or what somebody wrote in its place.
+        run: The run, for messages.
+
+    Raises:
+        ConfigError: For files that the user has not loaded before, are not there, or have changed; a package that is
+            not installed.
+        CheckpointError: For anything but what ``provenance`` gives.
+    """
+    try:
+        folders = {str(one["path"]): dict(one["sha256"]) for one in remembered.get("folders", ())}
+        packages = {str(one["name"]): str(one["version"]) for one in remembered.get("packages", ())}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            run, "does not say which plug-ins it used", "name them: --plugins DIR"
+        ) from error
+    add = "add to the command: " + " ".join(f"--plugins {quote(path)}" for path in folders)
+    for path, digests in folders.items():
+        what = f"was trained with plug-ins of {path}"
+        if not is_trusted(path, digests):
+            remedy = f"if you trust them, {add}"
+            raise ConfigError(run, f"{what}, which you have not loaded before as they were", remedy)
+        if not os.path.isdir(path):
+            remedy = "restore it, or name where it is now: --plugins DIR"
+            raise ConfigError(run, f"{what}, a folder that is not there", remedy)
+    read = [read_folder(path) for path in folders]
+    for folder, (path, digests) in zip(read, folders.items(), strict=True):
+        names = sorted(digests.keys() | folder.digests.keys())
+        changed = [name for name in names if digests.get(name) != folder.digests.get(name)]
+        if changed or folder.path != path:
+            what = (
+                f"the plug-ins of {path} have changed since the run: {', '.join(changed) or 'it is a link'}"
+            )
+            raise ConfigError(run, what, f"restore them, or accept the change: {add}")
+    known = {package.name for package in installed()}
+    for name, version in packages.items():
+        if name not in known:
+            remedy = f"if you trust it, pip install {quote(f'{name}=={version}')}"
+            raise ConfigError(run, f"was trained with the plug-in package {name}, not installed here", remedy)
+    return read

@@ -1,0 +1,353 @@
+"""Plug-ins from outside the package: folders and installed packages, and what may never run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import gantrain.config.resolve  # noqa: F401  (registers what is shipped)
+from gantrain.core import plugin_loading, plugin_trust, plugins
+from gantrain.core.groups import choices
+from gantrain.errors import CheckpointError, ConfigError
+from gantrain.registry import REGISTERED, unregister
+
+TANH = '''
+"""A game of bounded logits."""
+from dataclasses import dataclass
+from gantrain.objectives.cross_entropy import NonSaturating
+from gantrain.registry import option, register
+
+
+@register("objective")
+@dataclass
+class {cls}(NonSaturating):
+    """A bounded game."""
+
+    name: str = option("{name}", "registered name")
+    bound: float = option(3.0, "largest logit", above=0)
+
+    def d_loss(self, logits, *rest, **options):
+        return super().d_loss(logits, *rest, **options)
+'''
+YAML = "# Bounded logits: gantrain objective={name}\ndefaults: [/schema/objective/{name}@_here_]\n"
+
+
+@pytest.fixture(autouse=True)
+def separate(tmp_path_factory, monkeypatch):
+    """Give each test a record of its own, and leave no plug-in behind."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    before = {group: dict(known) for group, known in REGISTERED.items()}
+    plugin_trust._loaded_before.clear()
+    plugins.use([])
+    yield
+    plugins.use([])
+    plugin_trust._loaded_before.clear()
+    for name in list(plugin_loading._loaded):
+        plugin_loading._unload(name)
+    for group, known in REGISTERED.items():  # those of packages
+        for name in known.keys() - before[group].keys():
+            unregister(group, name)
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    """Write files into a folder, and return it."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def bounded(tmp_path) -> Path:
+    """A folder with an objective of the user's."""
+    files = {
+        "bounded.py": TANH.format(cls="Bounded", name="bounded"),
+        "configs/objective/bounded.yaml": YAML.format(name="bounded"),
+    }
+    return write(tmp_path / "mine", files)
+
+
+def remembered(folder: Path) -> dict:
+    """Return what a run that used a folder remembers, as JSON keeps it."""
+    plugins.use([folder])
+    found = json.loads(json.dumps(plugins.provenance()))
+    plugins.use([])
+    return found
+
+
+# ------------------------------------------------------------------------------------------ loading a folder
+
+
+def test_plugin_words_are_taken_from_a_command_line():
+    argv = ["--plugins", "a", "sample", "RUN", "--plugins=b", "n=3"]
+    assert plugins.split_plugins(argv) == (["sample", "RUN", "n=3"], ["a", "b"])
+    assert plugins.split_plugins(["n=3"]) == (["n=3"], [])
+    for words in (["--plugins"], ["--plugins="]):
+        with pytest.raises(ConfigError, match="--plugins: names no folder"):
+            plugins.split_plugins(words)
+
+
+def test_plugin_folder_registers_once_and_shows_its_choices(bounded):
+    plugins.use([bounded, bounded])
+    assert choices("objective")["bounded"] == "Bounded logits: gantrain objective=bounded"
+    assert "bounded" not in REGISTERED["objective"]  # a list runs nothing
+    plugin_loading.load()
+    cls = REGISTERED["objective"]["bounded"]
+    plugin_loading.load()
+    assert REGISTERED["objective"]["bounded"] is cls
+    plugin_loading.check_plugin_choices()
+    assert len(plugins.in_use()) == 1
+    plugins.use([])
+    assert "bounded" not in choices("objective")
+
+
+def test_plugin_folder_that_was_edited_is_loaded_anew(bounded):
+    plugins.use([bounded])
+    plugin_loading.load()
+    text = (bounded / "bounded.py").read_text()
+    (bounded / "bounded.py").write_text(text.replace("3.0", "5.0"))
+    plugins.use([bounded])
+    plugin_loading.load()
+    assert REGISTERED["objective"]["bounded"]().bound == 5
+
+
+def test_plugin_files_import_siblings_and_share_names(tmp_path):
+    for folder in ("one", "two"):
+        files = {"helper.py": f"NAME = {folder!r}\n", "test_it.py": "1 / 0\n", ".hidden.py": "1 / 0\n"}
+        files["own.py"] = "from .helper import NAME\n" + TANH.format(cls="Own", name=folder)
+        write(tmp_path / folder, files)
+    plugins.use([tmp_path / "one", tmp_path / "two"])
+    plugin_loading.load()
+    modules = [sys.modules[REGISTERED["objective"][name].__module__] for name in ("one", "two")]
+    assert [module.NAME for module in modules] == ["one", "two"]
+    assert [Path(module.__file__) for module in modules] == [tmp_path / "one/own.py", tmp_path / "two/own.py"]
+
+
+def test_plugin_byte_code_and_sub_folders_are_never_run(tmp_path):
+    import py_compile
+
+    folder = write(tmp_path / "mine", {"own.py": "raise RuntimeError('canary')\n", "sub/deep.py": "1 / 0\n"})
+    py_compile.compile(str(folder / "own.py"))
+    stat = (folder / "own.py").stat()
+    harmless = "A = 'the same length, whole'[:23]".ljust(stat.st_size - 1)[: stat.st_size - 1] + "\n"
+    (folder / "own.py").write_text(harmless)
+    os.utime(folder / "own.py", ns=(stat.st_atime_ns, stat.st_mtime_ns))  # the stale byte code looks fresh
+    plugins.use([folder])
+    plugin_loading.load()
+    write(folder, {"own.py": "from .sub import deep\n"})
+    plugins.use([folder])
+    with pytest.raises(ConfigError, match=r"own\.py:1: cannot be imported \(ModuleNotFoundError"):
+        plugin_loading.load()
+
+
+FAULTS = {
+    "syntax": ("a = 1\ndef f(:\n", r"own\.py:2: is not Python"),
+    "import": ("\nimport not_there\n", r"own\.py:2: cannot be imported \(ModuleNotFoundError.*not_there"),
+    "exit": ("import sys\nsys.exit()\n", r"own\.py:2: cannot be imported \(SystemExit"),
+    "shipped": (TANH.format(cls="Hinge", name="hinge"), r"own\.py:\d+: .*hinge is gantrain's own"),
+    "twice": (
+        TANH.format(cls="A", name="own") + "\nfrom . import again\n",
+        r"again\.py:\d+: .*own is that of gantrain_plugins_\w+\.own",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_plugin_fault_names_file_and_line(fault, tmp_path):
+    text, message = FAULTS[fault]
+    files = {"own.py": text}
+    if fault == "twice":
+        files["again.py"] = TANH.format(cls="A", name="own")
+        files["__init__.py"] = "from . import own\n"
+    plugins.use([write(tmp_path / "mine", files)])
+    before = dict(REGISTERED["objective"])
+    with pytest.raises(ConfigError, match=message):
+        plugin_loading.load()
+    assert REGISTERED["objective"] == before
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"configs/objective/own.yaml": YAML.format(name="own")}, "no plug-in registers a class"),
+        ({"configs/objective/hinge.yaml": YAML.format(name="hinge")}, "gantrain has its own objective=hinge"),
+        ({"configs/objective/own.yaml": "a: [\n"}, "is not YAML"),
+    ],
+)
+def test_plugin_yaml_fault_names_the_file(files, message, tmp_path):
+    plugins.use([write(tmp_path / "mine", files)])
+    plugin_loading.load()
+    with pytest.raises(ConfigError, match=f"{next(iter(files))}.*{message}"):
+        plugin_loading.check_plugin_choices()
+
+
+def test_plugin_choice_of_two_folders_is_refused(tmp_path, bounded):
+    other = write(tmp_path / "other", {"configs/objective/bounded.yaml": YAML.format(name="bounded")})
+    plugins.use([bounded, other])
+    plugin_loading.load()
+    with pytest.raises(ConfigError, match="is objective=bounded, and so is"):
+        plugin_loading.check_plugin_choices()
+
+
+def test_plugin_folder_that_is_none_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=f"--plugins: there is no folder {tmp_path}/gone"):
+        plugins.use([tmp_path / "gone"])
+    with pytest.raises(ConfigError, match="holds no plug-ins"):
+        plugins.use([tmp_path])
+
+
+# --------------------------------------------------------------------------------------------------- trust
+
+
+def test_plugins_of_a_run_are_loaded_where_the_user_loaded_them(bounded):
+    known = remembered(bounded)
+    with pytest.raises(ConfigError, match=r"run: was trained with plug-ins of .*not loaded before"):
+        plugin_loading.recall(known, "run")
+    plugins.use([bounded])
+    plugin_loading.load()
+    plugin_trust._loaded_before.clear()  # another process
+    plugins.use([])
+    plugin_loading.recall(known, "run")
+    assert [folder.path for folder in plugins.in_use()] == [str(bounded)]
+    record = plugin_trust._record()
+    assert record is not None
+    assert record.stat().st_mode & 0o777 == 0o600
+
+
+def test_plugins_of_a_run_that_changed_or_went_are_named(bounded, tmp_path):
+    plugins.use([bounded])
+    plugin_loading.load()
+    known = remembered(bounded)
+    with (bounded / "bounded.py").open("a") as file:
+        file.write("\n")
+    for loaded_since in (False, True):
+        if loaded_since:
+            plugins.use([bounded])
+            plugin_loading.load()
+            plugins.use([])
+        message = f"have changed since the run: bounded.py; .*--plugins {bounded}"
+        with pytest.raises(ConfigError, match=message):
+            plugin_loading.recall(known, "run")
+    plugins.use([bounded])
+    plugin_loading.recall(known, "run")  # which the user accepts by naming it
+    plugins.use([])
+    bounded.rename(tmp_path / "moved")
+    with pytest.raises(ConfigError, match="a folder that is not there; restore it, or name where it is now"):
+        plugin_loading.recall(known, "run")
+
+
+def test_plugins_need_no_home(bounded, monkeypatch):
+    for home, state in (("", ""), ("/proc/nowhere", ""), ("relative", "relative")):
+        monkeypatch.setenv("HOME", home)
+        monkeypatch.setenv("XDG_STATE_HOME", state)
+        known = remembered(bounded)
+        plugins.use([bounded])
+        plugin_loading.load()
+        plugins.use([])
+        plugin_loading.recall(known, "run")  # in this process the user has named it
+    assert not Path("relative").exists()
+
+
+def test_plugin_record_that_is_broken_trusts_nothing(bounded):
+    known = remembered(bounded)
+    record = plugin_trust._record()
+    assert record is not None
+    record.parent.mkdir(parents=True)
+    for content in ("", "[1]", '{"a": ', "[" * 100_000):
+        record.write_text(content)
+        with pytest.raises(ConfigError, match="not loaded before"):
+            plugin_loading.recall(known, "run")
+    plugins.use([bounded])
+    plugin_loading.load()
+    plugin_trust._loaded_before.clear()
+    plugins.use([])
+    plugin_loading.recall(known, "run")  # the record is whole again
+
+
+def test_plugin_attacks_run_nothing(tmp_path, bounded, monkeypatch):
+    canary = tmp_path / "canary"
+    code = f"open({str(canary)!r}, 'w')\n" + TANH.format(cls="Bounded", name="bounded")
+    evil = write(tmp_path / "evil", {"bounded.py": code, "state/gantrain/plugins.json": "{}"})
+    plugins.use([bounded])
+    plugin_loading.load()  # this one the user trusts
+    good = remembered(bounded)["folders"][0]
+    evil_digests = remembered(evil)["folders"][0]["sha256"]
+    (tmp_path / "link").symlink_to(evil)
+    monkeypatch.chdir(evil)
+    attacks = [
+        {"path": str(evil), "sha256": evil_digests},
+        {"path": str(evil), "sha256": good["sha256"]},
+        {"path": str(bounded), "sha256": evil_digests},
+        {"path": f"{bounded}/../evil", "sha256": good["sha256"]},
+        {"path": f"{bounded}/../evil", "sha256": evil_digests},
+        {"path": str(tmp_path / "link"), "sha256": evil_digests},
+        {"path": ".", "sha256": evil_digests},
+        {"path": str(evil), "sha256": {}},
+        {"path": "/dev", "sha256": {}},
+    ]
+    for attack in attacks:
+        with pytest.raises(ConfigError, match="not loaded before"):
+            plugin_loading.recall({"folders": [attack]}, "run")
+    for nonsense in ([], {"folders": 1}, {"folders": [1]}, {"folders": [{"path": "a"}]}, {"packages": "ab"}):
+        with pytest.raises(CheckpointError, match="does not say which plug-ins"):
+            plugin_loading.recall(nonsense, "run")
+    bounded.rename(tmp_path / "kept")  # a link and a copy in the place of what is trusted
+    bounded.symlink_to(evil)
+    with pytest.raises(ConfigError, match="have changed since the run"):
+        plugin_loading.recall({"folders": [good]}, "run")
+    bounded.unlink()
+    bounded.symlink_to(tmp_path / "kept")
+    with pytest.raises(ConfigError, match="have changed since the run: it is a link"):
+        plugin_loading.recall({"folders": [good]}, "run")
+    assert not canary.exists()
+    assert plugins.in_use() == ()
+
+
+# ----------------------------------------------------------------------------------------- installed packages
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch) -> Path:
+    """A folder of installed packages, with one that has an entry point."""
+    files = {
+        "bounded_gan/__init__.py": "",
+        "bounded_gan/plugins/__init__.py": TANH.format(cls="Bounded", name="bounded"),
+        "bounded_gan/plugins/configs/objective/bounded.yaml": YAML.format(name="bounded"),
+        "bounded_gan-1.2.dist-info/METADATA": "Metadata-Version: 2.1\nName: bounded-gan\nVersion: 1.2\n",
+        "bounded_gan-1.2.dist-info/entry_points.txt": "[gantrain.plugins]\nbounded = bounded_gan.plugins\n",
+    }
+    folder = write(tmp_path / "site", files)
+    monkeypatch.syspath_prepend(str(folder))
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "bounded_gan"]:
+        del sys.modules[name]
+
+
+def test_plugin_package_is_listed_without_running_it(installed):
+    assert choices("objective")["bounded"] == "Bounded logits: gantrain objective=bounded"
+    assert "bounded_gan" not in sys.modules
+    plugin_loading.load()
+    plugin_loading.check_plugin_choices()
+    assert REGISTERED["objective"]["bounded"].__module__ == "bounded_gan.plugins"
+
+
+def test_plugin_package_is_remembered_by_runs_that_use_it(installed, monkeypatch):
+    plugin_loading.load()
+    assert plugin_loading.packages_of({"objective": {"name": "hinge"}, "list": ["a", 1, None]}) == []
+    used = plugin_loading.packages_of({"objective": {"name": "bounded"}})
+    known = plugins.provenance(used)
+    assert known == {"packages": [{"name": "bounded-gan", "version": "1.2"}]}
+    plugin_loading.recall(known, "run")
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(installed)])
+    with pytest.raises(ConfigError, match="the plug-in package bounded-gan, not installed here"):
+        plugin_loading.recall(known, "run")
+
+
+def test_plugin_package_that_is_broken_is_named(installed):
+    write(installed, {"bounded_gan/plugins/__init__.py": "import not_there\n"})
+    with pytest.raises(ConfigError, match=r"bounded-gan 1\.2: cannot be imported .*pip uninstall"):
+        plugin_loading.load()
