@@ -19,38 +19,12 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gantrain.core.fields import option as option
 from gantrain.core.hydra_errors import in_words, unknown_key
 from gantrain.errors import ConfigError, suggest
 
 T = TypeVar("T")
 REGISTERED: dict[str, dict[str, type]] = {}
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    choices: tuple[str, ...] | None = None,
-) -> Any:
-    """Declare a config key: a dataclass field with its meaning and its legal range.
-
-    Args:
-        default: The value when nobody sets it. A list or mapping is copied for each object.
-        help: One sentence with the unit.
-        minimum: Smallest legal number.
-        maximum: Largest legal number.
-        above: Numbers must be greater than this.
-        below: Numbers must be less than this.
-        choices: The only legal strings.
-    """
-    metadata = dict(help=help, minimum=minimum, maximum=maximum, above=above, below=below, choices=choices)
-    if isinstance(default, list | dict):
-        return dataclasses.field(default_factory=default.copy, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 def register(group: str) -> Callable[[type[T]], type[T]]:

@@ -1,0 +1,33 @@
+"""The declaration of a config key, which needs neither Hydra nor torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Declare a config key: a dataclass field with its meaning and its legal range.
+
+    Args:
+        default: The value when nobody sets it. A list or mapping is copied for each object.
+        help: One sentence with the unit.
+        minimum: Smallest legal number.
+        maximum: Largest legal number.
+        above: Numbers must be greater than this.
+        below: Numbers must be less than this.
+        choices: The only legal strings.
+    """
+    metadata = dict(help=help, minimum=minimum, maximum=maximum, above=above, below=below, choices=choices)
+    if isinstance(default, list | dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
