@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gantrain import keys
 from gantrain.cli.help import HEAD, verbs
+from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.groups import GROUPS, choices
 from gantrain.core.override import Override, values_by_key
 
@@ -137,7 +138,7 @@ def _words_of(verb: str, word: str) -> Offers:
     if verb in MANY:
         return {"out=": "where to write it"}
     if verb == "resume":
-        return {f"{key}=": "" for key in (*keys.names_in("sweeps/plan.py", "MAY_CHANGE"), "hydra/launcher")}
+        return {f"{key}=": "" for key in (*RESUMABLE_KEYS, "hydra/launcher")}
     if verb == "evaluate":
         group, dot, _ = word.partition(".")
         inner = keys.of_option(group, "") if dot and group in ("metric", "device") else {}

@@ -129,12 +129,12 @@ def given(running: Any) -> dict[str, str]:
 def one_job(composed: DictConfig) -> dict[str, Any]:
     """Play one job of a sweep and return its result; nothing that goes wrong in it stops the others."""
     from gantrain.config.resolve import plain_data
-    from gantrain.sweeps.process import in_sweep
+    from gantrain.sweeps.process import run_job
 
     running = HydraConfig.get()
     submitted = "submitit" in running.launcher._target_
     folder = Path(running.runtime.output_dir)
-    return in_sweep(plain_data(composed), folder, given(running), submitted)
+    return run_job(plain_data(composed), folder, given(running), submitted)
 
 
 @contextlib.contextmanager

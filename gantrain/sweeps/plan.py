@@ -1,4 +1,4 @@
-"""A sweep as it was planned: its jobs by folder, written down before the first starts, and what became of each."""
+"""The plan of a sweep: its jobs and their folders, written before the first starts, and the result of each."""
 
 from __future__ import annotations
 
@@ -10,32 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.config.options import Train
+from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.files import ensure_empty, write_json
 from gantrain.core.override import Override
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.run_folder import SWEEP, found_json
-from gantrain.sweeps.stop import STOP
+from gantrain.sweeps.stop import STOP_FILE
 
-LONGEST = 24  # letters of a job's name, which a dashboard shows whole
-
-# Keys that may differ when a run goes on: they do not change what the finished steps were.
-MAY_CHANGE = (
-    "train.steps",
-    "train.seconds",
-    "train.images",
-    "train.log_every",
-    "train.sample_every",
-    "train.evaluate_every",
-    "train.checkpoint_every",
-    "train.keep_checkpoints",
-    "optimizer.horizon",
-    "dataset.root",
-    "dataset.path",
-    "dataset.attributes",
-    "device.kind",
-    "device.index",
-    "device.threads",
-)
+MAX_NAME_LETTERS = 24  # what TensorBoard shows of a run's name without cutting it
 
 
 @dataclass(frozen=True)
@@ -43,8 +25,8 @@ class Job:
     """One run of a sweep.
 
     Attributes:
-        folder: Its name in the sweep's folder: its number, then what varies.
-        overrides: ``key=value`` words that make it.
+        folder: Name of its folder in the sweep's: its number, then what varies.
+        overrides: Its command line, ``key=value`` each.
     """
 
     folder: str
@@ -52,7 +34,7 @@ class Job:
 
     @property
     def number(self) -> str:
-        """Its number as its folder begins with it."""
+        """Its number, with the leading zeros of its folder's name."""
         return self.folder.partition("-")[0]
 
 
@@ -61,11 +43,11 @@ class Plan:
     """A whole sweep.
 
     Attributes:
-        command: What makes it again.
-        argv: The same as a list of words.
+        command: The command line that repeats it.
+        argv: The same as a list, without the program's name.
         jobs: All jobs.
-        at_once: How many of them run side by side.
-        pid: The process that sweeps; a job ends with it.
+        at_once: How many of them run concurrently.
+        pid: Process id of the sweep; its jobs end when it ends.
     """
 
     command: str
@@ -75,7 +57,7 @@ class Plan:
     pid: int = 0
 
     def write(self, folder: Path) -> None:
-        """Write it down. Raises OSError."""
+        """Write ``sweep.json``. Raises OSError."""
         write_json(folder / SWEEP, asdict(self))
 
 
@@ -98,69 +80,73 @@ def read_plan(folder: Path) -> Plan | None:
         raise CheckpointError(path, what, "resume its runs one by one") from error
 
 
-def named(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> tuple[Job, ...]:
-    """Return jobs named by their number and the values of the keys that vary, at most 24 letters in all.
+def plan_jobs(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> tuple[Job, ...]:
+    """Return one job for each combination of overrides.
 
     Args:
         combinations: The overrides of each job.
-        varied: Keys with more than one value among them.
+        varied: Keys with more than one value among them, which the jobs' names show.
     """
     width = len(str(max(0, len(combinations) - 1)))
-    return tuple(numbered(number, width, overrides, varied) for number, overrides in enumerate(combinations))
+    return tuple(
+        Job(job_name(number, width, overrides, varied), tuple(overrides))
+        for number, overrides in enumerate(combinations)
+    )
 
 
-def numbered(number: int, width: int, overrides: Sequence[str], varied: Sequence[str]) -> Job:
-    """Return one job named by its number, with zeros to ``width``, and its values of the keys that vary."""
-    typed = map(Override.parse, overrides)
-    values = [_brief(word.key, word.value) for word in typed if word.key in varied]
-    said = [re.sub(r"[^A-Za-z0-9._+-]+", "_", value).strip("-_.") for value in values]
+def job_name(number: int, width: int, overrides: Sequence[str], varied: Sequence[str]) -> str:
+    """Return a job's number, padded with zeros to ``width``, and its values of the keys that vary, in 24 letters."""
+    parsed = map(Override.parse, overrides)
+    values = [_short_value(one.key, one.value) for one in parsed if one.key in varied]
+    # Only characters that need no quotes in a shell and no escape in a URL.
+    safe = [re.sub(r"[^A-Za-z0-9._+-]+", "_", value).strip("-_.") for value in values]
     name = f"{number:0{width}d}"
-    for i, part in enumerate([part for part in said if part] or ["job"]):
+    for i, part in enumerate([part for part in safe if part] or ["job"]):
         longer = f"{name}-{part}"
-        if i and len(longer) > LONGEST:  # half a number would be another number
+        if i and len(longer) > MAX_NAME_LETTERS:  # a number cut short would be another number
             break
-        name = longer[:LONGEST].rstrip("-_.")
-    return Job(name, tuple(overrides))
+        name = longer[:MAX_NAME_LETTERS].rstrip("-_.")
+    return name
 
 
-def _brief(key: str, value: str) -> str:
-    """Return a value, of a path its last part, after the last word of its key where it is a number or a switch."""
+def _short_value(key: str, value: str) -> str:
+    """Return the last part of a path, a number or boolean with the last part of its key, any other value as it is."""
     value = value.strip("'\"").rstrip("/").rpartition("/")[2]
-    says_little = re.match(r"[-+.\d\[{]|(true|false|null)$", value, re.IGNORECASE)
-    return key.rpartition(".")[2] + value if says_little else value
+    needs_key = re.match(r"[-+.\d\[{]|(true|false|null)$", value, re.IGNORECASE)
+    return key.rpartition(".")[2] + value if needs_key else value
 
 
 def result_of(run: Path) -> dict[str, Any]:
-    """Return what ``result.json`` holds; ``{"status": "missing"}`` where a run left none that can be read."""
+    """Return a run's ``result.json``; ``{"status": "missing"}`` where there is none or it cannot be read."""
     plain = found_json(run / "result.json")
     return plain if "status" in plain else {"status": "missing"}
 
 
 def is_done(result: Mapping[str, Any], options: Train) -> bool:
-    """Whether nothing is left to do for a run with these options, by what its ``result.json`` holds."""
+    """Whether a run with this ``result.json`` has nothing left to do under these options."""
     if result["status"] == "finished":
         return options.over(result.get("step", 0), result.get("training_seconds", 0.0))
     return bool(result["status"] == "pruned")
 
 
 def open_sweep(folder: Path, plan: Plan) -> None:
-    """Write the plan into a folder that is free or holds the same sweep, of which the finished jobs then stay.
+    """Write the plan into a folder that is empty or holds the same sweep, whose finished jobs then stay.
 
     Raises:
-        ConfigError: When something else is there.
+        ConfigError: When the folder holds anything else.
         OSError: When it cannot be written.
     """
     before = read_plan(folder)
     if before is None:
         ensure_empty(folder)
-    elif [_settled(job) for job in before.jobs] != [_settled(job) for job in plan.jobs]:
+    elif [_identity(job) for job in before.jobs] != [_identity(job) for job in plan.jobs]:
         raise ConfigError("run.dir", f"{folder} holds another sweep", "choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / STOP).unlink(missing_ok=True)
+    (folder / STOP_FILE).unlink(missing_ok=True)
     plan.write(folder)
 
 
-def _settled(job: Job) -> tuple[str, list[str]]:
-    """Return a job's name and the overrides that make it another job, without where and how it runs."""
+def _identity(job: Job) -> tuple[str, list[str]]:
+    """Return a job's name and the overrides that decide its numbers, without those on where and how it runs."""
     fixed = [word for word in job.overrides if not word.startswith(("run.", "hydra"))]
-    return job.folder, sorted(word for word in fixed if Override.parse(word).key not in MAY_CHANGE)
+    return job.folder, sorted(word for word in fixed if Override.parse(word).key not in RESUMABLE_KEYS)

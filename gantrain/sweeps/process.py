@@ -1,4 +1,7 @@
-"""One job of a sweep, in a process of its own."""
+"""A job's process, from the outside: started with its share of the machine, sent the sweep's signals, waited for.
+
+Each job has a process of its own, so that a crash, an out-of-memory kill or a leak of one job leaves the others alone.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,71 +19,15 @@ import torch
 
 from gantrain.core.files import write_json
 from gantrain.core.system import SIGNALS, cores
-from gantrain.sweeps.launch import told
+from gantrain.sweeps import worker
+from gantrain.sweeps.launch import print_job
 from gantrain.sweeps.plan import read_plan, result_of
-from gantrain.sweeps.stop import STOP, noted_signals
-from gantrain.sweeps.worker import Task, attempt, share
+from gantrain.sweeps.stop import STOP_FILE, is_orphan, read_signals, watch_stop_file
+from gantrain.sweeps.worker import Task
 
-
-def in_sweep(
-    plain: Mapping[str, Any], folder: Path, given: Mapping[str, str], submitted: bool
-) -> dict[str, Any]:
-    """Run one job of the sweep whose folder is above ``folder``, say what became of it, and return its result.
-
-    Args:
-        plain: The composed config as plain data.
-        folder: The run's folder.
-        given: The keys set by hand.
-        submitted: Whether a cluster gave this job a process of its own, so that none is made here.
-    """
-    plan, stop = read_plan(folder.parent), folder.parent / STOP
-    if plan is None or noted_signals(stop):  # the sweep was stopped before this job's turn
-        return result_of(folder)
-    task = Task(plain, folder, plan.command, given, plan.at_once)
-    if plan.at_once > 1:
-        task = replace(task, threads=max(1, cores() // plan.at_once))
-    if submitted:
-        share(task)
-        threading.Thread(target=_follow, args=(stop,), daemon=True).start()
-        attempt(task)
-        return result_of(folder)
-    if os.getpid() != plan.pid:
-        # A launcher's worker gets the terminal's signals too; the sweep's own process notes them for all.
-        for name in SIGNALS:
-            signal.signal(name, signal.SIG_IGN)
-    if plan.at_once > 1:
-        task = replace(task, gpu=gpu_for(int(folder.name.partition("-")[0]), given))
-    # A sweep that was killed before this job's turn starts no process for it.
-    result = result_of(folder) if orphaned(plan.pid) else play(task, stop, plan.pid)
-    if orphaned(plan.pid):
-        os._exit(0)  # a launcher's worker would wait for minutes for jobs that nobody has
-    told(folder, plan, result)
-    return result
-
-
-def gpu_for(number: int, given: Mapping[str, str]) -> str | None:
-    """Return the GPU of a job that runs beside others: they are dealt out in turn.
-
-    Returns:
-        A value for ``CUDA_VISIBLE_DEVICES``; None where there is nothing to deal out, or ``device.index`` says it.
-    """
-    count = torch.cuda.device_count()  # makes no context on any of them
-    if count < 2 or "device.index" in given:
-        return None
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = seen.split(",") if seen else [str(i) for i in range(count)]
-    return names[number % count]
-
-
-def _follow(stop: Path) -> None:
-    """Pass a signal that the sweep noted on to this process, which is not one of its own."""
-    while not noted_signals(stop):
-        time.sleep(1)
-    os.kill(os.getpid(), noted_signals(stop)[0])
-
-
-# Whatever a run imports on its way, so that a sweep pays for it once: half of them are what Adam and pictures load.
-PRELOADED = [
+POLL_SECONDS = 0.2
+# All that a run imports lazily; importing dynamo and the drawing libraries takes half of a new process's start.
+PRELOAD = [
     "gantrain.sweeps.process",
     "torch._dynamo",
     "matplotlib.backends.backend_agg",
@@ -94,80 +39,109 @@ PRELOADED = [
 ]
 
 
-def play(task: Task, stop: Path, pid: int) -> dict[str, Any]:
-    """Run a job in a new process, wait for it, and return what its ``result.json`` holds.
+def run_job(
+    plain: Mapping[str, Any], folder: Path, given: Mapping[str, str], is_submitted: bool
+) -> dict[str, Any]:
+    """Run the job of a sweep that a launcher has come to, print how it ended, and return its result.
+
+    Args:
+        plain: The composed config as plain data.
+        folder: The run's folder, inside the sweep's.
+        given: The keys set by hand, with their values as typed.
+        is_submitted: Whether a cluster started this process for this job alone; no other is started then.
+    """
+    plan, stop = read_plan(folder.parent), folder.parent / STOP_FILE
+    if plan is None or read_signals(stop):  # the sweep was stopped before this job's turn
+        return result_of(folder)
+    task = Task(plain, folder, plan.command, given, plan.at_once)
+    if plan.at_once > 1:
+        task = replace(task, threads=max(1, cores() // plan.at_once))
+    if is_submitted:
+        worker.limit_resources(task)
+        watch_stop_file(stop)
+        worker.run_task(task)
+        return result_of(folder)
+    if os.getpid() != plan.pid:
+        # Ctrl-C in a terminal reaches the launcher's workers too; only the sweep's process may forward it.
+        for name in SIGNALS:
+            signal.signal(name, signal.SIG_IGN)
+    if plan.at_once > 1:
+        task = replace(task, gpu=assign_gpu(int(folder.name.partition("-")[0]), given))
+    result = result_of(folder) if is_orphan(plan.pid) else run_in_process(task, stop, plan.pid)
+    if is_orphan(plan.pid):
+        os._exit(
+            0
+        )  # a worker of joblib would otherwise wait minutes for the next job of a sweep that is gone
+    print_job(folder, plan, result)
+    return result
+
+
+def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
+    """Return the GPU of a job that shares the machine: job ``number`` gets GPU ``number`` modulo their count.
+
+    Returns:
+        A value for ``CUDA_VISIBLE_DEVICES``; None where there are less than two GPUs or ``device.index`` is set.
+    """
+    count = torch.cuda.device_count()  # creates no CUDA context, which would occupy memory on each of them
+    if count < 2 or "device.index" in given:
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(i) for i in range(count)]
+    return names[number % count]
+
+
+def run_in_process(task: Task, stop: Path, pid: int) -> dict[str, Any]:
+    """Run a task in a new process, forward signals to it, wait for its end, and return its ``result.json``.
 
     Args:
         task: The job.
-        stop: Where the sweep notes signals; each is passed on, and the job saves and ends.
-        pid: The process that sweeps; when it is gone, the job saves and ends too.
+        stop: The sweep's stop file; each new signal in it is sent to the process, which saves and ends.
+        pid: Process id of the sweep; when the sweep is gone, the process is sent SIGTERM.
 
     Returns:
-        The result, which a process that died leaves to be written here: ``killed`` with 128 + the signal's number.
+        The result; of a process that died without one, ``killed`` with 128 + the signal's number, or ``failed``.
     """
     (task.folder / "result.json").unlink(missing_ok=True)
-    process = _context().Process(target=_play, args=(task,))
+    process = _context().Process(target=worker.main, args=(task,))
     process.start()
-    passed_on = 0
+    forwarded = 0
     try:
         while process.exitcode is None:
-            process.join(0.2)
-            asked = [signal.SIGTERM] if orphaned(pid) else noted_signals(stop)
-            for number in asked[passed_on:]:
+            process.join(POLL_SECONDS)
+            signals = [signal.SIGTERM] if is_orphan(pid) else read_signals(stop)
+            for number in signals[forwarded:]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid or 0, number)
-            passed_on = max(passed_on, len(asked))
-    except KeyboardInterrupt:  # the sweep leaves at once, and would wait for the job before it is gone
+            forwarded = max(forwarded, len(signals))
+    except KeyboardInterrupt:  # the second signal: the job is not waited for
         process.kill()
         raise
     result = result_of(task.folder)
     if result["status"] == "missing":
-        result = _died(process.exitcode)
-        with contextlib.suppress(OSError):  # a full disk: the table says it all the same
+        result = _result_of_exit(process.exitcode)
+        with contextlib.suppress(OSError):  # on a full disk the printed table has it all the same
             write_json(task.folder / "result.json", result)
     return result
 
 
-def orphaned(pid: int) -> bool:
-    """Whether the sweep of this process id is gone, be this its own process or a worker of its launcher."""
-    return pid not in (os.getpid(), os.getppid())
-
-
-def _died(exitcode: int) -> dict[str, Any]:
+def _result_of_exit(exitcode: int) -> dict[str, Any]:
     if exitcode < 0:
-        number = -exitcode
-        error = f"killed by {signal.Signals(number).name}"
-        return {"status": "killed", "error": error, "exit_code": 128 + number}
+        error = f"killed by {signal.Signals(-exitcode).name}"
+        return {"status": "killed", "error": error, "exit_code": 128 - exitcode}
     return {"status": "failed", "error": f"its process ended with {exitcode}", "exit_code": exitcode or 1}
 
 
 def _context() -> Any:
-    """Return how processes are made: on Linux as forks of one that has imported everything and started nothing."""
+    """Return how multiprocessing starts a job.
+
+    A fork of this process would inherit torch's threads and a CUDA context, which do not survive it; a spawned process
+    imports torch anew, which takes seconds. A fork server imports it once, starts nothing, and is forked for each job.
+    """
     method = "forkserver" if sys.platform == "linux" else "spawn"
     if multiprocessing.get_start_method(allow_none=True) not in multiprocessing.get_all_start_methods():
-        # A worker of joblib has a default of joblib's own, of which a new process would know nothing.
+        # In a worker of joblib the default is a method of joblib's own, unknown to the process that is started.
         multiprocessing.set_start_method(method, force=True)
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        searched = ["optuna"] if "optuna" in sys.modules else []
-        context.set_forkserver_preload([*PRELOADED, *searched])
+        context.set_forkserver_preload([*PRELOAD, *(["optuna"] if "optuna" in sys.modules else [])])
     return context
-
-
-def _play(task: Task) -> None:
-    if hasattr(os, "setsid"):
-        os.setsid()  # Ctrl-C then reaches the sweep alone, which passes it on
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    share(task)
-    if task.at_once > 1:  # what would be on the terminal, where several jobs cannot be read
-        with (task.folder / "terminal.log").open("ab", buffering=0) as file:
-            for stream in (1, 2):
-                os.dup2(file.fileno(), stream)
-    sys.exit(attempt(task))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)

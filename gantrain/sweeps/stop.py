@@ -1,8 +1,12 @@
-"""How a sweep is stopped: signals, noted in its folder for every job."""
+"""Stopping a sweep: its signals reach every job through a file, and no job outlives the sweep."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,42 +15,72 @@ from shlex import quote
 from gantrain.core.system import handled
 from gantrain.errors import Interrupted
 
-STOP = ".stop"  # the signals that a sweep noted, for its jobs
+STOP_FILE = ".stop"  # in the sweep's folder: the number of each signal received, one a line
 
 
 @contextmanager
-def stoppable(folder: Path) -> Iterator[Path]:
-    """While jobs run, turn a signal into a note in the sweep's folder, which each of them follows and saves.
+def forward_signals(folder: Path) -> Iterator[Path]:
+    """While jobs run, forward signals to them through a file in the sweep's folder; each job then saves and ends.
 
-    A note reaches jobs in other processes whoever launched them. A second signal is a second line in it, at which
-    they leave at once, and so does the sweep.
+    A launcher may run jobs in processes, or on machines, whose ids the sweep does not know; all of them see the folder.
+    At a second signal the sweep and its jobs quit without saving.
 
     Raises:
-        Interrupted: At a second signal, or where a full disk takes no note.
+        Interrupted: At a second signal, or when the file cannot be written.
     """
-    path = folder / STOP
-    noted: list[int] = []
+    path = folder / STOP_FILE
+    received: list[int] = []
 
-    def note(number: int) -> None:
-        noted.append(number)
+    def forward(number: int) -> None:
+        received.append(number)
         try:
             with path.open("a") as file:
                 file.write(f"{number}\n")
         except OSError:
             raise KeyboardInterrupt from None
-        if len(noted_signals(path)) > 1:
-            raise KeyboardInterrupt  # launchers take any other exception for a fault of the job's
+        if len(read_signals(path)) > 1:
+            raise KeyboardInterrupt  # launchers treat any other exception as a failure of the job
 
     try:
-        with handled(note):
+        with handled(forward):
             yield path
     except KeyboardInterrupt as error:
-        code = 128 + (noted[0] if noted else signal.SIGINT)
-        raise Interrupted(
-            folder, "left at once", f"go on with: gantrain resume {quote(str(folder))}", code
-        ) from error
+        code = 128 + (received[0] if received else signal.SIGINT)
+        remedy = f"go on with: gantrain resume {quote(str(folder))}"
+        raise Interrupted(folder, "stopped without saving", remedy, code) from error
 
 
-def noted_signals(path: Path) -> list[int]:
-    """Return the signals that were noted, oldest first."""
+def read_signals(path: Path) -> list[int]:
+    """Return the numbers of the signals in a stop file, oldest first; none where there is no file."""
     return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def watch_stop_file(path: Path) -> None:
+    """Send the first signal in the stop file to this process, from a thread: for jobs that a cluster started."""
+
+    def poll() -> None:
+        while not read_signals(path):
+            time.sleep(1)
+        os.kill(os.getpid(), read_signals(path)[0])
+
+    threading.Thread(target=poll, daemon=True).start()
+
+
+def watch_parent() -> None:
+    """Send SIGTERM to this process once the parent that multiprocessing knows has ended, from a thread.
+
+    A parent that was killed could not forward anything, and its job would train on unobserved.
+    """
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def is_orphan(pid: int) -> bool:
+    """Whether the sweep with this process id is gone; call it in the sweep itself or in a worker of its launcher."""
+    return pid not in (os.getpid(), os.getppid())

@@ -1,9 +1,10 @@
-"""One attempt at a job of a sweep, in this process: its share of the machine, its run, its fault if it has one."""
+"""What runs inside a job's process: its share of the machine, its training, and its result if it fails."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,35 +14,37 @@ from typing import Any
 import torch
 
 from gantrain.config.resolve import resolve
+from gantrain.config.resume import conflicting_keys
 from gantrain.core.files import write_json
 from gantrain.errors import ConfigError, as_fault
 from gantrain.registry import REGISTERED
-from gantrain.sweeps.optuna.pruning import watcher
-from gantrain.sweeps.plan import MAY_CHANGE, result_of
+from gantrain.sweeps.optuna.pruning import pruning_callback
+from gantrain.sweeps.plan import result_of
+from gantrain.sweeps.stop import watch_parent
 from gantrain.training.checkpoint import load_checkpoint, steps
 from gantrain.training.housekeeping import Session
 from gantrain.training.run import run
 
 
-def others() -> tuple[type, ...]:
-    """Return the plug-ins that are not gantrain's own: a new process imports, and so registers, what it is handed."""
+def external_plugins() -> tuple[type, ...]:
+    """Return the plug-ins that are not gantrain's own: unpickling them in a new process imports and registers them."""
     known = (cls for group in REGISTERED.values() for cls in group.values())
     return tuple(cls for cls in known if not cls.__module__.startswith("gantrain."))
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a process needs to play one job.
+    """What a process needs to run one job; it is pickled.
 
     Attributes:
         plain: The composed config as plain data.
         folder: The run's folder.
         command: What the user typed.
-        given: The keys set by hand.
-        at_once: How many jobs share the machine: the cores are split among them, and none draws on the terminal.
-        threads: CPU threads at most; 0 leaves torch's own choice.
-        gpu: What ``CUDA_VISIBLE_DEVICES`` is to be, or None to leave it.
-        others: The user's own plug-ins.
+        given: The keys set by hand, with their values as typed.
+        at_once: How many jobs share the machine; with more than one, none draws on the terminal.
+        threads: Largest number of CPU threads; 0 leaves torch's own choice.
+        gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
+        plugins: The user's own plug-ins.
     """
 
     plain: Mapping[str, Any]
@@ -51,64 +54,63 @@ class Task:
     at_once: int = 1
     threads: int = 0
     gpu: str | None = None
-    others: tuple[type, ...] = field(default_factory=others)
+    plugins: tuple[type, ...] = field(default_factory=external_plugins)
 
 
-def share(task: Task) -> None:
-    """Take a job's part of the machine, before torch has started anything on it."""
+def main(task: Task) -> None:
+    """Run a task as the whole of a new process, and exit with its code."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # Ctrl-C in the terminal then reaches only the sweep, which forwards it once
+    watch_parent()
+    limit_resources(task)
+    if task.at_once > 1:  # the output of several jobs on one terminal is unreadable
+        with (task.folder / "terminal.log").open("ab", buffering=0) as file:
+            for stream in (1, 2):
+                os.dup2(file.fileno(), stream)
+    sys.exit(run_task(task))
+
+
+def limit_resources(task: Task) -> None:
+    """Restrict this process to the task's GPU and threads, before torch has started anything on them."""
     if task.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = task.gpu
     if task.threads:
         torch.set_num_threads(min(task.threads, torch.get_num_threads()))
 
 
-def attempt(task: Task) -> int:
-    """Play a job in this process, from its last checkpoint if it has one, and return its exit code."""
+def run_task(task: Task) -> int:
+    """Train a task in this process, write the error into ``result.json`` if it fails, and return its exit code."""
     try:
-        go_on(task)
+        train_or_resume(task)
     except BaseException as error:
         fault = as_fault(error)
         if os.environ.get("GANTRAIN_DEBUG") == "1":
             traceback.print_exception(error)
         if result_of(task.folder)["status"] == "missing":
-            status = {"status": "failed", "error": str(fault), "exit_code": fault.exit_code}
-            with contextlib.suppress(OSError):
-                write_json(task.folder / "result.json", status)
+            failure = {"status": "failed", "error": str(fault), "exit_code": fault.exit_code}
+            with contextlib.suppress(OSError):  # the disk may be full, which is the error itself then
+                write_json(task.folder / "result.json", failure)
         return fault.exit_code
     return 0
 
 
-def go_on(task: Task) -> None:
-    """Train a job's config in its folder, from the newest checkpoint where an earlier attempt left one.
+def train_or_resume(task: Task) -> None:
+    """Train a task's config in its folder, from the newest checkpoint where an earlier attempt left one.
 
     Raises:
-        GantrainError: Any fault of the user's.
+        GantrainError: Any user error.
     """
     config = resolve(task.plain)
-    watch = watcher(task.folder, config.train)
+    watch = pruning_callback(task.folder, config.train)
     session = Session(task.command, task.given, bar=task.at_once == 1, watch=watch)
     if not steps(task.folder):
         run(config, task.folder, session=session)
         return
     checkpoint = load_checkpoint(task.folder)
-    if task.plain["seed"] is None:
+    if task.plain["seed"] is None:  # resolve drew a new one
         config.seed = checkpoint.config["seed"]
-    differ = different(checkpoint.config, config.plain())
-    if differ:
-        what = f"its checkpoint was made with another {', '.join(differ)}"
-        raise ConfigError(task.folder, what, "remove the folder to run the job anew")
+    conflicts = conflicting_keys(checkpoint.config, config.plain())
+    if conflicts:
+        what = f"its checkpoint was made with another {', '.join(conflicts)}"
+        raise ConfigError(task.folder, what, "remove the folder to run the job from scratch")
     run(config, task.folder, checkpoint, session)
-
-
-def different(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the keys that make two configs different runs: not where they write, and not what may change."""
-    keys = []
-    for group, value in now.items():
-        old = before.get(group)
-        if group in ("run", "name"):
-            continue
-        if not isinstance(value, Mapping) or not isinstance(old, Mapping):
-            keys += [group] if old != value else []
-        else:
-            keys += [f"{group}.{key}" for key in value if old.get(key) != value[key]]
-    return [key for key in keys if key not in MAY_CHANGE]

@@ -1,4 +1,7 @@
-"""The sweeper behind ``gantrain -m``: every combination, of which only what is missing or failed is run."""
+"""The sweeper behind ``gantrain -m``: every combination of the values; only jobs that are missing or failed are run.
+
+Hydra imports this module for every run, so whatever is heavy is imported where it is used.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,14 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
     from gantrain.sweeps.plan import Job, Plan
 
 
 class GridSweeper(BasicSweeper):
-    """Composes and checks all jobs, writes the plan down, launches what is left of it, and gives the answer."""
+    """Composes and checks all jobs, writes the plan, launches what is left of it, and prints the results."""
 
     def __init__(self, params: dict[str, str] | None = None, **_: Any):
         super().__init__(max_batch_size=None, params=params)
@@ -30,45 +34,49 @@ class GridSweeper(BasicSweeper):
         """Run every combination of the values in ``arguments`` and in ``hydra.sweeper.params``.
 
         Raises:
-            GantrainError: When a job is wrong, before any is started; when one failed, after all.
+            GantrainError: When a job is invalid, before any is started; when one failed, after all.
         """
-        from gantrain.sweeps.plan import named
+        from gantrain.sweeps.plan import plan_jobs
 
+        overrides = self.parse(arguments)
+        varied = [override.get_key_element() for override in overrides if override.is_sweep_override()]
+        combinations = [job for batch in self.split_arguments(overrides, None) for job in batch]
+        return self.run(self.plan(plan_jobs(combinations, varied)))
+
+    def parse(self, arguments: Sequence[str]) -> list[Override]:
+        """Return the overrides of ``hydra.sweeper.params``, then those of the command line."""
         parser = OverridesParser.create(config_loader=self.context.config_loader)
-        parsed = parser.parse_overrides([*self._parse_config(), *arguments])
-        varied = [override.get_key_element() for override in parsed if override.is_sweep_override()]
-        combinations = [job for batch in self.split_arguments(parsed, None) for job in batch]
-        return self.run(self.planned(named(combinations, varied)))
+        return parser.parse_overrides([*self._parse_config(), *arguments])
 
-    def planned(self, jobs: tuple[Job, ...]) -> Plan:
-        """Return the plan of these jobs by the command that is being run."""
+    def plan(self, jobs: tuple[Job, ...]) -> Plan:
+        """Return the plan of these jobs, with the command line of this process."""
         from gantrain.sweeps.plan import Plan
 
         return Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), jobs)
 
     @property
     def context(self) -> Any:
-        """What Hydra hands to its sweepers."""
-        assert self.hydra_context is not None  # its setup has been
+        """Hydra's context, which holds the config loader."""
+        assert self.hydra_context is not None  # Hydra's setup has run
         return self.hydra_context
 
     @property
-    def asked(self) -> Any:
-        """What the user asked of Hydra: launcher, sweeper, the sweep's folder."""
-        assert self.config is not None  # its setup has been
+    def settings(self) -> Any:
+        """The config's ``hydra`` part: launcher, sweeper, folder of the sweep."""
+        assert self.config is not None  # Hydra's setup has run
         return self.config.hydra
 
     @property
     def folder(self) -> Path:
         """The sweep's folder."""
-        return Path(self.asked.sweep.dir).absolute()
+        return Path(self.settings.sweep.dir).absolute()
 
     def compose(self, job: Job) -> DictConfig:
-        """Return a job's config as the launcher will compose it. Raises what Hydra and OmegaConf raise."""
+        """Return a job's config as the launcher will compose it. Raises Hydra's and OmegaConf's errors."""
         return self.context.config_loader.load_sweep_config(self.config, list(job.overrides))
 
     def check(self, job: Job) -> Any:
-        """Return a job's checked config. Raises GantrainError."""
+        """Return a job's resolved config. Raises GantrainError."""
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
 
@@ -81,45 +89,46 @@ class GridSweeper(BasicSweeper):
             raise translated(error) from error
 
     def run(self, plan: Plan) -> Any:
-        """Check a plan's jobs, then run those that are left of it. Raises GantrainError."""
-        from gantrain.sweeps.launch import answer, check_all, foretold, owned, record, see_launcher
+        """Check a plan's jobs, then run those that are not done. Raises GantrainError."""
+        from gantrain.sweeps import launch
         from gantrain.sweeps.plan import is_done, open_sweep, result_of
 
         folder = self.folder
-        see_launcher(self.asked.launcher)
-        configs = check_all(plan.jobs, self.check)
+        launch.check_launcher(self.settings.launcher)
+        configs = launch.check_all(plan.jobs, self.check)
         if any(config is not None and config.train.dry_run for config in configs):
-            print(foretold(plan, configs))
+            print(launch.dry_run_report(plan, configs))
             return []
-        with owned(folder):
+        with launch.sweep_lock(folder):
             open_sweep(folder, plan)
-            record(folder, plan, configs)
-            results = [result_of(folder / job.folder) for job in plan.jobs]
+            launch.write_hparams(folder, plan, configs)
             left = [
                 job
-                for job, config, result in zip(plan.jobs, configs, results, strict=True)
-                if config is None or not is_done(result, config.train)
+                for job, config in zip(plan.jobs, configs, strict=True)
+                if config is None or not is_done(result_of(folder / job.folder), config.train)
             ]
             returned = self.launch(folder, plan, left)
-            answer(folder, plan)
+            launch.print_summary(folder, plan)
         return returned
 
     def launch(self, folder: Path, plan: Plan, jobs: Sequence[Job]) -> Any:
-        """Give jobs to the launcher and return what it returns; one whose workers died returns nothing."""
-        from gantrain.sweeps.launch import side_by_side
-        from gantrain.sweeps.stop import stoppable
+        """Pass jobs to the launcher and return what it returns; nothing where its workers died."""
+        from gantrain.sweeps.launch import concurrent_jobs
+        from gantrain.sweeps.stop import forward_signals
 
-        assert self.launcher is not None  # Hydra's setup has been
+        assert self.launcher is not None  # Hydra's setup has run
         if not jobs:
             return []
-        replace(plan, at_once=side_by_side(self.asked.launcher, len(jobs)), pid=os.getpid()).write(folder)
-        for job in jobs:  # what an earlier attempt left to say is out of date
+        # A job is started by the launcher alone: what it must know of the sweep, it reads from this file.
+        at_once = concurrent_jobs(self.settings.launcher, len(jobs))
+        replace(plan, at_once=at_once, pid=os.getpid()).write(folder)
+        for job in jobs:  # a result of an earlier attempt would pass for that of this one
             (folder / job.folder / "result.json").unlink(missing_ok=True)
-        words = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in jobs]
+        overrides = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in jobs]
         try:
-            with stoppable(folder):
-                return self.launcher.launch(words, initial_job_idx=int(jobs[0].number))
+            with forward_signals(folder):
+                return self.launcher.launch(overrides, initial_job_idx=int(jobs[0].number))
         except BrokenProcessPool as error:
-            why = " ".join(str(error).split())
-            print(f"gantrain: a worker of the launcher died: {why}", file=sys.stderr)
+            reason = " ".join(str(error).split())
+            print(f"gantrain: a worker of the launcher died: {reason}", file=sys.stderr)
             return []

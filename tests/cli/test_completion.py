@@ -22,11 +22,11 @@ from gantrain.cli.completion import SHELLS, for_bash, offers, quoted, read_line
 from gantrain.cli.help import verbs
 from gantrain.cli.main import VERBS
 from gantrain.config.options import Device, Folder, Top, Train
+from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.metrics.base import Suite
 from gantrain.noise import Noise
 from gantrain.registry import REGISTERED
-from gantrain.sweeps.plan import MAY_CHANGE
 
 BREAKS = " \t\n\"'@><=;|&(:"  # what COMP_WORDBREAKS is unless somebody sets it
 SINGLE = {
@@ -155,7 +155,7 @@ def test_what_is_offered(words, offered):
 
 def test_resume_offers_the_keys_that_may_change(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert set(offers(["resume", "RUN", ""])) >= {f"{key}=" for key in MAY_CHANGE}
+    assert set(offers(["resume", "RUN", ""])) >= {f"{key}=" for key in RESUMABLE_KEYS}
 
 
 def test_a_users_own_options_are_offered(tmp_path):

@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantrain.config.options import Train
+from gantrain.config.resume import conflicting_keys
 from gantrain.core.system import cores
 from gantrain.errors import CheckpointError, ConfigError, DataError, GantrainError, OutputError
-from gantrain.sweeps.launch import check_all, owned, side_by_side
-from gantrain.sweeps.plan import Job, Plan, is_done, named, open_sweep, read_plan, result_of
-from gantrain.sweeps.process import gpu_for
-from gantrain.sweeps.worker import different
+from gantrain.sweeps.launch import check_all, concurrent_jobs, sweep_lock
+from gantrain.sweeps.plan import Job, Plan, is_done, open_sweep, plan_jobs, read_plan, result_of
+from gantrain.sweeps.process import assign_gpu
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 
@@ -46,7 +46,7 @@ def statuses(sweep: Path) -> list[tuple[str, int | None]]:
 
 @given(st.lists(st.tuples(st.text(max_size=30), st.integers(0, 10**9)), min_size=1, max_size=120))
 def test_names_are_short_unique_sort_as_their_numbers_and_hold_no_sign_that_a_shell_reads(values):
-    jobs = named([[f"name={text}", f"seed={seed}"] for text, seed in values], ["name", "seed"])
+    jobs = plan_jobs([[f"name={text}", f"seed={seed}"] for text, seed in values], ["name", "seed"])
     names = [job.folder for job in jobs]
     assert all(re.fullmatch(r"[A-Za-z0-9._+-]{1,24}", name) for name in names)
     assert sorted(names) == names
@@ -55,18 +55,20 @@ def test_names_are_short_unique_sort_as_their_numbers_and_hold_no_sign_that_a_sh
 
 def test_a_name_says_what_varies_and_of_a_path_its_last_part():
     words = ["dataset=ring", "objective=hinge", "optimizer.d_lr=4e-4", "seed=2", "dataset.root='/data/cats/'"]
-    (job,) = named([words], ["objective", "optimizer.d_lr", "seed"])
+    (job,) = plan_jobs([words], ["objective", "optimizer.d_lr", "seed"])
     assert job.folder == "0-hinge-d_lr4e-4-seed2"
-    (job,) = named([words], ["dataset.root"])
+    (job,) = plan_jobs([words], ["dataset.root"])
     assert job.folder == "0-cats"
-    (job,) = named(
+    (job,) = plan_jobs(
         [["optimizer.g_lr=0.0009085", "optimizer.d_lr=0.0067"]], ["optimizer.g_lr", "optimizer.d_lr"]
     )
     assert job.folder == "0-g_lr0.0009085"  # not d_lr0.00
 
 
 def test_a_plan_is_read_as_it_was_written_and_damage_is_told(tmp_path):
-    plan = Plan("gantrain -m seed=0,1", ("-m", "seed=0,1"), named([["seed=0"], ["seed=1"]], ["seed"]), 2, 7)
+    plan = Plan(
+        "gantrain -m seed=0,1", ("-m", "seed=0,1"), plan_jobs([["seed=0"], ["seed=1"]], ["seed"]), 2, 7
+    )
     assert read_plan(tmp_path) is None
     plan.write(tmp_path)
     assert read_plan(tmp_path) == plan
@@ -78,7 +80,7 @@ def test_a_plan_is_read_as_it_was_written_and_damage_is_told(tmp_path):
 def test_a_folder_takes_the_same_sweep_again_and_no_other(tmp_path):
     def plan(*seeds: int, steps: int = 5) -> Plan:
         words = [[f"seed={seed}", f"train.steps={steps}", f"run.dir={tmp_path}"] for seed in seeds]
-        return Plan("", (), named(words, ["seed"]))
+        return Plan("", (), plan_jobs(words, ["seed"]))
 
     open_sweep(tmp_path / "a", plan(0, 1))
     open_sweep(tmp_path / "a", plan(0, 1, steps=9))  # a key that may change
@@ -92,15 +94,18 @@ def test_a_folder_takes_the_same_sweep_again_and_no_other(tmp_path):
 
 
 def test_a_sweep_is_not_run_twice_at_once_and_a_folder_of_the_users_own_is_left_alone(tmp_path):
-    with owned(tmp_path / "sweep"):
-        Plan("", (), named([["seed=0"]], ["seed"])).write(tmp_path / "sweep")
-        with pytest.raises(OutputError, match="another gantrain is writing here"), owned(tmp_path / "sweep"):
+    with sweep_lock(tmp_path / "sweep"):
+        Plan("", (), plan_jobs([["seed=0"]], ["seed"])).write(tmp_path / "sweep")
+        with (
+            pytest.raises(OutputError, match="another gantrain is writing here"),
+            sweep_lock(tmp_path / "sweep"),
+        ):
             pass
-    with owned(tmp_path / "sweep"):
+    with sweep_lock(tmp_path / "sweep"):
         pass
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").touch()
-    with pytest.raises(ConfigError, match="is not empty"), owned(tmp_path / "mine"):
+    with pytest.raises(ConfigError, match="is not empty"), sweep_lock(tmp_path / "mine"):
         pass
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
 
@@ -129,29 +134,29 @@ def test_what_was_torn_or_is_not_a_result_reads_as_missing(tmp_path):
 
 
 def test_jobs_at_once_are_what_the_launcher_takes_and_never_more_than_there_are():
-    assert side_by_side({}, 5) == 1
+    assert concurrent_jobs({}, 5) == 1
     for n in (1, 2, 3):
-        assert side_by_side({"n_jobs": n}, 2) == min(n, 2)
-    assert side_by_side({"n_jobs": -1}, 1000) == cores()
+        assert concurrent_jobs({"n_jobs": n}, 2) == min(n, 2)
+    assert concurrent_jobs({"n_jobs": -1}, 1000) == cores()
     local = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"
-    assert side_by_side({"_target_": local}, 5) == 5
-    assert side_by_side({"_target_": local.replace("Local", "Slurm")}, 5) == 1
+    assert concurrent_jobs({"_target_": local}, 5) == 5
+    assert concurrent_jobs({"_target_": local.replace("Local", "Slurm")}, 5) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_jobs_side_by_side_are_dealt_out_to_the_gpus_evenly(count, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: count)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    dealt = [gpu_for(number, {}) for number in range(6)]
+    dealt = [assign_gpu(number, {}) for number in range(6)]
     assert dealt == ([None] * 6 if count < 2 else [str(i % count) for i in range(6)])
-    assert gpu_for(1, {"device.index": "0"}) is None
+    assert assign_gpu(1, {"device.index": "0"}) is None
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-a,7")
     if count == 3:
-        assert [gpu_for(number, {}) for number in range(4)] == ["4", "GPU-a", "7", "4"]
+        assert [assign_gpu(number, {}) for number in range(4)] == ["4", "GPU-a", "7", "4"]
 
 
 def test_every_wrong_job_is_named_and_missing_data_stop_a_sweep_only_when_no_job_has_them(capsys):
-    jobs = named([["a=1"], ["a=2"], ["a=3"]], ["a"])
+    jobs = plan_jobs([["a=1"], ["a=2"], ["a=3"]], ["a"])
 
     def check(job: Job, faults: dict[str, GantrainError]) -> str:
         if job.number in faults:
@@ -161,7 +166,7 @@ def test_every_wrong_job_is_named_and_missing_data_stop_a_sweep_only_when_no_job
     absent = DataError("/data", "is empty", "fill it")
     wrong = ConfigError("a", "is out of range", "give 1")
     assert check_all(jobs, lambda job: check(job, {"1": absent})) == ["0-a1", None, "2-a3"]
-    assert "job #1 (a=2) fails if this is not mended" in capsys.readouterr().err
+    assert "job #1 (a=2) will fail unless this is fixed" in capsys.readouterr().err
     with pytest.raises(DataError, match="is empty"):
         check_all(jobs, lambda job: check(job, dict.fromkeys("012", absent)))
     with pytest.raises(ConfigError) as caught:
@@ -173,9 +178,9 @@ def test_every_wrong_job_is_named_and_missing_data_stop_a_sweep_only_when_no_job
 def test_another_run_is_one_with_another_key_that_matters():
     before = {"seed": 0, "name": "a", "run": {"dir": "x"}, "train": {"steps": 5, "ema": 0.5}}
     now = {"seed": 0, "name": "b", "run": {"dir": "y"}, "train": {"steps": 9, "ema": 0.5}}
-    assert different(before, now) == []
+    assert conflicting_keys(before, now) == []
     now |= {"seed": 1, "train": {"steps": 9, "ema": 0.6, "unroll": 1}}
-    assert different(before, now) == ["seed", "train.ema", "train.unroll"]
+    assert conflicting_keys(before, now) == ["seed", "train.ema", "train.unroll"]
 
 
 def test_a_wrong_value_anywhere_starts_nothing_and_names_its_job(run_cli, tmp_path):

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from gantrain.config.options import Train
 from gantrain.errors import CheckpointError, ConfigError, Pruned
-from gantrain.sweeps.optuna.pruning import watcher
-from gantrain.sweeps.optuna.results import FIGURE, conclude, progress
-from gantrain.sweeps.optuna.search import Search, settled
+from gantrain.sweeps.optuna.pruning import pruning_callback
+from gantrain.sweeps.optuna.results import FIGURE, progress_line, write_results
+from gantrain.sweeps.optuna.search import Search, resolve_search
 from gantrain.sweeps.optuna.space import Dimension, corners
-from gantrain.sweeps.optuna.study import SEARCH, Study, described
+from gantrain.sweeps.optuna.study import SEARCH, Study, study_record
 from gantrain.sweeps.plan import Plan
-from hydra_plugins.gantrain_sweepers.optuna_sweeper import dimension
+from hydra_plugins.gantrain_sweepers.optuna_sweeper import parse_dimension
 
 RATE = Dimension("optimizer.d_lr", low=1e-4, high=1e-2, log=True)
 SPACE = (
@@ -30,11 +30,11 @@ SPACE = (
     Dimension("objective", choices=("minimax", "hinge")),
     Dimension("train.d_steps", low=1, high=5, whole=True),
 )
-BASIC = settled(Search(n_trials=6, startup_trials=2, metric="divergence/js"))
+BASIC = resolve_search(Search(n_trials=6, startup_trials=2, metric="divergence/js"))
 
 
 def spanned(word: str) -> Dimension:
-    return dimension(OverridesParser.create().parse_override(word))
+    return parse_dimension(OverridesParser.create().parse_override(word))
 
 
 def ended(study: Study, job, metrics: dict, status: str = "finished", code: int | None = None) -> None:
@@ -58,10 +58,10 @@ def cost(job) -> float:
 def searched(folder: Path, search: Search = BASIC, batch: int = 1) -> Study:
     """Search in a folder as a sweep does, with a cost in place of training."""
     study = Study(folder, search, SPACE, ("dataset=ring",))
-    while jobs := study.draw(batch):
+    while jobs := study.ask(batch):
         for job in jobs:
             ended(study, job, {"divergence/js": cost(job)})
-        study.settle()
+        study.tell_results()
     Plan("", (), study.jobs()).write(folder)
     return study
 
@@ -91,7 +91,7 @@ def test_the_sweep_syntax_of_hydra_spans_the_space(word, expected):
 def test_a_range_of_fractions_ends_where_its_numbers_end():
     found = spanned("a=range(0.1,0.5,0.1)")
     assert (found.low, found.high, found.step) == (0.1, 0.4, 0.1)
-    assert [found.word(0.1 + 0.1 * i) for i in range(4)] == ["0.1", "0.2", "0.3", "0.4"]
+    assert [found.format(0.1 + 0.1 * i) for i in range(4)] == ["0.1", "0.2", "0.3", "0.4"]
 
 
 @pytest.mark.parametrize(
@@ -115,19 +115,19 @@ def test_a_drawn_number_is_written_short_and_inside_its_bounds(data):
     low = data.draw(st.floats(1e-8, 1e3))
     high = data.draw(st.floats(low, 1e4))
     value = data.draw(st.floats(low, high))
-    written = float(Dimension("a", low=low, high=high).word(value))
+    written = float(Dimension("a", low=low, high=high).format(value))
     assert low <= written <= high
     assert written == pytest.approx(value, rel=5.1e-4)
 
 
 def test_numbers_are_whole_where_the_key_is():
     span = Dimension("train.d_steps", low=1.0, high=5.0)
-    assert span.of_kind(1).whole
-    assert not span.of_kind(1.0).whole
-    assert not span.of_kind(True).whole
+    assert span.with_type_of(1).whole
+    assert not span.with_type_of(1.0).whole
+    assert not span.with_type_of(True).whole
     assert span.ends == ("1", "5")  # legal for keys of both kinds
     with pytest.raises(ConfigError, match="whole"):
-        replace(span, high=2.5).of_kind(1)
+        replace(span, high=2.5).with_type_of(1)
 
 
 def test_the_edge_of_a_space_has_every_end_of_every_key_once_with_the_others_first():
@@ -155,15 +155,15 @@ def test_the_edge_of_a_space_has_every_end_of_every_key_once_with_the_others_fir
 )
 def test_a_search_that_does_not_go_together_names_the_key(changes, where):
     with pytest.raises(ConfigError, match=f"^{where}: "):
-        settled(Search(**changes))
+        resolve_search(Search(**changes))
 
 
 def test_what_is_better_is_known_of_a_metric_and_several_are_never_pruned():
-    search = settled(Search(metric=["divergence/js", "diversity/modes"]))
+    search = resolve_search(Search(metric=["divergence/js", "diversity/modes"]))
     assert search.directions == ["minimize", "maximize"]
     assert not search.prunes
-    assert settled(Search(metric="divergence/js")).pruner == "median"
-    assert settled(Search(metric="divergence/js", direction="maximize")).directions == ["maximize"]
+    assert resolve_search(Search(metric="divergence/js")).pruner == "median"
+    assert resolve_search(Search(metric="divergence/js", direction="maximize")).directions == ["maximize"]
 
 
 @pytest.mark.parametrize(
@@ -200,36 +200,34 @@ def test_the_sampler_learns_where_the_cost_is_least(tmp_path):
 
 def test_an_attempt_tells_what_ended_goes_on_with_what_was_stopped_and_draws_again_what_failed(tmp_path):
     study = Study(tmp_path / "s", BASIC, SPACE, ("dataset=ring",))
-    for job, status in zip(
-        study.draw(5), ["finished", "diverged", "failed", "killed", "failed"], strict=True
-    ):
+    for job, status in zip(study.ask(5), ["finished", "diverged", "failed", "killed", "failed"], strict=True):
         code = {"diverged": 6, "failed": 5, "killed": 137}.get(status)
         ended(study, job, {"divergence/js": 1.0}, status, 2 if job.number == "04" else code)
-    study.settle()
+    study.tell_results()
     before = {job.number: job for job in study.jobs()}
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "FAIL", "RUNNING", "FAIL"]
 
     study = Study(tmp_path / "s", BASIC, SPACE, ("dataset=ring", "device=cpu"))  # elsewhere, the same search
-    study.retry()
-    study.retry()  # as an attempt that was stopped at once
-    assert [job.folder for job in study.open()] == [before["03"].folder]
-    again, fresh = study.draw(9)
+    study.enqueue_failed()
+    study.enqueue_failed()  # as an attempt that was stopped at once
+    assert [job.folder for job in study.unfinished_jobs()] == [before["03"].folder]
+    again, fresh = study.ask(9)
     assert again.number == "05"
     assert set(again.overrides) == {*before["02"].overrides, "device=cpu"}  # of 02, whose disk was full
     assert fresh.overrides[-3:] not in [job.overrides[-3:] for job in before.values()]
     assert [job.number for job in study.jobs()] == ["00", "01", "03", "04", "05", "06"]
-    assert not study.draw(1)
+    assert not study.ask(1)
 
 
 @pytest.mark.parametrize("metrics", [{}, {"divergence/js": math.nan}, {"divergence/js": math.inf}])
 def test_a_number_that_is_none_fails_its_trial_and_nothing_else(metrics, tmp_path):
     study = Study(tmp_path / "s", BASIC, SPACE, ())
-    first, second = study.draw(2)
+    first, second = study.ask(2)
     ended(study, first, metrics)
     ended(study, second, {"divergence/js": 2.0})
-    assert study.settle() == ["trial 00 counts as failed: it gives no finite divergence/js"]
-    assert [trial.number for trial in study.best()] == [1]
-    assert "best divergence/js 2.000 in trial 1" in progress(study)
+    assert study.tell_results() == ["trial 00 counts as failed: it has no finite divergence/js"]
+    assert [trial.number for trial in study.best_trials()] == [1]
+    assert "best divergence/js 2.000 in trial 1" in progress_line(study)
 
 
 def test_a_search_of_another_kind_in_its_folder_is_refused_and_one_that_lost_its_storage_says_so(tmp_path):
@@ -255,7 +253,7 @@ def test_one_database_keeps_several_searches_apart_from_any_working_directory(tm
     names = optuna.get_all_study_names(f"sqlite:///{tmp_path}/study.db")
     assert sorted(names) == [str(tmp_path / "a"), str(tmp_path / "b")]
     with pytest.raises(ConfigError, match="in memory"):
-        described(replace(search, storage="sqlite:///:memory:"), SPACE, ())
+        study_record(replace(search, storage="sqlite:///:memory:"), SPACE, ())
 
 
 @pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
@@ -267,17 +265,17 @@ def test_a_trial_is_given_up_where_it_is_worse_than_the_median_and_never_after_i
     options = Train(steps=40, evaluate_every=10)
 
     def plays(levels: list[float]) -> int:
-        (job,) = study.draw(1)
-        watch = watcher(study.folder / job.folder, options)
+        (job,) = study.ask(1)
+        watch = pruning_callback(study.folder / job.folder, options)
         for step, level in zip((10, 20, 30, 40), levels, strict=True):
             try:
                 watch(step, {"divergence/js": sign * level}, step / 40)
             except Pruned as error:
                 ended(study, job, error.metrics, "pruned", error.exit_code)
-                study.settle()
+                study.tell_results()
                 return error.step if error.metrics == {"divergence/js": sign * level} else -1
         ended(study, job, {"divergence/js": sign * levels[-1]})
-        study.settle()
+        study.tell_results()
         return 0
 
     assert plays([0.5, 0.4, 0.3, 0.2]) == 0  # nothing to compare it with
@@ -293,14 +291,14 @@ def test_a_trial_of_so_many_seconds_is_given_up_by_its_share_of_them_and_never_a
     study = Study(tmp_path / "s", search, SPACE, ())
     options = Train(seconds=60, evaluate_every=10)
     options.settle(has_game=True)
-    (job,) = study.draw(1)
-    watch = watcher(study.folder / job.folder, options)
+    (job,) = study.ask(1)
+    watch = pruning_callback(study.folder / job.folder, options)
     for step, share in ((10, 0.3), (20, 0.6), (30, 1.0)):
         watch(step, {"divergence/js": 0.1}, share)
     ended(study, job, {"divergence/js": 0.1})
-    study.settle()
-    (job,) = study.draw(1)
-    watch = watcher(study.folder / job.folder, options)
+    study.tell_results()
+    (job,) = study.ask(1)
+    watch = pruning_callback(study.folder / job.folder, options)
     watch(10, {"divergence/js": 0.9}, 0.49)  # half of the time is warm-up
     with pytest.raises(Pruned):
         watch(20, {"divergence/js": 0.9}, 0.5)
@@ -312,36 +310,42 @@ def test_a_trial_of_so_many_seconds_is_given_up_by_its_share_of_them_and_never_a
 )
 def test_a_metric_or_direction_that_is_no_word_is_a_fault_of_the_users(wrong):
     with pytest.raises(ConfigError, match=r"hydra\.sweeper"):
-        settled(replace(Search(), **wrong))
+        resolve_search(replace(Search(), **wrong))
 
 
 def test_a_run_that_goes_on_tells_its_numbers_once_and_a_run_without_a_study_tells_none(tmp_path):
     study = Study(tmp_path / "s", BASIC, SPACE, ())
-    (job,) = study.draw(1)
+    (job,) = study.ask(1)
     for _ in range(2):
-        watch = watcher(study.folder / job.folder, Train(steps=40))
+        watch = pruning_callback(study.folder / job.folder, Train(steps=40))
         watch(10, {"divergence/js": 0.5}, 0.25)
     watch(20, {"divergence/js": 0.4}, 0.5)
     assert study.trials[0].intermediate_values == {10: 0.5, 20: 0.4}
     with pytest.raises(ConfigError, match="did you mean 'divergence/jss'"):
         watch(30, {"divergence/jss": 0.5}, 0.75)
-    assert watcher(tmp_path / "alone" / "00-run", Train()) is None
+    assert pruning_callback(tmp_path / "alone" / "00-run", Train()) is None
 
 
 def test_the_front_is_what_no_other_trial_beats(tmp_path):
-    search = settled(Search(n_trials=16, metric=["divergence/js", "diversity/modes"], sampler="random"))
+    search = resolve_search(
+        Search(n_trials=16, metric=["divergence/js", "diversity/modes"], sampler="random")
+    )
     study = Study(tmp_path / "s", search, SPACE, ("dataset=ring", "sweep=optuna", "run.dir=s"))
     pairs, draw = {}, random.Random(0)
-    for job in study.draw(16):
+    for job in study.ask(16):
         pairs[int(job.number)] = draw.randrange(6), draw.randrange(6)
         ended(study, job, dict(zip(search.metrics, pairs[int(job.number)], strict=True)))
-    study.settle()
+    study.tell_results()
     front = {
         n for n, (js, modes) in pairs.items()
         if not any(a <= js and b >= modes and (a, b) != (js, modes) for a, b in pairs.values())
     }  # fmt: skip
-    assert {trial.number for trial in study.best()} == front == {t.number for t in study.optuna.best_trials}
-    told = conclude(study, "compare")
+    assert (
+        {trial.number for trial in study.best_trials()}
+        == front
+        == {t.number for t in study.optuna.best_trials}
+    )
+    told = write_results(study, "compare")
     assert f"front: {len(front)} trials" in told
     best = json.loads((tmp_path / "s" / SEARCH).read_text())["best"]
     assert {one["trial"] for one in best} == front
@@ -367,7 +371,7 @@ def test_a_search_that_died_before_its_first_trial_is_resumed(run_cli, tmp_path,
     def killed(*_: object) -> None:
         raise SystemExit(137)
 
-    monkeypatch.setattr(Study, "settle", killed)
+    monkeypatch.setattr(Study, "tell_results", killed)
     assert run_cli(*EXACT, "run.dir=s", "hydra.sweeper.n_trials=1")[0] == 137
     assert json.loads((tmp_path / "s" / "sweep.json").read_text())["jobs"] == []
     assert run_cli("resume", "s")[0] == 137  # which came as far, and was not refused
@@ -436,7 +440,7 @@ def test_a_diverging_trial_fails_and_the_search_goes_on(run_cli, tmp_path):
     [
         (["hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails: there is no such key; did you mean 'n_trials'?"),
         (["hydra.sweeper.metric=divergence/kl_exat"], "did you mean 'divergence/kl_exact'?"),
-        (["optimizer.g_lr=interval(-1,1)"], "nothing was started: an end of the space (optimizer.g_lr=-1"),
+        (["optimizer.g_lr=interval(-1,1)"], "nothing was started: a corner of the space (optimizer.g_lr=-1"),
         (["optimizer.g_lr=1e-3"], "there is nothing to search"),
         (["hydra.sweeper.storage=nowhere"], "hydra.sweeper.storage: nowhere cannot be used"),
     ],

@@ -13,8 +13,8 @@ from made_runs import made
 from gantrain.config.overrides import read
 from gantrain.errors import ConfigError, Interrupted
 from gantrain.reports.runs import jobs_of, rows
-from gantrain.sweeps.launch import see_launcher
-from gantrain.sweeps.stop import STOP, noted_signals, stoppable
+from gantrain.sweeps.launch import check_launcher
+from gantrain.sweeps.stop import STOP_FILE, forward_signals, read_signals
 
 SHORT = ["dataset=ring", "metric=none", "train.sample_every=0"]
 SLURM = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
@@ -23,19 +23,19 @@ LOCAL = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.Lo
 
 @pytest.mark.parametrize("n_jobs", [-1, 1, 2, None])
 def test_only_no_job_at_once_is_refused(n_jobs):
-    see_launcher({"n_jobs": n_jobs})
+    check_launcher({"n_jobs": n_jobs})
     with pytest.raises(ConfigError, match=r"n_jobs: 0 starts no job"):
-        see_launcher({"n_jobs": 0})
+        check_launcher({"n_jobs": 0})
 
 
 def test_slurm_is_asked_for_where_there_is_one(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    see_launcher(LOCAL)
+    check_launcher(LOCAL)
     with pytest.raises(ConfigError, match="no Slurm on this machine"):
-        see_launcher(SLURM)
+        check_launcher(SLURM)
     (tmp_path / "srun").write_text("")
     (tmp_path / "srun").chmod(0o755)
-    see_launcher(SLURM)
+    check_launcher(SLURM)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_runs_are_found_beside_a_record_that_is_torn(tmp_path, torn):
 
 def test_one_signal_is_noted_and_a_second_leaves_with_the_code_of_the_first(tmp_path):
     def stopped() -> None:
-        with stoppable(tmp_path) as path:
+        with forward_signals(tmp_path) as path:
             os.kill(os.getpid(), signal.SIGTERM)
-            assert noted_signals(path) == [signal.SIGTERM]
+            assert read_signals(path) == [signal.SIGTERM]
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="gantrain resume") as left:
@@ -103,8 +103,8 @@ def test_one_signal_is_noted_and_a_second_leaves_with_the_code_of_the_first(tmp_
 
 
 def test_a_signal_that_cannot_be_noted_is_not_lost(tmp_path):
-    (tmp_path / STOP).symlink_to("/dev/full")
-    with pytest.raises(Interrupted) as left, stoppable(tmp_path):
+    (tmp_path / STOP_FILE).symlink_to("/dev/full")
+    with pytest.raises(Interrupted) as left, forward_signals(tmp_path):
         os.kill(os.getpid(), signal.SIGTERM)
     assert left.value.exit_code == 128 + signal.SIGTERM
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from gantrain.cli.arguments import one_run, run_and_words, told_apart, value_of
 from gantrain.cli.hydra_app import train
 from gantrain.config.resolve import resolve
+from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.override import Override
 from gantrain.errors import ConfigError, suggest
 from gantrain.reports.text import end_table
-from gantrain.sweeps.plan import MAY_CHANGE, Plan, read_plan, result_of
+from gantrain.sweeps.plan import Plan, read_plan, result_of
 from gantrain.training.restore import described, same_data
 from gantrain.training.run import prepare, run
 
@@ -34,9 +35,9 @@ def resume(argv: list[str]) -> int:
         group, _, name = key.partition(".")
         known = name in plain[group] if isinstance(plain.get(group), dict) else group in plain
         if not known:
-            raise ConfigError(key, "there is no such key in this run", suggest(key, MAY_CHANGE))
-        if key not in MAY_CHANGE:
-            remedy = f"only these may change: {', '.join(MAY_CHANGE)}"
+            raise ConfigError(key, "there is no such key in this run", suggest(key, RESUMABLE_KEYS))
+        if key not in RESUMABLE_KEYS:
+            remedy = f"only these may change: {', '.join(RESUMABLE_KEYS)}"
             raise ConfigError(key, "would make it another run", remedy)
         plain[group][name] = value_of(key, text)
     config = resolve(plain)
@@ -67,8 +68,10 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
     for word in words:
         key = Override.parse(word).key
         free = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials")
-        if not (key in MAY_CHANGE or key.startswith(free)):
-            remedy = f"only these may change: {', '.join(MAY_CHANGE)}, hydra/launcher, hydra.sweeper.n_trials"
+        if not (key in RESUMABLE_KEYS or key.startswith(free)):
+            remedy = (
+                f"only these may change: {', '.join(RESUMABLE_KEYS)}, hydra/launcher, hydra.sweeper.n_trials"
+            )
             raise ConfigError(key, "would make it another sweep", remedy)
     kept = [word for word in plan.argv if not word.startswith("run.dir=")]
     return train([*kept, str(Override("run.dir", str(folder)).quoted()), *words])

@@ -1,4 +1,4 @@
-"""A trial of a search as a run: what it reads, what it tells the study, and when it gives up."""
+"""A trial as a run: the metrics that it must give, what it reports to the study, and when it is pruned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gantrain.config.options import Config, Train
 from gantrain.errors import ConfigError, Pruned, suggest
 from gantrain.reports.run_folder import read_json
 from gantrain.sweeps.optuna.search import Search, pruner
-from gantrain.sweeps.optuna.study import SEARCH, loaded, number_in
+from gantrain.sweeps.optuna.study import SEARCH, load_study, metric_value
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import fitting, read, view
 from gantrain.training.expected_tags import expected
@@ -18,31 +18,31 @@ from gantrain.training.run import prepare
 from gantrain.training.state import TrainState
 
 log = logging.getLogger("gantrain")
-Watch = Callable[[int, Mapping[str, float], float], None]
+Callback = Callable[[int, Mapping[str, float], float], None]
 
 
-def see_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
-    """See that runs give the numbers which a search is to improve.
+def check_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
+    """Check that runs give the metrics which a search is to improve.
 
     Args:
-        tags: Those numbers.
-        configs: Runs, of which each number needs one that gives it.
+        tags: Those metrics.
+        configs: Runs; each tag needs one of them that gives it.
 
     Raises:
         ConfigError: With the tags that there are.
     """
-    foreseen = {tag for config in configs for tag in expected(config) if not tag.startswith("loss/")}
-    if foreseen.issuperset(tags):
+    known = {tag for config in configs for tag in expected(config) if not tag.startswith("loss/")}
+    if known.issuperset(tags):
         return
-    known = foreseen | set(readable(configs[0]))  # a suite may read more than is known before it is asked
+    known |= set(measured_tags(configs[0]))  # some metrics know their tags only once they have the data
     for tag in tags:
         if tag not in known:
-            remedy = suggest(tag, known) if known else "choose a suite that reads it, as in metric=compare"
-            raise ConfigError("hydra.sweeper.metric", f"no trial reads {tag}", remedy)
+            remedy = suggest(tag, known) if known else "choose a suite that has it, as in metric=compare"
+            raise ConfigError("hydra.sweeper.metric", f"no trial evaluates {tag}", remedy)
 
 
-def readable(config: Config) -> list[str]:
-    """Return the tags that a run's evaluations give, by reading players that have not trained.
+def measured_tags(config: Config) -> list[str]:
+    """Return the tags that a run's evaluations give, by evaluating untrained networks.
 
     Raises:
         DataError: For data that cannot be read.
@@ -53,8 +53,8 @@ def readable(config: Config) -> list[str]:
     return list(read(fitting(config, data), view(config, data, state, runtime)).metrics)
 
 
-def watcher(folder: Path, options: Train) -> Watch | None:
-    """Return what a run calls after each evaluation where its folder is that of a trial; None for any other run.
+def pruning_callback(folder: Path, options: Train) -> Callback | None:
+    """Return what a trial calls after each evaluation; it raises Pruned. None for a run that is no trial.
 
     Args:
         folder: The run's.
@@ -68,48 +68,46 @@ def watcher(folder: Path, options: Train) -> Watch | None:
     if not record or not number.isdigit():
         return None
     tags = [str(tag) for tag in record["metric"]]
-    search = Search(
-        metric=tags,
-        direction=record["direction"],
-        pruner=record["pruner"],
-        startup_trials=record["startup_trials"],
-        warmup=record["warmup"],
-    )
+    keys = ("direction", "pruner", "startup_trials", "warmup")
+    search = Search(metric=tags, **{key: record[key] for key in keys})
     report = _reporter(folder.parent, int(number), search, options) if len(tags) == 1 else None
 
-    def watch(step: int, metrics: Mapping[str, float], share: float) -> None:
+    def check(step: int, metrics: Mapping[str, float], share: float) -> None:
         for tag in tags:
             if tag not in metrics:
-                what = f"this run does not read {tag}"
+                what = f"this run does not evaluate {tag}"
                 raise ConfigError("hydra.sweeper.metric", what, suggest(tag, metrics))
-        hopeless = report is not None and report(step, number_in(metrics, tags[0]))
-        if hopeless and search.warmup <= share < 1:
-            what = f"given up at step {step}, where {tags[0]} is {metrics[tags[0]]:.4g}"
+        is_hopeless = report is not None and report(step, metric_value(metrics, tags[0]))
+        # A run that seconds end has no last step known in advance, so the warm-up is a share of its budget.
+        if is_hopeless and search.warmup <= share < 1:
+            what = f"pruned at step {step}, where {tags[0]} is {metrics[tags[0]]:.4g}"
             raise Pruned(folder, what, "hydra.sweeper.pruner=none keeps such trials", step, metrics)
 
-    return watch
+    return check
 
 
 def _reporter(
     sweep: Path, number: int, search: Search, options: Train
 ) -> Callable[[int, float], bool] | None:
-    """Return what tells the study a number and says whether to give up; None for a trial that it does not wait for."""
+    """Return a function that reports a value to the study and returns whether to prune; None once the trial ended."""
     import optuna
 
-    study = loaded(sweep, read_json(sweep / SEARCH), pruner(search, options.steps, options.evaluate_every))
+    study = load_study(
+        sweep, read_json(sweep / SEARCH), pruner(search, options.steps, options.evaluate_every)
+    )
     trials = study.get_trials(deepcopy=False)
     if number >= len(trials) or trials[number].state.is_finished():
         return None
     trial = optuna.trial.Trial(study, trials[number]._trial_id)
-    told = set(trials[number].intermediate_values)  # before this run was stopped and went on
+    reported = set(trials[number].intermediate_values)  # before this run was interrupted and resumed
 
     def report(step: int, value: float) -> bool:
         try:
-            if step not in told:
+            if step not in reported:
                 trial.report(value, step)
             return bool(search.prunes and trial.should_prune())
         except (optuna.exceptions.OptunaError, OSError) as error:
-            # Training is worth more than a report of it.
+            # A study out of reach is no reason to lose the training so far.
             log.warning("step %d is not reported to the study: %s", step, " ".join(str(error).split()))
             return False
 

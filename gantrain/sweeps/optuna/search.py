@@ -1,4 +1,4 @@
-"""A search as it is asked for: what to improve, how trials are drawn, which are given up early."""
+"""The settings of a search: the metric to improve, Optuna's sampler of trials, its pruner of hopeless ones."""
 
 from __future__ import annotations
 
@@ -13,69 +13,73 @@ from gantrain.registry import option, schema
 from gantrain.reports.ranking import LESS_IS_BETTER, ONE_IS_BEST, RANKED
 
 DIRECTIONS = ("minimize", "maximize")
-NEEDED = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
-OF_ONE_METRIC = ("cmaes", "gp")  # samplers that know no front
+SAMPLER_PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
+SINGLE_METRIC_SAMPLERS = ("cmaes", "gp")
 
 
 @dataclass
 class Search:
-    """What ``hydra.sweeper`` holds for ``sweep=optuna``."""
+    """The keys of ``hydra.sweeper`` for ``sweep=optuna``."""
 
     _target_: str = "hydra_plugins.gantrain_sweepers.optuna_sweeper.OptunaSweeper"
     params: dict[str, str] | None = option(None, "the space: a key and interval, range or choice for each")
     metric: Any = option(
-        "divergence/js_refit", "tag to improve, as read after the last step; a list for a front"
+        "divergence/js_refit", "tag to improve, by its value after the last step; a list for a Pareto front"
     )
     direction: Any = option(
-        None, "minimize or maximize, one for each metric; null is what a table calls better"
+        None, "minimize or maximize, one for each metric; null is the direction in which tables rank it"
     )
     n_trials: int = option(
-        20, "trials in all, those of earlier attempts among them", minimum=1, maximum=10**6
+        20, "number of trials, including those of earlier attempts", minimum=1, maximum=10**6
     )
     batch: int | None = option(
-        None, "trials drawn before the first of them ends; null is as many as run at once", minimum=1
+        None,
+        "trials drawn together, before the first of them ends; null is as many as run at once",
+        minimum=1,
     )
     sampler: str = option(
         "tpe", "how trials are drawn", choices=("tpe", "random", "qmc", "gp", "cmaes", "nsga2")
     )
     pruner: str | None = option(
         None,
-        "which trials are given up early; null is median for one metric and none for several",
+        "rule that stops hopeless trials early; null is median for one metric and none for several",
         choices=("median", "hyperband", "none"),
     )
     startup_trials: int = option(
-        5, "trials at random before the sampler learns, and complete ones before the median judges", minimum=0
+        5,
+        "random trials before the sampler learns; complete trials before the median pruner starts",
+        minimum=0,
     )
-    warmup: float = option(0.3, "share of a run's steps before which it is not judged", minimum=0, maximum=1)
-    seed: int = option(0, "of the sampler; equal seeds draw equal trials", minimum=0, maximum=2**32 - 1)
+    warmup: float = option(0.3, "share of a run's steps before which it is not pruned", minimum=0, maximum=1)
+    seed: int = option(0, "seed of the sampler; equal seeds draw equal trials", minimum=0, maximum=2**32 - 1)
     storage: str | None = option(
-        None, "an Optuna URL such as sqlite:///study.db; null is a journal in the sweep's folder"
+        None, "Optuna storage URL such as sqlite:///study.db; null is a journal file in the sweep's folder"
     )
 
     @property
     def metrics(self) -> list[str]:
-        """Return the tags to improve."""
+        """The tags to improve."""
         return list(self.metric) if isinstance(self.metric, list) else [self.metric]
 
     @property
     def directions(self) -> list[str]:
-        """Return ``minimize`` or ``maximize`` for each metric."""
+        """``minimize`` or ``maximize`` for each metric."""
         return list(self.direction) if isinstance(self.direction, list) else [self.direction]
 
     @property
     def prunes(self) -> bool:
-        """Whether trials may be given up early."""
+        """Whether trials may be stopped early."""
         return self.pruner != "none"
 
 
 schema("sweeper", "optuna", Search)
 
 
-def settled(search: Search) -> Search:
+def resolve_search(search: Search) -> Search:
     """Return a search with a direction for each metric and a pruner.
 
     Raises:
-        ConfigError: For metrics, directions, samplers and pruners that do not go together.
+        ConfigError: For metrics, directions, samplers and pruners that cannot be combined.
     """
     tags = search.metrics
     if not tags or not all(isinstance(tag, str) and tag for tag in tags) or len(set(tags)) < len(tags):
@@ -90,7 +94,7 @@ def settled(search: Search) -> Search:
     if several and search.pruner not in (None, "none"):
         what = f"{search.pruner} compares trials by one metric and there are {len(tags)}"
         raise ConfigError("hydra.sweeper.pruner", what, "leave it out, or give one metric")
-    if several and search.sampler in OF_ONE_METRIC:
+    if several and search.sampler in SINGLE_METRIC_SAMPLERS:
         what = f"{search.sampler} improves one metric and there are {len(tags)}"
         raise ConfigError("hydra.sweeper.sampler", what, "use tpe or nsga2")
     return replace(
@@ -114,8 +118,8 @@ def _direction(tag: str, word: Any) -> str:
     return str(word)
 
 
-def library() -> Any:
-    """Return Optuna, silent: trials are told of by the sweep.
+def import_optuna() -> Any:
+    """Return Optuna with its log off, since the sweep prints its own lines.
 
     Raises:
         ConfigError: When it is not installed.
@@ -131,18 +135,18 @@ def library() -> Any:
 
 
 def sampler(search: Search, number: int) -> Any:
-    """Return Optuna's sampler for one trial: its randomness depends on seed and number, not on what ran before.
+    """Return Optuna's sampler for one trial, seeded by the search's seed and the trial's number.
 
-    ``tpe`` is of Bergstra et al. 2011, ``cmaes`` of Hansen and Ostermeier 2001, ``nsga2`` of Deb et al. 2002; ``gp`` is
-    a Gaussian process, ``qmc`` Sobol's sequence.
+    So a search that was stopped and resumed draws the same trials as one that was not. ``tpe``: Bergstra et al. 2011,
+    ``cmaes``: Hansen and Ostermeier 2001, ``nsga2``: Deb et al. 2002, ``gp``: Gaussian process, ``qmc``: Sobol.
 
     Raises:
         ConfigError: When a library that it needs is not installed.
     """
     import numpy
 
-    optuna = library()
-    for name in NEEDED.get(search.sampler, ()):  # Optuna would miss it only at the first trial that needs it
+    optuna = import_optuna()
+    for name in SAMPLER_PACKAGES.get(search.sampler, ()):  # Optuna imports it only after the startup trials
         if importlib.util.find_spec(name) is None:
             what = f"{search.sampler} needs {name}, which is not installed"
             raise ConfigError("hydra.sweeper.sampler", what, f"pip install {name}, or use tpe")
@@ -151,7 +155,7 @@ def sampler(search: Search, number: int) -> Any:
     match search.sampler:
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
-        case "qmc":  # one sequence, of which each trial takes the next point
+        case "qmc":  # all trials share one sequence, so its seed must not depend on the trial
             return optuna.samplers.QMCSampler(seed=search.seed, warn_independent_sampling=False)
         case "gp":
             return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
@@ -161,16 +165,16 @@ def sampler(search: Search, number: int) -> Any:
             )
         case "nsga2":
             return optuna.samplers.NSGAIISampler(seed=seed)
-    # Trials of a batch do not know each other's end: the liar keeps them apart.
+    # Trials of a batch are drawn before any has a value; the constant liar keeps them from being the same.
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
 
 
 def pruner(search: Search, steps: int, every: int) -> Any:
-    """Return Optuna's pruner for a run of so many steps that reads its metrics so often.
+    """Return Optuna's pruner for a run of ``steps`` steps that evaluates its metrics after each ``every`` of them.
 
-    ``median`` is the rule of Golovin et al. 2017, ``hyperband`` that of Li et al. 2018.
+    ``median``: Golovin et al. 2017, ``hyperband``: Li et al. 2018.
     """
-    optuna = library()
+    optuna = import_optuna()
     bounded = steps < ENDLESS
     if search.pruner == "median":
         warmup = round(search.warmup * steps) if bounded else 0

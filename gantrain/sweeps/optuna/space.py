@@ -1,4 +1,4 @@
-"""The space of a search: keys, and between which values or among which choices they lie."""
+"""The space of a search: keys with their bounds or choices."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 from gantrain.errors import ConfigError
 
-DIGITS = 4  # of a drawn number, which a person can then type again
+DIGITS = 4  # significant digits of a drawn number, so that a person can type it again
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """A key of the space and what it may be.
+    """A key of the space and its possible values.
 
     Attributes:
         key: The config key.
-        choices: Its values as words; none for numbers between ``low`` and ``high``.
+        choices: Its values as text; empty for numbers between ``low`` and ``high``.
         low: Smallest number.
         high: Largest number.
-        step: Distance of numbers that are not dense.
-        log: Whether numbers are drawn on a logarithmic scale.
-        whole: Whether numbers are whole.
+        step: Distance between the possible numbers; None for any number.
+        log: Whether numbers are drawn uniformly on a logarithmic scale.
+        whole: Whether numbers are integers.
     """
 
     key: str
@@ -45,8 +45,8 @@ class Dimension:
                 self.key, "has steps on a logarithmic scale", "write interval in place of range"
             )
 
-    def of_kind(self, value: Any) -> Dimension:
-        """Return it with whole numbers where a legal value is one. Raises ConfigError for steps between them."""
+    def with_type_of(self, value: Any) -> Dimension:
+        """Return it as integers where ``value``, a legal value of the key, is one. Raises ConfigError for fractions."""
         if self.choices or isinstance(value, bool) or not isinstance(value, int):
             return self
         if not all(float(number).is_integer() for number in (self.low, self.high, self.step or 1)):
@@ -55,20 +55,20 @@ class Dimension:
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """Every choice, or the smallest and the largest number, as words."""
-        return self.choices or (self.word(self.low), self.word(self.high))
+        """Every choice, or the smallest and the largest number, as text."""
+        return self.choices or (self.format(self.low), self.format(self.high))
 
-    def word(self, value: Any) -> str:
-        """Return a value that was drawn as it is written on the command line: numbers with four digits."""
+    def format(self, value: Any) -> str:
+        """Return a drawn value as text for the command line: numbers with four significant digits, in the bounds."""
         if self.choices:
             return str(value)
-        if self.whole or float(value).is_integer():  # a whole number suits keys of both kinds
+        if self.whole or float(value).is_integer():  # an integer suits float keys too
             return str(round(value))
         short = f"{value:.{DIGITS}g}"
         return short if self.low <= float(short) <= self.high else repr(value)
 
     def distribution(self) -> Any:
-        """Return the same as Optuna has it."""
+        """Return Optuna's distribution for it."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         if self.choices:
@@ -79,7 +79,6 @@ class Dimension:
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def __str__(self) -> str:
-        """Say it in words."""
         if self.choices:
             return f"{self.key} in {', '.join(self.choices)}"
         scale = " (log)" if self.log else f" by {self.step:g}" if self.step else ""
@@ -87,13 +86,14 @@ class Dimension:
 
 
 def corners(space: Sequence[Dimension]) -> list[list[str]]:
-    """Return words for the edge of a space: every end of each key, with the others at their first, and all last."""
+    """Return the overrides of points on the edge of a space.
+
+    They are all keys at their first end, all at their last, and each at every other end with the rest at their first.
+    """
     first = [dimension.ends[0] for dimension in space]
-    found = [first, [dimension.ends[-1] for dimension in space]]
+    points = [first, [dimension.ends[-1] for dimension in space]]
     for i, dimension in enumerate(space):
-        found += [[*first[:i], end, *first[i + 1 :]] for end in dimension.ends[1:]]
-    named = [
-        [f"{dimension.key}={value}" for dimension, value in zip(space, values, strict=True)]
-        for values in found
-    ]
-    return [words for i, words in enumerate(named) if words not in named[:i]]
+        points += [[*first[:i], end, *first[i + 1 :]] for end in dimension.ends[1:]]
+    keys = [dimension.key for dimension in space]
+    unique = dict.fromkeys(map(tuple, points))
+    return [[f"{key}={value}" for key, value in zip(keys, values, strict=True)] for values in unique]

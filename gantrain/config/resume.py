@@ -1,0 +1,39 @@
+"""The keys that may differ between a run and its continuation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# None of them changes what the steps before the checkpoint computed.
+RESUMABLE_KEYS = (
+    "train.steps",
+    "train.seconds",
+    "train.images",
+    "train.log_every",
+    "train.sample_every",
+    "train.evaluate_every",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "optimizer.horizon",
+    "dataset.root",
+    "dataset.path",
+    "dataset.attributes",
+    "device.kind",
+    "device.index",
+    "device.threads",
+)
+
+
+def conflicting_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose change makes ``now`` another run than ``before``, both resolved configs as plain data."""
+    keys = []
+    for group, value in now.items():
+        old = before.get(group)
+        if group in ("run", "name"):  # where a run writes, and what it is called
+            continue
+        if not isinstance(value, Mapping) or not isinstance(old, Mapping):
+            keys += [group] if old != value else []
+        else:
+            keys += [f"{group}.{key}" for key in value if old.get(key) != value[key]]
+    return [key for key in keys if key not in RESUMABLE_KEYS]
