@@ -1,17 +1,20 @@
-"""Prints docs/configuration.md from the dataclasses and the YAML files: python docs/configuration.py > FILE."""
+"""Write docs/configuration.md and configs/keys.json from the dataclasses and the YAML files."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 import gantrain.cli.commands
 import gantrain.config.resolve
+from gantrain.cli.known_keys import KEYS_FILE
 from gantrain.config.options import Folder, Top, Train, class_of
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.registry import REGISTERED
@@ -20,15 +23,15 @@ from gantrain.sweeps.optuna.search import Search
 HEAD = """\
 # Configuration reference
 
-Every group, option and key, with types, defaults and legal ranges. This page is printed from the source by
-`python docs/configuration.py > docs/configuration.md`, and a test compares the two, so it cannot fall behind.
+Every group, choice and key, with types, defaults and legal ranges. This page is written from the source by
+`python docs/configuration.py`, and a test compares the two, so it cannot fall behind.
 
-`group=option` chooses a file of `configs/<group>/`, `group.key=value` sets a key, and both may be given in any order: a
+`group=choice` takes a file of `configs/<group>/`, `group.key=value` sets a key, and both may be given in any order: a
 key that is set by hand wins over every file. `gantrain --cfg job` prints all keys of a run with the values they have
 there, `gantrain --cfg job -p train` those of one group. A word that is not here is refused before anything is written,
 with the nearest one that is. `null` is "not set".
 
-A default below is that of the key alone. An option may set it otherwise, for its own group or for others: the column
+A default below is that of the key alone. A choice may set it otherwise, for its own group or for others: the column
 *sets* says what (a long value is cut at …). `dataset=ring`, for example, brings `optimizer=adam_no_momentum` and 9,000
 steps. `name` is `<dataset>-<objective>` unless you set it.
 """
@@ -116,19 +119,19 @@ def flat(value: Any, path: str) -> Iterator[str]:
 
 
 def sets(group: str, name: str) -> list[str]:
-    """Return what an option's YAML chooses and sets, as words of the command line."""
+    """Return what a choice's YAML chooses and sets, as words of the command line."""
     text = (yaml_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
     tree: dict[str, Any] = yaml.safe_load(text) or {}
     entries = tree.pop("defaults", [])
     based = [f"{group}={entry}" for entry in entries if isinstance(entry, str) and entry in choices(group)]
     pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
-    chosen = [f"{key.removeprefix('override ').lstrip('/')}={option}" for key, option in pairs]
+    chosen = [f"{key.removeprefix('override ').lstrip('/')}={choice}" for key, choice in pairs]
     values = flat(tree, "" if text.startswith("# @package _global_") else group) if tree else ()
     return [*based, *chosen, *values]
 
 
-def of_class(group: str, name: str) -> str:
-    """Return the registered name whose class an option is made of, or "" for an option of keys alone."""
+def class_name(group: str, name: str) -> str:
+    """Return the registered name of the class that a choice sets the keys of, or "" for a choice of keys alone."""
     text = (yaml_dir() / group / f"{name}.yaml").read_text(encoding="utf-8")
     entries = [entry for entry in (yaml.safe_load(text) or {}).get("defaults", []) if isinstance(entry, str)]
     found = [e.partition("@")[0] for e in entries if e.startswith(f"/schema/{group}/")]
@@ -136,7 +139,7 @@ def of_class(group: str, name: str) -> str:
 
 
 def presets(group: str) -> str:
-    """Return the table of a group's options: what each is, the command, and what it sets."""
+    """Return the table of a group's choices: what each is, the command, and what it sets."""
     lines = []
     for name, text in choices(group).items():
         words, _, command = text.rpartition(": gantrain")
@@ -147,11 +150,11 @@ def presets(group: str) -> str:
                 " ".join(f"`{word}`" for word in sets(group, name)),
             ]
         )
-    return table(["option", "what it is, and the command", "sets"], lines)
+    return table(["choice", "what it is, and the command", "sets"], lines)
 
 
 def section(group: str) -> Iterator[str]:
-    """Yield the parts of a group: its options, then the keys of each of its classes."""
+    """Yield the parts of a group: its choices, then the keys of each of its classes."""
     yield f"## {group}"
     yield f"{GROUPS[group].about[0].upper()}{GROUPS[group].about[1:]}."
     yield presets(group)
@@ -163,10 +166,10 @@ def section(group: str) -> Iterator[str]:
         yield "Keys of `sweep=optuna`:"
         yield keys(Search, "hydra.sweeper")
     for name, cls in sorted(REGISTERED.get(group, {}).items()):
-        named = [option for option in choices(group) if of_class(group, option) == name]
+        named = [choice for choice in choices(group) if class_name(group, choice) == name]
         yield f"### {group}={name}"
         if named != [name]:
-            yield "Keys of " + ", ".join(f"`{group}={option}`" for option in named) + ":"
+            yield "Keys of " + ", ".join(f"`{group}={choice}`" for choice in named) + ":"
         yield keys(cls, group)
 
 
@@ -189,12 +192,61 @@ def page() -> str:
         [f"`{group}`", ", ".join(f"`{name}`" for name in choices(group)), GROUPS[group].about]
         for group in groups
     ]
-    parts = [HEAD.rstrip(), "## The groups", table(["group", "options", "about"], listed)]
+    parts = [HEAD.rstrip(), "## The groups", table(["group", "choices", "about"], listed)]
     parts += ["## Keys that stand in no group", *(keys(cls, prefix) for prefix, cls in PLAIN.items())]
     parts += [part for group in groups for part in section(group)]
     parts += words()
     return "\n\n".join(parts) + "\n"
 
 
+def key_table() -> dict[str, Any]:
+    """Return what completion knows without importing a class: the keys of each class, and the class of each choice."""
+    chosen = yaml.safe_load((yaml_dir() / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    defaults = {
+        key: name
+        for entry in chosen
+        if isinstance(entry, dict)
+        for key, name in entry.items()
+        if key in GROUPS
+    }
+    classes = {group: {"": cls} for group, cls in PLAIN.items()}
+    classes |= {name: {"": class_of(group)} for name, group in GROUPS.items() if group.cls}
+    classes |= {group: dict(sorted(REGISTERED[group].items())) for group in GROUPS if GROUPS[group].family}
+    return {
+        "defaults": {group: name for group, name in defaults.items() if name},
+        "classes": {
+            group: {choice: class_name(group, choice) for choice in choices(group)}
+            for group in GROUPS
+            if GROUPS[group].family
+        },
+        "keys": {
+            group: {name: described_keys(cls, group in PLAIN) for name, cls in known.items()}
+            for group, known in classes.items()
+        },
+    }
+
+
+def described_keys(cls: type, with_name: bool) -> dict[str, Any]:
+    """Return help, default and legal words of each key of a dataclass that may be set by hand."""
+    return {
+        field.name: {
+            "help": field.metadata["help"],
+            "default": default(field),
+            "choices": ["true", "false"]
+            if field.type in (bool, "bool")
+            else list(field.metadata["choices"] or ()),
+        }
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if field.metadata and (with_name or field.name != "name")
+    }
+
+
+def generated() -> dict[Path, str]:
+    """Return the text of each file that this script writes."""
+    keys_json = json.dumps(key_table(), indent=1, ensure_ascii=False) + "\n"
+    return {Path(__file__).with_suffix(".md"): page(), yaml_dir() / KEYS_FILE: keys_json}
+
+
 if __name__ == "__main__":
-    print(page(), end="")
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")

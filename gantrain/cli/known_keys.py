@@ -1,0 +1,38 @@
+"""The keys of every choice, from ``configs/keys.json``: to know them, no class is imported."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from gantrain.core.groups import yaml_dir
+
+KEYS_FILE = "keys.json"  # written by docs/configuration.py
+Keys = dict[str, dict[str, Any]]  # of each key its help, default and choices
+
+
+@cache
+def _read() -> dict[str, Any]:
+    return dict(json.loads((yaml_dir() / KEYS_FILE).read_text(encoding="utf-8")))
+
+
+def keys_of_choice(group: str, choice: str) -> Keys:
+    """Return the keys that a choice of a group has; none for a choice that is not shipped.
+
+    Args:
+        group: A config group, ``train`` or ``run``; "" for the keys that are in no group.
+        choice: A file of the group; it does not matter where one class serves the whole group.
+    """
+    classes, names = _read()["keys"].get(group, {}), _read()["classes"].get(group, {})
+    return dict(classes.get(names.get(choice, ""), {}))
+
+
+def keys_of_group(group: str) -> Keys:
+    """Return the keys that any choice of a group has."""
+    return {key: known for keys in _read()["keys"].get(group, {}).values() for key, known in keys.items()}
+
+
+def default_choice(group: str) -> str:
+    """Return the choice of a group that is used unless another is given; "" where there is none."""
+    return str(_read()["defaults"].get(group, ""))
