@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import inspect
 import math
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -23,35 +24,61 @@ from gantrain.core.fields import option as option
 from gantrain.core.hydra_errors import in_words, unknown_key
 from gantrain.errors import ConfigError, suggest
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+V = TypeVar("V")
 REGISTERED: dict[str, dict[str, type]] = {}
+
+
+def key_property(getter: Callable[[Any], V]) -> V:
+    """Declare a property in place of a class attribute of its base, for a plug-in whose keys decide its value."""
+    return cast(V, property(getter))
 
 
 def register(group: str) -> Callable[[type[T]], type[T]]:
     """Register a dataclass under ``group`` and its ``name`` field, and store it as Hydra's schema.
 
     Raises:
-        ConfigError: For a class that would take the place of another: gantrain's own, or one of another file.
+        ConfigError: For a class that lacks what its bases declare, or that would take the place of another one:
+            gantrain's own, or one of another file.
     """
 
     def add(cls: type[T]) -> type[T]:
-        name = {f.name: f.default for f in dataclasses.fields(cls)}["name"]  # type: ignore[arg-type]
-        before = REGISTERED.setdefault(group, {}).get(str(name))
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        if "__dataclass_fields__" not in vars(cls):
+            raise ConfigError(where, "is not a dataclass", f'write @dataclass below @register("{group}")')
+        if missing := _missing_attributes(cls):
+            base = next(b for b in cls.__mro__[1:] if b is object or b.__module__ != cls.__module__)
+            remedy = f"define it in the class; {base.__module__}.{base.__qualname__} documents it"
+            raise ConfigError(where, f"lacks {', '.join(missing)}", remedy)
+        name = str(next(f.default for f in dataclasses.fields(cls) if f.name == "name"))
+        before = REGISTERED.setdefault(group, {}).get(name)
         is_shipped = before is not None and before.__module__.startswith("gantrain.")
         # A module that is imported anew, as a cell of a notebook is, takes its own place.
         if before not in (None, cls) and (is_shipped or before.__module__ != cls.__module__):
             owner = "gantrain's own" if is_shipped else f"that of {before.__module__}"
-            what = f"{name} is {owner}, and {cls.__module__}.{cls.__qualname__} is called so too"
-            raise ConfigError(f"{group}.name", what, "give it another name")
-        REGISTERED[group][str(name)] = cls
-        schema(group, str(name), cls)
+            raise ConfigError(
+                f"{group}.name", f"{name} is {owner}, and {where} has the same name", "give it another name"
+            )
+        REGISTERED[group][name] = cls
+        schema(group, name, cls)
         return cls
 
     return add
 
 
-def schema(group: str, name: str, cls: type) -> None:
-    """Store a dataclass in Hydra's ConfigStore as ``schema/<group>/<name>``, for the YAML of an option."""
+def _missing_attributes(cls: type[DataclassInstance]) -> list[str]:
+    """Return the attributes and abstract methods that a plug-in inherits or declares without a value."""
+    keys = {field.name for field in dataclasses.fields(cls)}
+    declared = {name for base in cls.__mro__ for name in inspect.get_annotations(base) if name[0] != "_"}
+    unset = {name for name in declared | {"name"} if name not in keys and not hasattr(cls, name)}
+    return sorted(unset | set(getattr(cls, "__abstractmethods__", ())))
+
+
+def schema(group: str, name: str, cls: type[DataclassInstance]) -> None:
+    """Store a dataclass in Hydra's ConfigStore as ``schema/<group>/<name>``, for the YAML of a choice."""
     node: Any = cls
     if not cls.__module__.startswith("gantrain."):
         # Hydra hands its store to the processes of a sweep, which cannot import a plug-in by its module's name.
@@ -74,7 +101,7 @@ def has_schema(group: str, name: str) -> bool:
 
 
 def load_family(package: str) -> None:
-    """Import every module of a plug-in package, so that a new file registers itself."""
+    """Import every module of a plug-in package and its sub-packages, so that a new file registers itself."""
     for module in pkgutil.walk_packages(sys.modules[package].__path__, f"{package}."):
         importlib.import_module(module.name)
 
@@ -111,33 +138,35 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
         raise ConfigError(
             path, f"must be a group of keys, got {plain!r}", "remove it or give key: value lines"
         )
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {f.name: f for f in dataclasses.fields(cls)}
     prefix = f"{path}." if path else ""
     for key, value in plain.items():
         if key not in fields:
             raise unknown_key(f"{prefix}{key}", fields)
-        if _interpolates(value):
+        if _has_interpolation(value):
             raise ConfigError(f"{prefix}{key}", "holds an interpolation", "give the value itself")
+        if dataclasses.is_dataclass(group := fields[key].default_factory):
+            parse(group, f"{prefix}{key}", value)
     try:
-        values = OmegaConf.to_object(OmegaConf.merge(_defaults(cls), dict(plain)))  # type: ignore[arg-type]
+        values = cast(T, OmegaConf.to_object(OmegaConf.merge(_defaults(cls), dict(plain))))
     except OmegaConfBaseException as error:
         raise in_words(error, prefix) from error
     for name, field in fields.items():
         _check(f"{prefix}{name}", getattr(values, name), field)
-    return values  # type: ignore[return-value]
+    return values
 
 
 @functools.cache
 def _defaults(cls: type) -> DictConfig:
-    """Return what OmegaConf makes of a dataclass; a merge copies it."""
+    """Return a dataclass's defaults as a typed config; a merge copies it."""
     return OmegaConf.structured(cls)
 
 
-def _interpolates(value: Any) -> bool:
+def _has_interpolation(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return any(map(_interpolates, value.values()))
+        return any(map(_has_interpolation, value.values()))
     if isinstance(value, list | tuple):
-        return any(map(_interpolates, value))
+        return any(map(_has_interpolation, value))
     return isinstance(value, str) and "${" in value
 
 

@@ -221,7 +221,7 @@ def test_every_tag_a_run_writes_is_explained_and_every_tag_explained_exists(exam
     source = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "gantrain").rglob("*.py")))
     known |= set(re.findall(rf"\b(?:{sections})/[a-z_0-9]+", source))
     examples = "".join(block for page in GUIDES for block in blocks(page, "python"))
-    known |= {f"divergence/{name}" for name in re.findall(r'quantity: ClassVar\[str\] = "(\w+)"', examples)}
+    known |= {f"divergence/{name}" for name in re.findall(r'quantity = "(\w+)"', examples)}
     for page in (
         page for page in GUIDES if not page.name.startswith("theory")
     ):  # the lecture's have their own test

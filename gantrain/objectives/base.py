@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
 class Logits:
-    """What D said in one step, before any sigmoid; positive means real. Each is float32.
+    """D's outputs in one step, before any sigmoid; positive means real. Each is float32.
 
     Attributes:
         real: On data with its own condition, shape [N].
-        fake: On generated samples with the condition they were asked for, shape [M].
+        fake: On generated samples with the condition they were generated for, shape [M].
         mismatched: On data with a wrong condition, shape [N]; None when the game has no wrong pairs.
     """
 
@@ -26,7 +26,7 @@ class Logits:
 
 @dataclass(frozen=True)
 class Targets:
-    """What D's labels are when they are not plainly 1 for data and 0 for the rest.
+    """D's labels where they are not plainly 1 for data and 0 for the rest.
 
     Attributes:
         real: Target of each sample of data, shape [N], in [0, 1].
@@ -37,66 +37,56 @@ class Targets:
     fake: Tensor
 
 
-class Objective:
+class Objective(ABC):
     """The value function of a two-player game.
 
-    What is a property here is a class attribute in most games, and a property in those whose keys decide it.
+    An attribute without a value here must be given one by each game, as a class attribute without an annotation
+    (an annotation would make it a config key) or, where keys decide it, as a ``key_property``.
 
     Attributes:
         name: The registered name.
+        meaning: What D estimates and what G descends, one sentence each.
+        chance: ``d_loss`` of a D whose logits are all 0.
         mismatch_weight: Weight of the wrong pairs among the pairs D calls fake; 0 when there are none.
-        g_sees_real: Whether ``g_loss`` needs D's logits on data too.
-        has_game: Whether there is a D to play against; a ``Baseline`` has none.
+        classifies: Whether sigmoid(logit) is D's probability of real, so that labels can be smoothed and undone.
+        needs_penalty: Whether the game means nothing for a D whose slope is free.
         needs_density: Whether G must know its own density.
         needs_condition: Whether the model must be conditional.
+        g_sees_real: Whether ``g_loss`` needs D's logits on data too.
+        has_game: Whether there is a D to play against; a ``Baseline`` has none.
     """
 
     name: str
+    meaning: str
+    chance: float
     mismatch_weight: float = 0.0
-    g_sees_real: ClassVar[bool] = False
-    has_game: ClassVar[bool] = True
-    needs_density: ClassVar[bool] = False
-    needs_condition: ClassVar[bool] = False
+    classifies: bool = False
+    needs_penalty: bool = False
+    needs_density: bool = False
+    needs_condition: bool = False
+    g_sees_real: bool = False
+    has_game: bool = True
 
-    @property
-    def meaning(self) -> str:
-        """What D estimates and what G descends, one sentence each."""
-        raise NotImplementedError
-
-    @property
-    def chance(self) -> float:
-        """``d_loss`` of a D whose logits are all 0."""
-        raise NotImplementedError
-
-    @property
-    def needs_penalty(self) -> bool:
-        """Whether the game means nothing for a D whose slope is free."""
-        return False
-
-    @property
-    def classifies(self) -> bool:
-        """Whether sigmoid(logit) is D's probability of real, so that labels can be smoothed and undone."""
-        return False
-
+    @abstractmethod
     def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
         """Return what D minimises, 0-dim; ``targets`` only for a game that ``classifies``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return what G minimises, 0-dim, from D's logits [M] on its samples and, if ``g_sees_real``, on data."""
-        raise NotImplementedError
 
+    @abstractmethod
     def estimate(self, logits: Logits) -> dict[str, float]:
         """Return the divergence estimates these logits give, by tag without its ``divergence/`` prefix."""
-        raise NotImplementedError
 
 
 class Baseline(Objective):
     """What is minimised without a D: a yardstick for the games."""
 
-    has_game: ClassVar[bool] = False
-    chance: ClassVar[float] = math.nan
+    has_game = False
+    chance = math.nan
 
+    @abstractmethod
     def loss(self, G: nn.Module, real: Tensor, y: Tensor | None, latents: Tensor) -> Tensor:
         """Return what G minimises, 0-dim.
 
@@ -106,42 +96,39 @@ class Baseline(Objective):
             y: Its conditions [N, ...], or None.
             latents: As many fresh latents.
         """
-        raise NotImplementedError
+
+    def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
+        raise TypeError("a baseline has no D")
+
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        raise TypeError("a baseline has no D")
 
     def estimate(self, logits: Logits) -> dict[str, float]:
-        """Return nothing: there is no D to estimate a divergence."""
         return {}
 
 
-@dataclass
 class Separable(Objective):
     """A game whose D loss is a sum of one term for each sample: E on_real(D(x)) + E on_fake(D(G(z))).
 
     The bound on the divergence is linear in the loss: ``offset - slope * d_loss``.
+
+    Attributes:
+        quantity: Tag of the divergence the bound is of.
+        offset: The bound at a loss of 0, in the quantity's unit.
+        slope: How much the bound falls per unit of loss, positive.
     """
 
-    @property
-    def quantity(self) -> str:
-        """Tag of the divergence the bound is of."""
-        raise NotImplementedError
+    quantity: str
+    offset: float
+    slope: float
 
-    @property
-    def offset(self) -> float:
-        """See above, in the quantity's unit."""
-        raise NotImplementedError
-
-    @property
-    def slope(self) -> float:
-        """See above."""
-        raise NotImplementedError
-
+    @abstractmethod
     def on_real(self, logits: Tensor) -> Tensor:
         """Return the loss of each logit on data, shape [N] to [N]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_fake(self, logits: Tensor) -> Tensor:
         """Return the loss of each logit on samples D should call fake, shape [M] to [M]."""
-        raise NotImplementedError
 
     def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
         """Return E on_real + (1 - w) E on_fake(fake) + w E on_fake(mismatched), w the mismatch weight.
@@ -151,13 +138,14 @@ class Separable(Objective):
         if targets is None:
             real, fake = self.on_real(logits.real).mean(), self.on_fake(logits.fake).mean()
         else:
-            real, fake = self._towards(targets.real, logits.real), self._towards(targets.fake, logits.fake)
+            real = self._expected_loss(targets.real, logits.real)
+            fake = self._expected_loss(targets.fake, logits.fake)
         if logits.mismatched is None:
             return real + fake
         w = self.mismatch_weight
         return real + (1 - w) * fake + w * self.on_fake(logits.mismatched).mean()
 
-    def _towards(self, target: Tensor, logits: Tensor) -> Tensor:
+    def _expected_loss(self, target: Tensor, logits: Tensor) -> Tensor:
         return (target * self.on_real(logits) + (1 - target) * self.on_fake(logits)).mean()
 
     def bound(self, d_loss: Tensor) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import softplus
@@ -13,26 +12,23 @@ from gantrain.objectives.base import Separable
 from gantrain.registry import option, register
 
 
-@dataclass
 class CrossEntropy(Separable):
     """D's side of Goodfellow et al. 2014, eq. 1: d_loss is -V(G, D) in nats, the binary cross-entropy of D.
 
     max_D V = 2 JSD(p_data, p_G) - 2 log 2 (their Theorem 1), so log 2 - d_loss / 2 is a lower bound of the JSD.
     """
 
-    quantity: ClassVar[str] = "js"
-    offset: ClassVar[float] = math.log(2)
-    slope: ClassVar[float] = 0.5
-    chance: ClassVar[float] = 2 * math.log(2)
+    quantity = "js"
+    offset = math.log(2)
+    slope = 0.5
+    chance = 2 * math.log(2)
     classifies = True
 
     def on_real(self, logits: Tensor) -> Tensor:
-        """Return -log D(x), with D = sigmoid(logits)."""
-        return softplus(-logits)
+        return softplus(-logits)  # -log D(x), D = sigmoid(logit)
 
     def on_fake(self, logits: Tensor) -> Tensor:
-        """Return -log(1 - D(x))."""
-        return softplus(logits)
+        return softplus(logits)  # -log(1 - D(x))
 
 
 @register("objective")
@@ -41,14 +37,13 @@ class Minimax(CrossEntropy):
     """The saturating game min_G max_D V: G descends E log(1 - D(G(z))) (Goodfellow et al. 2014, eq. 1)."""
 
     name: str = option("minimax", "registered name")
-    meaning: ClassVar[str] = (
+    meaning = (
         "D estimates JSD(p_data, p_G) from below, in nats; G descends that bound (2 JSD where D is optimal), "
         "whose gradient vanishes where D is sure"
     )
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return E log(1 - D(G(z))); its gradient is that of V."""
-        return -softplus(fake).mean()
+        return -softplus(fake).mean()  # E log(1 - D(G(z))), whose gradient is that of V
 
 
 @register("objective")
@@ -57,11 +52,10 @@ class NonSaturating(CrossEntropy):
     """The same D; G descends -E log D(G(z)), cross-entropy of fakes labelled real (Goodfellow et al. 2014, sec. 3)."""
 
     name: str = option("non_saturating", "registered name")
-    meaning: ClassVar[str] = (
+    meaning = (
         "D estimates JSD(p_data, p_G) from below, in nats; G descends -E log D(G(z)), at the optimal D the gradient of "
         "KL(p_G, p_data) - 2 JSD, not of JSD (Arjovsky and Bottou 2017, thm. 2.5)"
     )
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return -E log D(G(z))."""
-        return softplus(-fake).mean()
+        return softplus(-fake).mean()  # -E log D(G(z))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gantrain.objectives.base import Separable
 from gantrain.objectives.divergences import NAMES, Divergence, divergence
-from gantrain.registry import option, register
+from gantrain.registry import key_property, option, register
 
 
 @register("objective")
@@ -35,9 +35,8 @@ class FGAN(Separable):
         """The chosen row of the table."""
         return divergence(self.divergence, self.pi, self.alpha)
 
-    @property
+    @key_property
     def meaning(self) -> str:
-        """What D estimates and what G descends."""
         row = self.row
         if self.generator == "saturating":
             game = "that bound" if row.slope == 1 else "twice that bound"
@@ -46,39 +45,32 @@ class FGAN(Separable):
             game = f"-E T(G(z)), at the optimal D the gradient of {same}"
         return f"D estimates {row.words} from below, {row.unit}; G descends {game}"
 
-    @property
+    @key_property
     def quantity(self) -> str:
-        """Tag of the row's divergence."""
         return self.row.quantity
 
-    @property
+    @key_property
     def offset(self) -> float:
-        """The quantity's bound is ``offset - slope * d_loss``."""
         return self.row.offset
 
-    @property
+    @key_property
     def slope(self) -> float:
-        """See ``offset``."""
         return self.row.slope
 
-    @property
+    @key_property
     def chance(self) -> float:
-        """``d_loss`` of a D whose logits are all 0, and so T = f'(1): the loss at which the bound is 0."""
-        return self.offset / self.slope
+        return self.offset / self.slope  # logits of 0 are T = f'(1), where the bound is 0
 
-    @property
+    @key_property
     def classifies(self) -> bool:
-        """Whether the best logit is log p/q; it then is the log ratio of smoothed labels, too, as cross-entropy's."""
-        return self.row.is_log_ratio
+        return self.row.is_log_ratio  # the best logit then is the log ratio of smoothed labels, too
 
     def on_real(self, logits: Tensor) -> Tensor:
-        """Return -T, shape [N] to [N]."""
-        return self.row.on_real(logits)
+        return self.row.on_real(logits)  # -T
 
     def on_fake(self, logits: Tensor) -> Tensor:
-        """Return f*(T), shape [M] to [M]."""
-        return self.row.on_fake(logits)
+        return self.row.on_fake(logits)  # f*(T)
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return -E f*(T) or, non-saturating, -E T over samples."""
+        # Saturating: -E f*(T). Non-saturating: -E T.
         return -self.on_fake(fake).mean() if self.generator == "saturating" else self.on_real(fake).mean()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import relu
@@ -19,32 +18,29 @@ class Hinge(Separable):
     """Geometric GAN (Lim and Ye 2017, eqs. 15-16): its optimal D loss is 2 - 2 TV(p_data, p_G)."""
 
     name: str = option("hinge", "registered name")
-    quantity: ClassVar[str] = "total_variation"
-    offset: ClassVar[float] = 1.0
-    slope: ClassVar[float] = 0.5
-    chance: ClassVar[float] = 2.0
-    meaning: ClassVar[str] = (
+    quantity = "total_variation"
+    offset = 1.0
+    slope = 0.5
+    chance = 2.0
+    meaning = (
         "D estimates the total variation distance in [0, 1] from below, and through it JSD(p_data, p_G) in nats; "
         "G descends -E D(G(z))"
     )
 
     def on_real(self, logits: Tensor) -> Tensor:
-        """Return max(0, 1 - logit)."""
         return relu(1 - logits)
 
     def on_fake(self, logits: Tensor) -> Tensor:
-        """Return max(0, 1 + logit)."""
         return relu(1 + logits)
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return -E logit."""
         return -fake.mean()
 
     def estimate(self, logits: Logits) -> dict[str, float]:
-        """Return the bound on total variation, and the least JSD that so large a total variation allows."""
-        found = super().estimate(logits)
-        js, slope = least_js(found["total_variation"])
-        return {"js": js, "js_se": slope * found["total_variation_se"]} | found
+        estimates = super().estimate(logits)
+        # The error of JSD by the delta method: the slope of ``least_js`` times that of the total variation.
+        js, slope = least_js(estimates["total_variation"])
+        return {"js": js, "js_se": slope * estimates["total_variation_se"]} | estimates
 
 
 def least_js(total_variation: float) -> tuple[float, float]:

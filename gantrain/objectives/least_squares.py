@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -22,28 +21,24 @@ class LeastSquares(Separable):
     """
 
     name: str = option("least_squares", "registered name")
-    quantity: ClassVar[str] = "triangular"
-    offset: ClassVar[float] = 2.0
-    slope: ClassVar[float] = 4.0
-    chance: ClassVar[float] = 0.5
-    meaning: ClassVar[str] = (
+    quantity = "triangular"
+    offset = 2.0
+    slope = 4.0
+    chance = 0.5
+    meaning = (
         "D estimates the triangular divergence int (p - q)^2 / (p + q) in [0, 2] from below, and a quarter of it "
         "bounds JSD(p_data, p_G) in nats; G descends E (D(G(z)) - 1)^2"
     )
 
     def on_real(self, logits: Tensor) -> Tensor:
-        """Return (label - 1)^2."""
-        return (logits - 0.5).square()
+        return (logits - 0.5).square()  # (label - 1)^2
 
     def on_fake(self, logits: Tensor) -> Tensor:
-        """Return label^2."""
-        return (logits + 0.5).square()
+        return (logits + 0.5).square()  # label^2
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return E (label - 1)^2 over samples."""
         return (fake - 0.5).square().mean()
 
     def estimate(self, logits: Logits) -> dict[str, float]:
-        """Return the triangular bound, and the JSD bound that is a quarter of it."""
-        found = super().estimate(logits)
-        return {"js": found["triangular"] / 4, "js_se": found["triangular_se"] / 4} | found
+        estimates = super().estimate(logits)
+        return {"js": estimates["triangular"] / 4, "js_se": estimates["triangular_se"] / 4} | estimates

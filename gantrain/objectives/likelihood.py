@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -17,12 +16,11 @@ class Likelihood(Baseline):
     """G minimises -E log p_G(x) over data, which is KL(p_data, p_G) but for the entropy of the data, a constant."""
 
     name: str = option("likelihood", "registered name")
-    needs_density: ClassVar[bool] = True
-    meaning: ClassVar[str] = (
+    needs_density = True
+    meaning = (
         "there is no D; G maximises the likelihood of the data, which is to minimise KL(p_data, p_G); "
         "loss/g is -E log p_G(x) in nats, the entropy of the data above that KL"
     )
 
     def loss(self, G: nn.Module, real: Tensor, y: Tensor | None, latents: Tensor) -> Tensor:
-        """Return -mean log p_G(x) in nats."""
         return -G.log_prob(real).mean()  # type: ignore[operator]

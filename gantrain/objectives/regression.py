@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from gantrain.objectives.base import Baseline
-from gantrain.registry import option, register
+from gantrain.registry import key_property, option, register
 
 
 @register("objective")
@@ -16,22 +15,20 @@ from gantrain.registry import option, register
 class Regression(Baseline):
     """G minimises the distance of G(z, y) to a sample x of its condition (Isola et al. 2017, sec. 3.1 and fig. 4).
 
-    The best answer to y is one picture, whatever z: the mean of all x with that condition for l2, their median, pixel
+    The best output for y is one picture, whatever z: the mean of all x with that condition for l2, their median, pixel
     by pixel, for l1. Where those differ, it is a blur.
     """
 
     name: str = option("regression", "registered name")
     norm: str = option("l2", "what is averaged over pixels: squares or sizes of errors", choices=("l1", "l2"))
 
-    @property
+    needs_condition = True
+
+    @key_property
     def meaning(self) -> str:
-        """What G becomes."""
         best = "mean" if self.norm == "l2" else "median"
         return f"there is no D; G descends to the {best} of all data of a condition, one picture for any z: a blur"
 
-    needs_condition: ClassVar[bool] = True
-
     def loss(self, G: nn.Module, real: Tensor, y: Tensor | None, latents: Tensor) -> Tensor:
-        """Return the mean over pixels and samples of |G(z, y) - x| or its square."""
         error = G(latents, y).float() - real
         return error.abs().mean() if self.norm == "l1" else error.square().mean()

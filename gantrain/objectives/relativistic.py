@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from gantrain.objectives.base import Logits, Objective, Targets
-from gantrain.registry import option, register
+from gantrain.registry import key_property, option, register
 
 
 @register("objective")
@@ -25,12 +24,11 @@ class Relativistic(Objective):
 
     name: str = option("relativistic", "registered name")
     generator: str = option("non_saturating", "what G descends", choices=("saturating", "non_saturating"))
-    chance: ClassVar[float] = math.log(2)
-    g_sees_real: ClassVar[bool] = True
+    chance = math.log(2)
+    g_sees_real = True
 
-    @property
+    @key_property
     def meaning(self) -> str:
-        """What D estimates and what G descends."""
         game = "the negative of D's loss" if self.generator == "saturating" else "E softplus(D(x) - D(G(z)))"
         return (
             "divergence/game estimates JSD(p x q, q x p) of ordered pairs from below, in nats, which is larger than "
@@ -38,11 +36,9 @@ class Relativistic(Objective):
         )
 
     def d_loss(self, logits: Logits, targets: Targets | None = None) -> Tensor:
-        """Return -E log sigmoid(D(x_i) - D(G(z_i))) over pairs."""
-        return softplus(logits.fake - logits.real).mean()
+        return softplus(logits.fake - logits.real).mean()  # -E log sigmoid(D(x_i) - D(G(z_i)))
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return the generator's loss over pairs; it needs D's logits on data too."""
         if real is None:
             raise ValueError("the relativistic generator loss needs D's logits on data")
         return (
@@ -50,6 +46,6 @@ class Relativistic(Objective):
         )
 
     def estimate(self, logits: Logits) -> dict[str, float]:
-        """Return the bound on the divergence of pairs, and its standard error over independent pairs."""
-        lost = softplus(logits.fake - logits.real)
-        return {"game": math.log(2) - float(lost.mean()), "game_se": float(lost.std()) / math.sqrt(len(lost))}
+        losses = softplus(logits.fake - logits.real)  # of independent pairs, shape [N]
+        error = float(losses.std()) / math.sqrt(len(losses))
+        return {"game": math.log(2) - float(losses.mean()), "game_se": error}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -21,24 +20,21 @@ class Wasserstein(Separable):
     """
 
     name: str = option("wasserstein", "registered name")
-    quantity: ClassVar[str] = "game"
-    offset: ClassVar[float] = 0.0
-    slope: ClassVar[float] = 1.0
-    chance: ClassVar[float] = 0.0
-    needs_penalty: ClassVar[bool] = True
-    meaning: ClassVar[str] = (
+    quantity = "game"
+    offset = 0.0
+    slope = 1.0
+    chance = 0.0
+    needs_penalty = True
+    meaning = (
         "divergence/game is E D(x) - E D(G(z)), at most K W1(p_data, p_G) for a critic of Lipschitz constant K, which "
         "no soft constraint fixes: compare it within a run only; G descends -E D(G(z))"
     )
 
     def on_real(self, logits: Tensor) -> Tensor:
-        """Return -D(x)."""
         return -logits
 
     def on_fake(self, logits: Tensor) -> Tensor:
-        """Return D(x)."""
         return logits
 
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """Return -E D(G(z))."""
         return -fake.mean()

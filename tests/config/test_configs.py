@@ -236,5 +236,5 @@ def test_a_plug_in_takes_no_name_of_gantrains_own_and_may_be_read_again():
     finally:
         del REGISTERED["penalty"]["of_a_test"]
     with pytest.raises(ConfigError, match="r1 is gantrain's own"):
-        register("penalty")(type("R1", (own,), {}))
+        register("penalty")(dataclass(type("R1", (own,), {})))
     assert REGISTERED["penalty"]["r1"] is own
