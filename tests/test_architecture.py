@@ -159,7 +159,7 @@ def test_nothing_is_called_utils_manager_or_trainer():
 
 
 def undocumented(tree: ast.Module, classes: Mapping[str, type]) -> list[str]:
-    """Return the public names of a source that have no docstring, of their own or of the method that they override."""
+    """Return the public names of a source without a docstring, of their own or of what they override."""
     found = [] if ast.get_docstring(tree) else ["the module"]
     for owner in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]:
         if isinstance(owner, ast.ClassDef) and owner.name.startswith("_"):
@@ -169,7 +169,9 @@ def undocumented(tree: ast.Module, classes: Mapping[str, type]) -> list[str]:
             named = isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
             if not named or node.name == "forward" or ast.get_docstring(node):
                 continue
-            if not any(getattr(vars(base).get(node.name), "__doc__", None) for base in bases):
+            is_method = any(getattr(vars(base).get(node.name), "__doc__", None) for base in bases)
+            is_attribute = any(f"\n        {node.name}: " in (base.__doc__ or "") for base in bases)
+            if not (is_method or is_attribute):
                 found.append(node.name)
     return found
 
@@ -183,20 +185,27 @@ def test_every_public_name_is_documented(module):
 def test_a_name_without_a_docstring_is_found():
     source = '''
 class A:
-    """A."""
+    """A.
+
+    Attributes:
+        known: Documented here.
+    """
+    known: int
     def f(self): pass
     def _g(self): pass
     def forward(self): pass
 class B(A):
     """B."""
     def f(self): pass
+    def known(self): pass
+    def kn(self): pass
 class C(dict):
     """C."""
     def items(self): pass
 def h(): pass'''
     known: dict[str, type] = {}
     exec(source, known)
-    assert undocumented(ast.parse(source), known) == ["the module", "h", "f", "f"]
+    assert undocumented(ast.parse(source), known) == ["the module", "h", "f", "f", "kn"]
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["list"], ["list", "models"], ["--version"]], ids=str)
