@@ -17,12 +17,13 @@ from gantrain.cli.commands.sample import SampleOptions, asked
 from gantrain.cli.hydra_app import trained
 from gantrain.config.options import Device
 from gantrain.config.overrides import read
+from gantrain.core.files import read_json
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.spec import Spec
 from gantrain.core.system import resolve_device
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Player
 from gantrain.registry import parse
-from gantrain.reports.run_folder import RESULT, read_json, read_lines
 from gantrain.sampling.export import write_generator
 from gantrain.sampling.generate import draw, in_turn
 from gantrain.sampling.latents import latents
@@ -113,12 +114,12 @@ class Run:
     @property
     def result(self) -> dict[str, Any]:
         """What ``result.json`` says of how the run ended; empty while it is not there."""
-        return read_json(self.path / RESULT)
+        return RunFolder(self.path).result
 
     @property
     def metrics(self) -> dict[str, float | None]:
         """The metrics of this step by tag, of the end of the run or of ``gantrain evaluate``; empty without either."""
-        found = [self.result, read_json(self.path / f"evaluation-{self.step:06d}.json")]
+        found = [self.result, read_json(RunFolder(self.path).evaluation_file(self.step))]
         read = [one.get("metrics", {}) for one in found if one.get("step") == self.step]
         return {tag: value for metrics in read for tag, value in metrics.items()}
 
@@ -127,8 +128,8 @@ class Run:
         import pandas
 
         merged: dict[int, dict[str, float | None]] = {}
-        for scalars in read_lines(self.path / "metrics.jsonl"):
-            merged.setdefault(scalars.pop("step"), {}).update(scalars)
+        for row in RunFolder(self.path).history:
+            merged.setdefault(row.pop("step"), {}).update(row)
         table = pandas.DataFrame.from_dict(merged, orient="index", dtype=float)
         return table.rename_axis("step")
 

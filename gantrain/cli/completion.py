@@ -13,6 +13,8 @@ from gantrain.cli.help import HEAD, verbs
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.groups import GROUPS, choices
 from gantrain.core.override import Override, values_by_key
+from gantrain.core.run_folder import RunFolder
+from gantrain.core.sweep_folder import SweepFolder
 
 # Words, each with what it is where that is known; one that ends in = / or . goes on.
 Offers = dict[str, str]
@@ -173,10 +175,10 @@ def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
     """Find runs and sweeps; a run has a resolved config, and nothing to find in it."""
     with suppress(OSError):
         for path in folder.iterdir():
-            if (path / "config.json").is_file():
+            if RunFolder(path).config_file.is_file():
                 yield path, "run"
             elif path.is_dir():
-                if (path / "sweep.json").is_file():
+                if SweepFolder(path).plan_file.is_file():
                     yield path, "sweep"
                 if depth > 1:
                     yield from _walk(path, depth - 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.core.files import is_locked, read_json, read_text, run_folder_lock
+from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
 STATE = "state.json"  # of a checkpoint: what its tensors are
@@ -153,7 +154,14 @@ class RunFolder:
     def environment(self) -> dict[str, Any]:
         """Machine and versions of the newest checkpoint; empty without one."""
         newest = self.newest_checkpoint
-        return dict(read_json(newest / STATE, self.strict).get("environment") or {}) if newest else {}
+        found = read_json(newest / STATE, self.strict).get("environment") if newest else {}
+        if isinstance(found, dict):
+            return found
+        if self.strict:
+            raise CheckpointError(
+                self.path, "has a checkpoint without its environment", "restore it, or train again"
+            )
+        return {}
 
     # How it stands --------------------------------------------------------------------------------------------
 

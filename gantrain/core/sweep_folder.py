@@ -130,6 +130,12 @@ class SweepFolder:
             what = "does not hold what gantrain writes"
             raise CheckpointError(self.plan_file, what, "restore it") from error
 
+    def summaries(self) -> dict[str, Path]:
+        """Return the summaries that are there, by what they are."""
+        names = {"summary": SUMMARY_TABLE, "figure": SUMMARY_FIGURE, "samples": SUMMARY_SAMPLES}
+        paths = {word: self.path / name for word, name in names.items()}
+        return {word: path for word, path in paths.items() if path.is_file()}
+
     def command(self) -> str:
         """Return the command line that makes the sweep again; an empty string where it is not known."""
         return str(read_json(self.plan_file, strict=False).get("command") or "")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import JENSEN_SHANNON
-from gantrain.reports.run_folder import read_lines
 from gantrain.reports.runs import Row, numbers_in
 
 POINTS = 400  # of a curve, at most
@@ -26,10 +26,9 @@ def history(run: Path) -> dict[str, Curve]:
         CheckpointError: When the file cannot be read.
     """
     found: dict[str, Curve] = {}
-    for row in read_lines(run / "metrics.jsonl"):
-        step = row.pop("step")
-        finite = numbers_in(row)
-        for tag in row:
+    for row in RunFolder(run).history:
+        step, finite = row["step"], numbers_in(row)
+        for tag in row.keys() - {"step"}:
             steps, values = found.setdefault(tag, ([], []))
             steps.append(step)
             values.append(finite.get(tag))

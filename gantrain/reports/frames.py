@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from gantrain.core.files import replace_file
+from gantrain.core.run_folder import RunFolder
 from gantrain.errors import CheckpointError
 
 MOST = 60  # frames of a slider or an animation
@@ -19,7 +20,7 @@ BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # wha
 
 def drawn(run: Path) -> list[tuple[int, Path]]:
     """Return the step and the file of every picture under ``samples``, in the order of steps."""
-    files = (run / "samples").glob("*.png")
+    files = RunFolder(run).pictures
     found = sorted((int(path.stem), path) for path in files if path.stem.isdecimal())
     while found and opened(found[-1][1]) is None:  # a process that was killed while it wrote
         found.pop()
@@ -90,7 +91,9 @@ def animation(run: Path, out: Path) -> int:
     """
     shots = [image for _, image in pictures(evenly(drawn(run)))]
     if not shots:
-        raise CheckpointError(run / "samples", "holds no pictures", "train with train.sample_every=100, say")
+        raise CheckpointError(
+            RunFolder(run).samples, "holds no pictures", "train with train.sample_every=100, say"
+        )
     # A run that went on with another layout has pictures of two sizes; a file has one.
     size = (max(image.width for image in shots), max(image.height for image in shots))
     frames = [_on(image, size) for image in shots]

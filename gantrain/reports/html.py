@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gantrain
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import MEANING
 from gantrain.core.text import format_number, format_with_error
 from gantrain.reports.curves import POINTS, Curve, charts, history, reference_lines, series
@@ -19,7 +20,6 @@ from gantrain.reports.figures import chart
 from gantrain.reports.frames import as_data, drawn, evenly, fitted, opened, pictures
 from gantrain.reports.markup import details, html_table, listed, player, section, slider
 from gantrain.reports.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
-from gantrain.reports.run_folder import STATE, checkpoints, found_json
 from gantrain.reports.runs import Row, flat, given_words, numbers_in
 from gantrain.reports.tables import failures, run_table, seed_table
 
@@ -220,7 +220,7 @@ def _places(which: Sequence[int]) -> str:
 
 
 def _figures(run: Path) -> str:
-    files = sorted((run / "figures").glob("*.png"))[:FIGURES]
+    files = RunFolder(run).figures[:FIGURES]
     images = [_image(image, path.stem.replace("_", " ")) for path in files if (image := opened(path))]
     return "".join(images)
 
@@ -261,5 +261,4 @@ def _whole(value: Any) -> str:
 
 
 def _environment(run: Path) -> Any:
-    states = [checkpoint / STATE for checkpoint in checkpoints(run)]
-    return found_json(states[-1]).get("environment") if states else None
+    return RunFolder(run, strict=False).environment

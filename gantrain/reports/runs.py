@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.core.override import values_by_key
+from gantrain.core.run_folder import DONE, RunFolder, is_run
+from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.text import escape_controls
-from gantrain.reports.run_folder import CONFIG, DONE, RESULT, SWEEP, found_json, is_run, words_of
 
 # What a run is not about: which sweep it is of, where it writes and how often, on which machine, what is read of it.
 ASIDE = re.compile(
@@ -76,11 +77,12 @@ def rows(folders: Iterable[Path]) -> list[Row]:
     paths = [Path(folder) for folder in folders]
     jobs = {parent: jobs_of(parent) for parent in {path.parent for path in paths}}
     given = [given_words(path, jobs[path.parent]) for path in paths]
-    configs, results = [found_json(path / CONFIG) for path in paths], []
-    for path, config in zip(paths, configs, strict=True):
-        begun = "unfinished" if config else "missing"
-        ended = "unreadable" if (path / RESULT).is_file() else begun
-        results.append(found_json(path / RESULT) or {"status": ended})
+    runs = [RunFolder(path, strict=False) for path in paths]
+    configs, results = [run.config for run in runs], []
+    for run in runs:
+        begun = "unfinished" if run.config else "missing"
+        ended = "unreadable" if run.result_file.is_file() else begun
+        results.append(run.result or {"status": ended})
     beside = len({path.parent for path in paths}) == 1
     told = zip(_names(paths), varied(given, configs, beside), paths, configs, results, strict=True)
     return [_row(*one) for one in told]
@@ -117,23 +119,18 @@ def numbers_in(found: Any) -> dict[str, float]:
 
 def jobs_of(sweep: Path) -> dict[str, list[str]]:
     """Return the overrides of every job of a sweep by folder, those that never started among them."""
-    jobs = found_json(sweep / SWEEP).get("jobs")
-    listed = jobs if isinstance(jobs, list) else []
-    known = [job for job in listed if isinstance(job, dict) and isinstance(job.get("folder"), str)]
-    words = [job["overrides"] if isinstance(job.get("overrides"), list) else [] for job in known]
-    return {Path(job["folder"]).name: list(map(str, own)) for job, own in zip(known, words, strict=True)}
+    return {Path(job.folder).name: list(job.overrides) for job in SweepFolder(sweep).jobs(strict=False)}
 
 
 def given_words(run: Path, jobs: Mapping[str, list[str]] | None = None) -> dict[str, str]:
     """Return what was set by hand for a run, by key, from its folder or else its sweep's ``jobs``, as ``jobs_of``."""
-    words = words_of(run) or (jobs_of(run.parent) if jobs is None else jobs).get(run.name, [])
+    words = RunFolder(run).overrides or (jobs_of(run.parent) if jobs is None else jobs).get(run.name, [])
     return values_by_key(words)
 
 
 def runs_in(folder: Path) -> list[Path]:
     """Return the runs in and under a folder in the order of their numbers and names; also for a checkpoint in a run."""
-    folder = folder.resolve()
-    inside = folder.parent.parent if folder.parent.name == "checkpoints" else folder
+    inside = RunFolder.of(folder).path
     return [inside] if is_run(inside) else list(dict.fromkeys(_under(inside)))
 
 

@@ -10,6 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gantrain.core.files import replace_file
+from gantrain.core.run_folder import DONE
+from gantrain.core.sweep_folder import (
+    SUMMARY_FIGURE,
+    SUMMARY_SAMPLES,
+    SUMMARY_TABLE,
+    SUMMARY_TEXT,
+    SweepFolder,
+)
 from gantrain.core.text import align_columns, format_number, format_with_error
 from gantrain.reports.figures import chart, png, samples
 from gantrain.reports.ranking import (
@@ -23,7 +31,6 @@ from gantrain.reports.ranking import (
     ranked,
     settings,
 )
-from gantrain.reports.run_folder import DONE
 from gantrain.reports.runs import Row, rows
 
 LINES = 40  # rows of a table that a terminal is shown; the file has all
@@ -136,10 +143,10 @@ def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
         A line for each file that could not be made; the others are there.
     """
     makers: dict[str, Callable[[], bytes | None]] = {
-        "summary.md": lambda: page(found).encode(errors="backslashreplace"),
-        "summary.csv": lambda: comma_separated(found).encode(errors="backslashreplace"),
-        "summary.png": lambda: png(chart(found)),
-        "samples.png": lambda: png(samples(found)),
+        SUMMARY_TEXT: lambda: page(found).encode(errors="backslashreplace"),
+        SUMMARY_TABLE: lambda: comma_separated(found).encode(errors="backslashreplace"),
+        SUMMARY_FIGURE: lambda: png(chart(found)),
+        SUMMARY_SAMPLES: lambda: png(samples(found)),
     }
     complaints = []
     for name, make in makers.items():
@@ -171,15 +178,12 @@ def table(found: Sequence[Row]) -> str:
 
 def _first(lines: Sequence[Sequence[str]]) -> str:
     rest = len(lines) - 1 - LINES
-    return align_columns(lines[: LINES + 1]) + (f"\nand {rest} more, in summary.md" if rest > 0 else "")
+    return align_columns(lines[: LINES + 1]) + (f"\nand {rest} more, in {SUMMARY_TEXT}" if rest > 0 else "")
 
 
 def where(folder: Path) -> str:
     """Return the lines that say where a comparison's files are."""
-    names = {"summary": "summary.csv", "figure": "summary.png", "samples": "samples.png"}
-    return "\n".join(
-        f"{word:9}  {folder / name}" for word, name in names.items() if (folder / name).is_file()
-    )
+    return "\n".join(f"{word:9}  {path}" for word, path in SweepFolder(folder).summaries().items())
 
 
 def summarise(folder: Path, runs: Sequence[Path]) -> str:

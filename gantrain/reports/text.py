@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import IN_NATS
 from gantrain.core.text import align_columns, format_number, format_with_error
 
@@ -63,18 +64,17 @@ def warned(protocol: Mapping[str, Mapping[str, Any]]) -> str:
 
 def end_table(result: Mapping[str, Any], folder: Path) -> str:
     """Return the closing lines of a run: what was done, its metrics, where to look."""
-    grids = sorted((folder / "samples").glob("*.png"))
+    run = RunFolder(folder)
     done = (
         f"{result['name']}: {result['step']:,} steps, {result['images']:,} images, "
         f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
     )
-    where = [f"pictures   {grids[-1]}"] if grids else []
+    where = [f"pictures   {path}" for path in run.pictures[-1:]]
     where += [
-        f"result     {folder / 'result.json'}",
+        f"result     {run.result_file}",
         f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
     ]
-    figures = sorted((folder / "figures").glob("*.png"))
-    where[1:1] = [f"figure     {path}" for path in figures]
+    where[1:1] = [f"figure     {path}" for path in run.figures]
     published = beside_published(result["tail"], result["published"])
     advice = "\n".join(f"health     {line}" for line in result["health"])
     read = table(result["metrics"], result["floors"])

@@ -16,10 +16,10 @@ from gantrain.cli.main import VERBS, main
 from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.files import run_folder_lock
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.text import format_number
 from gantrain.registry import REGISTERED
 from gantrain.reports.differing import differing
-from gantrain.reports.run_folder import read_run
 
 WORDS = ["debug=tiny", "dataset=ring", "dataset.n=300", "model.width=16", "train.batch_size=32", "device=cpu"]
 
@@ -135,8 +135,8 @@ def test_the_time_left_of_a_baseline_is_of_one_batch_a_step(run, run_cli):
 
 def test_to_look_at_a_run_does_not_hold_it(run, run_cli):
     with run_folder_lock(run):
-        assert read_run(run).status == "running"
-    assert read_run(run).status == "finished"
+        assert RunFolder(run).status == "running"
+    assert RunFolder(run).status == "finished"
     with run_folder_lock(run):
         pass
 
@@ -150,14 +150,14 @@ def test_a_run_that_died_without_a_word_says_so_and_can_be_resumed(run, run_cli)
 
 def test_a_finished_run_that_was_told_to_go_on_and_died_is_not_finished(run, run_cli):
     change(run / "config.json", train=json.loads((run / "config.json").read_text())["train"] | {"steps": 40})
-    assert read_run(run).status == "stopped"
+    assert RunFolder(run).status == "stopped"
     assert suggested(run_cli("show", run)[1])[0] == "resume"
 
 
 def test_a_run_that_seconds_ended_is_finished_however_few_its_steps(run):
     train = json.loads((run / "config.json").read_text())["train"]
     change(run / "config.json", train=train | {"steps": 10**9, "seconds": 3.0})
-    assert read_run(run).status == "finished"
+    assert RunFolder(run).status == "finished"
 
 
 def test_a_fault_is_shown_with_its_code(run, run_cli):

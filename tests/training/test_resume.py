@@ -24,10 +24,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from gantrain.cli.main import main
 from gantrain.config.resolve import resolve
-from gantrain.core.files import run_folder_lock
+from gantrain.core.files import is_locked, run_folder_lock
 from gantrain.core.gradients import descend
 from gantrain.errors import CheckpointError, OutputError, as_fault
-from gantrain.reports.run_folder import is_held
 from gantrain.training.checkpoint import load_checkpoint, save_checkpoint, steps
 from gantrain.training.device import Runtime
 from gantrain.training.run import run
@@ -284,9 +283,9 @@ def test_a_look_at_a_folder_keeps_no_run_from_starting_there(tmp_path):
     glance = threading.Timer(0.05, os.close, [handle])
     glance.start()
     with run_folder_lock(tmp_path):
-        assert is_held(tmp_path)
+        assert is_locked(tmp_path)
     glance.join()
-    assert not is_held(tmp_path)
+    assert not is_locked(tmp_path)
 
 
 def test_a_disk_without_locks_is_named_and_holds_nothing(tmp_path, monkeypatch):
@@ -301,7 +300,7 @@ def test_a_disk_without_locks_is_named_and_holds_nothing(tmp_path, monkeypatch):
         run_folder_lock(tmp_path),
     ):
         pass
-    assert not is_held(tmp_path)
+    assert not is_locked(tmp_path)
 
 
 def test_the_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gantrain.cli.arguments import folders_and_out, runs_of
+from gantrain.core.run_folder import is_sweep
 from gantrain.errors import ConfigError, OutputError
-from gantrain.reports.run_folder import is_sweep
 from gantrain.reports.runs import rows
 from gantrain.reports.tables import table, where, write_files
 

@@ -9,6 +9,7 @@ from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.files import write_json
 from gantrain.core.groups import choices
+from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, suggest
 from gantrain.reports.text import table, warned
 from gantrain.training.device import Runtime
@@ -52,7 +53,7 @@ def evaluate(argv: list[str]) -> int:
     state = TrainState.create(config, data.spec, runtime)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
     reading = read(fitting(config, data), view(config, data, state, runtime), floors=True)
-    out = checkpoint.run / f"evaluation-{checkpoint.step:06d}.json"
+    out = RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
     write_json(out, {"step": checkpoint.step, **vars(reading)})
     parts = [
         checkpoint.path,

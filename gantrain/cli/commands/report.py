@@ -8,11 +8,11 @@ from pathlib import Path
 
 from gantrain.cli.arguments import folders_and_out, runs_of
 from gantrain.core.files import replace_file
+from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.text import format_size
 from gantrain.errors import ConfigError
 from gantrain.reports.frames import animation
 from gantrain.reports.html import page
-from gantrain.reports.run_folder import SWEEP, found_json
 from gantrain.reports.runs import Row, given_words, rows
 
 KINDS = (".html", ".gif", ".png")
@@ -46,8 +46,8 @@ def report(argv: list[str]) -> int:
 def command_of(home: Path, found: Sequence[Row]) -> str:
     """Return the command that makes a run again; for several, what was typed where their sweep knows it."""
     if len(found) > 1:
-        known = found_json(home / SWEEP).get("command")
-        return str(known) if known else "\n".join(command_of(row.folder, [row]) for row in found)
+        known = SweepFolder(home).command()
+        return known or "\n".join(command_of(row.folder, [row]) for row in found)
     given = given_words(found[0].folder)
     return " ".join(
         ["gantrain", *(shlex.quote(f"{k}={v}") for k, v in given.items() if not k.startswith("run."))]

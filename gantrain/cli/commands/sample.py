@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from gantrain.cli.arguments import run_and_words, value_of
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.spec import Spec
 from gantrain.core.system import resolve_device
 from gantrain.errors import ConfigError
@@ -66,7 +67,7 @@ def sample(argv: list[str]) -> int:
     config, spec, G = generator(checkpoint)
     conditions = asked(wanted, spec, config.model.is_conditional)
     name = f"sample-{checkpoint.step:06d}-seed{wanted.seed}{_ending(wanted, spec)}"
-    out = Path(wanted.out or checkpoint.run / "samples" / name).expanduser()
+    out = Path(wanted.out or RunFolder(checkpoint.run).samples / name).expanduser()
     if wanted.interpolate is None:
         _check_kind(out, spec)
     else:

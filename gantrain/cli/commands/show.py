@@ -11,21 +11,12 @@ from typing import Any
 import yaml
 
 from gantrain.cli.arguments import one_run, told_apart
+from gantrain.core.files import read_json
+from gantrain.core.run_folder import DONE, NAN, STATE, RunFolder, is_checkpoint, is_run, is_sweep
+from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import align_columns, escape_controls, format_duration, format_number
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.reports.differing import differing
-from gantrain.reports.run_folder import (
-    DONE,
-    NAN,
-    STATE,
-    Record,
-    is_held,
-    is_run,
-    is_sweep,
-    jobs,
-    read_json,
-    read_run,
-)
 from gantrain.reports.text import beside_published, table, warned
 
 WIDE = 80  # letters of a key and its value that are shown of the two
@@ -36,7 +27,7 @@ def show(argv: list[str]) -> int:
     """Print what a run, a sweep or a checkpoint is, how it went, where things are, and what to type next."""
     path, whole = _words(argv)
     try:
-        if (path / STATE).is_file():
+        if is_checkpoint(path):
             page = _checkpoint(path, whole)
         elif is_sweep(path):
             page = _sweep(path)
@@ -73,9 +64,8 @@ def _near(path: Path) -> str:
 
 
 def _run(folder: Path, whole: bool) -> str:
-    run = read_run(folder)
+    run = RunFolder(folder)
     words = _given(run.overrides) if is_sweep(folder.resolve().parent) else run.overrides
-    last = run.checkpoints[-1] if run.checkpoints else None
     parts = [
         _head(run),
         _settings(run.config, whole),
@@ -84,7 +74,7 @@ def _run(folder: Path, whole: bool) -> str:
         _rows(
             {
                 "command": shlex.join(["gantrain", *words]) if run.overrides else "",
-                "machine": _machine(read_json(last / STATE)["environment"]) if last else "",
+                "machine": _machine(run.environment),
             }
         ),
         _places(run),
@@ -93,9 +83,9 @@ def _run(folder: Path, whole: bool) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _head(run: Record) -> str:
-    name = run.config.get("name") or run.result.get("name") or run.folder.name
-    steps = f"{run.step:,} of {run.steps:,} steps" if run.steps else f"{run.step:,} steps"
+def _head(run: RunFolder) -> str:
+    name = run.config.get("name") or run.result.get("name") or run.path.name
+    steps = f"{run.step:,} of {run.planned_steps:,} steps" if run.planned_steps else f"{run.step:,} steps"
     result = run.result
     if run.status == "finished":
         speed = f"{result['images']:,} images, {result['seconds']:.0f} s"
@@ -112,15 +102,15 @@ def _head(run: Record) -> str:
     return f"{name}: {run.status}{code}, {steps}\n{result.get('error', '')}".rstrip()
 
 
-def _pace(run: Record) -> str:
+def _pace(run: RunFolder) -> str:
     """Return speed and the time that is left, by the last reading of the speed."""
-    speed, train = run.latest().get("speed/images_per_second", 0.0), run.config["train"]
+    speed, train = run.last_values().get("speed/images_per_second", 0.0), run.config["train"]
     if not speed > 0:
         return ""
-    if not run.steps:
+    if not run.planned_steps:
         return f", {speed:,.0f} images a second, until {train['seconds']:g} s of training are over"
-    updates = train["d_steps"] if "loss/d" in run.latest() else 1  # a step without a D sees one batch
-    left = (run.steps - run.step) * train["batch_size"] * updates / speed
+    updates = train["d_steps"] if "loss/d" in run.last_values() else 1  # a step without a D sees one batch
+    left = (run.planned_steps - run.step) * train["batch_size"] * updates / speed
     return f", {speed:,.0f} images a second, about {format_duration(left)} of training left"
 
 
@@ -145,7 +135,7 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def _numbers(run: Record) -> str:
+def _numbers(run: RunFolder) -> str:
     """Return the metrics beside their floors and the numbers in print, of an unfinished run the last that were read."""
     result = run.result
     if run.status == "finished":
@@ -162,18 +152,18 @@ def _numbers(run: Record) -> str:
     return _read_at(run, None)
 
 
-def _read_at(run: Record, step: int | None) -> str:
-    latest = run.latest(step)
+def _read_at(run: RunFolder, step: int | None) -> str:
+    latest = run.last_values(step)
     losses = ", ".join(f"{tag} {format_number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
     read = table({tag: value for tag, value in latest.items() if tag.startswith(TELLING)}, {})
     return "\n\n".join(part for part in (read, losses) if part)
 
 
-def _said(run: Record) -> str:
+def _said(run: RunFolder) -> str:
     result = run.result if run.status == "finished" else {}
     lines = [f"health     {line}" for line in result.get("health", [])]
-    if run.status != "finished" and (run.folder / "gantrain.log").is_file():
-        log = (run.folder / "gantrain.log").read_text(encoding="utf-8", errors="replace").splitlines()
+    if run.status != "finished" and run.log_file.is_file():
+        log = run.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         lines += [f"warning    {line.partition(' WARNING ')[2]}" for line in log if " WARNING " in line][-3:]
     if result.get("meaning"):
         lines.append(f"meaning    {result['meaning']}")
@@ -186,36 +176,35 @@ def _machine(environment: Mapping[str, Any]) -> str:
     return ", ".join([*first, *(f"{key} {value}" for key, value in rest.items())])
 
 
-def _places(run: Record) -> str:
-    folder = run.folder
-    grids, figures = (sorted((folder / name).glob("*.png")) for name in ("samples", "figures"))
-    events = sorted(folder.glob("events.out.tfevents.*"))
-    names = [path.name for path in run.checkpoints]
-    saved = f"{folder / 'checkpoints'}: {', '.join(names)}" if names else ""
+def _places(run: RunFolder) -> str:
+    saved, pictures, figures = run.checkpoints, run.pictures, run.figures
     rows = {
-        "checkpoint": saved,
-        "pictures": f"{folder / 'samples'}: {len(grids)}, the last {grids[-1].name}" if grids else "",
-        "figures": f"{folder / 'figures'}: {', '.join(path.name for path in figures)}" if figures else "",
-        "scalars": _file(folder / "metrics.jsonl"),
-        "events": str(events[-1]) if events else "",
-        "result": _file(folder / "result.json"),
-        "log": _file(folder / "gantrain.log"),
+        "checkpoint": _names(saved),
+        "pictures": f"{run.samples}: {len(pictures)}, the last {pictures[-1].name}" if pictures else "",
+        "figures": _names(figures),
+        "scalars": _newest([run.metrics_file]),
+        "events": _newest(run.event_files),
+        "result": _newest([run.result_file]),
+        "log": _newest([run.log_file]),
+        "evaluation": _newest(run.evaluations),
     }
-    read = sorted(folder.glob("evaluation-*.json"))
-    rows["evaluation"] = str(read[-1]) if read else ""
     return _rows(rows)
 
 
-def _file(path: Path) -> str:
-    return str(path) if path.is_file() else ""
+def _names(paths: Sequence[Path]) -> str:
+    return f"{paths[0].parent}: {', '.join(path.name for path in paths)}" if paths else ""
+
+
+def _newest(paths: Sequence[Path]) -> str:
+    return str(paths[-1]) if paths and paths[-1].is_file() else ""
 
 
 def _rows(rows: Mapping[str, str]) -> str:
     return "\n".join(f"{name:10} {text}" for name, text in rows.items() if text)
 
 
-def _next(run: Record) -> str:
-    where = shlex.quote(str(run.folder))
+def _next(run: RunFolder) -> str:
+    where = shlex.quote(str(run.path))
     lines = []
     if run.status not in (*DONE, "running"):
         lines.append(
@@ -230,24 +219,26 @@ def _next(run: Record) -> str:
 
 def _checkpoint(path: Path, whole: bool) -> str:
     state = read_json(path / STATE)
-    folder = path.resolve().parent.parent
-    run = read_run(folder)
+    run = RunFolder.of(path)
     where = shlex.quote(str(path))
     lines = [f"gantrain {verb} {where}" for verb in ("sample", "evaluate", "resume")]
     parts = [
-        f"{state['config']['name']}: checkpoint of step {state['step']:,} of {run.folder.name}",
+        f"{state['config']['name']}: checkpoint of step {state['step']:,} of {run.path.name}",
         _settings(state["config"], whole),
         _read_at(run, state["step"]),
-        _rows({"run": str(folder), "machine": _machine(state["environment"])}),
+        _rows({"run": str(run.path), "machine": _machine(state["environment"])}),
         "next\n" + _indented("\n".join(lines)),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
 def _sweep(folder: Path) -> str:
-    listed, under_way = jobs(folder), is_held(folder)
-    runs = [read_run(path) for path, _ in listed]
-    words = [_given(overrides or run.overrides) for run, (_, overrides) in zip(runs, listed, strict=True)]
+    sweep = SweepFolder(folder)
+    under_way = sweep.is_locked
+    # Hydra's own sweeps have no plan: their jobs are the runs that lie there.
+    jobs = sweep.jobs() or [Job(path.name) for path in sorted(folder.iterdir()) if is_run(path)]
+    runs = [sweep.run(job) for job in jobs]
+    words = [_given(job.overrides or run.overrides) for run, job in zip(runs, jobs, strict=True)]
     shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else []
     states = ["waiting" if under_way and run.status == "missing" else run.status for run in runs]
     lines = [["run", "set", "status", "exit", "steps", "seconds", ""]]
@@ -257,18 +248,17 @@ def _sweep(folder: Path) -> str:
         seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
         error = "" if state in DONE else result.get("error", "")
         varied = " ".join(word for word in given if word not in shared)
-        lines.append([run.folder.name, varied, state, exit_code, f"{run.step:,}", seconds, error])
+        lines.append([run.path.name, varied, state, exit_code, f"{run.step:,}", seconds, error])
     told = ", ".join(f"{count} {state}" for state, count in Counter(states).most_common())
     where = shlex.quote(str(folder))
     verbs = ["compare", "report", "tensorboard"]
     if not under_way and any(state not in (*DONE, "running") for state in states):
         verbs.insert(0, "resume")
-    rows = {"command": str(read_json(folder / "sweep.json").get("command", "")), "shared": " ".join(shared)}
-    files = {"summary": "summary.csv", "figure": "summary.png", "samples": "samples.png"}
+    rows = {"command": sweep.command(), "shared": " ".join(shared)}
     parts = [
         f"{folder.name}: a sweep of {len(runs)} jobs: {told}",
         align_columns(lines),
-        _rows(rows | {name: _file(folder / file) for name, file in files.items()}),
+        _rows(rows | {name: str(path) for name, path in sweep.summaries().items()}),
         "next\n" + _indented("\n".join(f"gantrain {verb} {where}" for verb in verbs)),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from gantrain.core.run_folder import EVENTS, RunFolder
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.tracking.event_file import read_events
 
@@ -71,8 +72,8 @@ def tensorboard(argv: list[str]) -> int:
 
 def runs_under(folder: Path) -> list[Path]:
     """Return the folders at and under one that hold event files, sorted, but not the notes of a sweep."""
-    found = {path.parent for path in folder.rglob("events.out.tfevents.*")}
-    return sorted(run for run in found if (run / "metrics.jsonl").is_file()) or sorted(found)
+    found = {path.parent for path in folder.rglob(EVENTS)}
+    return sorted(run for run in found if RunFolder(run).metrics_file.is_file()) or sorted(found)
 
 
 def free_port() -> int:
@@ -125,13 +126,13 @@ def _value(flags: Iterable[str], name: str) -> str | None:
 
 def _scalars(run: Path) -> set[str]:
     try:
-        text = (run / "metrics.jsonl").read_bytes()
+        text = RunFolder(run).metrics_file.read_bytes()
     except OSError:
         return set()
     return {tag.decode() for tag in set(re.findall(rb'"([a-z]+/\w+)":', text))}
 
 
 def _pictures(run: Path) -> set[str]:
-    newest = max(run.glob("events.out.tfevents.*"))
+    newest = RunFolder(run).event_files[-1]
     opening = itertools.islice(read_events(newest), OPENING)
     return {value.tag for event in opening for value in event.summary.value if value.HasField("image")}
