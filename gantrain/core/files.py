@@ -1,8 +1,7 @@
-"""Files and folders: written whole or not at all, locked, free for a new run."""
+"""Files and folders: atomic writes, locks, JSON, the cache."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import functools
 import json
@@ -10,49 +9,60 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from gantrain.errors import (
-    CheckpointError,
-    ConfigError,
-    OutputError,
-)
+from gantrain.errors import CheckpointError, ConfigError, OutputError
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file so that whoever reads it meets the old content or the new, never a part.
+@contextmanager
+def replacement(path: Path, size: int = 0, mode: int = 0o666) -> Iterator[Path]:
+    """Yield a new file next to ``path``, which takes its place if the block succeeds and is removed otherwise.
 
     Args:
-        path: The file.
-        content: What it is to hold.
-        mode: Its permissions, less those that the process withholds (umask).
+        path: The file to replace.
+        size: Bytes to reserve beforehand.
+        mode: Permissions of the new file, less those that the process withholds (umask).
 
     Raises:
         OSError: When it cannot be written; what was there before is untouched.
     """
-    part = path.with_name(
-        f".{path.name}.{os.getpid()}.part"
-    )  # of this process: another may write the same file
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # another process may write the same file
     try:
         with open(part, "wb", opener=functools.partial(os.open, mode=mode)) as file:
-            file.write(content)
-            file.flush()
+            if size and hasattr(os, "posix_fallocate"):
+                # Before it is mapped: a full disk kills a process that writes to a map.
+                os.posix_fallocate(file.fileno(), 0, size)
+            if size:
+                file.truncate(size)
+        yield part
+        with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
+def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file atomically: a reader sees the old content or the new, never a part. Raises OSError."""
+    with replacement(path, mode=mode) as part:
+        part.write_bytes(content)
+
+
+def cache_dir() -> Path:
+    """Return gantrain's folder for what can be made again, below ``XDG_CACHE_HOME``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gantrain"
+
+
 LOCK = ".lock"  # of the folder of a run or a sweep
-GLANCES = 10  # tries at a lock, which a look at the folder (gantrain show) may hold for a moment
+LOCK_RETRIES = 10  # gantrain show may hold a lock for a moment
 
 
-@contextlib.contextmanager
+@contextmanager
 def run_folder_lock(folder: Path) -> Iterator[None]:
-    """Hold a run's folder, so that no other process writes there; the claim ends with the process, however it dies.
+    """Hold the lock of a run's folder, so that no other process writes there; it ends with the process.
 
     Raises:
         OutputError: When the folder cannot be made or locked, or another process holds it.
@@ -71,18 +81,20 @@ def run_folder_lock(folder: Path) -> Iterator[None]:
 
 
 def _lock(handle: int, folder: Path) -> None:
-    for glance in reversed(range(GLANCES)):
+    for retries in reversed(range(LOCK_RETRIES)):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError as error:
-            if not glance:
+            if not retries:
                 what = "another gantrain is writing here"
                 raise OutputError(folder, what, "wait for it, or choose another run.dir") from error
             time.sleep(0.02)
         except OSError as error:
             what = f"cannot be locked ({error.strerror or error})"
-            raise OutputError(folder, what, "set run.root or run.dir to a disk that knows locks") from error
+            raise OutputError(
+                folder, what, "set run.root or run.dir to a disk that supports locks"
+            ) from error
 
 
 def is_locked(folder: Path) -> bool:
@@ -150,38 +162,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def ensure_empty(folder: Path) -> None:
-    """See that a folder is new or empty. Raises ConfigError."""
+    """Raise ConfigError unless a folder is new or empty."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
     if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
         remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
         raise ConfigError("run.dir", f"{folder} is not empty", remedy)
-
-
-@contextmanager
-def replacing(path: Path, size: int) -> Iterator[Path]:
-    """Give a file of ``size`` bytes that takes its place at ``path`` when the block ends well, and else goes away.
-
-    Raises:
-        OutputError: When it cannot be written, before the block where the disk is too small.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            if hasattr(
-                os, "posix_fallocate"
-            ):  # a full disk is no error code but a crash when it is met through a map
-                os.posix_fallocate(file.fileno(), 0, size)
-            file.truncate(size)
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        remedy = "free space, set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
-        raise OutputError(path, what, remedy) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gantrain.core.files import replacing
+from gantrain.core.files import cache_dir, replacement
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Dataset, Split, split
 from gantrain.datasets.files import image_file as picture
@@ -163,10 +163,16 @@ class ImageFolder(Dataset):
         count, size = len(files), len(files) * spec.numel
         path = self._cache(files)
         if not path.is_file() or path.stat().st_size != size + count:
-            with replacing(path, size + count) as part:
-                whole = np.memmap(part, np.uint8, "r+", shape=(size + count,))
-                whole[size:] = self._decode(files, whole[:size].reshape(count, *spec.shape))
-                whole.flush()
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with replacement(path, size + count) as part:
+                    whole = np.memmap(part, np.uint8, "r+", shape=(size + count,))
+                    whole[size:] = self._decode(files, whole[:size].reshape(count, *spec.shape))
+                    whole.flush()
+            except OSError as error:
+                what = f"cannot be written ({error.strerror or error})"
+                remedy = "free space, set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
+                raise OutputError(path, what, remedy) from error
         try:
             content = torch.from_file(str(path), shared=False, size=size + count, dtype=torch.uint8)
         except RuntimeError as error:
@@ -189,8 +195,7 @@ class ImageFolder(Dataset):
         key = hashlib.sha256(repr((os.path.realpath(self._root), options)).encode())
         for file in files:
             key.update(repr((os.fsencode(file.name), file.size, file.mtime)).encode())
-        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-        return home / "gantrain" / f"images-{key.hexdigest()[:20]}.u8"
+        return cache_dir() / f"images-{key.hexdigest()[:20]}.u8"
 
     def _decode(self, files: list[File], x: np.ndarray) -> np.ndarray:
         """Fill ``x`` [N, C, H, W] and return which rows hold a picture, shape [N]."""

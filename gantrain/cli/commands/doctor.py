@@ -16,6 +16,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 import gantrain
+from gantrain.core.files import cache_dir
 from gantrain.core.system import processor_name, usable_cores
 from gantrain.errors import ConfigError
 
@@ -226,9 +227,8 @@ def _gflops(place: str, precision: str) -> tuple[float, float]:
 
 def disk() -> Iterator[Finding]:
     """Look at the places that runs and data are written to."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gantrain"
     yield writable("outputs", Path("outputs").absolute(), FAIL, "train elsewhere, or set run.root")
-    yield writable("cache", cache, WARN, "set XDG_CACHE_HOME to a folder of yours")
+    yield writable("cache", cache_dir(), WARN, "set XDG_CACHE_HOME to a folder of yours")
 
 
 def writable(name: str, folder: Path, mark: str, remedy: str) -> Finding:

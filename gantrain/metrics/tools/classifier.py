@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import weakref
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -14,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from gantrain.core.files import cache_dir, replace_file
 from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
@@ -87,8 +86,7 @@ def cached(data: Data) -> nn.Sequential:
     key = hashlib.sha256(f"{data.spec} {STEPS} {BATCH} {torch.__version__}".encode())
     for tensor in vars(data.train).values():  # a mapped split says by a third tensor which rows are its own
         key.update(tensor.flatten().numpy())
-    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    path = home / "gantrain" / f"classifier-{key.hexdigest()[:20]}.safetensors"
+    path = cache_dir() / f"classifier-{key.hexdigest()[:20]}.safetensors"
     with torch.random.fork_rng(
         devices=[]
     ):  # first weights are drawn from torch's generator, which training may use
@@ -100,9 +98,7 @@ def cached(data: Data) -> nn.Sequential:
         network = fit(data)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}")
-        part.write_bytes(save(network.state_dict()))
-        part.replace(path)
+        replace_file(path, save(network.state_dict()))
     except OSError as error:
         log.info("the classifier is not cached (%s)", error)
     return network
