@@ -1,4 +1,4 @@
-"""Figures as pictures: drawn off screen, in one style."""
+"""Matplotlib figures, drawn off screen."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The units of a table: its columns, and how rows of numbers become the table again."""
+"""The units of a table: standardisation of its columns, and back to rows in their own units."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,13 +13,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table, and the way from its own unit to the networks' and back.
+    """A column of a table, standardised for the networks: x = (value - shift) / scale.
 
     Attributes:
-        name: What the file calls it.
-        shift: What stands at 0 for the networks, in the column's unit.
-        scale: What stands at 1 above that, in the column's unit; positive.
-        decimals: Digits after the decimal point that are written; 0 or less is whole numbers, -2 is hundreds.
+        name: Its name in the file.
+        shift: In the column's unit.
+        scale: In the column's unit; positive.
+        decimals: Digits written after the decimal point; 0 gives whole numbers, -2 hundreds.
     """
 
     name: str
@@ -31,36 +32,36 @@ class Column:
             raise ValueError(f"column {self.name!r} has no unit to go back to")
 
     def isclose(self, other: Column) -> bool:
-        """Say whether both are one column, but for the last digits of its unit."""
-        moved, where = (self.shift - other.shift) / self.scale, self.shift / self.scale
-        same_unit = abs(moved) < 1e-6 + 1e-12 * abs(where) and abs(other.scale / self.scale - 1) < 1e-6
+        """Return whether both are the same column up to rounding, as of a mean computed on another machine."""
+        difference, offset = (self.shift - other.shift) / self.scale, self.shift / self.scale
+        same_unit = abs(difference) < 1e-6 + 1e-12 * abs(offset) and abs(other.scale / self.scale - 1) < 1e-6
         return self.name == other.name and same_unit
 
     def standardise(self, values: Tensor) -> Tensor:
-        """Return float64 values [N] in the networks' unit, float32."""
-        # Halves, since the difference of two numbers of 1e308 is not a number.
+        """Return (values - shift) / scale, float64 [N] to float32."""
+        # Halved, since the difference of two numbers near 1e308 overflows.
         return ((0.5 * values - 0.5 * self.shift) / (0.5 * self.scale)).float()
 
     def restore(self, x: Tensor) -> list[float] | list[int]:
-        """Return the networks' numbers [N] in the column's own unit, rounded to its decimals."""
-        most = torch.finfo(torch.float64).max
-        values = x.double().mul(self.scale).add(self.shift).clamp(-most, most).tolist()
+        """Return x scale + shift, [N], rounded to the column's decimals."""
+        largest = torch.finfo(torch.float64).max
+        values = x.double().mul(self.scale).add(self.shift).clamp(-largest, largest).tolist()
         if self.decimals > 0:
-            return [round(value, self.decimals) + 0.0 for value in values]  # 0.0 makes -0.0 a plain 0
+            return [round(value, self.decimals) + 0.0 for value in values]  # + 0.0 turns -0.0 into 0.0
         rounded = [round(value, self.decimals) for value in values]
-        whole = all(abs(value) < 2**53 for value in rounded)
-        return [int(value) for value in rounded] if whole else rounded
+        is_exact = all(abs(value) < 2**53 for value in rounded)  # whole numbers that float64 represents
+        return [int(value) for value in rounded] if is_exact else rounded
 
 
 @dataclass(frozen=True)
 class Table:
-    """How points are written as the rows of a table.
+    """The columns of a table, from which points are written as its rows.
 
     Attributes:
         columns: One for each coordinate of a point.
-        order: Names in the order of the file, that of the label among them.
-        label: The column that the class came from, None when there is none.
-        values: What each class stands for in it, by class.
+        order: Names of columns and label in the order of the file.
+        label: The column that holds the class, or None.
+        values: The text of each class in that column.
     """
 
     columns: tuple[Column, ...]
@@ -68,11 +69,30 @@ class Table:
     label: str | None = None
     values: tuple[str, ...] = ()
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Table:
+        """Return the table of plain data. Raises KeyError, TypeError or ValueError when they describe none."""
+        columns = tuple(
+            Column(str(c["name"]), float(c["shift"]), float(c["scale"]), int(c["decimals"]))
+            for c in plain["columns"]
+        )
+        label = None if plain["label"] is None else str(plain["label"])
+        order = tuple(map(str, plain["order"]))
+        if sorted(order) != sorted([column.name for column in columns] + ([] if label is None else [label])):
+            raise ValueError("a table's columns are not those of its points")
+        return cls(columns, order, label, tuple(map(str, plain["values"])))
+
+    def isclose(self, other: Table) -> bool:
+        """Return whether both are the same table up to the rounding of its units."""
+        if replace(self, columns=()) != replace(other, columns=()) or len(self.columns) != len(other.columns):
+            return False
+        return all(a.isclose(b) for a, b in zip(self.columns, other.columns, strict=True))
+
     def restore(self, x: Tensor, y: Tensor | None) -> dict[str, list[Any]]:
         """Return each column in its own unit by name, in order; the label's only where there are labels.
 
         Args:
-            x: Points as the networks see them, shape [N, d].
+            x: Standardised points, shape [N, d].
             y: Their classes, shape [N], or None.
         """
         named: dict[str, list[Any]] = {

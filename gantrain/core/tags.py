@@ -1,10 +1,10 @@
-"""What scalars are called: which tags are of one quantity, and what each says, in a few words."""
+"""Tags of scalars: which belong together, which are in nats, and what each means in a few words."""
 
 from __future__ import annotations
 
 import re
 
-# Estimates and truths of JSD, whose chart has a line at the highest value that it can have.
+# Estimates and exact values of JSD; their chart has a line at log 2, its maximum.
 JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_refit", "_exact", "_density", "_batch"))
 CEILING = "divergence/log_2"
 IN_NATS = re.compile(
@@ -12,15 +12,15 @@ IN_NATS = re.compile(
     r"|fidelity/log_likelihood_parzen|generator/kernel_\w+"
 )
 
-# What a reader of a table asks; docs/estimates.md says it at length.
+# Shown in reports; docs/estimates.md explains each at length.
 MEANING = {
-    "divergence/js": "Jensen-Shannon divergence from below, by the D that played, on held-out data; in nats",
+    "divergence/js": "Jensen-Shannon divergence from below, by the D of the game, on held-out data; in nats",
     "divergence/js_batch": "the same by a D that looks at several samples at once: larger than that of single ones",
     "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
-    "divergence/js_exact": "the truth, from the densities",
-    "divergence/js_density": "the truth from samples counted in cells: the middle of what they allow",
-    "divergence/js_gap": "what the D that played misses of the fresh one's",
-    "divergence/game": "what the players play for",
+    "divergence/js_exact": "the exact value, from the densities",
+    "divergence/js_density": "from a histogram of samples: the middle of its error bounds",
+    "divergence/js_gap": "the fresh D's estimate minus that of the D of the game",
+    "divergence/game": "the divergence that this objective estimates",
     "divergence/frechet": "distance of two Gaussians fitted to features",
     "diversity/coverage": "share of real samples with a generated one nearby",
     "diversity/recall": "share of real samples inside the generated ones' neighbourhoods",
@@ -29,9 +29,9 @@ MEANING = {
     "fidelity/precision": "share of samples inside the real ones' neighbourhoods",
     "fidelity/density": "how many real neighbourhoods a sample lies in, on average, by their size",
     "fidelity/high_quality": "share of samples within three standard deviations of a mode",
-    "fidelity/class_accuracy": "share of samples that a classifier of the data takes for what was asked",
+    "fidelity/class_accuracy": "share of samples that a classifier assigns to the requested class",
     "fidelity/nearest_distance": "distance to the nearest training sample, held-out data = 1; far below 1 is a copy",
     "fidelity/sharpness": "sharpness, real data = 1",
-    "logits/accuracy": "share of held-out data and samples that D tells apart",
+    "logits/accuracy": "share of held-out data and samples that D classifies correctly",
     "logits/holdout": "mean logit on held-out data",
 }

@@ -6,26 +6,25 @@ from collections.abc import Sequence
 
 
 def escape_controls(text: str, kept: str = "") -> str:
-    """Return a text whose control characters, but for those ``kept``, neither break a line nor colour a terminal."""
+    """Escape control characters, except those ``kept``, so that a text cannot break lines or colour a terminal."""
     return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 
 
 def format_number(value: float, places: int = 3) -> str:
-    """Return a number with so many decimals, or in powers of ten where it is so small that none would be left."""
+    """Return a number with ``places`` decimals, in powers of ten where they would all be 0."""
     return f"{value:.{places}e}" if 0 < abs(value) < 0.5 * 10**-places else f"{value:.{places}f}"
 
 
 def format_with_error(value: float, error: float | None) -> str:
-    """Return a number beside its standard error or deviation, where it has one, with as many decimals."""
+    """Return a number ± its standard error or deviation, if any, with equal decimals."""
     if error is None:
         return format_number(value)
-    shown = format_number(max(abs(value), error))
-    places = ".3e" if "e" in shown else ".3f"
+    places = ".3e" if "e" in format_number(max(abs(value), error)) else ".3f"
     return f"{value:{places}} ± {error:{places}}"
 
 
 def format_duration(seconds: float) -> str:
-    """Return a time in words, with two digits or a little more."""
+    """Return a time in ms, s, min or h, with about two digits."""
     if seconds < 0.95:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 59.5:
@@ -46,7 +45,7 @@ def format_size(count: float) -> str:
 
 
 def align_columns(lines: Sequence[Sequence[str]]) -> str:
-    """Return a table of cells as text, its columns aligned."""
+    """Return rows of cells as text with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
     return "\n".join("  ".join(line).rstrip() for line in padded)

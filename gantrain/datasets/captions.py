@@ -76,7 +76,7 @@ class Captions(Dataset):
         shown = tuple(tuple(float(number) for number in row) for row in rows.tolist())
         return Spec(
             (3, self.resolution, self.resolution),
-            given=ConditionSpec(VOCABULARY if words else NAMES, shown, words),
+            condition=ConditionSpec(VOCABULARY if words else NAMES, shown, words),
         )
 
     def load(self, seed: int) -> Data:

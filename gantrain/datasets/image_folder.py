@@ -149,7 +149,7 @@ class ImageFolder(Dataset):
         shape = (self.channels, self.resolution, self.width or self.resolution)
         if self.attributes is not None:
             y, given = attributes(self.attributes, self._root, [file.name for file in files])
-            return files, [], y, Spec(shape, given=given)
+            return files, [], y, Spec(shape, condition=given)
         classes = class_folders(self._root, files, folders) if self.labels == "auto" else []
         return files, classes, None, Spec(shape=shape, classes=len(classes))
 

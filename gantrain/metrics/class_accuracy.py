@@ -19,13 +19,13 @@ class ClassAccuracy(Metric):
 
     def fits(self, data: Data, conditional: bool) -> str | None:
         """Return why not: samples must have been asked for by class."""
-        if data.spec.given or data.spec.classes < 2:
+        if data.spec.condition or data.spec.classes < 2:
             return "the condition is not one of several classes"
         return None if conditional else "the model is not conditional (model.condition=none)"
 
     def expected(self, run: Planned) -> list[str]:
         """Return the accuracy, where samples are asked for by class."""
-        asked = run.model.is_conditional and not run.spec.given and run.spec.classes > 1
+        asked = run.model.is_conditional and not run.spec.condition and run.spec.classes > 1
         return ["fidelity/class_accuracy"] if asked else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:

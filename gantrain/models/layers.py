@@ -33,7 +33,7 @@ class ConditionEmbedding(nn.Module):
         # Where each channel shows a class of its own, a label is encoded digit by digit: 3 x 10 inputs, not 1000.
         self.base = spec.channel_classes or spec.classes
         self.digits = spec.shape[0] if spec.channel_classes else 1
-        is_used, given = condition != "none", spec.given
+        is_used, given = condition != "none", spec.condition
         self.width = (given.width if given else self.digits * self.base) if is_used else 0
         if is_used and given and given.words:
             self.words, self.width = nn.Embedding(len(given.names) + 1, EMBED_DIM, padding_idx=0), EMBED_DIM

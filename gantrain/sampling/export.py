@@ -36,7 +36,7 @@ def about(G: Generator, spec: Spec, is_conditional: bool) -> dict[str, Any]:
     where ``condition`` is not null: a class, a row of the numbers in ``names``, or of words as their number in
     ``names`` plus 1, filled up with 0. A table's columns are in its own unit ``x * scale + shift``.
     """
-    given, table = spec.given, spec.plain().get("table")
+    given, table = spec.condition, spec.plain().get("table")
     kind = None if not is_conditional else "class" if given is None else "words" if given.words else "numbers"
     return {
         "latent": G.z_dim + sum(G.units),

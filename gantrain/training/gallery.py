@@ -37,7 +37,7 @@ class Gallery:
         self.folder, self.config, self.data = folder, config, data
         self.runtime, self.tracker = runtime, tracker
         # A conditional grid has a row for each condition, at most 20; another one has 8 rows.
-        self.asked = data.spec.conditions(most=20) if config.model.is_conditional else None
+        self.asked = data.spec.conditions(limit=20) if config.model.is_conditional else None
         self.cells = 8 * (8 if self.asked is None else len(self.asked))
 
     def real(self) -> None:

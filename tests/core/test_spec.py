@@ -19,7 +19,7 @@ NUMBERS = ConditionSpec(
     ("left", "high", "loud"), ((0.0, 1.0, 0.0), (-1.5, 0.1, 1e-9), (1e20, 1 / 3, 123456789.0))
 )
 SINGLE = ConditionSpec(("male",), ((0.0,), (1.0,)))
-CAPTIONS = [Captions(describe=describe).spec().given for describe in ("words", "attributes")]
+CAPTIONS = [Captions(describe=describe).spec().condition for describe in ("words", "attributes")]
 ALL = {
     "words": WORDS,
     "numbers": NUMBERS,
@@ -28,7 +28,7 @@ ALL = {
     "attributes": CAPTIONS[1],
 }
 TABLE = Table((Column("x", 1.5, 2.0, 3), Column("y", -1e6, 1e-3, -2)), ("x", "kind", "y"), "kind", ("a", "b"))
-SPECS = {name: Spec((3, 8, 9), given=given) for name, given in ALL.items()} | {
+SPECS = {name: Spec((3, 8, 9), condition=given) for name, given in ALL.items()} | {
     "plain": Spec((2,)),
     "classes": Spec((1, 8, 8), 10),
     "table": Spec((2,), 2, TABLE),
@@ -140,10 +140,10 @@ def test_a_spec_survives_the_way_through_json(name):
 
 
 def test_specs_of_other_conditions_are_not_alike():
-    kinds = [Spec((3, 8, 9)), *(Spec((3, 8, 9), given=given) for given in ALL.values())]
+    kinds = [Spec((3, 8, 9)), *(Spec((3, 8, 9), condition=given) for given in ALL.values())]
     kinds += [
-        Spec((3, 8, 8), given=WORDS),
-        Spec((3, 8, 9), given=ConditionSpec(NUMBERS.names, NUMBERS.shown[:2])),
+        Spec((3, 8, 8), condition=WORDS),
+        Spec((3, 8, 9), condition=ConditionSpec(NUMBERS.names, NUMBERS.shown[:2])),
     ]
     assert all(a.is_compatible(b) == (i == j) for i, a in enumerate(kinds) for j, b in enumerate(kinds))
 
@@ -161,7 +161,7 @@ def test_specs_of_other_conditions_are_not_alike():
     ],
 )
 def test_damaged_conditions_are_no_spec(change):
-    plain = Spec((2,), given=NUMBERS).plain()
+    plain = Spec((2,), condition=NUMBERS).plain()
     with pytest.raises((KeyError, TypeError, ValueError)):
         Spec.from_plain(plain | {"given": plain["given"] | change})
     del plain["given"]["shown"]
@@ -174,8 +174,8 @@ def test_conditions_to_ask_for_are_the_classes_or_the_shown_rows(name):
     spec = SPECS[name]
     whole = spec.conditions()
     assert spec.is_labelled == (len(whole) > 0)
-    assert len(whole) == (len(spec.given.shown) if spec.given else spec.classes)
-    for most in (1, 2, 10**6):
-        assert torch.equal(spec.conditions(most), whole[:most])
-    if not spec.given:
+    assert len(whole) == (len(spec.condition.shown) if spec.condition else spec.classes)
+    for limit in (1, 2, 10**6):
+        assert torch.equal(spec.conditions(limit), whole[:limit])
+    if not spec.condition:
         assert torch.equal(whole, torch.arange(spec.classes))

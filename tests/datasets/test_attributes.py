@@ -84,7 +84,7 @@ def test_the_spec_is_known_without_decoding_and_shows_distinct_rows(root, monkey
     monkeypatch.setattr("gantrain.datasets.files.image_file.read", None)
     spec = dataset(root).spec()
     assert (spec.shape, spec.classes, spec.is_labelled) == ((1, 8, 8), 0, True)
-    assert (spec.given.names, spec.given.words) == (("odd", "number", "seventh"), False)
+    assert (spec.condition.names, spec.condition.words) == (("odd", "number", "seventh"), False)
     told = torch.tensor([[float(v) for v in row(i)] for i in range(COUNT)])
     shown = spec.conditions()
     assert shown.shape == (8, 3)
@@ -94,7 +94,7 @@ def test_the_spec_is_known_without_decoding_and_shows_distinct_rows(root, monkey
 
 def test_few_kinds_of_rows_are_all_shown(root):
     write(root.parent / "told.csv", [["", "odd"]] + [[name(i), str(i % 2)] for i in range(COUNT)])
-    assert sorted(dataset(root).spec().given.shown) == [(0.0,), (1.0,)]
+    assert sorted(dataset(root).spec().condition.shown) == [(0.0,), (1.0,)]
 
 
 def test_the_cache_of_pixels_knows_nothing_of_the_rows(root, monkeypatch):

@@ -165,7 +165,7 @@ def test_facts_are_read_from_what_captions_say():
 
 @pytest.mark.parametrize("less", range(8))
 def test_a_caption_says_its_facts_whatever_it_leaves_out(less):
-    given = Captions().spec().given
+    given = Captions().spec().condition
     rows = worded(KINDS, torch.full((len(KINDS),), less))
     assert rows.dtype == torch.int64
     for facts, row in zip(KINDS.tolist(), rows, strict=True):
@@ -205,7 +205,7 @@ def test_data_are_drawn_by_the_seed_and_are_as_the_spec_says(describe):
     dataset = Captions(describe=describe, n=600, n_holdout=50, resolution=12)
     data, again, other = (dataset.load(seed) for seed in (0, 0, 1))
     assert data.spec == again.spec == dataset.spec()
-    given = data.spec.given
+    given = data.spec.condition
     assert data.spec.shape == (3, 12, 12)
     assert data.spec.classes == 0
     assert given.words == (describe == "words")
@@ -225,7 +225,7 @@ def test_words_and_attributes_describe_the_same_pictures():
     words, flags = (Captions(describe=d, n=300, n_holdout=2).load(4) for d in ("words", "attributes"))
     assert torch.equal(words.train.x, flags.train.x)
     for row, flag in zip(words.train.y, flags.train.y, strict=True):
-        said = set(words.spec.given.write(row).split()) - {"a", "in", "the"}
+        said = set(words.spec.condition.write(row).split()) - {"a", "in", "the"}
         assert said | ({"centre"} if flag[NAMES.index("centre")] else set()) == {
             name for name, number in zip(NAMES, flag, strict=True) if number
         }
@@ -240,7 +240,7 @@ def test_a_picture_shows_what_its_own_caption_says():
     kind_of = {tuple(sorted(caption(k, 3).split())): i for i, k in enumerate(KINDS.tolist())}
     right = []
     for pixels, row in zip(x, data.train.y, strict=True):
-        said = [w for w in data.spec.given.write(row).split() if w not in ("a", "in", "the")]
+        said = [w for w in data.spec.condition.write(row).split() if w not in ("a", "in", "the")]
         said += ["centre"] if len(said) == 3 else []
         right.append(int((still @ pixels).argmax()) == kind_of[tuple(sorted(said))])
     assert sum(right) / len(right) > 0.95  # a still picture is no perfect judge of a moved one
@@ -266,8 +266,8 @@ def test_what_is_shown_differs_and_covers_every_word(describe):
     rows = spec.conditions()
     assert 8 <= len(rows) <= 10
     assert len(torch.unique(rows, dim=0)) == len(rows)
-    if spec.given.words:
-        assert set(" ".join(spec.given.write(row) for row in rows).split()) == set(VOCABULARY)
+    if spec.condition.words:
+        assert set(" ".join(spec.condition.write(row) for row in rows).split()) == set(VOCABULARY)
     else:
         assert (rows.sum(0) > 0).all()
 

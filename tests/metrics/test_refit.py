@@ -252,10 +252,10 @@ def test_a_conditional_generator_is_judged_by_its_pairs(kind, obeys):
     if kind == "classes":
         spec, y = Spec((1,), classes=2), label
     elif kind == "vector":
-        spec, y = Spec((1,), given=ConditionSpec(("height",), ((0.0,), (1.0,)))), label[:, None].float()
+        spec, y = Spec((1,), condition=ConditionSpec(("height",), ((0.0,), (1.0,)))), label[:, None].float()
     else:
         spec, y = (
-            Spec((1,), given=ConditionSpec(("low", "high"), ((1.0,), (2.0,)), words=True)),
+            Spec((1,), condition=ConditionSpec(("low", "high"), ((1.0,), (2.0,)), words=True)),
             label[:, None] + 1,
         )
     x = label[:, None] + 0.1 * torch.randn(3000, 1, generator=torch.Generator().manual_seed(0))

@@ -224,9 +224,10 @@ def test_no_discriminator_normalises_over_the_batch_and_no_generator_unless_aske
 
 KINDS = {
     "class": Spec((2,), CLASSES),
-    "vector": Spec((2,), given=ConditionSpec(("left", "high"), ((0.0, 1.0), (1.5, 0.0), (-1.0, 0.5)))),
+    "vector": Spec((2,), condition=ConditionSpec(("left", "high"), ((0.0, 1.0), (1.5, 0.0), (-1.0, 0.5)))),
     "words": Spec(
-        (2,), given=ConditionSpec(("red", "blue", "big"), ((1.0, 0.0), (3.0, 1.0), (3.0, 2.0)), words=True)
+        (2,),
+        condition=ConditionSpec(("red", "blue", "big"), ((1.0, 0.0), (3.0, 1.0), (3.0, 2.0)), words=True),
     ),
 }
 every_condition = pytest.mark.parametrize(

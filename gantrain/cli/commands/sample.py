@@ -112,7 +112,7 @@ def _pictures(
 
 def asked(wanted: SampleOptions, spec: Spec, is_conditional: bool) -> torch.Tensor | None:
     """Return the conditions that samples are asked for in turn, or None. Raises ConfigError."""
-    other, kind = ("classes", "condition") if spec.given else ("condition", "classes")
+    other, kind = ("classes", "condition") if spec.condition else ("condition", "classes")
     if getattr(wanted, other):
         raise ConfigError(other, "this generator knows no such condition", f"leave it out, or give {kind}")
     if not is_conditional:
@@ -123,9 +123,9 @@ def asked(wanted: SampleOptions, spec: Spec, is_conditional: bool) -> torch.Tens
         if label >= spec.classes:
             what = f"there is no class {label}"
             raise ConfigError("classes", what, f"give labels from 0 to {spec.classes - 1}")
-    if wanted.condition and spec.given:
+    if wanted.condition and spec.condition:
         try:
-            return spec.given.tensor([spec.given.read(text) for text in wanted.condition.split(";")])
+            return spec.condition.tensor([spec.condition.read(text) for text in wanted.condition.split(";")])
         except ValueError as error:
             raise ConfigError("condition", "cannot be asked for", str(error)) from error
     return torch.tensor(wanted.classes) if wanted.classes else spec.conditions()
@@ -191,9 +191,9 @@ def write_samples(out: Path, x: torch.Tensor, y: torch.Tensor | None, spec: Spec
         grid(by_condition(x, y), min(columns, 16)).save(out)
     else:
         for i, pixels in enumerate(to_uint8(x).numpy()):
-            label = "" if y is None or spec.given else f"-class{int(y[i])}"
+            label = "" if y is None or spec.condition else f"-class{int(y[i])}"
             to_image(pixels).save(out / f"{i:06d}{label}.png")
-        if y is not None and spec.given:
-            told = [[f"{i:06d}.png", spec.given.write(row)] for i, row in enumerate(y)]
+        if y is not None and spec.condition:
+            told = [[f"{i:06d}.png", spec.condition.write(row)] for i, row in enumerate(y)]
             with (out / "conditions.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerows([["file", "condition"], *told])
