@@ -8,23 +8,23 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from shlex import quote
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from gantrain.config.options import Config
-from gantrain.core.files import ensure_empty, run_folder_lock
+from gantrain.core.files import LOCK, ensure_empty
+from gantrain.core.run_folder import DONE
+from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import cores
 from gantrain.core.text import format_duration
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.ranking import in_order
-from gantrain.reports.run_folder import DONE
 from gantrain.reports.tables import summarise
 from gantrain.reports.text import end_table
-from gantrain.sweeps.plan import MAX_NAME_LETTERS, Job, Plan, read_plan, result_of
-from gantrain.sweeps.stop import STOP_FILE, read_signals
+from gantrain.sweeps.plan import MAX_NAME_LETTERS
+from gantrain.sweeps.stop import read_signals
 from gantrain.tracking.tensorboard import sweep_record
 from gantrain.training.dry_run.report import line
 from gantrain.training.expected_tags import expected
@@ -105,22 +105,22 @@ def concurrent_jobs(launcher: Mapping[str, Any], jobs: int) -> int:
 
 
 @contextmanager
-def sweep_lock(folder: Path) -> Iterator[None]:
+def sweep_lock(sweep: SweepFolder) -> Iterator[None]:
     """Lock a sweep's folder, new or of an earlier attempt, so that two processes do not run the same sweep.
 
     Raises:
         ConfigError: When the folder holds anything else.
         OutputError: When another process has the lock, or the folder cannot be written.
     """
-    if read_plan(folder) is None:
-        ensure_empty(folder)
-    existed = folder.exists()
+    if sweep.plan() is None:
+        ensure_empty(sweep.path)
+    existed = sweep.path.exists()
     try:
-        with run_folder_lock(folder):
+        with sweep.lock():
             yield
     finally:
-        if not existed and [path.name for path in folder.glob("*")] == [".lock"]:
-            shutil.rmtree(folder, ignore_errors=True)  # a sweep refused before it began leaves no folder
+        if not existed and [path.name for path in sweep.path.glob("*")] == [LOCK]:
+            shutil.rmtree(sweep.path, ignore_errors=True)  # a sweep refused before it began leaves no folder
 
 
 def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
@@ -132,48 +132,51 @@ def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
     return "\n".join([*lines, f"{len(lines)} jobs, nothing was started: train.dry_run=true"])
 
 
-def write_hparams(folder: Path, plan: Plan, configs: Sequence[Config | None]) -> None:
+def write_hparams(sweep: SweepFolder, plan: Plan, configs: Sequence[Config | None]) -> None:
     """Write for TensorBoard's HPARAMS page which keys vary and which metrics there will be."""
     tags = {tag for config in configs if config for tag in expected(config)}
-    sweep_record(folder, [job.overrides for job in plan.jobs], in_order(tags))
+    sweep_record(sweep.path, [job.overrides for job in plan.jobs], in_order(tags))
 
 
-def print_job(folder: Path, plan: Plan, result: Mapping[str, Any]) -> None:
+def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:
     """Print how a job ended: its table or its error, or of concurrent jobs a line with the time left for the sweep."""
-    number = folder.name.partition("-")[0]
     if result["status"] not in DONE:
-        print(f"gantrain: job {number}: {result.get('error', result['status'])}", file=sys.stderr, flush=True)
+        print(
+            f"gantrain: job {job.number}: {result.get('error', result['status'])}",
+            file=sys.stderr,
+            flush=True,
+        )
     if plan.at_once == 1:
         if result["status"] == "finished":
-            print(end_table(result, folder), flush=True)
+            print(end_table(result, sweep.run(job).path), flush=True)
         elif result["status"] == "pruned":
-            print(f"job {number}: {result['error']}", flush=True)
+            print(f"job {job.number}: {result['error']}", flush=True)
         return
-    results = [result_of(folder.parent / job.folder) for job in plan.jobs]
+    results = [sweep.run(one).outcome() for one in plan.jobs]
     seconds = [float(one["seconds"]) for one in results if one.get("seconds")]
     remaining = sum(one["status"] == "missing" for one in results)
-    message = f"{len(results) - remaining} of {len(results)} jobs: {folder.name} {result['status']}"
+    message = f"{len(results) - remaining} of {len(results)} jobs: {job.folder} {result['status']}"
     if "seconds" in result:
         message += f", {result['seconds']:.0f} s"
     left = statistics.fmean(seconds) * remaining / plan.at_once if seconds else 0.0
     print(f"{message}; about {format_duration(left)} left" if left else message, flush=True)
 
 
-def print_summary(folder: Path, plan: Plan) -> None:
+def print_summary(sweep: SweepFolder, plan: Plan) -> None:
     """Print and write the sweep's tables, then report whether it is complete.
 
     Raises:
         Interrupted: After a signal.
         GantrainError: When a job failed or never ran.
     """
-    results = [result_of(folder / job.folder) for job in plan.jobs]
-    print(summarise(folder, [folder / job.folder for job in plan.jobs]))
+    results = [sweep.run(job).outcome() for job in plan.jobs]
+    print(summarise(sweep.path, [sweep.run(job).path for job in plan.jobs]))
     not_done = sum(result["status"] not in DONE for result in results)
-    resume = f"gantrain resume {quote(str(folder))}"
-    signals = read_signals(folder / STOP_FILE)
+    resume = f"gantrain resume {quote(str(sweep.path))}"
+    signals = read_signals(sweep)
     if signals:
         what = f"stopped by {signal.Signals(signals[0]).name} with {not_done} of {len(results)} jobs to go"
-        raise Interrupted(folder, what, f"go on with: {resume}", 128 + signals[0])
+        raise Interrupted(sweep.path, what, f"go on with: {resume}", 128 + signals[0])
     if not_done:
         remedy = f"fix the cause, then run only these again with: {resume}"
-        raise GantrainError(folder, f"{not_done} of {len(results)} jobs failed", remedy)
+        raise GantrainError(sweep.path, f"{not_done} of {len(results)} jobs failed", remedy)

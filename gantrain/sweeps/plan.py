@@ -1,83 +1,19 @@
-"""The plan of a sweep: its jobs and their folders, written before the first starts, and the result of each."""
+"""The jobs of a sweep: their names, which of them are done, and the folder that takes only the same jobs again."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from gantrain.config.options import Train
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.core.files import ensure_empty, write_json
+from gantrain.core.files import ensure_empty
 from gantrain.core.override import Override
-from gantrain.errors import CheckpointError, ConfigError
-from gantrain.reports.run_folder import SWEEP, found_json
-from gantrain.sweeps.stop import STOP_FILE
+from gantrain.core.sweep_folder import Job, Plan, SweepFolder
+from gantrain.errors import ConfigError
 
 MAX_NAME_LETTERS = 24  # what TensorBoard shows of a run's name without cutting it
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run of a sweep.
-
-    Attributes:
-        folder: Name of its folder in the sweep's: its number, then what varies.
-        overrides: Its command line, ``key=value`` each.
-    """
-
-    folder: str
-    overrides: tuple[str, ...]
-
-    @property
-    def number(self) -> str:
-        """Its number, with the leading zeros of its folder's name."""
-        return self.folder.partition("-")[0]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A whole sweep.
-
-    Attributes:
-        command: The command line that repeats it.
-        argv: The same as a list, without the program's name.
-        jobs: All jobs.
-        at_once: How many of them run concurrently.
-        pid: Process id of the sweep; its jobs end when it ends.
-    """
-
-    command: str
-    argv: tuple[str, ...]
-    jobs: tuple[Job, ...]
-    at_once: int = 1
-    pid: int = 0
-
-    def write(self, folder: Path) -> None:
-        """Write ``sweep.json``. Raises OSError."""
-        write_json(folder / SWEEP, asdict(self))
-
-
-def read_plan(folder: Path) -> Plan | None:
-    """Return the plan of a sweep's folder, or None for any other folder.
-
-    Raises:
-        CheckpointError: When the record is there and cannot be read.
-    """
-    path = folder / SWEEP
-    if not path.is_file():
-        return None
-    try:
-        plain = json.loads(path.read_bytes())
-        jobs = tuple(Job(str(job["folder"]), tuple(map(str, job["overrides"]))) for job in plain["jobs"])
-        argv = tuple(map(str, plain["argv"]))
-        return Plan(str(plain["command"]), argv, jobs, int(plain["at_once"]), int(plain["pid"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = f"cannot be read ({' '.join(str(error).split())})"
-        raise CheckpointError(path, what, "resume its runs one by one") from error
 
 
 def plan_jobs(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> tuple[Job, ...]:
@@ -116,12 +52,6 @@ def _short_value(key: str, value: str) -> str:
     return key.rpartition(".")[2] + value if needs_key else value
 
 
-def result_of(run: Path) -> dict[str, Any]:
-    """Return a run's ``result.json``; ``{"status": "missing"}`` where there is none or it cannot be read."""
-    plain = found_json(run / "result.json")
-    return plain if "status" in plain else {"status": "missing"}
-
-
 def is_done(result: Mapping[str, Any], options: Train) -> bool:
     """Whether a run with this ``result.json`` has nothing left to do under these options."""
     if result["status"] == "finished":
@@ -129,21 +59,21 @@ def is_done(result: Mapping[str, Any], options: Train) -> bool:
     return bool(result["status"] == "pruned")
 
 
-def open_sweep(folder: Path, plan: Plan) -> None:
+def open_sweep(sweep: SweepFolder, plan: Plan) -> None:
     """Write the plan into a folder that is empty or holds the same sweep, whose finished jobs then stay.
 
     Raises:
         ConfigError: When the folder holds anything else.
         OSError: When it cannot be written.
     """
-    before = read_plan(folder)
+    before = sweep.plan()
     if before is None:
-        ensure_empty(folder)
+        ensure_empty(sweep.path)
     elif [_identity(job) for job in before.jobs] != [_identity(job) for job in plan.jobs]:
-        raise ConfigError("run.dir", f"{folder} holds another sweep", "choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / STOP_FILE).unlink(missing_ok=True)
-    plan.write(folder)
+        raise ConfigError("run.dir", f"{sweep.path} holds another sweep", "choose another folder")
+    sweep.path.mkdir(parents=True, exist_ok=True)
+    sweep.stop_file.unlink(missing_ok=True)
+    sweep.write(plan)
 
 
 def _identity(job: Job) -> tuple[str, list[str]]:

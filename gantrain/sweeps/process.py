@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from gantrain.core.files import write_json
+from gantrain.core.run_folder import RunFolder
+from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.system import SIGNALS, cores
 from gantrain.sweeps import worker
 from gantrain.sweeps.launch import print_job
-from gantrain.sweeps.plan import read_plan, result_of
-from gantrain.sweeps.stop import STOP_FILE, is_orphan, read_signals, watch_stop_file
+from gantrain.sweeps.stop import is_orphan, read_signals, watch_signals
 from gantrain.sweeps.worker import Task
 
 POLL_SECONDS = 0.2
@@ -50,29 +51,30 @@ def run_job(
         given: The keys set by hand, with their values as typed.
         is_submitted: Whether a cluster started this process for this job alone; no other is started then.
     """
-    plan, stop = read_plan(folder.parent), folder.parent / STOP_FILE
-    if plan is None or read_signals(stop):  # the sweep was stopped before this job's turn
-        return result_of(folder)
-    task = Task(plain, folder, plan.command, given, plan.at_once)
+    run, sweep, job = RunFolder(folder), SweepFolder(folder.parent), Job(folder.name)
+    plan = sweep.plan()
+    if plan is None or read_signals(sweep):  # the sweep was stopped before this job's turn
+        return run.outcome()
+    task = Task(plain, run, plan.command, given, plan.at_once)
     if plan.at_once > 1:
         task = replace(task, threads=max(1, cores() // plan.at_once))
     if is_submitted:
         worker.limit_resources(task)
-        watch_stop_file(stop)
+        watch_signals(sweep)
         worker.run_task(task)
-        return result_of(folder)
+        return run.outcome()
     if os.getpid() != plan.pid:
         # Ctrl-C in a terminal reaches the launcher's workers too; only the sweep's process may forward it.
         for name in SIGNALS:
             signal.signal(name, signal.SIG_IGN)
     if plan.at_once > 1:
-        task = replace(task, gpu=assign_gpu(int(folder.name.partition("-")[0]), given))
-    result = result_of(folder) if is_orphan(plan.pid) else run_in_process(task, stop, plan.pid)
+        task = replace(task, gpu=assign_gpu(int(job.number), given))
+    result = run.outcome() if is_orphan(plan.pid) else run_in_process(task, sweep, plan.pid)
     if is_orphan(plan.pid):
         os._exit(
             0
         )  # a worker of joblib would otherwise wait minutes for the next job of a sweep that is gone
-    print_job(folder, plan, result)
+    print_job(sweep, job, plan, result)
     return result
 
 
@@ -90,25 +92,25 @@ def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
     return names[number % count]
 
 
-def run_in_process(task: Task, stop: Path, pid: int) -> dict[str, Any]:
+def run_in_process(task: Task, sweep: SweepFolder, pid: int) -> dict[str, Any]:
     """Run a task in a new process, forward signals to it, wait for its end, and return its ``result.json``.
 
     Args:
         task: The job.
-        stop: The sweep's stop file; each new signal in it is sent to the process, which saves and ends.
+        sweep: Its sweep; each signal that it forwards is sent to the process, which saves and ends.
         pid: Process id of the sweep; when the sweep is gone, the process is sent SIGTERM.
 
     Returns:
         The result; of a process that died without one, ``killed`` with 128 + the signal's number, or ``failed``.
     """
-    (task.folder / "result.json").unlink(missing_ok=True)
+    task.run.result_file.unlink(missing_ok=True)
     process = _context().Process(target=worker.main, args=(task,))
     process.start()
     forwarded = 0
     try:
         while process.exitcode is None:
             process.join(POLL_SECONDS)
-            signals = [signal.SIGTERM] if is_orphan(pid) else read_signals(stop)
+            signals = [signal.SIGTERM] if is_orphan(pid) else read_signals(sweep)
             for number in signals[forwarded:]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid or 0, number)
@@ -116,11 +118,11 @@ def run_in_process(task: Task, stop: Path, pid: int) -> dict[str, Any]:
     except KeyboardInterrupt:  # the second signal: the job is not waited for
         process.kill()
         raise
-    result = result_of(task.folder)
+    result = task.run.outcome()
     if result["status"] == "missing":
         result = _result_of_exit(process.exitcode)
         with contextlib.suppress(OSError):  # on a full disk the printed table has it all the same
-            write_json(task.folder / "result.json", result)
+            write_json(task.run.result_file, result)
     return result
 
 

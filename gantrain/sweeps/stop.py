@@ -9,59 +9,58 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from shlex import quote
 
+from gantrain.core.files import read_text
+from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.system import handled
 from gantrain.errors import Interrupted
 
-STOP_FILE = ".stop"  # in the sweep's folder: the number of each signal received, one a line
-
 
 @contextmanager
-def forward_signals(folder: Path) -> Iterator[Path]:
+def forward_signals(sweep: SweepFolder) -> Iterator[None]:
     """While jobs run, forward signals to them through a file in the sweep's folder; each job then saves and ends.
 
+    The file has the number of each signal, one a line.
     A launcher may run jobs in processes, or on machines, whose ids the sweep does not know; all of them see the folder.
     At a second signal the sweep and its jobs quit without saving.
 
     Raises:
         Interrupted: At a second signal, or when the file cannot be written.
     """
-    path = folder / STOP_FILE
     received: list[int] = []
 
     def forward(number: int) -> None:
         received.append(number)
         try:
-            with path.open("a") as file:
+            with sweep.stop_file.open("a") as file:
                 file.write(f"{number}\n")
         except OSError:
             raise KeyboardInterrupt from None
-        if len(read_signals(path)) > 1:
+        if len(read_signals(sweep)) > 1:
             raise KeyboardInterrupt  # launchers treat any other exception as a failure of the job
 
     try:
         with handled(forward):
-            yield path
+            yield
     except KeyboardInterrupt as error:
         code = 128 + (received[0] if received else signal.SIGINT)
-        remedy = f"go on with: gantrain resume {quote(str(folder))}"
-        raise Interrupted(folder, "stopped without saving", remedy, code) from error
+        remedy = f"go on with: gantrain resume {quote(str(sweep.path))}"
+        raise Interrupted(sweep.path, "stopped without saving", remedy, code) from error
 
 
-def read_signals(path: Path) -> list[int]:
-    """Return the numbers of the signals in a stop file, oldest first; none where there is no file."""
-    return [int(line) for line in path.read_text().split()] if path.exists() else []
+def read_signals(sweep: SweepFolder) -> list[int]:
+    """Return the numbers of the signals that a sweep forwarded, oldest first."""
+    return [int(line) for line in read_text(sweep.stop_file).split()]
 
 
-def watch_stop_file(path: Path) -> None:
-    """Send the first signal in the stop file to this process, from a thread: for jobs that a cluster started."""
+def watch_signals(sweep: SweepFolder) -> None:
+    """Send the first signal of the sweep to this process, from a thread: for jobs that a cluster started."""
 
     def poll() -> None:
-        while not read_signals(path):
+        while not read_signals(sweep):
             time.sleep(1)
-        os.kill(os.getpid(), read_signals(path)[0])
+        os.kill(os.getpid(), read_signals(sweep)[0])
 
     threading.Thread(target=poll, daemon=True).start()
 

@@ -8,7 +8,6 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +15,12 @@ import torch
 from gantrain.config.resolve import resolve
 from gantrain.config.resume import conflicting_keys
 from gantrain.core.files import write_json
+from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, as_fault
 from gantrain.registry import REGISTERED
 from gantrain.sweeps.optuna.pruning import pruning_callback
-from gantrain.sweeps.plan import result_of
 from gantrain.sweeps.stop import watch_parent
-from gantrain.training.checkpoint import load_checkpoint, steps
+from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.housekeeping import Session
 from gantrain.training.run import run
 
@@ -38,7 +37,7 @@ class Task:
 
     Attributes:
         plain: The composed config as plain data.
-        folder: The run's folder.
+        run: The run's folder.
         command: What the user typed.
         given: The keys set by hand, with their values as typed.
         at_once: How many jobs share the machine; with more than one, none draws on the terminal.
@@ -48,7 +47,7 @@ class Task:
     """
 
     plain: Mapping[str, Any]
-    folder: Path
+    run: RunFolder
     command: str
     given: Mapping[str, str]
     at_once: int = 1
@@ -64,7 +63,7 @@ def main(task: Task) -> None:
     watch_parent()
     limit_resources(task)
     if task.at_once > 1:  # the output of several jobs on one terminal is unreadable
-        with (task.folder / "terminal.log").open("ab", buffering=0) as file:
+        with (task.run.path / "terminal.log").open("ab", buffering=0) as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
     sys.exit(run_task(task))
@@ -86,10 +85,10 @@ def run_task(task: Task) -> int:
         fault = as_fault(error)
         if os.environ.get("GANTRAIN_DEBUG") == "1":
             traceback.print_exception(error)
-        if result_of(task.folder)["status"] == "missing":
+        if task.run.outcome()["status"] == "missing":
             failure = {"status": "failed", "error": str(fault), "exit_code": fault.exit_code}
             with contextlib.suppress(OSError):  # the disk may be full, which is the error itself then
-                write_json(task.folder / "result.json", failure)
+                write_json(task.run.result_file, failure)
         return fault.exit_code
     return 0
 
@@ -101,16 +100,16 @@ def train_or_resume(task: Task) -> None:
         GantrainError: Any user error.
     """
     config = resolve(task.plain)
-    watch = pruning_callback(task.folder, config.train)
+    watch = pruning_callback(task.run.path, config.train)
     session = Session(task.command, task.given, bar=task.at_once == 1, watch=watch)
-    if not steps(task.folder):
-        run(config, task.folder, session=session)
+    if task.run.newest_checkpoint is None:
+        run(config, task.run.path, session=session)
         return
-    checkpoint = load_checkpoint(task.folder)
+    checkpoint = load_checkpoint(task.run.path)
     if task.plain["seed"] is None:  # resolve drew a new one
         config.seed = checkpoint.config["seed"]
     conflicts = conflicting_keys(checkpoint.config, config.plain())
     if conflicts:
         what = f"its checkpoint was made with another {', '.join(conflicts)}"
-        raise ConfigError(task.folder, what, "remove the folder to run the job from scratch")
-    run(config, task.folder, checkpoint, session)
+        raise ConfigError(task.run.path, what, "remove the folder to run the job from scratch")
+    run(config, task.run.path, checkpoint, session)

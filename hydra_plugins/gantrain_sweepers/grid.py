@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
-    from gantrain.sweeps.plan import Job, Plan
+    from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 
 
 class GridSweeper(BasicSweeper):
@@ -50,7 +50,7 @@ class GridSweeper(BasicSweeper):
 
     def plan(self, jobs: tuple[Job, ...]) -> Plan:
         """Return the plan of these jobs, with the command line of this process."""
-        from gantrain.sweeps.plan import Plan
+        from gantrain.core.sweep_folder import Plan
 
         return Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), jobs)
 
@@ -67,9 +67,11 @@ class GridSweeper(BasicSweeper):
         return self.config.hydra
 
     @property
-    def folder(self) -> Path:
+    def folder(self) -> SweepFolder:
         """The sweep's folder."""
-        return Path(self.settings.sweep.dir).absolute()
+        from gantrain.core.sweep_folder import SweepFolder
+
+        return SweepFolder(Path(self.settings.sweep.dir).absolute())
 
     def compose(self, job: Job) -> DictConfig:
         """Return a job's config as the launcher will compose it. Raises Hydra's and OmegaConf's errors."""
@@ -91,27 +93,27 @@ class GridSweeper(BasicSweeper):
     def run(self, plan: Plan) -> Any:
         """Check a plan's jobs, then run those that are not done. Raises GantrainError."""
         from gantrain.sweeps import launch
-        from gantrain.sweeps.plan import is_done, open_sweep, result_of
+        from gantrain.sweeps.plan import is_done, open_sweep
 
-        folder = self.folder
+        sweep = self.folder
         launch.check_launcher(self.settings.launcher)
         configs = launch.check_all(plan.jobs, self.check)
         if any(config is not None and config.train.dry_run for config in configs):
             print(launch.dry_run_report(plan, configs))
             return []
-        with launch.sweep_lock(folder):
-            open_sweep(folder, plan)
-            launch.write_hparams(folder, plan, configs)
+        with launch.sweep_lock(sweep):
+            open_sweep(sweep, plan)
+            launch.write_hparams(sweep, plan, configs)
             left = [
                 job
                 for job, config in zip(plan.jobs, configs, strict=True)
-                if config is None or not is_done(result_of(folder / job.folder), config.train)
+                if config is None or not is_done(sweep.run(job).outcome(), config.train)
             ]
-            returned = self.launch(folder, plan, left)
-            launch.print_summary(folder, plan)
+            returned = self.launch(plan, left)
+            launch.print_summary(sweep, plan)
         return returned
 
-    def launch(self, folder: Path, plan: Plan, jobs: Sequence[Job]) -> Any:
+    def launch(self, plan: Plan, jobs: Sequence[Job]) -> Any:
         """Pass jobs to the launcher and return what it returns; nothing where its workers died."""
         from gantrain.sweeps.launch import concurrent_jobs
         from gantrain.sweeps.stop import forward_signals
@@ -121,12 +123,12 @@ class GridSweeper(BasicSweeper):
             return []
         # A job is started by the launcher alone: what it must know of the sweep, it reads from this file.
         at_once = concurrent_jobs(self.settings.launcher, len(jobs))
-        replace(plan, at_once=at_once, pid=os.getpid()).write(folder)
+        self.folder.write(replace(plan, at_once=at_once, pid=os.getpid()))
         for job in jobs:  # a result of an earlier attempt would pass for that of this one
-            (folder / job.folder / "result.json").unlink(missing_ok=True)
+            self.folder.run(job).result_file.unlink(missing_ok=True)
         overrides = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in jobs]
         try:
-            with forward_signals(folder):
+            with forward_signals(self.folder):
                 return self.launcher.launch(overrides, initial_job_idx=int(jobs[0].number))
         except BrokenProcessPool as error:
             reason = " ".join(str(error).split())

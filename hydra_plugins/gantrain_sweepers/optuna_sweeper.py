@@ -15,8 +15,8 @@ from gantrain.sweeps.optuna.space import Dimension, corners
 from hydra_plugins.gantrain_sweepers.grid import GridSweeper
 
 if TYPE_CHECKING:
+    from gantrain.core.sweep_folder import Job
     from gantrain.sweeps.optuna.study import Study
-    from gantrain.sweeps.plan import Job
 
 
 class OptunaSweeper(GridSweeper):
@@ -41,7 +41,7 @@ class OptunaSweeper(GridSweeper):
         space = self.check_space(search, space, fixed)
         with sweep_lock(self.folder):
             study = Study(self.folder, search, space, fixed)
-            self.plan(study.jobs()).write(self.folder)  # from here on it can be resumed
+            self.folder.write(self.plan(study.jobs()))  # from here on it can be resumed
             print("\n".join(["searching", *(f"  {dimension}" for dimension in space)]), flush=True)
             return self.search(study)
 
@@ -69,9 +69,9 @@ class OptunaSweeper(GridSweeper):
         """
         from omegaconf import OmegaConf
 
+        from gantrain.core.sweep_folder import Job
         from gantrain.sweeps.launch import check_all
         from gantrain.sweeps.optuna.pruning import check_metrics
-        from gantrain.sweeps.plan import Job
 
         jobs = [Job("a corner of the space", (*fixed, *overrides)) for overrides in corners(space)]
         configs = check_all(jobs, self.check)
@@ -90,19 +90,19 @@ class OptunaSweeper(GridSweeper):
         _print_warnings(study.tell_results())
         study.enqueue_failed()
         unfinished = study.unfinished_jobs()
-        with forward_signals(study.folder) as stop:
-            while not read_signals(stop):
+        with forward_signals(self.folder):
+            while not read_signals(self.folder):
                 jobs, unfinished = unfinished[:size] or study.ask(size), unfinished[size:]
                 if not jobs:
                     break
-                plan = self.plan(study.jobs())
-                returned += self.launch(study.folder, plan, [job for job in jobs if self.is_valid(job)])
+                valid = [job for job in jobs if self.is_valid(job)]
+                returned += self.launch(self.plan(study.jobs()), valid)
                 _print_warnings(study.tell_results())
                 print(progress_line(study), flush=True)
         plan = self.plan(study.jobs())
-        plan.write(study.folder)
+        self.folder.write(plan)
         try:
-            print_summary(study.folder, plan)
+            print_summary(self.folder, plan)
         finally:
             print(write_results(study, self.settings.runtime.choices["metric"]), flush=True)
         return returned
@@ -117,10 +117,10 @@ class OptunaSweeper(GridSweeper):
             return True  # the data may be there by its turn; else the job reports it itself
         except GantrainError as error:
             print(f"gantrain: trial {job.number} cannot be run: {error}", file=sys.stderr)
-            folder = self.folder / job.folder
-            folder.mkdir(parents=True, exist_ok=True)
+            run = self.folder.run(job)
+            run.path.mkdir(parents=True, exist_ok=True)
             failure = {"status": "failed", "error": str(error), "exit_code": error.exit_code}
-            write_json(folder / "result.json", failure)
+            write_json(run.result_file, failure)
             return False
         return True
 

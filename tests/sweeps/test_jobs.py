@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from gantrain.config.options import Train
 from gantrain.config.resume import conflicting_keys
+from gantrain.core.run_folder import RunFolder
+from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import cores
-from gantrain.errors import CheckpointError, ConfigError, DataError, GantrainError, OutputError
+from gantrain.errors import ConfigError, DataError, GantrainError, OutputError
 from gantrain.sweeps.launch import check_all, concurrent_jobs, sweep_lock
-from gantrain.sweeps.plan import Job, Plan, is_done, open_sweep, plan_jobs, read_plan, result_of
+from gantrain.sweeps.plan import is_done, open_sweep, plan_jobs
 from gantrain.sweeps.process import assign_gpu
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
@@ -40,7 +42,7 @@ def digests(run: Path) -> dict[str, str]:
 
 
 def statuses(sweep: Path) -> list[tuple[str, int | None]]:
-    results = [result_of(run) for run in sorted(sweep.iterdir()) if run.is_dir()]
+    results = [RunFolder(run).outcome() for run in sorted(sweep.iterdir()) if run.is_dir()]
     return [(result["status"], result.get("exit_code")) for result in results]
 
 
@@ -65,49 +67,35 @@ def test_a_name_says_what_varies_and_of_a_path_its_last_part():
     assert job.folder == "0-g_lr0.0009085"  # not d_lr0.00
 
 
-def test_a_plan_is_read_as_it_was_written_and_damage_is_told(tmp_path):
-    plan = Plan(
-        "gantrain -m seed=0,1", ("-m", "seed=0,1"), plan_jobs([["seed=0"], ["seed=1"]], ["seed"]), 2, 7
-    )
-    assert read_plan(tmp_path) is None
-    plan.write(tmp_path)
-    assert read_plan(tmp_path) == plan
-    (tmp_path / "sweep.json").write_text('{"jobs": [')
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        read_plan(tmp_path)
-
-
 def test_a_folder_takes_the_same_sweep_again_and_no_other(tmp_path):
     def plan(*seeds: int, steps: int = 5) -> Plan:
         words = [[f"seed={seed}", f"train.steps={steps}", f"run.dir={tmp_path}"] for seed in seeds]
         return Plan("", (), plan_jobs(words, ["seed"]))
 
-    open_sweep(tmp_path / "a", plan(0, 1))
-    open_sweep(tmp_path / "a", plan(0, 1, steps=9))  # a key that may change
+    open_sweep(SweepFolder(tmp_path / "a"), plan(0, 1))
+    open_sweep(SweepFolder(tmp_path / "a"), plan(0, 1, steps=9))  # a key that may change
     for other in (plan(0, 2), plan(0, 1, 2)):
         with pytest.raises(ConfigError, match="holds another sweep"):
-            open_sweep(tmp_path / "a", other)
+            open_sweep(SweepFolder(tmp_path / "a"), other)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "mine.txt").touch()
     with pytest.raises(ConfigError, match="is not empty"):
-        open_sweep(tmp_path / "b", plan(0))
+        open_sweep(SweepFolder(tmp_path / "b"), plan(0))
 
 
 def test_a_sweep_is_not_run_twice_at_once_and_a_folder_of_the_users_own_is_left_alone(tmp_path):
-    with sweep_lock(tmp_path / "sweep"):
-        Plan("", (), plan_jobs([["seed=0"]], ["seed"])).write(tmp_path / "sweep")
-        with (
-            pytest.raises(OutputError, match="another gantrain is writing here"),
-            sweep_lock(tmp_path / "sweep"),
-        ):
+    sweep, mine = SweepFolder(tmp_path / "sweep"), SweepFolder(tmp_path / "mine")
+    with sweep_lock(sweep):
+        sweep.write(Plan("", (), plan_jobs([["seed=0"]], ["seed"])))
+        with pytest.raises(OutputError, match="another gantrain is writing here"), sweep_lock(sweep):
             pass
-    with sweep_lock(tmp_path / "sweep"):
+    with sweep_lock(sweep):
         pass
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").touch()
-    with pytest.raises(ConfigError, match="is not empty"), sweep_lock(tmp_path / "mine"):
+    mine.path.mkdir()
+    (mine.path / "letter.txt").touch()
+    with pytest.raises(ConfigError, match="is not empty"), sweep_lock(mine):
         pass
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+    assert [path.name for path in mine.path.iterdir()] == ["letter.txt"]
 
 
 @pytest.mark.parametrize(
@@ -127,10 +115,10 @@ def test_a_job_is_done_when_nothing_is_left_of_it(result, options, done):
 
 
 def test_what_was_torn_or_is_not_a_result_reads_as_missing(tmp_path):
-    assert result_of(tmp_path) == {"status": "missing"}
+    assert RunFolder(tmp_path).outcome() == {"status": "missing"}
     for text in ("", '{"status": "fin', "[]", "{}"):
         (tmp_path / "result.json").write_text(text)
-        assert result_of(tmp_path) == {"status": "missing"}
+        assert RunFolder(tmp_path).outcome() == {"status": "missing"}
 
 
 def test_jobs_at_once_are_what_the_launcher_takes_and_never_more_than_there_are():
@@ -244,7 +232,10 @@ def test_a_sweep_again_runs_what_failed_and_leaves_the_rest_byte_for_byte(run_cl
     )
     code, _, err = run_cli("resume", "sweep", "train.steps=2")
     assert code == 0, err
-    assert [result_of(run)["step"] for run in (tmp_path / "sweep").iterdir() if run.is_dir()] == [2, 2]
+    assert [RunFolder(run).outcome()["step"] for run in (tmp_path / "sweep").iterdir() if run.is_dir()] == [
+        2,
+        2,
+    ]
 
 
 def kill_when(run: Path, step: int, number: int) -> threading.Thread:
@@ -342,5 +333,5 @@ def test_a_signal_saves_every_job_that_runs_and_resume_completes_the_sweep(launc
         [*command, "resume", "sweep", "train.steps=300"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    results = [result_of(run) for run in sorted((tmp_path / "sweep").iterdir()) if run.is_dir()]
+    results = [RunFolder(run).outcome() for run in sorted((tmp_path / "sweep").iterdir()) if run.is_dir()]
     assert [result["status"] for result in results] == ["finished"] * 3

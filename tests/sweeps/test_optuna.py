@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantrain.config.options import Train
+from gantrain.core.sweep_folder import Plan, SweepFolder
 from gantrain.errors import CheckpointError, ConfigError, Pruned
 from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.optuna.results import FIGURE, progress_line, write_results
 from gantrain.sweeps.optuna.search import Search, resolve_search
 from gantrain.sweeps.optuna.space import Dimension, corners
 from gantrain.sweeps.optuna.study import SEARCH, Study, study_record
-from gantrain.sweeps.plan import Plan
 from hydra_plugins.gantrain_sweepers.optuna_sweeper import parse_dimension
 
 RATE = Dimension("optimizer.d_lr", low=1e-4, high=1e-2, log=True)
@@ -38,10 +38,10 @@ def spanned(word: str) -> Dimension:
 
 
 def ended(study: Study, job, metrics: dict, status: str = "finished", code: int | None = None) -> None:
-    folder = study.folder / job.folder
-    folder.mkdir(exist_ok=True)
+    run = study.sweep.run(job)
+    run.path.mkdir(exist_ok=True)
     result = {"status": status, "metrics": metrics} | ({} if code is None else {"exit_code": code})
-    (folder / "result.json").write_text(json.dumps(result))
+    run.result_file.write_text(json.dumps(result))
 
 
 def number_of(word: str) -> float:
@@ -57,12 +57,12 @@ def cost(job) -> float:
 
 def searched(folder: Path, search: Search = BASIC, batch: int = 1) -> Study:
     """Search in a folder as a sweep does, with a cost in place of training."""
-    study = Study(folder, search, SPACE, ("dataset=ring",))
+    study = Study(SweepFolder(folder), search, SPACE, ("dataset=ring",))
     while jobs := study.ask(batch):
         for job in jobs:
             ended(study, job, {"divergence/js": cost(job)})
         study.tell_results()
-    Plan("", (), study.jobs()).write(folder)
+    study.sweep.write(Plan("", (), study.jobs()))
     return study
 
 
@@ -188,7 +188,7 @@ def test_the_number_of_a_trial_is_that_of_its_job_and_folder(tmp_path):
     study = searched(tmp_path / "s", batch=4)
     assert [job.number for job in study.jobs()] == [f"{trial.number:02d}" for trial in study.trials]
     assert len(study.jobs()) == 6
-    longer = Study(tmp_path / "s", replace(BASIC, n_trials=1000), SPACE, ("dataset=ring",))
+    longer = Study(SweepFolder(tmp_path / "s"), replace(BASIC, n_trials=1000), SPACE, ("dataset=ring",))
     assert [job.folder for job in longer.jobs()] == [job.folder for job in study.jobs()]
 
 
@@ -199,7 +199,7 @@ def test_the_sampler_learns_where_the_cost_is_least(tmp_path):
 
 
 def test_an_attempt_tells_what_ended_goes_on_with_what_was_stopped_and_draws_again_what_failed(tmp_path):
-    study = Study(tmp_path / "s", BASIC, SPACE, ("dataset=ring",))
+    study = Study(SweepFolder(tmp_path / "s"), BASIC, SPACE, ("dataset=ring",))
     for job, status in zip(study.ask(5), ["finished", "diverged", "failed", "killed", "failed"], strict=True):
         code = {"diverged": 6, "failed": 5, "killed": 137}.get(status)
         ended(study, job, {"divergence/js": 1.0}, status, 2 if job.number == "04" else code)
@@ -207,7 +207,9 @@ def test_an_attempt_tells_what_ended_goes_on_with_what_was_stopped_and_draws_aga
     before = {job.number: job for job in study.jobs()}
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "FAIL", "RUNNING", "FAIL"]
 
-    study = Study(tmp_path / "s", BASIC, SPACE, ("dataset=ring", "device=cpu"))  # elsewhere, the same search
+    study = Study(
+        SweepFolder(tmp_path / "s"), BASIC, SPACE, ("dataset=ring", "device=cpu")
+    )  # elsewhere, the same search
     study.enqueue_failed()
     study.enqueue_failed()  # as an attempt that was stopped at once
     assert [job.folder for job in study.unfinished_jobs()] == [before["03"].folder]
@@ -221,7 +223,7 @@ def test_an_attempt_tells_what_ended_goes_on_with_what_was_stopped_and_draws_aga
 
 @pytest.mark.parametrize("metrics", [{}, {"divergence/js": math.nan}, {"divergence/js": math.inf}])
 def test_a_number_that_is_none_fails_its_trial_and_nothing_else(metrics, tmp_path):
-    study = Study(tmp_path / "s", BASIC, SPACE, ())
+    study = Study(SweepFolder(tmp_path / "s"), BASIC, SPACE, ())
     first, second = study.ask(2)
     ended(study, first, metrics)
     ended(study, second, {"divergence/js": 2.0})
@@ -233,12 +235,12 @@ def test_a_number_that_is_none_fails_its_trial_and_nothing_else(metrics, tmp_pat
 def test_a_search_of_another_kind_in_its_folder_is_refused_and_one_that_lost_its_storage_says_so(tmp_path):
     searched(tmp_path / "s", replace(BASIC, n_trials=2))
     with pytest.raises(ConfigError, match="another space"):
-        Study(tmp_path / "s", BASIC, SPACE[:2], ("dataset=ring",))
+        Study(SweepFolder(tmp_path / "s"), BASIC, SPACE[:2], ("dataset=ring",))
     with pytest.raises(ConfigError, match="dataset=grid"):
-        Study(tmp_path / "s", BASIC, SPACE, ("dataset=grid",))
+        Study(SweepFolder(tmp_path / "s"), BASIC, SPACE, ("dataset=grid",))
     (tmp_path / "s" / "optuna.journal").unlink()
     with pytest.raises(CheckpointError, match="no longer holds the trials"):
-        Study(tmp_path / "s", BASIC, SPACE, ("dataset=ring",))
+        Study(SweepFolder(tmp_path / "s"), BASIC, SPACE, ("dataset=ring",))
 
 
 def test_one_database_keeps_several_searches_apart_from_any_working_directory(tmp_path, monkeypatch):
@@ -261,12 +263,12 @@ def test_a_trial_is_given_up_where_it_is_worse_than_the_median_and_never_after_i
     direction, sign, tmp_path
 ):
     search = replace(BASIC, direction=[direction], startup_trials=1, warmup=0.5)
-    study = Study(tmp_path / "s", search, SPACE, ())
+    study = Study(SweepFolder(tmp_path / "s"), search, SPACE, ())
     options = Train(steps=40, evaluate_every=10)
 
     def plays(levels: list[float]) -> int:
         (job,) = study.ask(1)
-        watch = pruning_callback(study.folder / job.folder, options)
+        watch = pruning_callback(study.sweep.run(job).path, options)
         for step, level in zip((10, 20, 30, 40), levels, strict=True):
             try:
                 watch(step, {"divergence/js": sign * level}, step / 40)
@@ -288,17 +290,17 @@ def test_a_trial_is_given_up_where_it_is_worse_than_the_median_and_never_after_i
 
 def test_a_trial_of_so_many_seconds_is_given_up_by_its_share_of_them_and_never_at_their_end(tmp_path):
     search = replace(BASIC, startup_trials=1, warmup=0.5)
-    study = Study(tmp_path / "s", search, SPACE, ())
+    study = Study(SweepFolder(tmp_path / "s"), search, SPACE, ())
     options = Train(seconds=60, evaluate_every=10)
     options.settle(has_game=True)
     (job,) = study.ask(1)
-    watch = pruning_callback(study.folder / job.folder, options)
+    watch = pruning_callback(study.sweep.run(job).path, options)
     for step, share in ((10, 0.3), (20, 0.6), (30, 1.0)):
         watch(step, {"divergence/js": 0.1}, share)
     ended(study, job, {"divergence/js": 0.1})
     study.tell_results()
     (job,) = study.ask(1)
-    watch = pruning_callback(study.folder / job.folder, options)
+    watch = pruning_callback(study.sweep.run(job).path, options)
     watch(10, {"divergence/js": 0.9}, 0.49)  # half of the time is warm-up
     with pytest.raises(Pruned):
         watch(20, {"divergence/js": 0.9}, 0.5)
@@ -314,10 +316,10 @@ def test_a_metric_or_direction_that_is_no_word_is_a_fault_of_the_users(wrong):
 
 
 def test_a_run_that_goes_on_tells_its_numbers_once_and_a_run_without_a_study_tells_none(tmp_path):
-    study = Study(tmp_path / "s", BASIC, SPACE, ())
+    study = Study(SweepFolder(tmp_path / "s"), BASIC, SPACE, ())
     (job,) = study.ask(1)
     for _ in range(2):
-        watch = pruning_callback(study.folder / job.folder, Train(steps=40))
+        watch = pruning_callback(study.sweep.run(job).path, Train(steps=40))
         watch(10, {"divergence/js": 0.5}, 0.25)
     watch(20, {"divergence/js": 0.4}, 0.5)
     assert study.trials[0].intermediate_values == {10: 0.5, 20: 0.4}
@@ -330,7 +332,7 @@ def test_the_front_is_what_no_other_trial_beats(tmp_path):
     search = resolve_search(
         Search(n_trials=16, metric=["divergence/js", "diversity/modes"], sampler="random")
     )
-    study = Study(tmp_path / "s", search, SPACE, ("dataset=ring", "sweep=optuna", "run.dir=s"))
+    study = Study(SweepFolder(tmp_path / "s"), search, SPACE, ("dataset=ring", "sweep=optuna", "run.dir=s"))
     pairs, draw = {}, random.Random(0)
     for job in study.ask(16):
         pairs[int(job.number)] = draw.randrange(6), draw.randrange(6)

@@ -11,10 +11,11 @@ import pytest
 from made_runs import made
 
 from gantrain.config.overrides import read
+from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import ConfigError, Interrupted
 from gantrain.reports.runs import jobs_of, rows
 from gantrain.sweeps.launch import check_launcher
-from gantrain.sweeps.stop import STOP_FILE, forward_signals, read_signals
+from gantrain.sweeps.stop import forward_signals, read_signals
 
 SHORT = ["dataset=ring", "metric=none", "train.sample_every=0"]
 SLURM = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
@@ -91,9 +92,10 @@ def test_runs_are_found_beside_a_record_that_is_torn(tmp_path, torn):
 
 def test_one_signal_is_noted_and_a_second_leaves_with_the_code_of_the_first(tmp_path):
     def stopped() -> None:
-        with forward_signals(tmp_path) as path:
+        sweep = SweepFolder(tmp_path)
+        with forward_signals(sweep):
             os.kill(os.getpid(), signal.SIGTERM)
-            assert read_signals(path) == [signal.SIGTERM]
+            assert read_signals(sweep) == [signal.SIGTERM]
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="gantrain resume") as left:
@@ -103,8 +105,8 @@ def test_one_signal_is_noted_and_a_second_leaves_with_the_code_of_the_first(tmp_
 
 
 def test_a_signal_that_cannot_be_noted_is_not_lost(tmp_path):
-    (tmp_path / STOP_FILE).symlink_to("/dev/full")
-    with pytest.raises(Interrupted) as left, forward_signals(tmp_path):
+    SweepFolder(tmp_path).stop_file.symlink_to("/dev/full")
+    with pytest.raises(Interrupted) as left, forward_signals(SweepFolder(tmp_path)):
         os.kill(os.getpid(), signal.SIGTERM)
     assert left.value.exit_code == 128 + signal.SIGTERM
 

@@ -10,9 +10,10 @@ from gantrain.cli.hydra_app import train
 from gantrain.config.resolve import resolve
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.override import Override
+from gantrain.core.run_folder import RunFolder
+from gantrain.core.sweep_folder import Plan, SweepFolder
 from gantrain.errors import ConfigError, suggest
 from gantrain.reports.text import end_table
-from gantrain.sweeps.plan import Plan, read_plan, result_of
 from gantrain.training.restore import described, same_data
 from gantrain.training.run import prepare, run
 
@@ -23,7 +24,7 @@ def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
     folders, _ = told_apart("resume", argv)
     folder = one_run("resume", folders)
-    plan = read_plan(folder)
+    plan = SweepFolder(folder).plan()
     if plan is not None:
         return resume_sweep(folder, plan, [word for word in argv if word not in folders])
     checkpoint, words = run_and_words("resume", argv)
@@ -43,7 +44,7 @@ def resume(argv: list[str]) -> int:
     config = resolve(plain)
     options = config.train
     # A run that was stopped between its last step and its result still has its metrics to read.
-    concluded = result_of(checkpoint.run)["status"] == "finished"
+    concluded = RunFolder(checkpoint.run).outcome()["status"] == "finished"
     if concluded and options.over(checkpoint.step, checkpoint.seconds):
         done = f"already finished at step {checkpoint.step}"
         more = f"train.{options.budget}={2 * getattr(options, options.budget)}"

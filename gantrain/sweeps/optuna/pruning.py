@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gantrain.config.options import Config, Train
+from gantrain.core.files import read_json
+from gantrain.core.sweep_folder import Job
 from gantrain.errors import ConfigError, Pruned, suggest
-from gantrain.reports.run_folder import read_json
 from gantrain.sweeps.optuna.search import Search, pruner
 from gantrain.sweeps.optuna.study import SEARCH, load_study, metric_value
 from gantrain.training.device import Runtime
@@ -64,7 +65,7 @@ def pruning_callback(folder: Path, options: Train) -> Callback | None:
         ConfigError: When the study cannot be read.
     """
     record = read_json(folder.parent / SEARCH)
-    number = folder.name.partition("-")[0]
+    number = Job(folder.name).number
     if not record or not number.isdigit():
         return None
     tags = [str(tag) for tag in record["metric"]]

@@ -8,10 +8,9 @@ import warnings
 from typing import Any
 
 from gantrain.core.figures import panels, render
-from gantrain.core.files import write_json
+from gantrain.core.files import read_json, write_json
 from gantrain.core.override import values_by_key
 from gantrain.core.text import format_number
-from gantrain.reports.run_folder import read_json
 from gantrain.sweeps.optuna.space import Dimension
 from gantrain.sweeps.optuna.study import SEARCH, Study
 
@@ -59,9 +58,9 @@ def write_results(study: Study, metric: str) -> str:
         }
         for trial in study.best_trials()
     ]
-    path = study.folder / FIGURE
+    record, path = study.sweep.path / SEARCH, study.sweep.path / FIGURE
     try:
-        write_json(study.folder / SEARCH, read_json(study.folder / SEARCH) | {"best": best})
+        write_json(record, read_json(record) | {"best": best})
         if study.complete:
             render(draw_search(study)).save(path)
             lines.append(f"search     {path}")
@@ -75,7 +74,7 @@ def write_results(study: Study, metric: str) -> str:
         lines.append(f"front: {len(best)} trials that no other beats in all of {', '.join(tags)}")
     lines += [_trial_text(one) for one in best[:MAX_LINES]]
     if len(best) > MAX_LINES:
-        lines.append(f"and {len(best) - MAX_LINES} more, in {study.folder / SEARCH}")
+        lines.append(f"and {len(best) - MAX_LINES} more, in {record}")
     return "\n" + "\n".join(lines)
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.core.files import ensure_empty, write_json
+from gantrain.core.files import ensure_empty, read_json, write_json
+from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.errors import CheckpointError, ConfigError
-from gantrain.reports.run_folder import read_json
 from gantrain.sweeps.optuna.search import Search, import_optuna, sampler
 from gantrain.sweeps.optuna.space import Dimension
-from gantrain.sweeps.plan import Job, job_name, read_plan, result_of
-from gantrain.sweeps.stop import STOP_FILE
+from gantrain.sweeps.plan import job_name
 
 SEARCH, JOURNAL = "optuna.json", "optuna.journal"
 SQLITE = "sqlite:///"
@@ -33,7 +32,7 @@ class Study:
     """A search in a sweep's folder, new or continued.
 
     Args:
-        folder: The sweep's.
+        sweep: The sweep's folder.
         search: What is improved and how.
         space: What is searched.
         fixed: The overrides that all trials share.
@@ -43,17 +42,18 @@ class Study:
         CheckpointError: When the folder's trials are no longer in the storage.
     """
 
-    def __init__(self, folder: Path, search: Search, space: Sequence[Dimension], fixed: Sequence[str]):
-        self.folder, self.search, self.space, self.fixed = folder, search, tuple(space), tuple(fixed)
+    def __init__(self, sweep: SweepFolder, search: Search, space: Sequence[Dimension], fixed: Sequence[str]):
+        self.sweep, self.search, self.space, self.fixed = sweep, search, tuple(space), tuple(fixed)
+        folder = sweep.path
         record = _continued_record(folder, study_record(search, space, fixed))
         sampler(search, 0)  # a missing library is reported before anything is written
-        plan = read_plan(folder)
+        plan = sweep.plan()
         self._folders = {int(job.number): job.folder for job in plan.jobs} if plan else {}
         if not record["url"]:  # Optuna creates the journal, but not its folder
             folder.mkdir(parents=True, exist_ok=True)
         self.optuna = load_study(folder, record)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / STOP_FILE).unlink(missing_ok=True)
+        sweep.stop_file.unlink(missing_ok=True)
         write_json(folder / SEARCH, record)
         if len(self.trials) <= max(self._folders, default=-1):
             what = f"no longer holds the trials of {folder}"
@@ -120,7 +120,7 @@ class Study:
         """Enqueue the values of failed trials again, unless the cause is their numbers or their config."""
         queued = {trial.user_attrs.get("again") for trial in self.trials}
         for trial in self.live:
-            result = result_of(self.folder / self.job(trial).folder)
+            result = self.sweep.run(self.job(trial)).outcome()
             may_succeed = result["status"] == "failed" and result.get("exit_code") != ConfigError.exit_code
             if trial.state.name == "FAIL" and may_succeed and trial.number not in queued:
                 self.optuna.enqueue_trial(trial.params, user_attrs={"again": trial.number})
@@ -134,7 +134,7 @@ class Study:
 
         lines = []
         for job, trial in [(self.job(t), t) for t in self.live if t.state == TrialState.RUNNING]:
-            result = result_of(self.folder / job.folder)
+            result = self.sweep.run(job).outcome()
             values = [metric_value(result.get("metrics", {}), tag) for tag in self.search.metrics]
             if result["status"] == "pruned":
                 self.optuna.tell(trial.number, state=TrialState.PRUNED)
