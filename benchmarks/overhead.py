@@ -19,10 +19,9 @@ from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.gradients import frozen
 from gantrain.tracking.tracker import Means
-from gantrain.training.batches import Batches
+from gantrain.training.batches import Batches, visible_split
 from gantrain.training.device import Runtime
 from gantrain.training.loop import train
-from gantrain.training.run import shown
 from gantrain.training.state import TrainState
 
 CASES = {"digits": (["dataset=digits"], 100), "ring": (["dataset=ring", "dataset.n=20000"], 400)}
@@ -53,7 +52,7 @@ def main() -> None:
         runtime, data = Runtime(config.device), config.dataset.load(0)
         x = data.train.take(torch.arange(len(data.train)))[0]
         ours, by_hand = (TrainState.create(config, data.spec, runtime) for _ in range(2))
-        batches = Batches(shown(data.train, config), config.train.batch_size, 0, runtime.device)
+        batches = Batches(visible_split(data.train, config), config.train.batch_size, 0, runtime.device)
         means, ratios, rates = Means(), [], []
         for turn in range(TURNS + 1):
             began = time.perf_counter()

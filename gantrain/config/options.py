@@ -42,18 +42,18 @@ class Train:
     Every ``*_every`` is in steps, and 0 means never.
     """
 
-    steps: int = option(3000, "steps in all, unless images or seconds are given", minimum=1, maximum=ENDLESS)
+    steps: int = option(3000, "steps in total, unless images or seconds are given", minimum=1, maximum=ENDLESS)
     images: int | None = option(
         None,
-        "images, or samples of other data, that the run may see in all, in place of steps",
+        "training images, or samples of other data, to see in total, in place of steps",
         minimum=1,
         maximum=2 * ENDLESS,
     )
     seconds: float | None = option(
-        None, "seconds of training in all, metrics and pictures not counted, in place of steps", above=0
+        None, "seconds of training, metrics and pictures not counted, in place of steps", above=0
     )
     dry_run: bool = option(
-        False, "build everything, say what the run would be and take, and neither train nor write"
+        False, "build everything, report what the run would do and cost, and neither train nor write"
     )
     batch_size: int = option(64, "samples in each batch, of data and of fakes", minimum=2, maximum=10**6)
     d_steps: int = option(
@@ -61,7 +61,7 @@ class Train:
     )
     d_gain: float | None = option(
         None,
-        "stop D's updates of a step early, once one lowers its held-out loss by less than this",
+        "end D's updates of a step early, once one lowers D's held-out loss by less than this",
         minimum=0,
     )
     g_steps: int = option(1, "generator updates in each step, after those of D", minimum=1, maximum=1000)
@@ -69,49 +69,49 @@ class Train:
         "alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous")
     )
     unroll: int = option(
-        0, "updates that G lets D make in mind before it is judged (Metz et al. 2017)", minimum=0, maximum=100
+        0, "discriminator updates to unroll in G's loss (Metz et al. 2017)", minimum=0, maximum=100
     )
     unroll_lr: float | None = option(
         None,
-        "rate of these updates, which are plain gradient descent; null is D's own rate",
+        "learning rate of the unrolled updates, plain gradient descent; null is D's own",
         minimum=0,
         maximum=1e3,
     )
     init_from: str | None = option(
-        None, "a run or checkpoint whose weights, and nothing else, both players start with"
+        None, "run or checkpoint to take the initial weights of G and D from, and nothing else"
     )
     compare_gradients: bool = option(
         False, "log both generator gradients of the cross-entropy game, minimax and non-saturating"
     )
     ema: float = option(0.999, "decay of the average of G's weights; 0 is G itself", minimum=0, below=1)
-    log_every: int = option(50, "scalars", minimum=0)
-    sample_every: int = option(500, "sample grids; step 0 and the last step have one too", minimum=0)
-    evaluate_every: int = option(500, "the metric suite; read after the last step in any case", minimum=0)
-    checkpoint_every: int = option(500, "checkpoints; one after the last step in any case", minimum=0)
-    keep_checkpoints: int = option(2, "how many of the newest are kept", minimum=1)
+    log_every: int = option(50, "log scalars", minimum=0)
+    sample_every: int = option(500, "draw a sample grid; also at step 0 and after the last step", minimum=0)
+    evaluate_every: int = option(500, "compute the metrics; after the last step in any case", minimum=0)
+    checkpoint_every: int = option(500, "save a checkpoint; after the last step in any case", minimum=0)
+    keep_checkpoints: int = option(2, "number of newest checkpoints to keep", minimum=1)
 
     @property
     def budget(self) -> str:
-        """The key that ends the run: ``images``, ``seconds``, or ``steps`` when neither of them is given."""
+        """The key that ends the run: ``images``, ``seconds``, or ``steps`` when neither is set."""
         return "images" if self.images is not None else "seconds" if self.seconds is not None else "steps"
 
     def images_per_step(self, has_game: bool) -> int:
-        """Return the samples of data that a step sees, at most: a batch for each update of D, one without a D."""
+        """Return the most samples of data in a step: a batch for each update of D, one where there is no D."""
         return self.batch_size * (self.d_steps if has_game else 1)
 
-    def settle(self, has_game: bool) -> None:
-        """Set ``steps`` to what the budget allows: the whole steps in ``images``; no limit where seconds rule."""
+    def resolve_budget(self, has_game: bool) -> None:
+        """Set ``steps`` from the budget: the whole steps in ``images``; unlimited when it is wall-clock time."""
         if self.images is not None:
             self.steps = self.images // self.images_per_step(has_game)
         elif self.seconds is not None:
             self.steps = ENDLESS
 
-    def over(self, step: int, seconds: float) -> bool:
-        """Say whether the budget is used up after so many steps and seconds of training."""
+    def is_over(self, step: int, seconds: float) -> bool:
+        """Return whether the budget is used up after this many steps and seconds of training."""
         return step >= self.steps or (self.seconds is not None and seconds >= self.seconds)
 
-    def foreseen(self, step: int, seconds: float) -> int:
-        """Return the length of the run in steps: known, or where seconds rule what the pace so far promises."""
+    def estimated_steps(self, step: int, seconds: float) -> int:
+        """Return the length of the run in steps; with ``train.seconds`` extrapolated from the current speed."""
         if self.seconds is None or not seconds:
             return self.steps
         return max(step, round(step * self.seconds / seconds))

@@ -83,7 +83,7 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         else parse(class_of(group), group.name, plain[group.name])
         for group in KEYED
     }
-    train.settle(groups["objective"].has_game)
+    train.resolve_budget(groups["objective"].has_game)
     spec = spec or groups["dataset"].spec()
     if isinstance(groups["model"], Auto):
         groups["model"] = build("model", groups["model"].pick(spec))

@@ -22,5 +22,4 @@ class Adam(OptimizerOptions):
     beta2: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """Return Adam with these betas."""
         return torch.optim.Adam(parameters, lr=lr, betas=(float(self.beta1), float(self.beta2)), fused=True)

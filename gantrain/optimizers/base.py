@@ -1,4 +1,4 @@
-"""What an optimizer option is: two rates, one schedule, and how to build the update rule for a player."""
+"""The contract of an optimizer: two learning rates, one schedule, and how to build it for one network."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gantrain.registry import option
 
 @dataclass
 class OptimizerOptions:
-    """Keys that every update rule shares."""
+    """Keys that every optimizer shares."""
 
     g_lr: float = option(1e-3, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
     d_lr: float = option(1e-3, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
     schedule: str = option(
-        "cosine", "decay of both rates over the horizon", choices=("constant", "linear", "cosine")
+        "cosine", "decay of both learning rates over the horizon", choices=("constant", "linear", "cosine")
     )
     horizon: int = option(0, "step at which the decay ends; 0 is the first run's train.steps", minimum=0)
-    warmup: int = option(0, "steps over which both rates rise linearly from 0", minimum=0)
+    warmup: int = option(0, "steps over which both learning rates rise linearly from 0", minimum=0)
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """Return the update rule for one player's parameters at its rate before decay."""
+        """Return the torch optimizer of one network, at its learning rate before warm-up and decay."""
         raise NotImplementedError

@@ -23,5 +23,4 @@ class RMSprop(OptimizerOptions):
     alpha: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """Return RMSprop with this decay."""
         return torch.optim.RMSprop(parameters, lr=lr, alpha=float(self.alpha))

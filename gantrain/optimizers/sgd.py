@@ -15,13 +15,12 @@ from gantrain.registry import option, register
 @register("optimizer")
 @dataclass
 class SGD(OptimizerOptions):
-    """Gradient descent, with heavy-ball momentum where asked for (Polyak 1964)."""
+    """Gradient descent, optionally with heavy-ball momentum (Polyak 1964)."""
 
     name: str = option("sgd", "registered name")
     g_lr: float = option(1e-2, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
     d_lr: float = option(1e-2, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
-    momentum: float = option(0.0, "share of the last update that is made again", minimum=0, below=1)
+    momentum: float = option(0.0, "share of the last update that is repeated", minimum=0, below=1)
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """Return SGD with this momentum."""
         return torch.optim.SGD(parameters, lr=lr, momentum=float(self.momentum))

@@ -1,4 +1,4 @@
-"""What a penalty is: a cost on D's gradients or outputs, or a rule on its weights."""
+"""The contract of a penalty: a cost on D's gradients or outputs, or a constraint on its weights."""
 
 from __future__ import annotations
 
@@ -14,20 +14,25 @@ from gantrain.registry import option
 
 
 class Penalty:
-    """A cost on D for one discriminator update, or a rule on its weights after it.
+    """A cost added to D's loss, or a constraint on its weights after each update.
 
     Attributes:
         name: The registered name.
-        active: Whether there is a cost to add to D's loss at all; without one it is never called.
-        differentiates_input: Whether the cost differentiates D by its input, for each sample on its own.
+        active: Whether it adds a cost to D's loss; one that does not is never called.
+        differentiates_input: Whether the cost needs D's gradient with respect to each sample on its own.
     """
 
     name: str
     active: ClassVar[bool] = True
     differentiates_input: ClassVar[bool] = False
 
-    def at(self, step: int, horizon: int) -> Self | None:
-        """Return the penalty as it is in the update after ``step`` finished ones, or None when it rests."""
+    def for_step(self, step: int, horizon: int) -> Self | None:
+        """Return the penalty for the update after ``step`` finished steps, or None when none is due.
+
+        Args:
+            step: Finished steps.
+            horizon: Step at which schedules end.
+        """
         return self if self.active else None
 
     def __call__(
@@ -45,24 +50,24 @@ class Penalty:
             real: Data, shape [N, ...].
             fake: Samples without a graph, shape [N, ...].
             y: Conditions of both, or None.
-            generator: Source of the penalty's own randomness, on the CPU.
+            generator: Source of the penalty's randomness, on the CPU.
         """
         raise NotImplementedError
 
     def project(self, D: nn.Module) -> None:
-        """Put D's weights back where they may be, after its update."""
+        """Project D's weights in place onto the feasible set, after an update."""
 
-    def memory(self) -> dict[str, Tensor]:
-        """Return what the penalty remembers between updates, for the checkpoint."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors that the penalty keeps between updates, for the checkpoint."""
         return {}
 
-    def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Take over what ``memory`` returned. Raises KeyError when a part is missing."""
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what ``state_dict`` returned. Raises KeyError when a tensor is missing."""
 
 
 @dataclass
 class Weighted(Penalty):
-    """A cost with a weight that may fall over the run, paid at every update or, more heavily, at some."""
+    """A cost with a weight that may fall over the run, paid at every step or, n times as much, at each n-th."""
 
     gamma: float = option(1.0, "weight of the cost", minimum=0)
     gamma_end: float | None = option(
@@ -70,20 +75,20 @@ class Weighted(Penalty):
     )
     every: int = option(1, "pay at each n-th step only, n times as much (lazy regularisation)", minimum=1)
 
-    def at(self, step: int, horizon: int) -> Self | None:
-        """Return the penalty with this step's weight, or None at a step where it is not paid."""
+    def for_step(self, step: int, horizon: int) -> Self | None:
         if step % self.every:
             return None
         if self.every == 1 and self.gamma_end is None:
             return self
         end = self.gamma if self.gamma_end is None else self.gamma_end
-        now = copy.copy(self)  # shares what the penalty remembers
+        now = copy.copy(self)  # shallow: shares the running state
         now.gamma = self.every * (self.gamma + (end - self.gamma) * min(step / horizon, 1.0))
         return now
 
 
 def input_gradient(D: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
-    """Return each sample's own gradient of D at ``x`` [N, ...], flattened to [N, d], with a graph for D's update."""
+    """Return D's gradient with respect to each sample of ``x`` [N, ...], as [N, d], with a graph for D's update."""
     x = x.detach().requires_grad_(True)
+    # The sum's gradient holds each sample's own, as long as D does not couple samples.
     (gradient,) = torch.autograd.grad(D(x, y).sum(), x, create_graph=True)
     return gradient.flatten(1)

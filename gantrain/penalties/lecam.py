@@ -1,4 +1,4 @@
-"""LeCam: D's outputs are held near where the other kind's outputs have been."""
+"""LeCam regularisation: D's outputs on each kind are pulled towards the running mean of the other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LeCam(Weighted):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return the cost against the means, which move first; a first call starts them where D is."""
+        # The means move first; at the first call they start at D's current outputs.
         logits = {"real": D(real, y), "fake": D(fake, y)}
         for kind, values in logits.items():
             mean = values.detach().mean()
@@ -40,10 +40,9 @@ class LeCam(Weighted):
         distance = (logits["real"] - self._means["fake"]).square().mean()
         return self.gamma * (distance + (logits["fake"] - self._means["real"]).square().mean())
 
-    def memory(self) -> dict[str, Tensor]:
-        """Return both running means, 0-dim; none before the first update."""
+    def state_dict(self) -> dict[str, Tensor]:
         return dict(self._means)
 
-    def remember(self, memory: Mapping[str, Tensor]) -> None:
-        """Take over both running means."""
-        self._means.update({kind: memory[kind] for kind in ("real", "fake") if memory})
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        # Empty before the first update.
+        self._means.update({kind: state[kind] for kind in ("real", "fake") if state})

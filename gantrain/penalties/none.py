@@ -12,7 +12,7 @@ from gantrain.registry import option, register
 @register("penalty")
 @dataclass
 class NoPenalty(Penalty):
-    """The null penalty: D pays nothing."""
+    """The null penalty: adds no cost."""
 
     name: str = option("none", "registered name")
     active: ClassVar[bool] = False

@@ -18,7 +18,7 @@ class R1(Weighted):
     """gamma / 2 E_p |grad_x D(x)|^2 (Mescheder, Geiger and Nowozin 2018, eq. 9); keeps D's bound valid but low."""
 
     name: str = option("r1", "registered name")
-    gamma: float = option(1.0, "weight; the sum runs over all pixels, so large images want more", minimum=0)
+    gamma: float = option(1.0, "weight; the sum runs over all pixels, so larger images need more", minimum=0)
     differentiates_input: ClassVar[bool] = True
 
     def __call__(
@@ -29,7 +29,6 @@ class R1(Weighted):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return gamma / 2 times the batch mean of the squared gradient at the data."""
         return 0.5 * self.gamma * input_gradient(D, real, y).square().sum(1).mean()
 
 
@@ -48,5 +47,4 @@ class R1R2(R1):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return gamma / 2 times the sum of both batch means."""
         return super().__call__(D, real, fake, y, generator) + super().__call__(D, fake, real, y, generator)

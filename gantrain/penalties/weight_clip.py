@@ -1,4 +1,4 @@
-"""Weight clipping: the first way to bound a critic's slope."""
+"""Weight clipping: a crude bound on a critic's slope."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gantrain.registry import option, register
 @register("penalty")
 @dataclass
 class WeightClip(Penalty):
-    """Every weight of D is put back into [-clip, clip] after each update (Arjovsky et al. 2017, alg. 1)."""
+    """Clip every weight of D to [-clip, clip] after each update (Arjovsky et al. 2017, alg. 1)."""
 
     name: str = option("weight_clip", "registered name")
     clip: float = option(0.01, "largest absolute weight", above=0)
@@ -23,6 +23,5 @@ class WeightClip(Penalty):
 
     @torch.no_grad()
     def project(self, D: nn.Module) -> None:
-        """Clip D's weights in place."""
         for weight in D.parameters():
             weight.clamp_(-self.clip, self.clip)

@@ -13,7 +13,7 @@ from gantrain.registry import option, register
 
 
 def slope_cost(D: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
-    """Return the batch mean of (|grad_x D(x)| - 1)^2, each sample with the L2 norm of its own gradient."""
+    """Return the batch mean of (|grad_x D(x)| - 1)^2, with the L2 norm of each sample's gradient."""
     return (torch.linalg.vector_norm(input_gradient(D, x, y), dim=1) - 1).square().mean()
 
 
@@ -34,7 +34,6 @@ class WGANGP(Weighted):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return the cost at epsilon x + (1 - epsilon) G(z), epsilon uniform on [0, 1]."""
         epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real)
         return self.gamma * slope_cost(D, epsilon * real + (1 - epsilon) * fake, y)
 
@@ -59,6 +58,5 @@ class DRAGAN(Weighted):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return the cost at the perturbed data."""
         noise = torch.rand(real.shape, generator=generator).to(real)
         return self.gamma * slope_cost(D, real + 0.5 * real.std() * noise, y)

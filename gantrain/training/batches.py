@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from gantrain.config.options import Config
 from gantrain.core.random import stream
 from gantrain.datasets.base import Split
 
@@ -15,7 +16,7 @@ from gantrain.datasets.base import Split
 class Batches:
     """The endless shuffled stream of training batches, addressed by number.
 
-    Every sample is seen once in each pass; pass ``e`` is in the order that (seed, e) gives.
+    Every sample comes once in each epoch; epoch ``e`` is in the order that (seed, e) gives.
 
     Attributes:
         split: The training data.
@@ -36,15 +37,22 @@ class Batches:
         """Return batch ``number`` of the run: samples [size, ...] and their labels [size] or None."""
         at, end, count = number * self.size, (number + 1) * self.size, len(self.split)
         pieces = []
+        # A batch may span two epochs, or more where it is larger than the data.
         while at < end:
-            turn, start = divmod(at, count)
+            epoch, start = divmod(at, count)
             stop = min(count, start + end - at)
-            pieces.append(self._order(turn)[start:stop])
+            pieces.append(self._order(epoch)[start:stop])
             at += stop - start
         return self.split.take(pieces[0] if len(pieces) == 1 else torch.cat(pieces), self.device)
 
-    def _order(self, turn: int) -> Tensor:
-        if turn not in self._orders:
-            self._orders = {t: order for t, order in self._orders.items() if t == turn - 1}
-            self._orders[turn] = torch.randperm(len(self.split), generator=stream(self.seed, turn, "order"))
-        return self._orders[turn]
+    def _order(self, epoch: int) -> Tensor:
+        """Return an epoch's permutation, keeping the previous one, which a batch across the border needs again."""
+        if epoch not in self._orders:
+            self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
+            self._orders[epoch] = torch.randperm(len(self.split), generator=stream(self.seed, epoch, "order"))
+        return self._orders[epoch]
+
+
+def visible_split(split: Split, config: Config) -> Split:
+    """Return the part of the data as the networks see it: without labels where the model is not conditional."""
+    return split if config.model.is_conditional else replace(split, y=None)

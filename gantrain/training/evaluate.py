@@ -18,7 +18,7 @@ from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import build
 from gantrain.training.device import Runtime
 from gantrain.training.state import TrainState
-from gantrain.training.updates import wrong_conditions
+from gantrain.training.losses import wrong_conditions
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class Housekeeping:
 
     def over(self, state: TrainState) -> bool:
         """Say whether the run's budget is used up."""
-        return self.config.train.over(state.step, state.seconds)
+        return self.config.train.is_over(state.step, state.seconds)
 
     def undecayed(self, state: TrainState) -> float:
         """Return the share of the rates that is left at the end of the seconds, 0 where they are not to decay."""
@@ -187,7 +187,7 @@ class Housekeeping:
         if not self.bar.is_drawn:
             log.info("%s", self.line(state))
         if self.metrics and self.session.watch:
-            length = self.config.train.foreseen(state.step, state.seconds)
+            length = self.config.train.estimated_steps(state.step, state.seconds)
             share = 1.0 if self.over(state) else state.step / length
             self.session.watch(state.step, self.reading.metrics, share)
 
@@ -198,7 +198,7 @@ class Housekeeping:
         self._read_at = state.step
         self.tracker.scalars(state.step, self.reading.metrics)
         self._latest |= self.reading.metrics
-        self.health.steps = self.config.train.foreseen(state.step, state.seconds)
+        self.health.steps = self.config.train.estimated_steps(state.step, state.seconds)
         for line in self.health.check(state.step, self._latest):
             log.warning("step %d: %s", state.step, line)
         for metric in self.metrics:
@@ -208,7 +208,7 @@ class Housekeeping:
     def line(self, state: TrainState) -> str:
         """Return how far the run is, how fast, and what was read of it, for a log."""
         options, over = self.config.train, self.over(state)
-        length = options.foreseen(state.step, state.seconds)
+        length = options.estimated_steps(state.step, state.seconds)
         words = [f"step {state.step} of {'about ' if options.seconds and not over else ''}{length}"]
         if (speed := self._latest.get("speed/images_per_second")) is not None:
             words.append(f"{speed:,.0f} images/s")

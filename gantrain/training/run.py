@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.files import run_folder_lock, write_json
-from gantrain.datasets.base import Data, Split
+from gantrain.datasets.base import Data
 from gantrain.errors import (
     CheckpointError,
     ConfigError,
@@ -29,9 +25,10 @@ from gantrain.reports.text import tail_means
 from gantrain.tracking import tensorboard as dashboard
 from gantrain.tracking.run_log import logging_to
 from gantrain.tracking.tracker import Tracker
-from gantrain.training.batches import Batches
+from gantrain.training.batches import Batches, visible_split
 from gantrain.training.checkpoint import Checkpoint, load_checkpoint
 from gantrain.training.device import Runtime
+from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import fitting
 from gantrain.training.expected_tags import expected
 from gantrain.training.housekeeping import Housekeeping, Session, describe
@@ -144,7 +141,7 @@ def _play(
     if resumed:
         keeper.means.load(resumed.tensors, runtime.device)
         keeper.recall(state)
-    batches = Batches(shown(data.train, config), config.train.batch_size, config.seed, runtime.device)
+    batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
     try:
         with keeper.listening():
             if not resumed:
@@ -152,8 +149,8 @@ def _play(
                 tracker.record(0, dashboard.charts(expected(config)))
                 tracker.text(0, "run/config", dashboard.page(session.command, config, runtime.environment()))
                 keeper.first(state)
-            held = None if config.train.d_gain is None else held_out(data, config, runtime)
-            train(state, batches, config, runtime, keeper.means.add, keeper, held)
+            held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
+            train(state, batches, config, runtime, keeper.means.add, keeper, held_out)
             if resumed and resumed.step == state.step:
                 keeper.conclude(state)
     finally:
@@ -176,17 +173,6 @@ def _play(
         "meaning": config.objective.meaning,
         "chance": config.objective.chance,
     }
-
-
-def held_out(data: Data, config: Config, runtime: Runtime) -> tuple[Tensor, Tensor | None]:
-    """Return the held-out samples by which ``train.d_gain`` judges an update of D: 1,024, or as many as there are."""
-    count = min(1024, len(data.holdout)) // config.model.packing * config.model.packing
-    return shown(data.holdout, config).take(torch.arange(count), runtime.device)
-
-
-def shown(part: Split, config: Config) -> Split:
-    """Return what the players see of a part of the data: no labels where the model is not conditional."""
-    return part if config.model.is_conditional else replace(part, y=None)
 
 
 def _status(error: BaseException) -> str:

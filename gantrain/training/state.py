@@ -102,7 +102,7 @@ class TrainState:
                     f"{part}/{index}/{name}": value for name, value in values.items() if value is not None
                 }
         named["loop/d_updates"] = torch.tensor(self.d_updates)
-        return named | {f"penalty/{name}": value for name, value in self.penalty.memory().items()}
+        return named | {f"penalty/{name}": value for name, value in self.penalty.state_dict().items()}
 
     def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
         """Take over the tensors of a checkpoint.
@@ -127,7 +127,7 @@ class TrainState:
                 if state and len(state) != moving:
                     raise ValueError(f"{part} holds {len(state)} of {moving} parameters")
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-            self.penalty.remember(under(tensors, "penalty"))
+            self.penalty.load_state_dict(under(tensors, "penalty"))
             self.d_updates = int(tensors["loop/d_updates"])
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             what = f"does not hold the tensors of this run ({' '.join(str(error).split())})"

@@ -1,4 +1,4 @@
-"""Unrolled GAN: G is judged by the D that would come of a few more updates, and sees how it bends them."""
+"""Unrolled GAN: G's loss is read from D after a few more updates, and differentiated through them."""
 
 from __future__ import annotations
 
@@ -8,34 +8,57 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gantrain.core.gradients import differentiable_gradient
+from gantrain.training.losses import Discriminator, d_loss
+from gantrain.training.play import Play
+from gantrain.training.state import TrainState
 
-Judge = Callable[[Tensor, Tensor | None], Tensor]
+
+def unrolled_discriminator(
+    state: TrainState, real: Tensor, fake: Tensor, y: Tensor | None, j: int, play: Play
+) -> Discriminator:
+    """Return D after ``train.unroll`` more updates, all on this batch of data and these samples.
+
+    Args:
+        state: D is left untouched; it must be ``frozen``.
+        real: Data, shape [N, ...].
+        fake: Samples as D sees them, with their graph, shape [N, ...].
+        y: Conditions of both, or None.
+        j: Index of the generator update within the step.
+        play: Objective, noise, number and learning rate of the unrolled updates.
+    """
+    real = play.d_input(real, state.step, f"real unroll{j}")
+    lr = state.opt_D.param_groups[0]["lr"] if play.unroll_lr is None else play.unroll_lr
+
+    def loss_of(D: Discriminator) -> Tensor:
+        return d_loss(D, real, fake, y, lambda p: play.stream(state.step, f"{p} unroll{j}"), play)[0]
+
+    return unroll(state.D, loss_of, play.unroll, lr)
 
 
-def unrolled(D: nn.Module, loss_of: Callable[[Judge], Tensor], k: int, rate: float) -> Judge:
-    """Return D as it is after ``k`` steps of plain gradient descent (Metz et al. 2017, eq. 8 to 10).
+def unroll(D: nn.Module, loss_of: Callable[[Discriminator], Tensor], k: int, lr: float) -> Discriminator:
+    """Return D after ``k`` steps of plain gradient descent (Metz et al. 2017, eq. 8 to 10).
 
-    What it says is differentiable through all of these steps, so a loss read from it is the surrogate f_k of the
-    paper: its gradient by the samples has the usual part, for a D that stands still, and the part by which the
-    samples move D. With k = 0 it is D. The steps are plain ones whatever rule D is trained by: moments are left out.
+    Its output is differentiable through all of these steps, so a loss of it is the surrogate f_k of the paper: the
+    gradient with respect to the samples has the usual part, for a fixed D, and the part through D's updates. With
+    k = 0 it is D. The steps are plain ones whatever optimizer D is trained with: moments are left out.
 
     Args:
         D: Left bit for bit as it is: weights, gradients, buffers and flags. Spectral norm keeps its singular vectors
             through the steps when D is ``frozen``.
-        loss_of: What the steps descend, 0-dim, of a discriminator that is called as D is. Each step asks it anew;
-            the paper shows every step the same batch.
-        k: Steps, at least 0.
-        rate: Learning rate of these steps, at least 0.
+        loss_of: The loss that the steps descend, 0-dim, of a discriminator called as D is. It is evaluated anew at
+            each step; the paper uses the same batch at every step.
+        k: Number of steps, at least 0.
+        lr: Learning rate of these steps, at least 0.
 
     Returns:
-        ``judge(x, y) -> logits``, shapes as D's.
+        ``unrolled(x, y) -> logits``, shapes as D's.
     """
 
-    def judge(x: Tensor, y: Tensor | None) -> Tensor:
+    def unrolled(x: Tensor, y: Tensor | None) -> Tensor:
         return functional_call(D, weights, (x, y))
 
     weights = {name: weight.detach().requires_grad_(True) for name, weight in D.named_parameters()}
     for _ in range(k):
-        slopes = differentiable_gradient(loss_of(judge), list(weights.values()))
-        weights = {n: w - rate * slope for (n, w), slope in zip(weights.items(), slopes, strict=True)}
-    return judge
+        slopes = differentiable_gradient(loss_of(unrolled), list(weights.values()))
+        weights = {n: w - lr * slope for (n, w), slope in zip(weights.items(), slopes, strict=True)}
+    return unrolled

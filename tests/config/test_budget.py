@@ -54,7 +54,7 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 )
 def test_images_allow_the_whole_steps_that_fit_and_no_sample_more(images, batch, d_steps, game):
     options = Train(images=images, batch_size=batch, d_steps=d_steps)
-    options.settle(game)
+    options.resolve_budget(game)
     each = batch * (d_steps if game else 1)
     assert options.steps * each <= images < (options.steps + 1) * each
 
@@ -64,12 +64,12 @@ def test_a_run_by_seconds_is_over_when_they_are_spent_and_its_length_is_read_fro
     step, seconds, budget
 ):
     options = Train(seconds=budget)
-    options.settle(True)
-    assert options.over(step, seconds) == (seconds >= budget)
-    assert options.foreseen(step, seconds) >= step
+    options.resolve_budget(True)
+    assert options.is_over(step, seconds) == (seconds >= budget)
+    assert options.estimated_steps(step, seconds) >= step
     if seconds <= budget:
-        assert options.foreseen(step, seconds) == pytest.approx(step * budget / seconds, abs=0.51)
-    assert Train(steps=step).foreseen(1, seconds) == step
+        assert options.estimated_steps(step, seconds) == pytest.approx(step * budget / seconds, abs=0.51)
+    assert Train(steps=step).estimated_steps(1, seconds) == step
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gantrain.core.gradients import descend, differentiate, frozen, total_norm
 from gantrain.errors import Diverged
-from gantrain.training.updates import wrong_conditions
+from gantrain.training.losses import wrong_conditions
 
 BAD_LOSSES = {
     "nan loss": lambda w: w.sum() * math.nan,

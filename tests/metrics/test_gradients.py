@@ -16,6 +16,7 @@ from gantrain.metrics.theory.gradients import NORMS, Gradients, curve
 from gantrain.metrics.tools.quadrature import divergences, frame
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import drawn, read, view
+from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 from gantrain.training.updates import g_step
 
@@ -69,7 +70,7 @@ def test_at_the_best_d_minimax_descends_2_jsd_and_non_saturating_kl_minus_2_jsd(
     slopes, tags = {}, {}
     for objective in ("minimax", "non_saturating"):
         config, state, runtime = scene(theta, f"objective={objective}")
-        tags[objective] = g_step(state, torch.zeros(N, 1), None, 0, config, runtime)
+        tags[objective] = g_step(state, torch.zeros(N, 1), None, 0, Play.create(config, runtime))
         slopes[objective] = state.G.mu.grad.item(), state.G.sigma.grad.item()
     minimax, other = IDENTITIES[theta]
     # The midpoint rule cuts off 1e-5 of the tails; sums of 100,000 single-precision terms add less.

@@ -54,7 +54,7 @@ def test_it_is_one_finite_number_at_least_0(name, game):
 @every_penalty
 def test_it_is_paid_at_some_step_exactly_when_it_is_active(name):
     penalty = make(name)
-    assert any(penalty.at(step, 10) is not None for step in range(100)) == penalty.active
+    assert any(penalty.for_step(step, 10) is not None for step in range(100)) == penalty.active
 
 
 @every_cost

@@ -91,8 +91,8 @@ def test_lecam_measures_from_the_other_kinds_running_mean_which_has_moved():
     moved = 0.5 * a + 0.5 * D(real + 1).mean().item()
     expected = (D(real + 1) - b).square().mean() + (D(fake) - moved).square().mean()
     torch.testing.assert_close(first(D, real + 1, fake, None, draws()), expected)
-    assert first.memory()["real"].item() == pytest.approx(moved, rel=1e-5)
-    assert first.memory()["fake"].item() == pytest.approx(b, rel=1e-5)
+    assert first.state_dict()["real"].item() == pytest.approx(moved, rel=1e-5)
+    assert first.state_dict()["fake"].item() == pytest.approx(b, rel=1e-5)
 
 
 def test_lecam_goes_on_from_what_it_remembered():
@@ -101,15 +101,15 @@ def test_lecam_goes_on_from_what_it_remembered():
     for penalty in (whole, stopped):
         penalty(D, real, fake, None, draws())
     resumed = LeCam()
-    resumed.remember(stopped.memory())
+    resumed.load_state_dict(stopped.state_dict())
     assert torch.equal(whole(D, fake, real, None, draws()), resumed(D, fake, real, None, draws()))
-    assert torch.equal(whole.memory()["real"], resumed.memory()["real"])
+    assert torch.equal(whole.state_dict()["real"], resumed.state_dict()["real"])
 
 
 def test_a_lazy_penalty_costs_as_much_in_all():
     D, real, fake = Curved(), batch(1), batch(2)
     every, lazy = R1(gamma=0.3), R1(gamma=0.3, every=4)
-    due = [p for p in (lazy.at(step, 100) for step in range(8)) if p is not None]
+    due = [p for p in (lazy.for_step(step, 100) for step in range(8)) if p is not None]
     paid = sum(p(D, real, fake, None, draws()).item() for p in due)
     assert len(due) == 2
     assert paid == pytest.approx(8 * every(D, real, fake, None, draws()).item(), rel=1e-6)
@@ -117,13 +117,13 @@ def test_a_lazy_penalty_costs_as_much_in_all():
 
 def test_gamma_falls_in_a_line_and_stays_at_its_end():
     penalty = R1(gamma=2.0, gamma_end=0.5)
-    assert [penalty.at(step, 10).gamma for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.25, 0.5, 0.5])
+    assert [penalty.for_step(step, 10).gamma for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.25, 0.5, 0.5])
     assert penalty.gamma == 2.0
 
 
 def test_a_scheduled_lecam_shares_its_memory():
     D, penalty = Curved(), LeCam(gamma=1.0, gamma_end=0.0)
-    now = penalty.at(3, 10)
+    now = penalty.for_step(3, 10)
     now(D, batch(1), batch(2), None, draws())
-    assert set(penalty.memory()) == {"real", "fake"}
-    assert copy.copy(penalty).memory() == penalty.memory()
+    assert set(penalty.state_dict()) == {"real", "fake"}
+    assert copy.copy(penalty).state_dict() == penalty.state_dict()

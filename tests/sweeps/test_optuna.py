@@ -292,7 +292,7 @@ def test_a_trial_of_so_many_seconds_is_given_up_by_its_share_of_them_and_never_a
     search = replace(BASIC, startup_trials=1, warmup=0.5)
     study = Study(SweepFolder(tmp_path / "s"), search, SPACE, ())
     options = Train(seconds=60, evaluate_every=10)
-    options.settle(has_game=True)
+    options.resolve_budget(has_game=True)
     (job,) = study.ask(1)
     watch = pruning_callback(study.sweep.run(job).path, options)
     for step, share in ((10, 0.3), (20, 0.6), (30, 1.0)):

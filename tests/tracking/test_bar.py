@@ -126,7 +126,7 @@ def test_what_was_not_read_has_no_column():
 def test_time_left_is_what_the_pace_of_this_process_gives(options, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("gantrain.tracking.progress.time.perf_counter", lambda: now[0])
-    options.settle(True)
+    options.resolve_budget(True)
     bar = Bar(options, step=20, seconds=20.0, wanted=False)  # an earlier process did a fifth
     now[0] += 60
     assert bar.left(40, 40.0) == "03:00"  # a fifth took a minute, three are left

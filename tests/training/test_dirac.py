@@ -19,6 +19,7 @@ from gantrain.models.mlp import MLP
 from gantrain.training.batches import Batches
 from gantrain.training.device import Runtime
 from gantrain.training.loop import train
+from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 from gantrain.training.updates import d_step, g_step
 
@@ -93,11 +94,12 @@ def test_radius_after_500_steps(objective, gamma, order):
         objective, gamma, "alternating" if order == "d first" else "simultaneous"
     )
     if order == "g first":
+        play = Play.create(config, runtime)
         for step in range(STEPS):
             real, y = batches(step)
-            g_step(state, real, y, 0, config, runtime)
+            g_step(state, real, y, 0, play)
             state.opt_G.step()
-            d_step(state, real, y, 0, config, runtime)
+            d_step(state, real, y, 0, play)
             state.opt_D.step()
             state.step += 1
     else:

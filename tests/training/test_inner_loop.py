@@ -10,8 +10,9 @@ from gantrain.config.resolve import resolve
 from gantrain.training.batches import Batches
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.device import Runtime
-from gantrain.training.loop import held_out_loss, train
-from gantrain.training.run import held_out
+from gantrain.training.early_stop import held_out_batch, held_out_loss
+from gantrain.training.loop import train
+from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 
 BASE = [
@@ -31,7 +32,8 @@ def played(*words: str) -> tuple[list[float], list[float], TrainState]:
     runtime, data = Runtime(config.device), config.dataset.load(0)
     state = TrainState.create(config, data.spec, runtime)
     batches = Batches(data.train, 32, 0, runtime.device)
-    held = held_out(data, config, runtime)
+    held = held_out_batch(data, config, runtime)
+    play = Play.create(config, runtime)
     counts: list[float] = []
     losses: list[float] = []
 
@@ -45,7 +47,7 @@ def played(*words: str) -> tuple[list[float], list[float], TrainState]:
         config,
         runtime,
         report,
-        lambda s: losses.append(held_out_loss(s, held, config, runtime)),
+        lambda s: losses.append(held_out_loss(s, held, play)),
         held,
     )
     return counts, losses, state
@@ -102,10 +104,10 @@ def test_the_held_out_loss_is_the_same_number_when_read_twice_and_moves_nothing(
     plain = resolve(composed(*BASE, "train.batch_size=32"))
     runtime, data = Runtime(plain.device), plain.dataset.load(0)
     before = {name: tensor.clone() for name, tensor in state.tensors().items()}
-    held = held_out(data, plain, runtime)
-    assert held_out_loss(state, held, plain, runtime) == held_out_loss(state, held, plain, runtime)
+    held, play = held_out_batch(data, plain, runtime), Play.create(plain, runtime)
+    assert held_out_loss(state, held, play) == held_out_loss(state, held, play)
     assert all(torch.equal(tensor, state.tensors()[name]) for name, tensor in before.items())
-    assert len(held_out(data, config, runtime)[0]) % 4 == 0
+    assert len(held_out_batch(data, config, runtime)[0]) % 4 == 0
 
 
 def test_the_two_gradients_are_of_the_steps_own_graph_and_change_nothing():

@@ -21,6 +21,7 @@ from gantrain.penalties.base import Penalty
 from gantrain.training.batches import Batches
 from gantrain.training.device import Runtime
 from gantrain.training.loop import train
+from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 from gantrain.training.updates import d_step, g_step
 
@@ -49,10 +50,10 @@ class Game:
         return self
 
     def move_d(self, number: int = 0, i: int = 0) -> dict[str, Tensor]:
-        return d_step(self.state, *self.batches(number), i, self.config, self.runtime)
+        return d_step(self.state, *self.batches(number), i, Play.create(self.config, self.runtime))
 
     def move_g(self, number: int = 0) -> dict[str, Tensor]:
-        return g_step(self.state, *self.batches(number), 0, self.config, self.runtime)
+        return g_step(self.state, *self.batches(number), 0, Play.create(self.config, self.runtime))
 
     def tensors(self, *parts: str) -> dict[str, Tensor]:
         return {k: v.clone() for k, v in self.state.tensors().items() if k.split("/")[0] in parts}
@@ -135,7 +136,7 @@ def test_g_is_judged_beside_data_as_noisy_as_its_samples():
     g.config.noise = Noise(instance_std=0.1)
     g.state.D = spy = Spy(g.state.D)
     real, y = g.batches(0)
-    g_step(g.state, real, y, 0, g.config, g.runtime)
+    g_step(g.state, real, y, 0, Play.create(g.config, g.runtime))
     (fake, _), (beside, _) = spy.calls
     clean = g.state.G(g.state.G.latents(len(real), stream(0, 0, "g0")), y)
     for shown, was in ((fake, clean), (beside, real)):

@@ -22,8 +22,9 @@ from gantrain.registry import REGISTERED, build
 from gantrain.training.batches import Batches
 from gantrain.training.device import Runtime
 from gantrain.training.loop import train
+from gantrain.training.play import Play
 from gantrain.training.state import TrainState
-from gantrain.training.unroll import unrolled
+from gantrain.training.unroll import unroll
 from gantrain.training.updates import g_step
 
 N = 2
@@ -94,7 +95,7 @@ def by_hand(theta: float, psi: float, objective: str, rate: float, k: int) -> fl
 @pytest.mark.parametrize(("theta", "psi", "rate"), [(1.0, -1.0, 0.2), (0.5, 2.0, 1.0), (-1.5, 0.3, 3.0)])
 def test_the_gradient_of_the_dirac_gan_is_that_by_hand(theta, psi, rate, objective, k):
     config, state, batches, runtime = dirac(theta, psi, objective, rate, unroll=k)
-    tags = g_step(state, *batches(0), 0, config, runtime)
+    tags = g_step(state, *batches(0), 0, Play.create(config, runtime))
     expected = by_hand(theta, psi, objective, rate, k)
     assert state.G.theta.grad.item() == pytest.approx(expected, rel=1e-5)
     assert tags["gradient/g"].item() == pytest.approx(abs(expected), rel=1e-5)
@@ -111,7 +112,7 @@ def test_unroll_lr_is_the_rate_of_the_foreseen_steps_alone(theta):
     gradients = []
     for options in ({"unroll_lr": 0.9}, {"unroll_lr": None}):
         config, state, batches, runtime = dirac(theta, 0.4, "minimax", 0.3, unroll=2, **options)
-        g_step(state, *batches(0), 0, config, runtime)
+        g_step(state, *batches(0), 0, Play.create(config, runtime))
         gradients.append(state.G.theta.grad.item())
     expected = [by_hand(theta, 0.4, "minimax", rate, 2) for rate in (0.9, 0.3)]
     assert gradients == pytest.approx(expected, rel=1e-5)
@@ -151,7 +152,7 @@ def test_what_judges_is_d_after_as_many_real_steps(keys, k):
     real, fake, x = (torch.randn(6, 2, generator=torch.Generator().manual_seed(i)) for i in range(3))
     before = {name: value.clone() for name, value in D.state_dict().items()}
     with frozen(D):
-        judge = unrolled(D, loss_of(game, real, fake), k, 0.5)
+        judge = unroll(D, loss_of(game, real, fake), k, 0.5)
         said = judge(x, None)
     moved = copy.deepcopy(D)
     if "spectral_norm" in keys:
@@ -176,7 +177,7 @@ def test_the_gradient_by_samples_is_that_of_differences(name, keys):
     real, fake = (torch.randn(4, 2, generator=generator).double() for _ in range(2))
 
     def surrogate(fake: Tensor) -> Tensor:
-        judge = unrolled(D, loss_of(game, real, fake), 2, 0.7)
+        judge = unroll(D, loss_of(game, real, fake), 2, 0.7)
         return game.g_loss(judge(fake, None), judge(real, None))
 
     with frozen(D):
@@ -190,7 +191,7 @@ def test_the_gradient_by_samples_is_that_of_differences(name, keys):
 
 def still_d(D: nn.Module, game: Any, real: Tensor, fake: Tensor) -> Tensor:
     """G's loss with the same foreseen D, taken as one that G does not bend."""
-    judge = unrolled(D, loss_of(game, real, fake.detach()), 2, 0.7)
+    judge = unroll(D, loss_of(game, real, fake.detach()), 2, 0.7)
     return game.g_loss(judge(fake, None), judge(real, None))
 
 
@@ -237,7 +238,7 @@ def test_a_step_of_g_leaves_d_bit_for_bit_as_it_is(model, unroll):
     for value in state.D.parameters():
         value.grad = torch.ones_like(value)
     before = copy.deepcopy(state.D.state_dict())
-    tags = g_step(state, *batches(0), 0, config, runtime)
+    tags = g_step(state, *batches(0), 0, Play.create(config, runtime))
     assert tags["gradient/g"] > 0
     assert before.keys() == state.D.state_dict().keys()
     assert all(torch.equal(value, before[name]) for name, value in state.D.state_dict().items())
@@ -299,6 +300,6 @@ def test_every_pair_of_keys_that_touch_foresight_is_told_apart():
     gradients = []
     for k, rate in itertools.product((1, 2), (0.2, 0.4)):
         config, state, batches, runtime = dirac(1.0, 0.5, "minimax", 0.1, unroll=k, unroll_lr=rate)
-        g_step(state, *batches(0), 0, config, runtime)
+        g_step(state, *batches(0), 0, Play.create(config, runtime))
         gradients.append(round(state.G.theta.grad.item(), 5))
     assert len(set(gradients)) == 4

@@ -45,7 +45,7 @@ def resume(argv: list[str]) -> int:
     options = config.train
     # A run that was stopped between its last step and its result still has its metrics to read.
     concluded = RunFolder(checkpoint.run).outcome()["status"] == "finished"
-    if concluded and options.over(checkpoint.step, checkpoint.seconds):
+    if concluded and options.is_over(checkpoint.step, checkpoint.seconds):
         done = f"already finished at step {checkpoint.step}"
         more = f"train.{options.budget}={2 * getattr(options, options.budget)}"
         if options.budget != "seconds":

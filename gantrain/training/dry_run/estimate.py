@@ -18,13 +18,14 @@ from gantrain.core.random import stream
 from gantrain.core.system import muted
 from gantrain.datasets.base import Data
 from gantrain.tracking.tracker import Tracker
-from gantrain.training.batches import Batches
+from gantrain.training.batches import Batches, visible_split
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.device import Runtime
 from gantrain.training.dry_run.layers import Layer, layers
+from gantrain.training.early_stop import held_out_batch
 from gantrain.training.housekeeping import Housekeeping, Session
 from gantrain.training.loop import train
-from gantrain.training.run import held_out, shown, transfer
+from gantrain.training.run import transfer
 from gantrain.training.state import TrainState
 
 LEAST = 3  # steps that are timed, however slow
@@ -128,7 +129,7 @@ def _layers(
 ) -> tuple[list[Layer], list[Layer]]:
     """Return the layers of G and D, as a batch of the run goes through them."""
     n = config.train.batch_size
-    _, y = shown(data.train, config).take(torch.arange(n), runtime.device)
+    _, y = visible_split(data.train, config).take(torch.arange(n), runtime.device)
     z = state.G.latents(n, stream(config.seed, 0, "d0")).to(runtime.device)
     made: list[torch.Tensor] = []
     with torch.no_grad(), runtime.autocast():
@@ -148,7 +149,7 @@ def _pace(
     clock = [time.perf_counter()]
 
     def pays(step: int) -> bool:
-        return trial.penalty.at(step, trial.optimizer.horizon) is not None
+        return trial.penalty.for_step(step, trial.optimizer.horizon) is not None
 
     def lap(state: TrainState) -> None:
         clock.append(time.perf_counter())
@@ -156,9 +157,9 @@ def _pace(
         enough = len(clock) > LEAST + 1
         state.seconds = clock[-1] - clock[1] if enough else 0.0
 
-    held = None if trial.train.d_gain is None else held_out(data, trial, runtime)
-    batches = Batches(shown(data.train, trial), trial.train.batch_size, trial.seed, runtime.device)
-    train(state, batches, trial, runtime, keeper.means.add, lap, held)
+    held_out = None if trial.train.d_gain is None else held_out_batch(data, trial, runtime)
+    batches = Batches(visible_split(data.train, trial), trial.train.batch_size, trial.seed, runtime.device)
+    train(state, batches, trial, runtime, keeper.means.add, lap, held_out)
     means = {kind: sum(found[1:]) / len(found[1:]) for kind, found in laps.items() if len(found) > 1}
     share = sum(map(pays, range(1000))) / 1000
     first = {kind: found[0] for kind, found in laps.items() if found}

@@ -1,0 +1,66 @@
+"""Fewer updates of D in a step, once its held-out loss no longer falls: ``train.d_gain``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from gantrain.config.options import Config
+from gantrain.core.gradients import frozen
+from gantrain.datasets.base import Data
+from gantrain.objectives.base import Logits
+from gantrain.training.batches import visible_split
+from gantrain.training.device import Runtime
+from gantrain.training.play import Play
+from gantrain.training.state import TrainState
+
+HELD_OUT_SAMPLES = 1024  # at most, for one reading of D's loss
+
+Batch = tuple[Tensor, Tensor | None]
+
+
+def held_out_batch(data: Data, config: Config, runtime: Runtime) -> Batch:
+    """Return the held-out samples and conditions that ``train.d_gain`` evaluates D on: whole packs, at most 1,024."""
+    count = min(HELD_OUT_SAMPLES, len(data.holdout)) // config.model.packing * config.model.packing
+    return visible_split(data.holdout, config).take(torch.arange(count), runtime.device)
+
+
+def update_until_no_gain(
+    state: TrainState,
+    k: int,
+    min_gain: float,
+    held_out: Batch,
+    play: Play,
+    report: Callable[[dict[str, Tensor]], None],
+) -> Iterator[int]:
+    """Count the updates of D in a step: ``k``, or fewer once one lowers the held-out loss by less than ``min_gain``.
+
+    Args:
+        state: The caller updates D between one number and the next.
+        k: Most updates, at least 1.
+        min_gain: In the unit of D's loss.
+        held_out: As ``held_out_batch``.
+        play: Objective, seed and precision.
+        report: Receives the number of updates, ``schedule/d_steps``.
+    """
+    before = held_out_loss(state, held_out, play)
+    for i in range(k):
+        yield i
+        after = held_out_loss(state, held_out, play)
+        if before - after < min_gain:
+            break
+        before = after
+    report({"schedule/d_steps": torch.tensor(float(i + 1))})
+
+
+@torch.no_grad()
+def held_out_loss(state: TrainState, held_out: Batch, play: Play) -> float:
+    """Return D's loss on held-out data and fakes, without noise; the latents are the same throughout a step."""
+    real, y = held_out
+    z = state.G.latents(len(real), play.stream(state.step, "held out")).to(play.device)
+    with frozen(state.D), play.autocast():
+        fake = state.G(z, y).float()
+        logits = Logits(real=state.D(real, y).float(), fake=state.D(fake, y).float())
+    return float(play.objective.d_loss(logits))

@@ -1,0 +1,64 @@
+"""D's loss on one batch, with the wrong conditions that a conditional D is trained to reject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gantrain.objectives.base import Logits, Targets
+from gantrain.training.play import Play
+
+Discriminator = Callable[[Tensor, Tensor | None], Tensor]
+Draw = Callable[[str], torch.Generator]
+
+
+def d_loss(
+    D: Discriminator, real: Tensor, fake: Tensor, y: Tensor | None, draw: Draw, play: Play
+) -> tuple[Tensor, Logits]:
+    """Return D's loss without its penalty, 0-dim, and its logits.
+
+    Args:
+        D: The discriminator, or an unrolled one.
+        real: Data as D sees it, shape [N, ...].
+        fake: Samples as D sees them, shape [N, ...].
+        y: Conditions of both, or None.
+        draw: Generator by purpose, for wrong conditions and label noise.
+        play: Objective, noise and precision.
+    """
+    objective, noise = play.objective, play.noise
+    wrong = None
+    if objective.mismatch_weight > 0 and y is not None:
+        wrong = wrong_conditions(y, play.classes, draw("wrong"))
+    with play.autocast():
+        logits = Logits(
+            real=D(real, y).float(),
+            fake=D(fake, y).float(),
+            mismatched=None if wrong is None else D(real, wrong).float(),
+        )
+    if not noise.on_labels:
+        return objective.d_loss(logits), logits
+    labels = [noise.targets(kind, len(real), draw(f"label {kind}")).to(real) for kind in (True, False)]
+    return objective.d_loss(logits, Targets(*labels)), logits
+
+
+def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Tensor | None:
+    """Return another condition for each sample, uniform over those that differ from its own.
+
+    Args:
+        y: Right classes, shape [N], int64; or condition vectors, shape [N, K].
+        classes: Number of classes, at least 2; condition vectors are exchanged within the batch instead.
+        generator: On the CPU.
+
+    Returns:
+        Shaped as ``y``; None when all condition vectors of the batch are equal.
+    """
+    if y.dim() == 1:
+        # A shift of 1 to classes - 1 never hits the right class.
+        return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes
+    kinds, which = torch.unique(y.cpu(), dim=0, return_inverse=True)
+    if len(kinds) == 1:
+        return None
+    shift = torch.randint(1, len(kinds), which.shape, generator=generator)
+    return kinds[(which + shift) % len(kinds)].to(y.device)
