@@ -42,7 +42,9 @@ class Train:
     Every ``*_every`` is in steps, and 0 means never.
     """
 
-    steps: int = option(3000, "steps in total, unless images or seconds are given", minimum=1, maximum=ENDLESS)
+    steps: int = option(
+        3000, "steps in total, unless images or seconds are given", minimum=1, maximum=ENDLESS
+    )
     images: int | None = option(
         None,
         "training images, or samples of other data, to see in total, in place of steps",

@@ -17,8 +17,8 @@ from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import build
 from gantrain.training.device import Runtime
-from gantrain.training.state import TrainState
 from gantrain.training.losses import wrong_conditions
+from gantrain.training.state import TrainState
 
 
 @dataclass(frozen=True)

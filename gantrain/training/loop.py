@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor
 
@@ -50,7 +50,7 @@ def train(
         state.set_rates(config.optimizer)
 
         # Update D k times, each on fresh data; with d_gain fewer, once D no longer gains.
-        rounds = range(k)
+        rounds: Iterable[int] = range(k)
         if held_out and options.d_gain is not None:
             rounds = update_until_no_gain(state, k, options.d_gain, held_out, play, report)
         for i in rounds:

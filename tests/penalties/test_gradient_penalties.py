@@ -117,7 +117,9 @@ def test_a_lazy_penalty_costs_as_much_in_all():
 
 def test_gamma_falls_in_a_line_and_stays_at_its_end():
     penalty = R1(gamma=2.0, gamma_end=0.5)
-    assert [penalty.for_step(step, 10).gamma for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.25, 0.5, 0.5])
+    assert [penalty.for_step(step, 10).gamma for step in (0, 5, 10, 99)] == pytest.approx(
+        [2.0, 1.25, 0.5, 0.5]
+    )
     assert penalty.gamma == 2.0
 
 
