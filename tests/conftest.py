@@ -47,17 +47,14 @@ def _seed():
 
 @pytest.fixture(scope="session", autouse=True)
 def caches(tmp_path_factory):
-    """Keep gantrain's cache out of the user's, so that no earlier run decides a test."""
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    """Keep gantrain's cache and its record of plug-ins out of the user's, so that no earlier run decides a test."""
     os.environ.setdefault(
         "MPLCONFIGDIR", str(HOME / "matplotlib")
     )  # its index of fonts takes seconds to make
-    yield
-    if before is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,10 +28,7 @@ class {cls}(NonSaturating):
     """A bounded game."""
 
     name: str = option("{name}", "registered name")
-    bound: float = option(3.0, "largest logit", above=0)
-
-    def d_loss(self, logits, *rest, **options):
-        return super().d_loss(logits, *rest, **options)
+    ceiling: float = option(3.0, "largest logit", above=0)
 '''
 YAML = "# Bounded logits: gantrain objective={name}\ndefaults: [/schema/objective/{name}@_here_]\n"
 
@@ -112,7 +109,7 @@ def test_plugin_folder_that_was_edited_is_loaded_anew(bounded):
     (bounded / "bounded.py").write_text(text.replace("3.0", "5.0"))
     plugins.use([bounded])
     plugin_loading.load()
-    assert REGISTERED["objective"]["bounded"]().bound == 5
+    assert REGISTERED["objective"]["bounded"]().ceiling == 5
 
 
 def test_plugin_files_import_siblings_and_share_names(tmp_path):
@@ -351,3 +348,54 @@ def test_plugin_package_that_is_broken_is_named(installed):
     write(installed, {"bounded_gan/plugins/__init__.py": "import not_there\n"})
     with pytest.raises(ConfigError, match=r"bounded-gan 1\.2: cannot be imported .*pip uninstall"):
         plugin_loading.load()
+
+
+# ----------------------------------------------------------------------------------------------- the command
+
+
+TINY = ("debug=tiny", "train.steps=2", "device=cpu", "metric=none", "dataset=ring")
+
+
+def in_new_process() -> None:
+    """Forget all that this process knows of plug-ins, as a new one would; the user's record stays."""
+    plugins.use([])
+    plugin_trust._loaded_before.clear()
+    for name in list(plugin_loading._loaded):
+        plugin_loading._unload(name)
+
+
+def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tmp_path, monkeypatch):
+    words = ("objective=bounded", "objective.ceiling=4", "run.dir=run", *TINY)
+    assert run_cli("--plugins", bounded, "list", "objective")[1].count("bounded") == 2
+    code, _, err = run_cli(*words)
+    assert (code, "objective: has no option 'bounded'" in err) == (2, True), err
+    code, _, err = run_cli(*words, "--plugins", bounded)
+    assert code == 0, err
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    (folder,) = result["plugins"]["folders"]
+    assert folder["path"] == str(bounded)
+    assert sorted(folder["sha256"]) == ["bounded.py", "configs/objective/bounded.yaml"]
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["objective"]["ceiling"] == 4
+    for verb in (
+        ["sample", "run"],
+        ["evaluate", "run", "metric=js"],
+        ["resume", "run", "train.steps=4"],
+        ["export", "run"],
+    ):
+        in_new_process()
+        code, _, err = run_cli(*verb)
+        assert code == 0, err
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["plugins"] == result["plugins"]
+
+    (tmp_path / "state").mkdir()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # another user
+    in_new_process()
+    code, _, err = run_cli("sample", "run")
+    assert (code, "not loaded before" in err) == (2, True), err
+    assert "bounded" not in REGISTERED["objective"]
+    with (bounded / "bounded.py").open("a") as file:
+        file.write("\n")
+    code, _, err = run_cli("resume", "run", "train.steps=6", f"--plugins={bounded}")
+    assert code == 0, err
+    assert "not bit for bit the run it was: bounded.py" in err

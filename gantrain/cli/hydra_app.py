@@ -24,11 +24,12 @@ from gantrain.core.files import ensure_empty
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translated
 from gantrain.core.override import values_by_key
+from gantrain.core.plugins import plugin_words
 from gantrain.errors import ConfigError, GantrainError
 
 if TYPE_CHECKING:
     pass
-from gantrain.config.compose import _LINE, check
+from gantrain.config.compose import _LINE, check, load_plugins
 
 _ready: list[Any] = []  # config and data of a single run, from Preflight to the task in the same process
 
@@ -84,9 +85,8 @@ def train(argv: list[str]) -> int:
 
 def trained(argv: list[str]) -> Path | None:
     """Train as ``train`` does, and return the folder of a single run; None for a sweep, or where nothing ran."""
-    import gantrain.config.resolve  # noqa: F401  (registers every schema; here, so that importing the door stays light)
-
-    command = shlex.join(["gantrain", *argv])
+    load_plugins()
+    command = shlex.join(["gantrain", *plugin_words(), *argv])
     words = read(argv)
     _ready.clear()
     folders: list[Path] = []

@@ -13,6 +13,7 @@ import gantrain
 from gantrain.cli.completion import verb_page
 from gantrain.cli.help import help_page, list_page
 from gantrain.core.groups import GROUPS, choices
+from gantrain.core.plugins import split_plugins, use
 from gantrain.errors import ConfigError, as_fault, suggest
 
 
@@ -110,7 +111,9 @@ def main(argv: list[str] | None = None) -> int:
     logging.raiseExceptions = False  # a log that nobody can read any more is no fault of the run
     show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
     try:
-        code = dispatch([word for word in argv if word != "--traceback"])
+        words, folders = split_plugins(word for word in argv if word != "--traceback")
+        use(folders)
+        code = dispatch(words)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, where a reader who left can still be told from a fault
         return code

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 import yaml
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.overrides import checked
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translated
+from gantrain.core.plugins import config_folders
 from gantrain.core.system import resolve_device
 
 if TYPE_CHECKING:
@@ -36,6 +40,24 @@ _register("gantrain.folder", expanded, replace=True)
 _register("gantrain.pick", lambda key, table: table.get(key, {}), replace=True)
 
 
+class PluginSearchPath(SearchPathPlugin):
+    """Has Hydra look for choices in the folders of plug-ins too."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for folder in config_folders():
+            search_path.append("gantrain-plugins", f"file://{folder}")
+
+
+def load_plugins() -> None:
+    """Load the plug-ins of this command before it is composed. Raises ConfigError."""
+    import gantrain.config.resolve  # noqa: F401  (what is shipped is registered first)
+    from gantrain.core.plugin_loading import check_plugin_choices, load
+
+    load()
+    check_plugin_choices()
+    Plugins.instance().register(PluginSearchPath)
+
+
 def check(composed: DictConfig) -> Config:
     """Return a composed config as the run that it is, on a device that is there. Raises GantrainError."""
     from gantrain.config.resolve import plain_data, resolve
@@ -47,8 +69,7 @@ def check(composed: DictConfig) -> Config:
 
 def compose(overrides: list[str]) -> DictConfig:
     """Return the config that overrides give, without running it. Raises ConfigError."""
-    import gantrain.config.resolve  # noqa: F401
-
+    load_plugins()
     try:
         line = {key: value for key, value in _LINE.items() if key == "version_base"}
         with hydra.initialize_config_dir(str(yaml_dir()), **line):

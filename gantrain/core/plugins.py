@@ -186,6 +186,25 @@ def provenance(packages: Iterable[PluginPackage] = ()) -> dict[str, Any]:
     return {key: value for key, value in (("folders", folders), ("packages", named)) if value}
 
 
+def _parsed(remembered: Mapping[str, Any], run: object) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Return the digests of each folder's files and the version of each package. Raises CheckpointError."""
+    try:
+        folders = {str(one["path"]): dict(one["sha256"]) for one in remembered.get("folders", ())}
+        packages = {str(one["name"]): str(one["version"]) for one in remembered.get("packages", ())}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            run, "does not say which plug-ins it used", "name them: --plugins DIR"
+        ) from error
+    return folders, packages
+
+
+def versions(remembered: Mapping[str, Any], run: object) -> dict[str, str]:
+    """Return what stands for the state of each plug-in that a run remembers. Raises CheckpointError."""
+    folders, packages = _parsed(remembered, run)
+    files = {name: digest for digests in folders.values() for name, digest in digests.items()}
+    return {name: digest[:12] for name, digest in files.items() if name.endswith(".py")} | packages
+
+
 def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginFolder]:
     """Return the folders that a run remembers, read again, where the user has loaded the same files before.
 
@@ -198,13 +217,7 @@ def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginF
             not installed.
         CheckpointError: For anything but what ``provenance`` gives.
     """
-    try:
-        folders = {str(one["path"]): dict(one["sha256"]) for one in remembered.get("folders", ())}
-        packages = {str(one["name"]): str(one["version"]) for one in remembered.get("packages", ())}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            run, "does not say which plug-ins it used", "name them: --plugins DIR"
-        ) from error
+    folders, packages = _parsed(remembered, run)
     add = "add to the command: " + " ".join(f"--plugins {quote(path)}" for path in folders)
     for path, digests in folders.items():
         what = f"was trained with plug-ins of {path}"

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Checkpoint:
         spec: Shape and classes of the data, plain data.
         tensors: Weights and optimizer states by name.
         seconds: Time spent in training up to it.
+        plugins: The plug-ins from outside the package that it was trained with, as ``plugins.provenance`` has them.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Checkpoint:
     spec: dict[str, Any]
     tensors: dict[str, Tensor]
     seconds: float = 0.0
+    plugins: dict[str, Any] = field(default_factory=dict)
 
     @property
     def run(self) -> Path:
@@ -63,7 +65,8 @@ def save_checkpoint(
         run: The run's folder.
         step: Finished steps.
         tensors: What ``TrainState.tensors`` gives.
-        described: ``config``, ``environment``, ``spec`` and, where it counts, ``seconds``, as plain data.
+        described: ``config``, ``environment``, ``spec`` and, where they count, ``seconds`` and ``plugins``, as plain
+            data.
         keep: How many checkpoints stay, at least 1.
 
     Raises:
@@ -200,6 +203,7 @@ def _read(path: Path) -> Checkpoint:
         not isinstance(state, dict)
         or any(not isinstance(state.get(key), kind) for key, kind in wanted.items())
         or not isinstance(state.get("seconds", 0.0), float)
+        or not isinstance(state.get("plugins", {}), dict)
     ):
         raise CheckpointError(path / STATE, "is not a checkpoint's description", remedy)
     if state["format"] != FORMAT:
@@ -229,4 +233,5 @@ def _read(path: Path) -> Checkpoint:
         state["spec"],
         tensors,
         state.get("seconds", 0.0),
+        state.get("plugins", {}),
     )

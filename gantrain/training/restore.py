@@ -6,6 +6,7 @@ import torch
 
 from gantrain.config.options import Config
 from gantrain.config.resolve import resolve_for
+from gantrain.core.plugin_loading import recall
 from gantrain.core.spec import Spec
 from gantrain.errors import CheckpointError, ConfigError, DataError
 from gantrain.models.base import Generator
@@ -17,8 +18,10 @@ def described(checkpoint: Checkpoint) -> tuple[Config, Spec]:
     """Return a checkpoint's config and data spec; the data itself need not be there.
 
     Raises:
-        CheckpointError: For a config that cannot be run, or players that are not those of the config.
+        CheckpointError: For a config that cannot be run, or networks that are not those of the config.
+        ConfigError: For plug-ins that may not be loaded, are not there, or have changed.
     """
+    recall(checkpoint.plugins, checkpoint.run)
     try:
         spec = Spec.from_plain(checkpoint.spec)
         config = resolve_for(checkpoint.config, spec)

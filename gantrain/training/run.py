@@ -11,6 +11,7 @@ from typing import Any
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.files import run_folder_lock, write_json
+from gantrain.core.plugins import versions
 from gantrain.datasets.base import Data
 from gantrain.errors import (
     CheckpointError,
@@ -101,9 +102,13 @@ def run(
             if resumed:
                 state.load(resumed.tensors, resumed.step, resumed.path)
                 state.seconds = resumed.seconds
-                warn_of_changes(resumed.environment, described["environment"])
+                warn_of_changes(
+                    resumed.environment | versions(resumed.plugins, folder),
+                    described["environment"] | versions(described.get("plugins", {}), folder),
+                )
             elif config.train.init_from:
                 transfer(state, load_checkpoint(config.train.init_from))
+            result |= {key: described[key] for key in ("plugins",) if key in described}
             write_json(folder / "config.json", described["config"])
             result |= _play(config, folder, data, state, runtime, session or Session(), resumed)
         except GantrainError as error:
