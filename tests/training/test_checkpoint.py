@@ -504,8 +504,10 @@ def dangers(tree: ast.AST) -> list[str]:
 def test_nothing_in_the_package_runs_or_unpickles_what_it_reads():
     sources = sorted(Path(gantrain.__file__).parent.rglob("*.py"))
     assert len(sources) > 40
-    assert {str(path): dangers(ast.parse(path.read_text())) for path in sources} == {
-        str(path): [] for path in sources
+    found = {path.name: dangers(ast.parse(path.read_text())) for path in sources}
+    # Plug-ins are code, which this file alone runs: for tests of what it refuses see test_plugins.py.
+    assert {name: calls for name, calls in found.items() if calls} == {
+        "plugin_loading.py": ["exec", "compile"]
     }
     planted = (
         "import pickle\ntorch.load(f)\neval('1')\nyaml.load(f)\nsubprocess.run(c, shell=True)\nz.extractall()"
