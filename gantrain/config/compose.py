@@ -44,6 +44,7 @@ class PluginSearchPath(SearchPathPlugin):
     """Has Hydra look for choices in the folders of plug-ins too."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add each plug-in's folder of YAML files behind gantrain's own."""
         for folder in config_folders():
             search_path.append("gantrain-plugins", f"file://{folder}")
 
