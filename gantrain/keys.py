@@ -17,6 +17,7 @@ FAMILIES = {
     "model": "models",
     "objective": "objectives",
     "penalty": "penalties",
+    "augment": "augment",
     "optimizer": "optimizers",
 }
 # Groups whose options share one class; "" holds the keys that stand in no group.

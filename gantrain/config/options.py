@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from omegaconf import MISSING
 
+from gantrain.augment.base import Augmentation
 from gantrain.core.groups import GROUPS, Group
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Dataset
@@ -155,6 +156,7 @@ class Config:
         penalty: The cost on D.
         objective: The game.
         noise: What is added to D's inputs and labels.
+        augment: How D's inputs are transformed.
         optimizer: Update rule of both players; ``horizon`` is set.
         device: The machine that was asked for.
         metric: The suite that is read.
@@ -170,6 +172,7 @@ class Config:
     penalty: Penalty
     objective: Objective
     noise: Noise
+    augment: Augmentation
     optimizer: OptimizerOptions
     device: Device
     metric: Suite

@@ -97,6 +97,10 @@ def _of_game(config: Config) -> Iterator[ConfigError]:
     if config.noise.on_labels and not objective.classifies:
         what = "is for a D trained by cross-entropy, and this objective's is not"
         yield ConfigError("noise.label_smoothing", what, "use noise=instance or noise=none")
+    if config.augment.active and not objective.has_game:
+        yield ConfigError("augment", "there is no discriminator whose inputs to augment", "set augment=none")
+    if reason := config.augment.why_unsupported(config.spec):
+        yield ConfigError("augment", reason, "set augment=none")
     if config.train.compare_gradients and not objective.classifies:
         what = "is about the game of cross-entropy, and this objective is another"
         remedy = "use objective=minimax or objective=non_saturating"

@@ -43,6 +43,12 @@ GROUPS = {
         Group("objective", "the game: what D estimates and what G descends", family="objectives"),
         Group("penalty", "a cost on D, most often on its slope", family="penalties"),
         Group("noise", "noise on D's inputs and labels; estimates are read without it", cls="noise:Noise"),
+        Group(
+            "augment",
+            "a random transformation of D's inputs, data and samples alike; metrics are computed without it",
+            family="augment",
+            absent="none",
+        ),
         Group("optimizer", "the update rule, with a learning rate for each network", family="optimizers"),
         Group(
             "device",

@@ -20,7 +20,7 @@ from gantrain.core.text import escape_controls
 ASIDE = re.compile(
     r"(name|sweep|(run|hydra|metric|device)\b.*|dataset\.root|train\.\w+_every|train\.keep_checkpoints|optimizer\.horizon)$"
 )
-ORDER = ("objective", "penalty", "model", "dataset", "noise", "optimizer", "train")
+ORDER = ("objective", "penalty", "model", "dataset", "noise", "augment", "optimizer", "train")
 KEYS = 6  # differing keys that are worth a column, beside those set by hand
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantrain.augment.base import Augmentation
 from gantrain.config.options import Config
 from gantrain.core.random import stream
 from gantrain.noise import Noise
@@ -25,6 +26,7 @@ class Play:
         objective: The losses of both networks.
         penalty: The cost on D.
         noise: Noise on D's inputs and labels.
+        augment: The augmentation of D's inputs.
         seed: The run's seed.
         horizon: Step at which schedules end.
         classes: Classes of the data, 0 without.
@@ -38,6 +40,7 @@ class Play:
     objective: Objective
     penalty: Penalty
     noise: Noise
+    augment: Augmentation
     seed: int
     horizon: int
     classes: int
@@ -54,6 +57,7 @@ class Play:
             objective=config.objective,
             penalty=config.penalty,
             noise=config.noise,
+            augment=config.augment,
             seed=config.seed,
             horizon=config.optimizer.horizon,
             classes=config.spec.classes,
@@ -69,5 +73,7 @@ class Play:
         return stream(self.seed, step, purpose)
 
     def d_input(self, x: Tensor, step: int, purpose: str) -> Tensor:
-        """Return samples ``x`` [N, ...] as D sees them while training: with instance noise."""
+        """Return samples ``x`` [N, ...] as D sees them while training: augmented, then with instance noise."""
+        if self.augment.active:
+            x = self.augment(x, self.stream(step, f"augment {purpose}"))
         return self.noise.perturb(x, step, lambda: self.stream(step, f"noise {purpose}"))

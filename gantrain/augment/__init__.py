@@ -1,0 +1,5 @@
+"""The augmentations of D's inputs: importing this package registers every file in it."""
+
+from gantrain.registry import load_family
+
+load_family(__name__)

@@ -1,0 +1,31 @@
+"""Random horizontal flips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gantrain.augment.base import Augmentation
+from gantrain.core.spec import Spec
+from gantrain.registry import option, register
+
+
+@register("augment")
+@dataclass
+class Flip(Augmentation):
+    """Mirror each image left to right with some probability (the x-flip of Karras et al. 2020, app. B).
+
+    At 1/2 D cannot tell an image from its mirror image, so G may draw either; below it, G learns the data's side.
+    """
+
+    name: str = option("flip", "registered name")
+    probability: float = option(0.5, "probability that an image is mirrored", minimum=0, maximum=1)
+
+    def why_unsupported(self, spec: Spec) -> str | None:
+        return None if spec.is_image else "mirrors images, and this data is not images"
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        mirrored = torch.rand(len(x), generator=generator) < self.probability
+        return torch.where(mirrored.to(x.device).view(-1, 1, 1, 1), x.flip(3), x)
