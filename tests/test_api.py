@@ -23,6 +23,7 @@ import torch
 import gantrain
 import gantrain.api
 from gantrain import errors
+from gantrain.core.run_folder import RunFolder
 from gantrain.training.checkpoint import load_checkpoint
 
 QUIET = ["debug=tiny", "train.sample_every=0", "device.threads=1"]
@@ -68,7 +69,7 @@ def test_a_run_says_what_its_files_say(folder, run):
     result = json.loads((folder / "result.json").read_text())
     assert run.path == folder.resolve()
     assert run.step == 4
-    assert run.config == json.loads((folder / "config.json").read_text())
+    assert run.config == RunFolder(folder).config
     assert run.result == result
     assert run.metrics == result["metrics"]
     assert "divergence/js" in run.metrics

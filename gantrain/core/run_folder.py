@@ -13,6 +13,7 @@ from gantrain.core.files import is_locked, read_json, read_text, run_folder_lock
 from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
+DIFFERS = "differs"  # key of CONFIG and STATE: what of the config is not the default
 STATE = "state.json"  # of a checkpoint: what its tensors are
 PLAN, MULTIRUN = "sweep.json", "multirun.yaml"  # of a sweep: gantrain's plan, Hydra's own file
 HYDRA, OVERRIDES = ".hydra", "overrides.yaml"
@@ -113,9 +114,18 @@ class RunFolder:
 
     # What they hold -------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def config(self) -> dict[str, Any]:
         """The resolved config, plain data; empty when the run ended before it had one."""
+        return {key: value for key, value in self._config_json.items() if key != DIFFERS}
+
+    @property
+    def differs(self) -> dict[str, list[str]]:
+        """What of the config is not the default: each group's words; empty for a run of before it was written."""
+        return dict(self._config_json.get(DIFFERS) or {})
+
+    @cached_property
+    def _config_json(self) -> dict[str, Any]:
         return read_json(self.config_file, self.strict)
 
     @cached_property

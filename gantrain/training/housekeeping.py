@@ -13,9 +13,11 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from gantrain.config.differs import differences
 from gantrain.config.options import ENDLESS, Config
 from gantrain.core.plugin_loading import packages_of
 from gantrain.core.plugins import provenance
+from gantrain.core.run_folder import DIFFERS
 from gantrain.core.schedules import due
 from gantrain.core.system import handled
 from gantrain.datasets.base import Data
@@ -289,6 +291,11 @@ def own_readings(state: TrainState) -> dict[str, float]:
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
     """Return what a checkpoint says of its run beside the tensors, as plain data."""
     plain = config.plain()
-    description = {"config": plain, "environment": runtime.environment(), "spec": data.spec.plain()}
+    description = {
+        "config": plain,
+        DIFFERS: differences(config),
+        "environment": runtime.environment(),
+        "spec": data.spec.plain(),
+    }
     used = provenance(packages_of(plain))
     return description | {"plugins": used} if used else description

@@ -10,8 +10,9 @@ from typing import Any
 
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
-from gantrain.core.files import run_folder_lock, write_json
+from gantrain.core.files import write_json
 from gantrain.core.plugins import versions
+from gantrain.core.run_folder import DIFFERS, RunFolder
 from gantrain.datasets.base import Data
 from gantrain.errors import (
     CheckpointError,
@@ -92,8 +93,8 @@ def run(
         GantrainError: Any fault of the user's, after ``result.json`` has its status.
     """
     began = time.perf_counter()
-    runtime = Runtime(config.device)
-    with run_folder_lock(folder), logging_to(folder):
+    runtime, files = Runtime(config.device), RunFolder(folder)
+    with files.lock(), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
         try:
             data = data or prepare(config)
@@ -109,7 +110,7 @@ def run(
             elif config.train.init_from:
                 transfer(state, load_checkpoint(config.train.init_from))
             result |= {key: described[key] for key in ("plugins",) if key in described}
-            write_json(folder / "config.json", described["config"])
+            write_json(files.config_file, described["config"] | {DIFFERS: described[DIFFERS]})
             result |= _play(config, folder, data, state, runtime, session or Session(), resumed)
         except GantrainError as error:
             result |= {"status": _status(error), "error": str(error), "exit_code": error.exit_code}
@@ -123,7 +124,7 @@ def run(
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)
             with contextlib.suppress(OSError):  # a full disk must not hide the error that is on its way
-                write_json(folder / "result.json", result)
+                write_json(files.result_file, result)
     return result
 
 

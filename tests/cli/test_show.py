@@ -1,6 +1,5 @@
 """``gantrain show``: what a folder says of its run, whatever became of it."""
 
-import dataclasses
 import json
 import re
 import shutil
@@ -11,15 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gantrain import keys
 from gantrain.cli.main import VERBS, main
-from gantrain.config.compose import compose
-from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.files import run_folder_lock
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.text import format_number
-from gantrain.registry import REGISTERED
-from gantrain.reports.differing import differing
 
 WORDS = ["debug=tiny", "dataset=ring", "dataset.n=300", "model.width=16", "train.batch_size=32", "device=cpu"]
 
@@ -72,37 +66,22 @@ def test_what_is_suggested_is_a_verb(run, run_cli):
 def test_the_whole_config_is_yaml_of_config_json(run, run_cli):
     _, page, _ = run_cli("show", run, "full=true")
     text = page.partition("\nconfig\n")[2].partition("\n\n")[0]
-    assert yaml.safe_load(text) == json.loads((run / "config.json").read_text())
+    assert yaml.safe_load(text) == RunFolder(run).config
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["dataset=ring", "optimizer=sgd", "model.width=7", "train.steps=5"],
-        ["objective=fgan_kl", "penalty=r1_lazy", "noise=labels", "metric=toy", "seed=4"],
-        ["experiment=dirac", "device=cpu"],
-    ],
-)
-def test_the_bare_config_and_what_differs_from_it_make_the_config_again(words):
-    bare, config = (resolve(plain_data(compose(given))).plain() for given in ([], words))
-    made = json.loads(json.dumps(bare))
-    for group, told in differing(config).items():
-        if group == "seed":
-            made["seed"] = int(told[0])
-            continue
-        if group in keys.FAMILIES:
-            name, *told = told
-            made[group] = dataclasses.asdict(REGISTERED[group][name]())
-        for word in told:
-            key, _, text = word.partition("=")
-            value = yaml.safe_load(text)
-            assert made[group][key] != value, f"{group}.{key} does not differ"
-            made[group][key] = value
-    for part in ("name", "run"):  # of which show tells elsewhere
-        made[part] = config[part]
-    made["optimizer"]["horizon"] = config["optimizer"]["horizon"]
-    assert made == config
+def test_show_lists_the_overrides_of_an_older_run(run, run_cli):
+    page = run_cli("show", run)[1]
+    assert "config     what differs from the defaults" in page
+    assert "  dataset    ring n=300\n" in page
+    for path in (run / "config.json", run / "checkpoints" / "000010" / "state.json"):
+        plain = json.loads(path.read_text())
+        del plain["differs"]
+        path.write_text(json.dumps(plain))
+    for path in (run, run / "checkpoints" / "000010"):
+        page = run_cli("show", path)[1]
+        assert (
+            f"config     as it was typed; full=true shows all of it\n  overrides  {' '.join(WORDS)}" in page
+        )
 
 
 def test_a_run_that_is_being_written_is_running_and_a_torn_line_is_no_step(run, run_cli):

@@ -12,11 +12,10 @@ import yaml
 
 from gantrain.cli.arguments import one_run, told_apart
 from gantrain.core.files import read_json
-from gantrain.core.run_folder import DONE, NAN, STATE, RunFolder, is_checkpoint, is_run, is_sweep
+from gantrain.core.run_folder import DIFFERS, DONE, NAN, STATE, RunFolder, is_checkpoint, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import align_columns, escape_controls, format_duration, format_number
 from gantrain.errors import CheckpointError, ConfigError
-from gantrain.reports.differing import differing
 from gantrain.reports.text import beside_published, table, warned
 
 WIDE = 80  # letters of a key and its value that are shown of the two
@@ -68,7 +67,7 @@ def _run(folder: Path, whole: bool) -> str:
     words = _given(run.overrides) if is_sweep(folder.resolve().parent) else run.overrides
     parts = [
         _head(run),
-        _settings(run.config, whole),
+        _settings(run.config, run.differs, run.overrides, whole),
         _numbers(run),
         _said(run),
         _rows(
@@ -114,21 +113,25 @@ def _pace(run: RunFolder) -> str:
     return f", {speed:,.0f} images a second, about {format_duration(left)} of training left"
 
 
-def _settings(config: Mapping[str, Any], whole: bool) -> str:
+def _settings(
+    config: Mapping[str, Any], differs: Mapping[str, list[str]] | None, overrides: Sequence[str], whole: bool
+) -> str:
     if not config:
         return ""
     if whole:
         return "config\n" + _indented(
             yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).rstrip()
         )
-    short = {
-        group: [word if len(word) < WIDE else f"{word[:WIDE]}..." for word in words]
-        for group, words in differing(config).items()
-    }
-    lines = [f"{group:10} {' '.join(words)}" for group, words in short.items()]
-    return "config     what differs from the defaults; full=true shows all of it\n" + _indented(
-        "\n".join(lines)
-    )
+    if not differs:  # runs of an older gantrain say no more than what was typed
+        lines = [f"overrides  {' '.join(map(_cut, overrides))}" if overrides else "no overrides"]
+    else:
+        lines = [f"{group:10} {' '.join(map(_cut, words))}" for group, words in differs.items()]
+    title = "what differs from the defaults" if differs else "as it was typed"
+    return f"config     {title}; full=true shows all of it\n" + _indented("\n".join(lines))
+
+
+def _cut(word: str) -> str:
+    return word if len(word) < WIDE else f"{word[:WIDE]}..."
 
 
 def _indented(text: str) -> str:
@@ -224,7 +227,7 @@ def _checkpoint(path: Path, whole: bool) -> str:
     lines = [f"gantrain {verb} {where}" for verb in ("sample", "evaluate", "resume")]
     parts = [
         f"{state['config']['name']}: checkpoint of step {state['step']:,} of {run.path.name}",
-        _settings(state["config"], whole),
+        _settings(state["config"], state.get(DIFFERS), run.overrides, whole),
         _read_at(run, state["step"]),
         _rows({"run": str(run.path), "machine": _machine(state["environment"])}),
         "next\n" + _indented("\n".join(lines)),
