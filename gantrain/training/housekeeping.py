@@ -11,13 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
-from gantrain.config.differs import differences
 from gantrain.config.options import ENDLESS, Config
-from gantrain.core.plugin_loading import packages_of
-from gantrain.core.plugins import provenance
-from gantrain.core.run_folder import DIFFERS
 from gantrain.core.schedules import due
 from gantrain.core.system import handled
 from gantrain.datasets.base import Data
@@ -31,6 +26,7 @@ from gantrain.training.checkpoint import save_checkpoint
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import Reading, drawn, fitting, read, view
 from gantrain.training.gallery import Gallery
+from gantrain.training.restore import describe
 from gantrain.training.state import TrainState, rate_factor
 
 log = logging.getLogger("gantrain")
@@ -286,16 +282,3 @@ def own_readings(state: TrainState) -> dict[str, float]:
         for kind, player in players.items()
         for name, value in player.scalars().items()
     }
-
-
-def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
-    """Return what a checkpoint says of its run beside the tensors, as plain data."""
-    plain = config.plain()
-    description = {
-        "config": plain,
-        DIFFERS: differences(config),
-        "environment": runtime.environment(),
-        "spec": data.spec.plain(),
-    }
-    used = provenance(packages_of(plain))
-    return description | {"plugins": used} if used else description

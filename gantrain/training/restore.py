@@ -1,17 +1,37 @@
-"""A run from its checkpoint: config, data spec, generator."""
+"""What a checkpoint says of its run, written and read back: config, data spec, generator."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from gantrain.config.differs import differences
 from gantrain.config.options import Config
 from gantrain.config.resolve import resolve_for
-from gantrain.core.plugin_loading import recall
+from gantrain.core.plugin_loading import packages_of, recall
+from gantrain.core.plugins import provenance
+from gantrain.core.run_folder import DIFFERS
 from gantrain.core.spec import Spec
+from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, DataError
 from gantrain.models.base import Generator
 from gantrain.training.checkpoint import Checkpoint
+from gantrain.training.device import Runtime
 from gantrain.training.state import load_network, players, under
+
+
+def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
+    """Return what a checkpoint says of its run beside the tensors, as plain data."""
+    plain = config.plain()
+    description = {
+        "config": plain,
+        DIFFERS: differences(config),
+        "environment": runtime.environment(),
+        "spec": data.spec.plain(),
+    }
+    used = provenance(packages_of(plain))
+    return description | {"plugins": used} if used else description
 
 
 def described(checkpoint: Checkpoint) -> tuple[Config, Spec]:

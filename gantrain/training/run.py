@@ -33,8 +33,9 @@ from gantrain.training.device import Runtime
 from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import fitting
 from gantrain.training.expected_tags import expected
-from gantrain.training.housekeeping import Housekeeping, Session, describe
+from gantrain.training.housekeeping import Housekeeping, Session
 from gantrain.training.loop import train
+from gantrain.training.restore import describe
 from gantrain.training.state import TrainState
 
 log = logging.getLogger("gantrain")
