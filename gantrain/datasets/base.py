@@ -1,4 +1,4 @@
-"""What a dataset is: tensors in memory, split once, and what is known of their density."""
+"""What a dataset is: tensors, split once into training and held-out samples, and their density where it is known."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gantrain.registry import option
 
 
 class Density(Protocol):
-    """A known distribution of points."""
+    """A distribution of points with known density."""
 
     @property
     def modes(self) -> Tensor:
-        """Centres of its modes, shape [K, d]; K is 0 for one without separate modes."""
+        """Centres of its modes, shape [K, d]; K is 0 where there are no separate modes."""
 
     @property
     def std(self) -> float | Tensor:
@@ -35,7 +35,7 @@ class GaussianModes:
     Attributes:
         modes: Their means, shape [K, d].
         std: Their standard deviation along every axis: one for all, or one each, shape [K].
-        weights: Their shares, shape [K], of any positive sum; None for equal ones.
+        weights: Their weights, shape [K], of any positive sum; None for equal ones.
     """
 
     modes: Tensor
@@ -45,18 +45,18 @@ class GaussianModes:
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log sum_k w_k N(x; mode_k, std_k^2 I) in nats, shape [N, d] to [N]."""
         modes, std = self.modes.to(x), torch.as_tensor(self.std).to(x).expand(len(self.modes))
-        shares = self._shares().to(x)
+        weights = self._normalised_weights().to(x)
         squared = (x[:, None, :] - modes).square().sum(2) / std.square()
-        height = shares.log() - modes.shape[1] * (std.log() + 0.5 * math.log(2 * math.pi))
+        height = weights.log() - modes.shape[1] * (std.log() + 0.5 * math.log(2 * math.pi))
         return torch.logsumexp(height - 0.5 * squared, 1)
 
     def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw ``n`` points, shape [n, d], and the mode of each, shape [n]."""
-        mode = torch.multinomial(self._shares(), n, replacement=True, generator=generator)
+        mode = torch.multinomial(self._normalised_weights(), n, replacement=True, generator=generator)
         noise = torch.randn(n, self.modes.shape[1], generator=generator)
         return self.modes[mode] + torch.as_tensor(self.std).expand(len(self.modes))[mode, None] * noise, mode
 
-    def _shares(self) -> Tensor:
+    def _normalised_weights(self) -> Tensor:
         weights = torch.ones(len(self.modes)) if self.weights is None else self.weights
         return weights / weights.sum()
 
@@ -66,7 +66,7 @@ class Split:
     """Samples and their labels, in memory.
 
     Attributes:
-        x: Shape [N, ...]; uint8 in 0..255, or float32 as the networks see it.
+        x: Shape [N, ...]; uint8 in 0..255, or float32.
         y: Class of each, shape [N], int64, or rows of a ``ConditionSpec``; None without labels.
     """
 
@@ -89,9 +89,9 @@ class Data:
     """A dataset that is ready to train on.
 
     Attributes:
-        spec: Shape and classes.
-        train: What the players see.
-        holdout: What no player is fitted to; every estimate is read from it.
+        spec: Shape and conditioning.
+        train: Training samples.
+        holdout: Held-out samples; every estimate is computed on them.
         density: The distribution, where it is known.
     """
 
@@ -105,48 +105,63 @@ class Dataset:
     """A source of data: ``spec`` is cheap and finds missing files, ``load`` decodes."""
 
     def spec(self) -> Spec:
-        """Return shape and classes. Raises DataError when the data is not there."""
+        """Return shape and conditioning. Raises DataError when the data is missing."""
         raise NotImplementedError
 
     def load(self, seed: int) -> Data:
-        """Return the data, split by ``seed``. Raises DataError for what cannot be read."""
+        """Return the data, split by ``seed``. Raises DataError when they cannot be read."""
         raise NotImplementedError
 
 
 @dataclass
-class Drawn(Dataset):
-    """Points drawn once from a distribution that is known.
-
-    The mode that a point was drawn from is its class; a single mode is no class.
-    """
+class Synthetic(Dataset):
+    """Samples drawn once by the seed: a dataset of this kind has ``spec`` and ``sample``."""
 
     n: int = option(100_000, "training points drawn once", minimum=2, maximum=10_000_000)
     n_holdout: int = option(10_000, "held-out points", minimum=2, maximum=10_000_000)
+
+    def sample(self, n: int, generator: torch.Generator) -> Split:
+        """Draw ``n`` samples on the CPU, with their labels if there are any."""
+        raise NotImplementedError
+
+    def density(self) -> Density | None:
+        """Return the density of the samples, or None where it is not known."""
+        return None
+
+    def load(self, seed: int) -> Data:
+        generator = torch.Generator().manual_seed(seed)
+        train, held = (self.sample(n, generator) for n in (self.n, self.n_holdout))
+        return Data(self.spec(), train, held, self.density())
+
+
+@dataclass
+class SyntheticPoints(Synthetic):
+    """Points of a mixture of Gaussians: ``density`` is all that a dataset of this kind has.
+
+    The mode that a point was drawn from is its class; with a single mode there are no classes.
+    """
 
     def density(self) -> GaussianModes:
         """Return the mixture that the points are drawn from."""
         raise NotImplementedError
 
     def spec(self) -> Spec:
-        """Return the dimension, with the mode as class where there are several."""
         count, d = self.density().modes.shape
         return Spec(shape=(d,), classes=count if count > 1 else 0)
 
-    def load(self, seed: int) -> Data:
-        """Draw the points by ``seed``."""
-        spec, density, generator = self.spec(), self.density(), torch.Generator().manual_seed(seed)
-        parts = [density.sample(n, generator) for n in (self.n, self.n_holdout)]
-        train, held = (Split(x, y if spec.classes else None) for x, y in parts)
-        return Data(spec, train, held, density)
+    def sample(self, n: int, generator: torch.Generator) -> Split:
+        density = self.density()
+        x, mode = density.sample(n, generator)
+        return Split(x, mode if len(density.modes) > 1 else None)
 
 
 def split(x: Tensor, y: Tensor | None, holdout: float, seed: int) -> tuple[Split, Split]:
-    """Shuffle by ``seed`` and cut off the share ``holdout``; the same seed gives the same split.
+    """Shuffle by ``seed`` and split off the fraction ``holdout``; the same seed gives the same split.
 
     Args:
         x: Samples, shape [N, ...].
         y: Labels, shape [N], or None.
-        holdout: Share in (0, 1); both parts keep two samples, which a standard error needs.
+        holdout: In (0, 1); both parts keep at least two samples, which a standard error needs.
         seed: The run's seed.
     """
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))

@@ -10,7 +10,7 @@ import torch
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
-from gantrain.datasets.files.torchvision import Published
+from gantrain.datasets.files.torchvision import TorchvisionDataset
 from gantrain.errors import DataError
 from gantrain.registry import option, register
 
@@ -19,11 +19,11 @@ FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"
 
 @register("dataset")
 @dataclass
-class CIFAR10(Published):
+class CIFAR10(TorchvisionDataset):
     """60,000 colour 32x32 pictures of ten classes (Krizhevsky 2009); the 10,000 test images are the held-out part.
 
-    The files are pickles, which could run code. They are read only after torchvision found each one's MD5 to be that of
-    the published file, so a folder that somebody else filled is as safe as the original.
+    The files are pickles, which can run code. torchvision reads them only after it has compared each one's MD5 with
+    that of the published file, so a folder from someone else is as safe as the original.
     """
 
     name: str = option("cifar10", "registered name")
@@ -33,20 +33,18 @@ class CIFAR10(Published):
     files: ClassVar[tuple[str, ...]] = FILES
 
     def spec(self) -> Spec:
-        """Return 3x32x32 and ten classes. Raises DataError when files are absent and cannot be downloaded."""
-        self.fetch()
+        self.download_missing()
         return Spec(shape=(3, 32, 32), classes=10)
 
     def load(self, seed: int) -> Data:
-        """Return the published split as uint8; the seed does not change it. Raises DataError for altered files."""
-        self.fetch()
+        self.download_missing()
         parts = []
         for train in (True, False):
             try:
-                images = self.read(train=train)
+                images = self.open(train=train)
             except (OSError, RuntimeError) as error:
-                what = "holds files that are not those of CIFAR-10 as published (their MD5 differs)"
-                raise DataError(self.folder, what, "delete the folder to fetch it again") from error
+                what = "holds files whose MD5 differs from that of CIFAR-10 as published"
+                raise DataError(self.folder, what, "delete the folder to download it again") from error
             x = torch.from_numpy(np.ascontiguousarray(images.data.transpose(0, 3, 1, 2)))
             parts.append(Split(x, torch.tensor(images.targets)))
         return Data(self.spec(), parts[0], parts[1])

@@ -1,4 +1,4 @@
-"""Real handwritten digits that come with scikit-learn: the default, so nothing need be downloaded."""
+"""Real handwritten digits that scikit-learn ships: the default, since nothing has to be downloaded."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ class Digits(Dataset):
     """
 
     name: str = option("digits", "registered name")
-    holdout: float = option(0.2, "share kept from training, for every estimate", above=0, below=1)
+    holdout: float = option(0.2, "fraction held out of training, for every estimate", above=0, below=1)
 
     def spec(self) -> Spec:
-        """Return 1x8x8 and ten classes."""
         return Spec(shape=(1, 8, 8), classes=10)
 
     def load(self, seed: int) -> Data:
-        """Return the digits scaled from 0..16 to [-1, 1]."""
         from sklearn.datasets import load_digits
 
         pixels, labels = load_digits(return_X_y=True)
+        # [N, 64] in 0..16 to [N, 1, 8, 8] in [-1, 1]
         x = torch.from_numpy(np.asarray(pixels, dtype=np.float32)).div(8.0).sub(1.0).reshape(-1, 1, 8, 8)
         train, held = split(x, torch.from_numpy(labels.astype(np.int64)), self.holdout, seed)
         return Data(self.spec(), train, held)

@@ -1,4 +1,4 @@
-"""Gaussians on a square grid: the harder picture of mode collapse."""
+"""Gaussians on a square grid, for mode collapse: harder than the ring."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from gantrain.datasets.base import Drawn, GaussianModes
+from gantrain.datasets.base import GaussianModes, SyntheticPoints
 from gantrain.registry import option, register
 
 
 @register("dataset")
 @dataclass
-class Grid(Drawn):
+class Grid(SyntheticPoints):
     """Gaussians on {-4, -2, 0, 2, 4}^2 with sd 0.05 (Lin et al. 2018, sec. 4.1)."""
 
     name: str = option("grid", "registered name")
@@ -23,6 +23,5 @@ class Grid(Drawn):
     std: float = option(0.05, "standard deviation of each, along both axes", above=0, maximum=1e4)
 
     def density(self) -> GaussianModes:
-        """Return the mixture that the points are drawn from."""
         at = self.spacing * (torch.arange(self.side) - (self.side - 1) / 2)
         return GaussianModes(torch.cartesian_prod(at, at), self.std)

@@ -1,4 +1,4 @@
-"""Any folder of images: found in a fixed order, decoded once, held in memory or mapped from a cache file."""
+"""Any folder of images, in a fixed order, decoded once, kept in memory or mapped from a cache file."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from torch import Tensor
 from gantrain.core.files import cache_dir, replacement
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Dataset, Split, split
-from gantrain.datasets.files import image_file as picture
-from gantrain.datasets.files.attributes import attributes
-from gantrain.datasets.files.image_paths import File, class_folders, listed, top_folder
+from gantrain.datasets.files import image_file
+from gantrain.datasets.files.attributes import read_attributes
+from gantrain.datasets.files.image_paths import ImageFile, class_folders, list_images, top_folder
 from gantrain.errors import ConfigError, DataError, OutputError
 from gantrain.registry import option, register
 
-FEWEST = 4  # two to train on and two to hold out
-AT_A_TIME = 256  # files handed to the threads together
-RULES = 1  # raise it when the same file gives other pixels, so that no older cache is taken
+MIN_IMAGES = 4  # two for training and two held out
+CHUNK = 256  # files given to the threads together
+CACHE_VERSION = 1  # to be raised when the same file gives other pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows(Split):
-    """Some rows of a mapped tensor, read from the disk when they are taken.
+    """Some rows of a memory-mapped tensor, read from disk when they are taken.
 
     Attributes:
-        rows: Which rows of ``x`` these are, shape [N]; ``y`` has one label for each.
+        rows: Indices into ``x``, shape [N]; ``y`` has one label for each.
     """
 
     rows: Tensor
@@ -42,7 +42,6 @@ class Rows(Split):
         return len(self.rows)
 
     def take(self, index: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
-        """Return the samples at ``index`` as every split does."""
         x, _ = Split(self.x).take(self.rows[index], device)
         return x, None if self.y is None else self.y[index].to(device)
 
@@ -52,28 +51,29 @@ class Rows(Split):
 class ImageFolder(Dataset):
     """Images of a folder and all folders below it, sorted by the bytes of their paths.
 
-    How a file becomes pixels is said in ``gantrain.datasets.picture``. Files count whose names end as those formats
-    do; hidden files and folders do not, nor pipes, sockets and devices. Links are followed, each file counts once, and
-    a link to a folder that contains the root is left alone.
+    ``gantrain.datasets.files.image_file`` has the rules by which a file becomes pixels. Files with the suffix of an
+    image format count; hidden files and folders, pipes, sockets and devices do not. Links are followed, each file
+    counts once, and a link to a folder that contains the root is ignored.
 
     With ``labels=auto`` the sub-folders of the root are the classes, sorted by name, when there are at least two and
-    all images lie below them. With ``attributes`` a picture's condition is its row of that file, and there are none.
+    all images lie below them. With ``attributes`` an image's condition is its row of that file, and there are none.
     """
 
     name: str = option("image_folder", "registered name")
     root: str | None = option(None, "folder of images, with or without class folders")
     resolution: int = option(32, "height in pixels, and width unless that is set", minimum=8, maximum=4096)
-    width: int | None = option(None, "width in pixels; null is the height", minimum=8, maximum=4096)
+    width: int | None = option(None, "width in pixels; null for the height", minimum=8, maximum=4096)
     channels: int = option(3, "1 grey, 3 colour, 4 colour and alpha", minimum=1, maximum=4)
-    holdout: float = option(0.1, "share kept from training, for every estimate", above=0, below=1)
+    holdout: float = option(0.1, "fraction held out of training, for every estimate", above=0, below=1)
     labels: str = option("auto", "whether class folders are classes", choices=("auto", "none"))
     attributes: str | None = option(
-        None, "a CSV of numbers for each image, its path below the root first, to ask for in place of classes"
+        None,
+        "a CSV of numbers for each image, its path below the root first, as condition in place of classes",
     )
     background: int = option(0, "grey under transparent pixels, 0 black to 255 white", minimum=0, maximum=255)
-    bad_files: str = option("error", "what a file that cannot be read does", choices=("error", "skip"))
+    bad_files: str = option("error", "what to do with a file that cannot be read", choices=("error", "skip"))
     max_pixels: int = option(
-        64_000_000, "pixels that a file may declare", minimum=64, maximum=picture.MOST_PIXELS
+        64_000_000, "most pixels that a file may declare", minimum=64, maximum=image_file.MAX_PIXELS
     )
     memory_limit: float = option(
         4.0, "GiB of decoded pixels above which they are mapped from a cache file", minimum=0, maximum=1e6
@@ -86,39 +86,25 @@ class ImageFolder(Dataset):
             )
 
     def spec(self) -> Spec:
-        """Return [channels, height, width] and the class folders or attributes, from names and numbers alone.
-
-        Raises:
-            ConfigError: When the root is not set.
-            DataError: When it is no folder, holds too few images, has class folders that are not in order, or the
-                attributes cannot be read.
-        """
-        return self._listed()[3]
+        return self._list_files()[3]
 
     def load(self, seed: int) -> Data:
-        """Decode the images and split them by ``seed``; uint8 [N, channels, H, W].
-
-        Raises:
-            ConfigError: When the root is not set.
-            DataError: As ``spec``, and naming the first file that cannot be read unless these are skipped.
-            OutputError: When the cache file cannot be written.
-        """
-        files, classes, told, spec = self._listed()
-        mapped = len(files) * spec.numel > self.memory_limit * 2**30
-        x, good = self._mapped(files, spec) if mapped else self._in_memory(files, spec)
+        files, classes, attributes, spec = self._list_files()
+        is_mapped = len(files) * spec.numel > self.memory_limit * 2**30
+        x, good = self._map_pixels(files, spec) if is_mapped else self._read_pixels(files, spec)
         rows = good.nonzero().flatten()
         if len(rows) < len(files):
             first = os.path.join(self._root, files[int(good.argmin())].name)
             what = f"{len(files) - len(rows)} of {len(files)} images cannot be read and are left out, first {first}"
-            line = DataError(
-                self._root, what, "see why with dataset.bad_files=error"
-            )  # its words, not raised
-            print(f"gantrain: {line}", file=sys.stderr)
-        if len(rows) < FEWEST:
-            raise DataError(
-                self._root, f"holds {_count(len(rows))} that can be read", f"add some: it takes {FEWEST}"
+            print(
+                f"gantrain: {DataError(self._root, what, 'see why with dataset.bad_files=error')}",
+                file=sys.stderr,
             )
-        y = None if told is None else told[rows]
+        if len(rows) < MIN_IMAGES:
+            raise DataError(
+                self._root, f"holds {_count(len(rows))} that can be read", f"add some: it takes {MIN_IMAGES}"
+            )
+        y = None if attributes is None else attributes[rows]
         if classes:
             y = torch.tensor([classes.index(top_folder(files[row].name)) for row in rows.tolist()])
             for label in (torch.bincount(y, minlength=len(classes)) == 0).nonzero().flatten().tolist():
@@ -128,7 +114,7 @@ class ImageFolder(Dataset):
                 )
         parts = split(rows, y, self.holdout, seed)
         train, held = (
-            Rows(x=x, y=part.y, rows=part.x) if mapped else Split(x[part.x], part.y) for part in parts
+            Rows(x=x, y=part.y, rows=part.x) if is_mapped else Split(x[part.x], part.y) for part in parts
         )
         return Data(spec, train, held)
 
@@ -140,28 +126,28 @@ class ImageFolder(Dataset):
             )
         return os.path.expanduser(self.root)
 
-    def _listed(self) -> tuple[list[File], list[str], Tensor | None, Spec]:
-        """Return the pictures, the class folders, the pictures' attributes [N, K], and the spec."""
-        files, folders = listed(self._root)
-        if len(files) < FEWEST:
-            what = f"holds {_count(len(files))} (files ending in {' '.join(picture.SUFFIXES)})"
-            raise DataError(self._root, what, f"set dataset.root to a folder of at least {FEWEST}")
+    def _list_files(self) -> tuple[list[ImageFile], list[str], Tensor | None, Spec]:
+        """Return the images, the class folders, the images' attributes [N, K] or None, and the spec."""
+        files, folders = list_images(self._root)
+        if len(files) < MIN_IMAGES:
+            what = f"holds {_count(len(files))} (files ending in {' '.join(image_file.SUFFIXES)})"
+            raise DataError(self._root, what, f"set dataset.root to a folder of at least {MIN_IMAGES}")
         shape = (self.channels, self.resolution, self.width or self.resolution)
         if self.attributes is not None:
-            y, given = attributes(self.attributes, self._root, [file.name for file in files])
-            return files, [], y, Spec(shape, condition=given)
+            y, condition = read_attributes(self.attributes, self._root, [file.name for file in files])
+            return files, [], y, Spec(shape, condition=condition)
         classes = class_folders(self._root, files, folders) if self.labels == "auto" else []
         return files, classes, None, Spec(shape=shape, classes=len(classes))
 
-    def _in_memory(self, files: list[File], spec: Spec) -> tuple[Tensor, Tensor]:
+    def _read_pixels(self, files: list[ImageFile], spec: Spec) -> tuple[Tensor, Tensor]:
         x = np.zeros((len(files), *spec.shape), np.uint8)
         good = self._decode(files, x)
         return torch.from_numpy(x), torch.from_numpy(good)
 
-    def _mapped(self, files: list[File], spec: Spec) -> tuple[Tensor, Tensor]:
-        """Return the pixels and which rows are good, both mapped from a cache file that is made when it is absent."""
+    def _map_pixels(self, files: list[ImageFile], spec: Spec) -> tuple[Tensor, Tensor]:
+        """Return the pixels and which rows are valid, mapped from a cache file, which is made if it is absent."""
         count, size = len(files), len(files) * spec.numel
-        path = self._cache(files)
+        path = self._cache_file(files)
         if not path.is_file() or path.stat().st_size != size + count:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,10 +167,10 @@ class ImageFolder(Dataset):
             ) from error
         return content[:size].reshape(count, *spec.shape), content[size:]
 
-    def _cache(self, files: list[File]) -> Path:
-        """Return the file that holds these files' pixels under these options; a change of either is another file."""
+    def _cache_file(self, files: list[ImageFile]) -> Path:
+        """Return the cache file of these files and options; when one of them changes it is another file."""
         options = (
-            RULES,
+            CACHE_VERSION,
             self.channels,
             self.resolution,
             self.width,
@@ -197,16 +183,16 @@ class ImageFolder(Dataset):
             key.update(repr((os.fsencode(file.name), file.size, file.mtime)).encode())
         return cache_dir() / f"images-{key.hexdigest()[:20]}.u8"
 
-    def _decode(self, files: list[File], x: np.ndarray) -> np.ndarray:
-        """Fill ``x`` [N, C, H, W] and return which rows hold a picture, shape [N]."""
+    def _decode(self, files: list[ImageFile], x: np.ndarray) -> np.ndarray:
+        """Fill ``x`` [N, C, H, W] and return which rows hold an image, shape [N]."""
         from tqdm import tqdm
 
         size = (x.shape[2], x.shape[3])
 
-        def one(row: int) -> DataError | None:
+        def decode(row: int) -> DataError | None:
             path = os.path.join(self._root, files[row].name)
             try:
-                x[row] = picture.read(path, self.channels, size, self.background, self.max_pixels)
+                x[row] = image_file.read(path, self.channels, size, self.background, self.max_pixels)
             except DataError as error:
                 return error
             return None
@@ -215,12 +201,12 @@ class ImageFolder(Dataset):
         bar = tqdm(
             total=len(files), desc="decoding", unit="image", dynamic_ncols=True, disable=None, leave=False
         )
-        # Pillow warns of what the rules settle; its readers leave the interpreter to other threads.
+        # The rules cover what Pillow warns of; its readers release the interpreter to other threads.
         with bar, warnings.catch_warnings(), ThreadPoolExecutor(min(torch.get_num_threads(), 8)) as pool:
             warnings.simplefilter("ignore")
-            for start in range(0, len(files), AT_A_TIME):
-                rows = range(start, min(start + AT_A_TIME, len(files)))
-                for row, error in zip(rows, pool.map(one, rows), strict=True):
+            for start in range(0, len(files), CHUNK):
+                rows = range(start, min(start + CHUNK, len(files)))
+                for row, error in zip(rows, pool.map(decode, rows), strict=True):
                     if error and self.bad_files == "error":
                         raise error
                     good[row] = error is None

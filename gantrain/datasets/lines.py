@@ -1,4 +1,4 @@
-"""A segment in the plane: with model=line, the smallest picture of two supports that do not meet."""
+"""A segment in the plane: with model=line the smallest example of disjoint supports."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from gantrain.core.spec import Spec
-from gantrain.datasets.base import Data, Dataset, Split
+from gantrain.datasets.base import Split, Synthetic
 from gantrain.registry import option, register
 
 
 @register("dataset")
 @dataclass
-class Lines(Dataset):
+class Lines(Synthetic):
     """Points (0, u), u uniform on [0, 1] (Arjovsky, Chintala and Bottou 2017, example 1).
 
     The generator of model=line draws (theta, u): JSD is log 2 for every theta but 0, KL infinite, W1 = |theta|.
@@ -24,12 +24,8 @@ class Lines(Dataset):
     n_holdout: int = option(5_000, "held-out points", minimum=2, maximum=10_000_000)
 
     def spec(self) -> Spec:
-        """Return points of two numbers, without labels."""
         return Spec(shape=(2,))
 
-    def load(self, seed: int) -> Data:
-        """Draw the points by ``seed``."""
-        generator = torch.Generator().manual_seed(seed)
-        parts = [torch.rand(n, 1, generator=generator) for n in (self.n, self.n_holdout)]
-        train, held = (Split(torch.cat([torch.zeros_like(u), u], 1)) for u in parts)
-        return Data(self.spec(), train, held)
+    def sample(self, n: int, generator: torch.Generator) -> Split:
+        u = torch.rand(n, 1, generator=generator)
+        return Split(torch.cat([torch.zeros_like(u), u], 1))

@@ -9,7 +9,7 @@ import torch
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
-from gantrain.datasets.files.torchvision import Published
+from gantrain.datasets.files.torchvision import TorchvisionDataset
 from gantrain.errors import DataError
 from gantrain.registry import option, register
 
@@ -18,7 +18,7 @@ FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in (
 
 @register("dataset")
 @dataclass
-class MNIST(Published):
+class MNIST(TorchvisionDataset):
     """70,000 grey 28x28 digits (LeCun, Cortes and Burges 1998); the 10,000 test images are the held-out part."""
 
     name: str = option("mnist", "registered name")
@@ -28,23 +28,19 @@ class MNIST(Published):
     files: ClassVar[tuple[str, ...]] = FILES
 
     def spec(self) -> Spec:
-        """Return 1x28x28 and ten classes. Raises DataError when files are absent and cannot be downloaded."""
-        self.fetch()
+        self.download_missing()
         return Spec(shape=(1, 28, 28), classes=10)
 
     def load(self, seed: int) -> Data:
-        """Return the published split as uint8; the seed does not change it."""
-        self.fetch()
+        self.download_missing()
         parts = []
         for train in (True, False):
             try:
-                images = self.read(train=train)
-            # torchvision names a damaged header by whatever it stumbled on.
+                images = self.open(train=train)
+            # torchvision reports a damaged header as any of these.
             except (OSError, ValueError, TypeError, LookupError, RuntimeError, AssertionError) as error:
                 what = f"cannot be read as {self.archive} ({str(error) or 'its header is of another kind'})"
-                raise DataError(
-                    self.folder, what, "delete the folder to fetch it again, or mend it"
-                ) from error
+                raise DataError(self.folder, what, "delete the folder to download it again") from error
             parts.append(Split(images.data.unsqueeze(1), images.targets.to(torch.int64)))
         for part, files in zip(parts, (FILES[:2], FILES[2:]), strict=True):
             wrong = part.y is None or len(part.x) != len(part.y) or part.x.shape[1:] != (1, 28, 28)

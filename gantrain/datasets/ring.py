@@ -1,4 +1,4 @@
-"""Gaussians on a ring: the classic picture of mode collapse, with its density known."""
+"""Gaussians on a ring: the classic example of mode collapse."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-from gantrain.datasets.base import Drawn, GaussianModes
+from gantrain.datasets.base import GaussianModes, SyntheticPoints
 from gantrain.registry import option, register
 
 
 @register("dataset")
 @dataclass
-class Ring(Drawn):
+class Ring(SyntheticPoints):
     """Gaussians evenly spaced on a circle (Metz et al. 2017, appendix A: 8 modes, radius 2, sd 0.02)."""
 
     name: str = option("ring", "registered name")
@@ -22,6 +22,5 @@ class Ring(Drawn):
     std: float = option(0.02, "standard deviation of each, along both axes", above=0, maximum=1e4)
 
     def density(self) -> GaussianModes:
-        """Return the mixture that the points are drawn from."""
         angle = 2 * math.pi * torch.arange(self.modes, dtype=torch.float64) / self.modes
         return GaussianModes((self.radius * torch.stack([angle.cos(), angle.sin()], 1)).float(), self.std)

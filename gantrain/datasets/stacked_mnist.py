@@ -1,4 +1,4 @@
-"""Stacked MNIST: three digits in one image, a thousand modes that can be counted."""
+"""Stacked MNIST: three digits as the channels of one image, a thousand modes that can be counted."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CHANNELS, DIGITS = 3, 10
 
 @dataclass(frozen=True, kw_only=True)
 class Stacks(Split):
-    """Images whose channels are other images, put together when they are taken.
+    """Images whose channels are other images, stacked when they are taken.
 
     Attributes:
-        x: The other images, shape [M, 1, H, W]; ``y`` has one label for each stack, not for each of these.
-        rows: Which of them each stack is made of, by channel, shape [N, C].
+        x: The other images, shape [M, 1, H, W]; ``y`` has one label a stack, shape [N].
+        rows: Indices into ``x`` of each stack's channels, shape [N, C].
     """
 
     rows: Tensor
@@ -30,7 +30,6 @@ class Stacks(Split):
         return len(self.rows)
 
     def take(self, index: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
-        """Return the stacks at ``index`` [n, C, H, W] and their labels, as every split does."""
         x, _ = Split(self.x.squeeze(1)).take(self.rows[index], device)
         return x, None if self.y is None else self.y[index].to(device)
 
@@ -40,9 +39,8 @@ class Stacks(Split):
 class StackedMNIST(MNIST):
     """Three MNIST digits drawn at random as the channels of a 28x28 image (Metz et al. 2017, sec. 3.3.1).
 
-    The classes are the thousand numbers of three digits, the first channel's digit the highest. Held-out images are
-    made of test digits alone. Digits are as frequent as in MNIST, so the classes are not quite uniform: their KL to
-    it is 0.004 nats.
+    The classes are the numbers 0 to 999, whose hundreds are the first channel's digit. Held-out images are made of
+    test digits alone. Digits are as frequent as in MNIST, so the classes are not quite uniform: KL 0.004 nats.
     """
 
     name: str = option("stacked_mnist", "registered name")
@@ -50,23 +48,21 @@ class StackedMNIST(MNIST):
     n_holdout: int = option(26_000, "held-out images, of test digits", minimum=2, maximum=10_000_000)
 
     def spec(self) -> Spec:
-        """Return 3x28x28, a thousand classes, ten a channel. Raises DataError as ``MNIST`` does."""
         return replace(
             super().spec(), shape=(CHANNELS, 28, 28), classes=DIGITS**CHANNELS, channel_classes=DIGITS
         )
 
     def load(self, seed: int) -> Data:
-        """Draw the triples by ``seed``; digits stay as they are, uint8. Raises DataError as ``MNIST`` does."""
         digits, generator = super().load(seed), torch.Generator().manual_seed(seed)
         return replace(
             digits,
-            train=stacked(digits.train, self.n, generator),
-            holdout=stacked(digits.holdout, self.n_holdout, generator),
+            train=stack_digits(digits.train, self.n, generator),
+            holdout=stack_digits(digits.holdout, self.n_holdout, generator),
         )
 
 
-def stacked(digits: Split, n: int, generator: torch.Generator) -> Stacks:
-    """Draw ``n`` triples of digits with replacement; a triple's label is the number that its digits write."""
+def stack_digits(digits: Split, n: int, generator: torch.Generator) -> Stacks:
+    """Draw ``n`` triples of digits with replacement; a triple's label is 100 a + 10 b + c."""
     rows = torch.randint(len(digits), (n, CHANNELS), generator=generator)
     places = DIGITS ** torch.arange(CHANNELS - 1, -1, -1)
     return Stacks(x=digits.x, y=(digits.y[rows] * places).sum(1), rows=rows)  # type: ignore[index]

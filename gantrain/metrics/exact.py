@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gantrain.datasets.base import Data, Drawn
+from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.metrics.tools.histogram import cell_side, estimates
 from gantrain.metrics.tools.quadrature import (
@@ -46,7 +46,7 @@ class Exact(Metric):
 
     def expected(self, run: Planned) -> list[str]:
         """Return the truth of what the game is most often about: JSD."""
-        if not isinstance(run.dataset, Drawn) or run.spec.numel > 2:
+        if not isinstance(run.dataset, SyntheticPoints) or run.spec.numel > 2:
             return []
         return ["divergence/js_exact" if run.model.tractable else "divergence/js_density"]
 

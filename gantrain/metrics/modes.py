@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Data, Drawn
+from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.metrics.base import Evaluation, Metric, Planned
 from gantrain.registry import option, register
 
@@ -47,7 +47,7 @@ class Modes(Metric):
 
     def expected(self, run: Planned) -> list[str]:
         """Return all three, for data that are drawn from modes."""
-        known = isinstance(run.dataset, Drawn) and len(run.dataset.density().modes) > 1
+        known = isinstance(run.dataset, SyntheticPoints) and len(run.dataset.density().modes) > 1
         return ["diversity/modes", "diversity/mode_kl", "fidelity/high_quality"] if known else []
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:

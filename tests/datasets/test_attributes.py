@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gantrain.datasets.files.attributes import attributes
+from gantrain.datasets.files.attributes import read_attributes
 from gantrain.datasets.image_folder import ImageFolder
 from gantrain.errors import ConfigError, DataError
 
@@ -143,7 +143,7 @@ def test_rows_without_a_picture_paths_written_otherwise_and_a_byte_order_mark_do
     path = root.parent / "told.csv"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     plain = torch.tensor([[float(v) for v in row(i)] for i in range(COUNT)])
-    y, given = attributes(str(path), str(root), [name(i) for i in range(COUNT)])
+    y, given = read_attributes(str(path), str(root), [name(i) for i in range(COUNT)])
     assert torch.equal(y, plain)
     assert given.names == ("odd", "number", "seventh")
     assert (5.0, 6.0, 7.0) not in given.shown
@@ -151,7 +151,7 @@ def test_rows_without_a_picture_paths_written_otherwise_and_a_byte_order_mark_do
 
 def test_names_that_look_like_numbers_are_names(tmp_path):
     write(tmp_path / "told.csv", [["id", "a"], ["001", "4"], ["1", "5"], ["1.0", "6"]])
-    y, _ = attributes(str(tmp_path / "told.csv"), str(tmp_path), ["1.0", "001", "1"])
+    y, _ = read_attributes(str(tmp_path / "told.csv"), str(tmp_path), ["1.0", "001", "1"])
     assert y.tolist() == [[6.0], [4.0], [5.0]]
 
 
@@ -159,7 +159,7 @@ def test_rows_are_as_numpy_reads_them(root):
     values = np.random.default_rng(0).normal(size=(COUNT, 5)) * 10.0 ** np.arange(-20, 30, 10)
     told = [["file", *"abcde"]] + [[name(i), *map(repr, line)] for i, line in enumerate(values.tolist())]
     write(root.parent / "told.csv", told)
-    y, given = attributes(str(root.parent / "told.csv"), str(root), [name(i) for i in range(COUNT)])
+    y, given = read_attributes(str(root.parent / "told.csv"), str(root), [name(i) for i in range(COUNT)])
     assert np.array_equal(y.numpy(), values.astype(np.float32))
     for shown in given.tensor(given.shown):
         assert given.read(given.write(shown)) == pytest.approx(shown.tolist(), rel=1e-5)

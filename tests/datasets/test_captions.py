@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gantrain.datasets.captions import (
     COLOURS,
-    DARKENS,
     FACTS,
-    MOVES,
+    MAX_DARKENING,
+    MAX_SHIFT,
     NAMES,
     PLACES,
     SHAPES,
@@ -21,10 +21,10 @@ from gantrain.datasets.captions import (
     VOCABULARY,
     Captions,
     caption,
-    facts_of,
-    flagged,
+    encode_flags,
+    encode_words,
+    parse_facts,
     render,
-    worded,
 )
 from gantrain.errors import ConfigError
 from gantrain.registry import build
@@ -76,7 +76,7 @@ def test_the_shape_lies_where_it_is_said(painted):
     found = middle(x)
     wanted = torch.tensor(list(PLACES.values()))[facts[:, 3]]
     pixel = 1 / x.shape[-1]
-    assert (found - wanted).abs().max() < MOVES + pixel
+    assert (found - wanted).abs().max() < MAX_SHIFT + pixel
     for number, place in enumerate(PLACES):
         off = found[facts[:, 3] == number] - 0.5
         for word in place.split():
@@ -117,7 +117,7 @@ def test_areas_are_those_of_the_shapes():
 
 def test_shapes_are_told_apart_by_their_symmetries():
     """A quarter turn leaves all but the triangle as it was; the cross leaves its corners dark, the square does not."""
-    facts = torch.tensor([facts_of(f"large white {shape} centre") for shape in SHAPES])
+    facts = torch.tensor([parse_facts(f"large white {shape} centre") for shape in SHAPES])
     x = render(facts, torch.zeros(4, 4), 64)[:, 0].int()
     turned = (x - x.rot90(1, (1, 2))).abs().amax((1, 2))
     assert dict(zip(SHAPES, (turned < 8).tolist(), strict=True)) == {
@@ -150,23 +150,23 @@ def test_a_picture_is_a_function_of_its_facts_and_jitter_alone():
     dimmest, brightest = (
         render(KINDS, STILL + torch.tensor([0, 0, 0, b]), 16).amax((1, 2, 3)) for b in (-1.0, 1.0)
     )
-    assert (dimmest.float() / brightest.float() - (1 - DARKENS)).abs().max() < 0.01
+    assert (dimmest.float() / brightest.float() - (1 - MAX_DARKENING)).abs().max() < 0.01
 
 
 # Words -----------------------------------------------------------------------------------------------------------
 
 
 def test_facts_are_read_from_what_captions_say():
-    assert facts_of("small red circle upper left") == [0, 0, 0, 1]
+    assert parse_facts("small red circle upper left") == [0, 0, 0, 1]
     for facts in KINDS.tolist():
         plain = caption(facts, 3)  # without "a" and "in the"
-        assert facts_of(plain) == facts
+        assert parse_facts(plain) == facts
 
 
 @pytest.mark.parametrize("less", range(8))
 def test_a_caption_says_its_facts_whatever_it_leaves_out(less):
     given = Captions().spec().condition
-    rows = worded(KINDS, torch.full((len(KINDS),), less))
+    rows = encode_words(KINDS, torch.full((len(KINDS),), less))
     assert rows.dtype == torch.int64
     for facts, row in zip(KINDS.tolist(), rows, strict=True):
         said = given.write(row).split()
@@ -182,16 +182,16 @@ def test_a_caption_says_its_facts_whatever_it_leaves_out(less):
 
 
 def test_no_two_kinds_share_a_caption_or_a_vector():
-    rows = torch.stack([worded(KINDS, torch.full((len(KINDS),), less)) for less in range(8)], 1)
+    rows = torch.stack([encode_words(KINDS, torch.full((len(KINDS),), less)) for less in range(8)], 1)
     meant: dict[tuple[int, ...], int] = {}
     for kind, captions in enumerate(rows.tolist()):
         for row in captions:
             assert meant.setdefault(tuple(row), kind) == kind
-    assert len(torch.unique(flagged(KINDS), dim=0)) == len(KINDS) == 240
+    assert len(torch.unique(encode_flags(KINDS), dim=0)) == len(KINDS) == 240
 
 
 def test_a_vector_has_a_one_for_each_fact():
-    for facts, row in zip(KINDS.tolist(), flagged(KINDS).tolist(), strict=True):
+    for facts, row in zip(KINDS.tolist(), encode_flags(KINDS).tolist(), strict=True):
         ones = {name for name, number in zip(NAMES, row, strict=True) if number == 1}
         assert ones == set(caption(facts, 3).split())
         assert set(row) == {0.0, 1.0}

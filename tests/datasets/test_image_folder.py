@@ -17,7 +17,7 @@ from PIL import Image
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.files.image_file import read
-from gantrain.datasets.files.image_paths import listed
+from gantrain.datasets.files.image_paths import list_images
 from gantrain.datasets.image_folder import ImageFolder
 from gantrain.errors import ConfigError, DataError, GantrainError
 from gantrain.registry import build
@@ -317,7 +317,7 @@ def fill(folder: Path, *names: str | bytes, size: int = 12) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    return [file.name for file in listed(str(folder))[0]]
+    return [file.name for file in list_images(str(folder))[0]]
 
 
 def test_files_are_found_at_any_depth_by_their_suffix_and_sorted_by_bytes(tmp_path):
@@ -661,7 +661,7 @@ FOLDERS = {  # how the folder of five good pictures is changed, what is set, the
     "one image": (one_image, {}, "ROOT", "holds 1 image "),
     "too few that can be read": (three_bad_of_five, {"bad_files": "skip"}, "ROOT", "holds 2 images that can"),
     "an empty class": (empty_class, {}, "ROOT/b", "without an image"),
-    "an image beside classes": (loose_image, {}, "ROOT/good0.png", "lies beside class folders such as a"),
+    "an image beside classes": (loose_image, {}, "ROOT/good0.png", "lies next to class folders such as a"),
     "a class that cannot be read": (unreadable_class, {"bad_files": "skip"}, "ROOT/b", "can be read"),
     "a link to nothing": (link_to("gone.png"), {}, "ROOT/x.png", "No such file"),
     "a link to itself": (link_to("x.png"), {}, "ROOT/x.png", "cannot be read"),

@@ -16,7 +16,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.ring import Ring
-from gantrain.datasets.stacked_mnist import stacked
+from gantrain.datasets.stacked_mnist import stack_digits
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.class_modes import ClassModes, count_classes
@@ -96,7 +96,7 @@ def test_at_the_protocols_26000_no_class_is_missed_and_the_floor_is_0_0193():
 def data() -> Data:
     """Scikit-learn's digits in threes, so that the classifier is a matter of seconds."""
     digits, generator = Digits().load(0), torch.Generator().manual_seed(0)
-    train, holdout = (stacked(split, 3000, generator) for split in (digits.train, digits.holdout))
+    train, holdout = (stack_digits(split, 3000, generator) for split in (digits.train, digits.holdout))
     return Data(Spec((3, 8, 8), classes=K, channel_classes=10), train, holdout)
 
 

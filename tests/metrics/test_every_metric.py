@@ -18,7 +18,7 @@ import gantrain.config.resolve  # noqa: F401  (registers every metric)
 from gantrain.config.resolve import Config, resolve, resolve_for
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
-from gantrain.datasets.stacked_mnist import stacked
+from gantrain.datasets.stacked_mnist import stack_digits
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.theory import overshoot, why_no_likelihood
 from gantrain.metrics.tools import classifier
@@ -86,7 +86,7 @@ def stacks(digits: Scene) -> Scene:
     """Return a scene whose images have a class in each channel: the digits in threes."""
     spec = Spec((3, 8, 8), classes=1000, channel_classes=10)
     config, draws = resolve_for(composed(*SMALL), spec), torch.Generator().manual_seed(0)
-    train, held = (stacked(split, 300, draws) for split in (digits.data.train, digits.data.holdout))
+    train, held = (stack_digits(split, 300, draws) for split in (digits.data.train, digits.data.holdout))
     return Scene(
         config, Data(spec, train, held), digits.runtime, TrainState.create(config, spec, digits.runtime)
     )

@@ -1,4 +1,4 @@
-"""Numbers for each picture of a folder, read from a CSV: what a picture is asked for by, in the place of its class."""
+"""The attributes of the images of a folder, from a CSV: numbers that condition an image in place of a class."""
 
 from __future__ import annotations
 
@@ -10,75 +10,75 @@ import torch
 from torch import Tensor
 
 from gantrain.core.spec import ConditionSpec
-from gantrain.datasets.files.table_file import CSV
+from gantrain.datasets.files.table_file import CSVReader
 from gantrain.errors import ConfigError, DataError
 
-SHOWN = 8  # rows of a sample grid
+EXAMPLES = 8  # rows of a sample grid
 
 
-def attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, ConditionSpec]:
-    """Return the numbers of each picture, float32 [N, K], and what they are called.
+def read_attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, ConditionSpec]:
+    """Return the attributes of each image, float32 [N, K], and their names.
 
-    The file's first line names its columns. The first column holds paths below the root, whatever it is called; every
-    other cell is a finite number, which the players see as it is. Rows of pictures that are not there are not used.
+    The file's first line names its columns. The first column holds paths below the root, whatever its name; every
+    other cell is a finite number, which the networks get as it is. Rows of missing images are ignored.
 
     Args:
         path: The CSV, in UTF-8.
-        root: The folder of pictures, for messages.
-        names: The pictures' paths below it.
+        root: The folder of images, for messages.
+        names: The images' paths below it.
 
     Raises:
         ConfigError: When the path is blank.
-        DataError: For a file that cannot be read as such a table, or has no row for a picture.
+        DataError: For a file that cannot be read as such a table, or has no row for an image.
     """
-    file = _opened(path)
-    frame = file.frame()
+    file = _open(path)
+    frame = file.read_frame()
     first, *columns = list(frame.columns)
     if os.path.normpath(first) in names:
         raise DataError(file.path, "has an image in its first line", "put a line with the names above it")
     if not columns:
-        raise DataError(file.path, "has no column of numbers beside the paths", "add one for each attribute")
+        raise DataError(file.path, "has no column of numbers next to the paths", "add one for each attribute")
     if "" in columns:
         raise DataError(file.path, f"column {columns.index('') + 2} has no name", "name it in the first line")
     if not len(frame):
         raise DataError(file.path, "has no row below the names", "add one for each picture")
     rows: dict[str, int] = {}
-    for row, text in enumerate(file.texts(frame, first)):
+    for row, text in enumerate(file.read_texts(frame, first)):
         if not text.strip():
-            raise file.bad(first, text, row, "", "name the picture, or leave the row out")
+            raise file.cell_error(first, text, row, "", "name the picture, or leave the row out")
         at = rows.setdefault(os.path.normpath(text), row)
         if at != row:
-            raise file.bad(first, text, row, f"as row {at + 1} has", "give each picture one row")
+            raise file.cell_error(first, text, row, f"as row {at + 1} has", "give each picture one row")
     for name in names:
         if name not in rows:
             what = f"has no row for {os.path.join(root, name)}"
             remedy = f"add one whose {first or 'first cell'} is {name}, or move the picture away"
             raise DataError(file.path, what, remedy)
     used = [rows[name] for name in names]
-    y = np.stack([_numbers(file, frame, column) for column in columns], 1)[used]
+    y = np.stack([_read_column(file, frame, column) for column in columns], 1)[used]
     distinct = list(dict.fromkeys(map(tuple, y.tolist())))
-    return torch.from_numpy(y), ConditionSpec(tuple(columns), tuple(distinct[:SHOWN]))
+    return torch.from_numpy(y), ConditionSpec(tuple(columns), tuple(distinct[:EXAMPLES]))
 
 
-def _opened(path: str) -> CSV:
-    """Return the file of that name. Raises ConfigError when there is no name, DataError when no file."""
+def _open(path: str) -> CSVReader:
+    """Return the reader of a file. Raises ConfigError without a path, DataError without a file."""
     if not path.strip():
         raise ConfigError("dataset.attributes", "names no file", "set dataset.attributes=FILE.csv, or null")
     where = Path(path).expanduser()
     if not where.is_file():
         what = "is no file" if where.exists() else "there is no such file"
         raise DataError(where, what, "set dataset.attributes to a .csv with a row for each picture")
-    return CSV(where)
+    return CSVReader(where)
 
 
-def _numbers(file: CSV, frame: object, column: str) -> np.ndarray:
-    """Return a column as float32 [rows]. Raises DataError for a cell that is no number, or too large for one."""
-    numbers = file.numbers(frame, column, asked=True)
-    assert numbers is not None  # it is asked for
+def _read_column(file: CSVReader, frame: object, column: str) -> np.ndarray:
+    """Return a column as float32 [rows]. Raises DataError for a cell that is not a finite float32."""
+    numbers = file.read_numbers(frame, column, required=True)
+    assert numbers is not None
     with np.errstate(over="ignore"):
         narrow = numbers.astype(np.float32)
     if not np.isfinite(narrow).all():
         row = int(np.flatnonzero(~np.isfinite(narrow))[0])
-        text = file.texts(frame, column)[row]
-        raise file.bad(column, text, row, "which float32 cannot hold", "scale the column to about 1")
+        text = file.read_texts(frame, column)[row]
+        raise file.cell_error(column, text, row, "which float32 cannot hold", "scale the column to about 1")
     return narrow

@@ -1,4 +1,4 @@
-"""The picture files of a folder: each once, in an order that its names alone decide, with the classes they lie in."""
+"""The image files of a folder, each once, in an order that depends on names alone; class folders."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gantrain.errors import DataError
 
 
 @dataclass(frozen=True)
-class File:
-    """A file that should hold a picture.
+class ImageFile:
+    """A file that should hold an image.
 
     Attributes:
-        name: Its path below the root; a name that is not UTF-8 has surrogates.
-        size: Bytes; -1 for a link that leads nowhere.
-        mtime: When it was last written, in nanoseconds.
+        name: Its path below the root; bytes that are not UTF-8 are surrogates.
+        size: In bytes; -1 for a broken link.
+        mtime: Time of the last change, in nanoseconds.
     """
 
     name: str
@@ -27,8 +27,8 @@ class File:
     mtime: int
 
 
-def listed(root: str) -> tuple[list[File], list[str]]:
-    """Return the picture files below a folder, each once, sorted by the bytes of their names, and its sub-folders.
+def list_images(root: str) -> tuple[list[ImageFile], list[str]]:
+    """Return the image files below a folder, each once, sorted by the bytes of their names, and its sub-folders.
 
     Raises:
         DataError: When there is no such folder, or one below it cannot be listed.
@@ -37,60 +37,60 @@ def listed(root: str) -> tuple[list[File], list[str]]:
         what = "is a file" if os.path.exists(root) else "is not there"
         raise DataError(root, what, "set dataset.root to a folder of images")
     top = os.path.realpath(root)
-    files: list[File] = []
+    files: list[ImageFile] = []
     folders: list[str] = []
-    seen: set[tuple[int, int]] = set()
-    # Links come after everything else, so that a file is known by its own place whatever the links are called.
-    waiting = [(False, b"", "")]
-    while waiting:
-        linked, _, name = heapq.heappop(waiting)
+    visited: set[tuple[int, int]] = set()  # device and inode
+    # Links come last, so that a file is found at its own path whatever the links are called.
+    queue = [(False, b"", "")]
+    while queue:
+        is_link, _, name = heapq.heappop(queue)
         path = os.path.join(root, name)
         try:
             info = os.stat(path)
-        except OSError:  # a link that leads nowhere is a picture that is missing
-            if _is_picture(name):
-                files.append(File(name, -1, 0))
+        except OSError:  # a broken link is reported as a missing image
+            if _is_image(name):
+                files.append(ImageFile(name, -1, 0))
             continue
         if stat.S_ISDIR(info.st_mode):
-            if linked and f"{top}/".startswith(f"{os.path.realpath(path).rstrip('/')}/"):
+            if is_link and f"{top}/".startswith(f"{os.path.realpath(path).rstrip('/')}/"):
                 continue
             if name and os.sep not in name:
                 folders.append(name)
-            if (info.st_dev, info.st_ino) not in seen:
+            if (info.st_dev, info.st_ino) not in visited:
                 for entry in _entries(path, name):
-                    heapq.heappush(waiting, entry)
-        elif stat.S_ISREG(info.st_mode) and _is_picture(name) and (info.st_dev, info.st_ino) not in seen:
-            files.append(File(name, info.st_size, info.st_mtime_ns))
-        seen.add((info.st_dev, info.st_ino))
+                    heapq.heappush(queue, entry)
+        elif stat.S_ISREG(info.st_mode) and _is_image(name) and (info.st_dev, info.st_ino) not in visited:
+            files.append(ImageFile(name, info.st_size, info.st_mtime_ns))
+        visited.add((info.st_dev, info.st_ino))
     return sorted(files, key=lambda file: os.fsencode(file.name)), sorted(folders, key=os.fsencode)
 
 
 def _entries(path: str, name: str) -> Iterator[tuple[bool, bytes, str]]:
-    """Yield what may be, or hold, a picture: whether it is a link, and its name below the root as bytes and text."""
+    """Yield possible images and folders: whether it is a link, and its path below the root as bytes and text."""
     try:
         with os.scandir(path) as entries:
             for entry in entries:
                 inner = os.path.join(name, entry.name)
-                linked = entry.is_symlink()
-                wanted = linked or _is_picture(inner) or entry.is_dir(follow_symlinks=False)
-                if wanted and not entry.name.startswith("."):
-                    yield linked, os.fsencode(inner), inner
+                is_link = entry.is_symlink()
+                is_candidate = is_link or _is_image(inner) or entry.is_dir(follow_symlinks=False)
+                if is_candidate and not entry.name.startswith("."):
+                    yield is_link, os.fsencode(inner), inner
     except OSError as error:
         what = f"cannot be listed ({error.strerror or error})"
         raise DataError(path, what, "make it readable, or move it away") from error
 
 
-def class_folders(root: str, files: list[File], folders: list[str]) -> list[str]:
-    """Return the sub-folders that are classes, none where the images are not sorted into at least two.
+def class_folders(root: str, files: list[ImageFile], folders: list[str]) -> list[str]:
+    """Return the sub-folders that are classes; none unless all images lie in at least two of them.
 
     Raises:
-        DataError: Naming an image that lies beside class folders, or a class folder without images.
+        DataError: For an image next to class folders, or a class folder without images.
     """
     holding = {top_folder(file.name) for file in files if os.sep in file.name}
     loose = [file.name for file in files if os.sep not in file.name]
     remedy = "or set dataset.labels=none"
     if loose and len(holding) > 1:
-        what = f"lies beside class folders such as {min(holding, key=os.fsencode)}"
+        what = f"lies next to class folders such as {min(holding, key=os.fsencode)}"
         raise DataError(os.path.join(root, loose[0]), what, f"move it into one, {remedy}")
     if loose or len(folders) < 2:
         return []
@@ -106,5 +106,5 @@ def top_folder(name: str) -> str:
     return name.split(os.sep, 1)[0]
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)

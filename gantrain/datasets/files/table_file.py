@@ -1,4 +1,4 @@
-"""The columns of a CSV or Parquet file: read whole, and every fault named by file, column and row."""
+"""The columns of a CSV or Parquet file; errors name file, column and row."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from gantrain.errors import ConfigError, DataError
 
-MOST_CLASSES = 100  # distinct values that a label may have
+MAX_CLASSES = 100  # distinct values of a label
 
 
-def open_table(path: str | None) -> File:
-    """Return the file as its name says. Raises ConfigError when there is no name, DataError when no file."""
+def open_table(path: str | None) -> TableReader:
+    """Return the reader for a file's suffix. Raises ConfigError without a path, DataError without a file."""
     if not path:
         raise ConfigError("dataset.path", "names no file", "set dataset.path=FILE.csv")
     where = Path(path).expanduser()
@@ -28,25 +28,25 @@ def open_table(path: str | None) -> File:
         raise DataError(where, "is a folder", "set dataset.path to a .csv or .parquet file in it")
     if not where.is_file():
         raise DataError(where, "there is no such file", "set dataset.path to a .csv or .parquet file")
-    return Parquet(where) if where.suffix.lower() in (".parquet", ".pq") else CSV(where)
+    return ParquetReader(where) if where.suffix.lower() in (".parquet", ".pq") else CSVReader(where)
 
 
-class File:
-    """A table on disk. ``frame`` reads it; ``texts`` gives a column's cells as they are written."""
+class TableReader:
+    """A table on disk."""
 
     def __init__(self, path: Path):
         self.path = path
 
-    def frame(self) -> Any:
-        """Return the file as a pandas frame, its columns under their names. Raises DataError."""
+    def read_frame(self) -> Any:
+        """Return the file as a pandas frame with named columns. Raises DataError."""
         raise NotImplementedError
 
-    def texts(self, frame: Any, name: str) -> list[str]:
-        """Return the cells of a column as they are written."""
+    def read_texts(self, frame: Any, name: str) -> list[str]:
+        """Return the cells of a column as text."""
         return ["" if value is None or value != value else str(value) for value in frame[name].tolist()]
 
-    def numbers(self, frame: Any, name: str, asked: bool) -> np.ndarray | None:
-        """Return a column as finite float64, or None for one without a number that nobody asked for."""
+    def read_numbers(self, frame: Any, name: str, required: bool) -> np.ndarray | None:
+        """Return a column as finite float64 [N]; None for one without a number, unless ``required``."""
         from pandas.api import types
 
         kind = frame[name].dtype
@@ -57,46 +57,45 @@ class File:
         ):
             values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            values = _parsed(self.texts(frame, name))
-            if not asked and np.isnan(values).all():
+            values = _parse_floats(self.read_texts(frame, name))
+            if not required and np.isnan(values).all():
                 return None
         if not np.isfinite(values).all():
-            raise self.not_a_number(frame, name)
+            raise self.number_error(frame, name)
         return values
 
-    def not_a_number(self, frame: Any, name: str) -> DataError:
-        """Return the error for the first cell of a column that is no finite number."""
-        texts = self.texts(frame, name)
-        row = int(np.flatnonzero(~np.isfinite(_parsed(texts)))[0])
-        return self.bad(
-            name, texts[row], row, "which is no finite number", "mend it, or leave the column out"
-        )
+    def number_error(self, frame: Any, name: str) -> DataError:
+        """Return the error for the first cell of a column that is not a finite number."""
+        texts = self.read_texts(frame, name)
+        row = int(np.flatnonzero(~np.isfinite(_parse_floats(texts)))[0])
+        remedy = "fix it, or leave the column out"
+        return self.cell_error(name, texts[row], row, "which is no finite number", remedy)
 
-    def bad(self, name: str, text: str, row: int, why: str, remedy: str) -> DataError:
+    def cell_error(self, name: str, text: str, row: int, why: str, remedy: str) -> DataError:
         """Return the error for one cell, its row counted from 0."""
         shown = "an empty cell" if not text.strip() else repr(text if len(text) <= 40 else text[:40] + "...")
         why = f", {why}" if text.strip() else ""
         return DataError(self.path, f"column {name!r} has {shown} in row {row + 1}{why}", remedy)
 
-    def classes(self, frame: Any, name: str) -> tuple[Tensor, tuple[str, ...]]:
-        """Return the class of each row, int64 [N], and what the classes stand for, in sorted order."""
-        texts = self.texts(frame, name)
+    def read_classes(self, frame: Any, name: str) -> tuple[Tensor, tuple[str, ...]]:
+        """Return the class of each row, int64 [N], and the classes' texts in sorted order."""
+        texts = self.read_texts(frame, name)
         for row, text in enumerate(texts):
             if not text.strip():
-                raise self.bad(name, text, row, "", "label every row, or leave the row out")
-        numbers = _parsed(texts)
+                raise self.cell_error(name, text, row, "", "label every row, or leave the row out")
+        numbers = _parse_floats(texts)
         keys: list[Any] = numbers.tolist() if np.isfinite(numbers).all() else texts
         first = dict(zip(reversed(keys), reversed(texts), strict=True))  # 1 and 1.0 are one class
-        if len(first) > MOST_CLASSES:
+        if len(first) > MAX_CLASSES:
             what = f"column {name!r} has {len(first):,} distinct values, too many for classes"
-            raise DataError(self.path, what, f"give a dataset.label of at most {MOST_CLASSES}, or none")
-        found = sorted(first)
-        index = {key: i for i, key in enumerate(found)}
-        return torch.tensor([index[key] for key in keys]), tuple(first[key] for key in found)
+            raise DataError(self.path, what, f"give a dataset.label of at most {MAX_CLASSES}, or none")
+        distinct = sorted(first)
+        index = {key: i for i, key in enumerate(distinct)}
+        return torch.tensor([index[key] for key in keys]), tuple(first[key] for key in distinct)
 
 
-def _parsed(texts: list[str]) -> np.ndarray:
-    """Return what Python reads each text as, float64 [N]: NaN for what is no number."""
+def _parse_floats(texts: list[str]) -> np.ndarray:
+    """Return float(text) of each, float64 [N]; NaN for what is not a number."""
 
     def parse(text: str) -> float:
         try:
@@ -107,25 +106,24 @@ def _parsed(texts: list[str]) -> np.ndarray:
     return np.array([parse(text) for text in texts], dtype=np.float64)
 
 
-class CSV(File):
+class CSVReader(TableReader):
     """Comma-separated text in UTF-8, with or without a byte order mark."""
 
-    def frame(self) -> Any:
-        """Return the file as a pandas frame. Raises DataError."""
+    def read_frame(self) -> Any:
         import pandas
 
-        names = self._names()
+        names = self._read_names()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pandas.errors.ParserWarning)
-                frame = self._pandas()
+                frame = self._read_csv()
         except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
-            said = " ".join(str(error).split())
-            if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said):
-                what = f"line {found[2]} has {found[3]} cells and the first line names {found[1]} columns"
-                raise DataError(self.path, what, "mend the line") from error
+            reason = " ".join(str(error).split())
+            if match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason):
+                what = f"line {match[2]} has {match[3]} cells and the first line names {match[1]} columns"
+                raise DataError(self.path, what, "fix the line") from error
             raise DataError(
-                self.path, f"cannot be read as CSV ({said})", "mend it, or save it anew"
+                self.path, f"cannot be read as CSV ({reason})", "fix it, or save it anew"
             ) from error
         if not isinstance(frame.index, pandas.RangeIndex):  # pandas takes the surplus for the names of rows
             what = f"its rows have more cells than the {len(names)} columns that the first line names"
@@ -133,47 +131,49 @@ class CSV(File):
         frame.columns = names
         return frame
 
-    def _pandas(self, **how: Any) -> Any:
+    def _read_csv(self, **options: Any) -> Any:
         import pandas
 
-        # No text but an empty cell stands for a missing number.
-        how = dict(encoding="utf-8-sig", compression=None, low_memory=False, na_values=[""]) | how
+        # Only an empty cell is a missing number.
+        options = dict(encoding="utf-8-sig", compression=None, low_memory=False, na_values=[""]) | options
         if tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1):
-            how["float_precision"] = (
-                "round_trip"  # each number as Python reads it, which later ones do unasked
-            )
-        return pandas.read_csv(self.path, keep_default_na=False, **how)
+            options["float_precision"] = "round_trip"  # parse as Python does, the default of later versions
+        return pandas.read_csv(self.path, keep_default_na=False, **options)
 
-    def texts(self, frame: Any, name: str) -> list[str]:
-        """Return the cells as they stand in the file, before any was read as a number."""
+    def read_texts(self, frame: Any, name: str) -> list[str]:
+        # Read anew, since the frame holds parsed numbers: 1 and 1.0 are the same there.
         at = list(frame.columns).index(name)
-        column = self._pandas(usecols=[at], header=0, dtype=str, na_filter=False, skip_blank_lines=True)
+        column = self._read_csv(usecols=[at], header=0, dtype=str, na_filter=False, skip_blank_lines=True)
         return [text if isinstance(text, str) else "" for text in column.iloc[:, 0].tolist()]
 
-    def _names(self) -> list[str]:
+    def _read_names(self) -> list[str]:
         """Return the names in the first line. Raises DataError for a file that cannot be a table."""
-        lines = self._lines()
+        lines = self._read_lines()
         try:
             first = next(csv.reader(lines), None)
-            for _ in lines:  # all of it must be text
+            for _ in lines:  # the rest must be text too
                 pass
         except (OSError, csv.Error) as error:
-            said = getattr(error, "strerror", None) or error
-            raise DataError(self.path, f"cannot be read ({said})", "give a .csv that you may read") from error
+            reason = getattr(error, "strerror", None) or error
+            raise DataError(
+                self.path, f"cannot be read ({reason})", "give a .csv that you may read"
+            ) from error
         if first is None:
             raise DataError(self.path, "is empty", "give a first row of names, then numbers")
         names = [name.strip() for name in first]
-        twice = [name for i, name in enumerate(names) if name and name in names[:i]]
-        if twice:
-            raise DataError(self.path, f"has two columns called {twice[0]!r}", "give each a name of its own")
-        numbers = _parsed(names)
+        repeated = [name for i, name in enumerate(names) if name and name in names[:i]]
+        if repeated:
+            raise DataError(
+                self.path, f"has two columns called {repeated[0]!r}", "give each a name of its own"
+            )
+        numbers = _parse_floats(names)
         counted = bool((numbers == np.rint(numbers)).all() and (np.diff(numbers) > 0).all())  # 0,1,2 or years
         if np.isfinite(numbers).all() and not counted:
             raise DataError(self.path, "has numbers in its first line", "put a line with the names above it")
         return names
 
-    def _lines(self) -> Iterator[str]:
-        """Give the lines of the file that are not blank, having seen that all of it is text."""
+    def _read_lines(self) -> Iterator[str]:
+        """Yield the lines of the file that are not blank. Raises DataError for one that is not UTF-8 text."""
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
@@ -189,11 +189,10 @@ class CSV(File):
                     yield text
 
 
-class Parquet(File):
+class ParquetReader(TableReader):
     """A Parquet file, by pyarrow."""
 
-    def frame(self) -> Any:
-        """Return the file as a pandas frame. Raises DataError."""
+    def read_frame(self) -> Any:
         import pandas
 
         try:
@@ -202,10 +201,8 @@ class Parquet(File):
             what = "is Parquet, and pyarrow is not installed"
             raise DataError(self.path, what, "pip install 'gantrain[parquet]', or give a .csv") from error
         except (OSError, ValueError) as error:  # pyarrow's own errors are these
-            said = " ".join(str(error).split())
-            raise DataError(
-                self.path, f"cannot be read as Parquet ({said})", "write it anew, or give a .csv"
-            ) from error
+            what = f"cannot be read as Parquet ({' '.join(str(error).split())})"
+            raise DataError(self.path, what, "write it anew, or give a .csv") from error
         frame.columns = [str(name) for name in frame.columns]
         if not frame.columns.is_unique:
             name = frame.columns[frame.columns.duplicated()][0]

@@ -1,4 +1,4 @@
-"""Data sets as torchvision lays them out: found under a root, else downloaded."""
+"""Datasets in torchvision's layout: read from a root folder, downloaded into it when missing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gantrain.registry import option
 
 
 @dataclass
-class Published(Dataset):
-    """A data set that torchvision knows.
+class TorchvisionDataset(Dataset):
+    """A dataset of torchvision.
 
     Attributes:
         archive: Name of torchvision's class.
-        inside: Where its files lie under the root.
+        inside: Folder of its files below the root.
         files: Their names.
     """
 
@@ -32,21 +32,21 @@ class Published(Dataset):
         """The folder of the files."""
         return Path(self.root).expanduser() / self.inside
 
-    def read(self, **how: Any) -> Any:
-        """Return torchvision's data set."""
-        from torchvision import datasets  # as heavy as torch itself, so only where it is used
+    def open(self, **options: Any) -> Any:
+        """Return torchvision's dataset."""
+        from torchvision import datasets  # takes as long to import as torch
 
-        return getattr(datasets, self.archive)(Path(self.root).expanduser(), **how)
+        return getattr(datasets, self.archive)(Path(self.root).expanduser(), **options)
 
-    def fetch(self) -> None:
-        """Download what is missing. Raises DataError, naming folder and files, when that is not possible."""
+    def download_missing(self) -> None:
+        """Download missing files. Raises DataError, naming folder and files, when that is not possible."""
         if not self._missing():
             return
         absent = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
-            self.read(download=True)
+            self.open(download=True)
         except (OSError, RuntimeError) as error:
-            for folder in absent:  # what the download made and could not fill
+            for folder in absent:  # empty folders that the failed download made
                 with contextlib.suppress(OSError):
                     folder.rmdir()
             why = " ".join(str(error).split())
