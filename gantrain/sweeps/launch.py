@@ -46,30 +46,28 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
         DataError: When no job has its data.
     """
     checked: list[T | None] = []
-    invalid: list[tuple[Job, GantrainError]] = []
-    without_data: list[tuple[Job, DataError]] = []
+    errors: list[tuple[Job, GantrainError]] = []
     no_bar = None if len(jobs) > MIN_JOBS_FOR_BAR else True  # None draws it on a terminal only
     for job in tqdm(jobs, desc="checking", unit="job", leave=False, disable=no_bar):
         try:
             checked.append(check(job))
-        except DataError as error:
-            checked.append(None)
-            without_data.append((job, error))
         except GantrainError as error:
-            invalid.append((job, error))
+            checked.append(None)
+            errors.append((job, error))
+    invalid = [(job, error) for job, error in errors if not isinstance(error, DataError)]
     if invalid:
-        for job, fault in invalid[1:MAX_ERROR_LINES]:
-            print(f"gantrain: {_title(job, jobs)}: {fault}", file=sys.stderr)
+        for job, problem in invalid[1:MAX_ERROR_LINES]:
+            print(f"gantrain: {_title(job, jobs)}: {problem}", file=sys.stderr)
         if len(invalid) > MAX_ERROR_LINES:
             print(f"gantrain: and {len(invalid) - MAX_ERROR_LINES} more invalid jobs", file=sys.stderr)
-        first, fault = invalid[0]
-        what = f"{fault.where}: {fault.what}"
-        raise ConfigError(f"nothing was started: {_title(first, jobs)}", what, fault.remedy)
-    if len(without_data) == len(jobs):
-        raise without_data[0][1]
-    for job, missing in without_data:
-        title = _title(job, jobs)
-        print(f"gantrain: {title} will fail unless this is fixed before its turn: {missing}", file=sys.stderr)
+        job, problem = invalid[0]
+        where = f"nothing was started: {_title(job, jobs)}"
+        raise ConfigError(where, f"{problem.where}: {problem.what}", problem.remedy)
+    if len(errors) == len(jobs):
+        raise errors[0][1]
+    for job, problem in errors:
+        message = f"{_title(job, jobs)} will fail unless fixed before its turn: {problem}"
+        print(f"gantrain: {message}", file=sys.stderr)
     return checked
 
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 class GridSweeper(BasicSweeper):
     """Composes and checks all jobs, writes the plan, launches what is left of it, and prints the results."""
 
+    config: Any  # these three are None only until Hydra's setup
+    hydra_context: Any
+    launcher: Any
+
     def __init__(self, params: dict[str, str] | None = None, **_: Any):
         super().__init__(max_batch_size=None, params=params)
 
@@ -45,7 +49,7 @@ class GridSweeper(BasicSweeper):
 
     def parse(self, arguments: Sequence[str]) -> list[Override]:
         """Return the overrides of ``hydra.sweeper.params``, then those of the command line."""
-        parser = OverridesParser.create(config_loader=self.context.config_loader)
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         return parser.parse_overrides([*self._parse_config(), *arguments])
 
     def plan(self, jobs: tuple[Job, ...]) -> Plan:
@@ -55,27 +59,15 @@ class GridSweeper(BasicSweeper):
         return Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), jobs)
 
     @property
-    def context(self) -> Any:
-        """Hydra's context, which holds the config loader."""
-        assert self.hydra_context is not None  # Hydra's setup has run
-        return self.hydra_context
-
-    @property
-    def settings(self) -> Any:
-        """The config's ``hydra`` part: launcher, sweeper, folder of the sweep."""
-        assert self.config is not None  # Hydra's setup has run
-        return self.config.hydra
-
-    @property
     def folder(self) -> SweepFolder:
         """The sweep's folder."""
         from gantrain.core.sweep_folder import SweepFolder
 
-        return SweepFolder(Path(self.settings.sweep.dir).absolute())
+        return SweepFolder(Path(self.config.hydra.sweep.dir).absolute())
 
     def compose(self, job: Job) -> DictConfig:
         """Return a job's config as the launcher will compose it. Raises Hydra's and OmegaConf's errors."""
-        return self.context.config_loader.load_sweep_config(self.config, list(job.overrides))
+        return self.hydra_context.config_loader.load_sweep_config(self.config, list(job.overrides))
 
     def check(self, job: Job) -> Any:
         """Return a job's resolved config. Raises GantrainError."""
@@ -96,7 +88,7 @@ class GridSweeper(BasicSweeper):
         from gantrain.sweeps.plan import is_done, open_sweep
 
         sweep = self.folder
-        launch.check_launcher(self.settings.launcher)
+        launch.check_launcher(self.config.hydra.launcher)
         configs = launch.check_all(plan.jobs, self.check)
         if any(config is not None and config.train.dry_run for config in configs):
             print(launch.dry_run_report(plan, configs))
@@ -118,11 +110,10 @@ class GridSweeper(BasicSweeper):
         from gantrain.sweeps.launch import concurrent_jobs
         from gantrain.sweeps.stop import forward_signals
 
-        assert self.launcher is not None  # Hydra's setup has run
         if not jobs:
             return []
         # A job is started by the launcher alone: what it must know of the sweep, it reads from this file.
-        at_once = concurrent_jobs(self.settings.launcher, len(jobs))
+        at_once = concurrent_jobs(self.config.hydra.launcher, len(jobs))
         self.folder.write(replace(plan, at_once=at_once, pid=os.getpid()))
         for job in jobs:  # a result of an earlier attempt would pass for that of this one
             self.folder.run(job).result_file.unlink(missing_ok=True)

@@ -34,8 +34,8 @@ class OptunaSweeper(GridSweeper):
         from gantrain.sweeps.optuna.study import Study
 
         import_optuna()
-        check_launcher(self.settings.launcher)
-        plain = OmegaConf.to_container(self.settings.sweeper, resolve=True)
+        check_launcher(self.config.hydra.launcher)
+        plain = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
         search = resolve_search(parse(Search, "hydra.sweeper", plain))  # type: ignore[arg-type]
         space, fixed = self.split(arguments)
         space = self.check_space(search, space, fixed)
@@ -85,7 +85,7 @@ class OptunaSweeper(GridSweeper):
         from gantrain.sweeps.optuna.results import progress_line, write_results
         from gantrain.sweeps.stop import forward_signals, read_signals
 
-        size = study.search.batch or concurrent_jobs(self.settings.launcher, study.search.n_trials)
+        size = study.search.batch or concurrent_jobs(self.config.hydra.launcher, study.search.n_trials)
         returned: list[Any] = []
         _print_warnings(study.tell_results())
         study.enqueue_failed()
@@ -104,7 +104,7 @@ class OptunaSweeper(GridSweeper):
         try:
             print_summary(self.folder, plan)
         finally:
-            print(write_results(study, self.settings.runtime.choices["metric"]), flush=True)
+            print(write_results(study, self.config.hydra.runtime.choices["metric"]), flush=True)
         return returned
 
     def is_valid(self, job: Job) -> bool:

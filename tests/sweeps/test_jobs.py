@@ -154,7 +154,7 @@ def test_every_wrong_job_is_named_and_missing_data_stop_a_sweep_only_when_no_job
     absent = DataError("/data", "is empty", "fill it")
     wrong = ConfigError("a", "is out of range", "give 1")
     assert check_all(jobs, lambda job: check(job, {"1": absent})) == ["0-a1", None, "2-a3"]
-    assert "job #1 (a=2) will fail unless this is fixed" in capsys.readouterr().err
+    assert "job #1 (a=2) will fail unless fixed" in capsys.readouterr().err
     with pytest.raises(DataError, match="is empty"):
         check_all(jobs, lambda job: check(job, dict.fromkeys("012", absent)))
     with pytest.raises(ConfigError) as caught:

@@ -13,6 +13,8 @@ from gantrain.registry import option, schema
 from gantrain.reports.ranking import LESS_IS_BETTER, ONE_IS_BEST, RANKED
 
 DIRECTIONS = ("minimize", "maximize")
+SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "nsga2")
+PRUNERS = ("median", "hyperband", "none")
 SAMPLER_PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
 SINGLE_METRIC_SAMPLERS = ("cmaes", "gp")
 
@@ -23,38 +25,24 @@ class Search:
 
     _target_: str = "hydra_plugins.gantrain_sweepers.optuna_sweeper.OptunaSweeper"
     params: dict[str, str] | None = option(None, "the space: a key and interval, range or choice for each")
-    metric: Any = option(
-        "divergence/js_refit", "tag to improve, by its value after the last step; a list for a Pareto front"
-    )
-    direction: Any = option(
-        None, "minimize or maximize, one for each metric; null is the direction in which tables rank it"
-    )
+    metric: Any = option("divergence/js_refit", "tag to improve, after the last step; a list for a front")
+    direction: Any = option(None, "minimize or maximize, one for each metric; null is how tables rank it")
     n_trials: int = option(
-        20, "number of trials, including those of earlier attempts", minimum=1, maximum=10**6
+        20, "number of trials, those of earlier attempts included", minimum=1, maximum=10**6
     )
-    batch: int | None = option(
-        None,
-        "trials drawn together, before the first of them ends; null is as many as run at once",
-        minimum=1,
-    )
-    sampler: str = option(
-        "tpe", "how trials are drawn", choices=("tpe", "random", "qmc", "gp", "cmaes", "nsga2")
-    )
+    batch: int | None = option(None, "trials drawn together; null is as many as run at once", minimum=1)
+    sampler: str = option("tpe", "how trials are drawn", choices=SAMPLERS)
     pruner: str | None = option(
         None,
-        "rule that stops hopeless trials early; null is median for one metric and none for several",
-        choices=("median", "hyperband", "none"),
+        "rule that stops hopeless trials; null is median for one metric and none for several",
+        choices=PRUNERS,
     )
     startup_trials: int = option(
-        5,
-        "random trials before the sampler learns; complete trials before the median pruner starts",
-        minimum=0,
+        5, "random trials before the sampler learns, complete ones before pruning", minimum=0
     )
     warmup: float = option(0.3, "share of a run's steps before which it is not pruned", minimum=0, maximum=1)
-    seed: int = option(0, "seed of the sampler; equal seeds draw equal trials", minimum=0, maximum=2**32 - 1)
-    storage: str | None = option(
-        None, "Optuna storage URL such as sqlite:///study.db; null is a journal file in the sweep's folder"
-    )
+    seed: int = option(0, "sampler seed; equal seeds draw equal trials", minimum=0, maximum=2**32 - 1)
+    storage: str | None = option(None, "Optuna storage URL; null is a journal file in the sweep's folder")
 
     @property
     def metrics(self) -> list[str]:
@@ -103,19 +91,17 @@ def resolve_search(search: Search) -> Search:
 
 
 def _direction(tag: str, word: Any) -> str:
-    if word is None:
-        if tag in ONE_IS_BEST:
-            what = f"is neither for {tag}, which is best at 1"
-            raise ConfigError(
-                "hydra.sweeper.direction", what, "search another metric, or give one of the two"
-            )
-        if not tag.startswith(RANKED):
-            what = f"is not known for {tag}"
-            raise ConfigError("hydra.sweeper.direction", what, "give minimize or maximize")
-        return "minimize" if tag.startswith(LESS_IS_BETTER) else "maximize"
-    if word not in DIRECTIONS:
-        raise ConfigError("hydra.sweeper.direction", f"{word!r} is not one", suggest(str(word), DIRECTIONS))
-    return str(word)
+    where = "hydra.sweeper.direction"
+    if word in DIRECTIONS:
+        return str(word)
+    if word is not None:
+        raise ConfigError(where, f"{word!r} is not one", suggest(str(word), DIRECTIONS))
+    if tag in ONE_IS_BEST:
+        what = f"is neither for {tag}, which is best at 1"
+        raise ConfigError(where, what, "search another metric, or give one of the two")
+    if not tag.startswith(RANKED):
+        raise ConfigError(where, f"is not known for {tag}", "give minimize or maximize")
+    return "minimize" if tag.startswith(LESS_IS_BETTER) else "maximize"
 
 
 def import_optuna() -> Any:

@@ -49,10 +49,8 @@ class Study:
         sampler(search, 0)  # a missing library is reported before anything is written
         plan = sweep.plan()
         self._folders = {int(job.number): job.folder for job in plan.jobs} if plan else {}
-        if not record["url"]:  # Optuna creates the journal, but not its folder
-            folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)  # Optuna creates the journal, but not its folder
         self.optuna = load_study(folder, record)
-        folder.mkdir(parents=True, exist_ok=True)
         sweep.stop_file.unlink(missing_ok=True)
         write_json(folder / SEARCH, record)
         if len(self.trials) <= max(self._folders, default=-1):
