@@ -54,6 +54,7 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
         except GantrainError as error:
             checked.append(None)
             errors.append((job, error))
+    # Absent data may arrive before the job's turn; nothing else can heal by itself.
     invalid = [(job, error) for job, error in errors if not isinstance(error, DataError)]
     if invalid:
         for job, problem in invalid[1:MAX_ERROR_LINES]:
@@ -63,7 +64,7 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
         job, problem = invalid[0]
         where = f"nothing was started: {_title(job, jobs)}"
         raise ConfigError(where, f"{problem.where}: {problem.what}", problem.remedy)
-    if len(errors) == len(jobs):
+    if len(errors) == len(jobs):  # all data are absent
         raise errors[0][1]
     for job, problem in errors:
         message = f"{_title(job, jobs)} will fail unless fixed before its turn: {problem}"
@@ -110,7 +111,7 @@ def sweep_lock(sweep: SweepFolder) -> Iterator[None]:
         ConfigError: When the folder holds anything else.
         OutputError: When another process has the lock, or the folder cannot be written.
     """
-    if sweep.plan() is None:
+    if sweep.plan() is None:  # else it is a sweep's, which may go on
         ensure_empty(sweep.path)
     existed = sweep.path.exists()
     try:
@@ -144,7 +145,7 @@ def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any
             file=sys.stderr,
             flush=True,
         )
-    if plan.at_once == 1:
+    if plan.at_once == 1:  # the terminal is this job's alone
         if result["status"] == "finished":
             print(end_table(result, sweep.run(job).path), flush=True)
         elif result["status"] == "pruned":
@@ -156,6 +157,7 @@ def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any
     message = f"{len(results) - remaining} of {len(results)} jobs: {job.folder} {result['status']}"
     if "seconds" in result:
         message += f", {result['seconds']:.0f} s"
+    # Jobs of a sweep take about as long as each other.
     left = statistics.fmean(seconds) * remaining / plan.at_once if seconds else 0.0
     print(f"{message}; about {format_duration(left)} left" if left else message, flush=True)
 
@@ -172,7 +174,7 @@ def print_summary(sweep: SweepFolder, plan: Plan) -> None:
     not_done = sum(result["status"] not in DONE for result in results)
     resume = f"gantrain resume {quote(str(sweep.path))}"
     signals = read_signals(sweep)
-    if signals:
+    if signals:  # exit code 128 + the signal's number, as of a shell
         what = f"stopped by {signal.Signals(signals[0]).name} with {not_done} of {len(results)} jobs to go"
         raise Interrupted(sweep.path, what, f"go on with: {resume}", 128 + signals[0])
     if not_done:

@@ -23,7 +23,7 @@ def plan_jobs(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> t
         combinations: The overrides of each job.
         varied: Keys with more than one value among them, which the jobs' names show.
     """
-    width = len(str(max(0, len(combinations) - 1)))
+    width = len(str(max(0, len(combinations) - 1)))  # leading zeros, so that names sort by number
     return tuple(
         Job(job_name(number, width, overrides, varied), tuple(overrides))
         for number, overrides in enumerate(combinations)
@@ -54,7 +54,7 @@ def _short_value(key: str, value: str) -> str:
 
 def is_done(result: Mapping[str, Any], options: Train) -> bool:
     """Whether a run with this ``result.json`` has nothing left to do under these options."""
-    if result["status"] == "finished":
+    if result["status"] == "finished":  # a larger train.steps or train.seconds may have been set since
         return options.is_over(result.get("step", 0), result.get("training_seconds", 0.0))
     return bool(result["status"] == "pruned")
 
@@ -67,7 +67,7 @@ def open_sweep(sweep: SweepFolder, plan: Plan) -> None:
         OSError: When it cannot be written.
     """
     before = sweep.plan()
-    if before is None:
+    if before is None:  # not a sweep's folder
         ensure_empty(sweep.path)
     elif [_identity(job) for job in before.jobs] != [_identity(job) for job in plan.jobs]:
         raise ConfigError("run.dir", f"{sweep.path} holds another sweep", "choose another folder")

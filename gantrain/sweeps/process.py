@@ -57,7 +57,8 @@ def run_job(
         return run.outcome()
     task = Task(plain, run, plan.command, given, plan.at_once)
     if plan.at_once > 1:
-        task = replace(task, threads=max(1, cores() // plan.at_once))
+        task = replace(task, threads=max(1, cores() // plan.at_once))  # more threads than cores slow all jobs
+    # A cluster's job already has a process of its own: train in it.
     if is_submitted:
         worker.limit_resources(task)
         watch_signals(sweep)

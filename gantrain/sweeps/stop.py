@@ -36,7 +36,7 @@ def forward_signals(sweep: SweepFolder) -> Iterator[None]:
             with sweep.stop_file.open("a") as file:
                 file.write(f"{number}\n")
         except OSError:
-            raise KeyboardInterrupt from None
+            raise KeyboardInterrupt from None  # a full disk: without the file, stop as at a second signal
         if len(read_signals(sweep)) > 1:
             raise KeyboardInterrupt  # launchers treat any other exception as a failure of the job
 
@@ -59,7 +59,7 @@ def watch_signals(sweep: SweepFolder) -> None:
 
     def poll() -> None:
         while not read_signals(sweep):
-            time.sleep(1)
+            time.sleep(1)  # one look a second is no load on a cluster's shared disk
         os.kill(os.getpid(), read_signals(sweep)[0])
 
     threading.Thread(target=poll, daemon=True).start()
@@ -70,16 +70,17 @@ def watch_parent() -> None:
 
     A parent that was killed could not forward anything, and its job would train on unobserved.
     """
-    parent = multiprocessing.parent_process()
+    parent = multiprocessing.parent_process()  # under a fork server os.getppid() is the server, not the sweep
 
     def wait() -> None:
         if parent is not None:
             parent.join()
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # the handler of the training loop saves and ends
 
     threading.Thread(target=wait, daemon=True).start()
 
 
 def is_orphan(pid: int) -> bool:
     """Whether the sweep with this process id is gone; call it in the sweep itself or in a worker of its launcher."""
+    # The parent of an orphan is init or a subreaper; asking whether ``pid`` exists fails once the id is reused.
     return pid not in (os.getpid(), os.getppid())

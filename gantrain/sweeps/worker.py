@@ -73,7 +73,7 @@ def limit_resources(task: Task) -> None:
     """Restrict this process to the task's GPU and threads, before torch has started anything on them."""
     if task.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = task.gpu
-    if task.threads:
+    if task.threads:  # never more than torch chose, which knows OMP_NUM_THREADS
         torch.set_num_threads(min(task.threads, torch.get_num_threads()))
 
 
@@ -81,15 +81,15 @@ def run_task(task: Task) -> int:
     """Train a task in this process, write the error into ``result.json`` if it fails, and return its exit code."""
     try:
         train_or_resume(task)
-    except BaseException as error:
-        fault = as_fault(error)
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: every job leaves a result
+        user_error = as_fault(error)
         if os.environ.get("GANTRAIN_DEBUG") == "1":
             traceback.print_exception(error)
-        if task.run.outcome()["status"] == "missing":
-            failure = {"status": "failed", "error": str(fault), "exit_code": fault.exit_code}
+        if task.run.outcome()["status"] == "missing":  # it failed before the training loop could write one
+            failure = {"status": "failed", "error": str(user_error), "exit_code": user_error.exit_code}
             with contextlib.suppress(OSError):  # the disk may be full, which is the error itself then
                 write_json(task.run.result_file, failure)
-        return fault.exit_code
+        return user_error.exit_code
     return 0
 
 
@@ -108,6 +108,7 @@ def train_or_resume(task: Task) -> None:
     checkpoint = load_checkpoint(task.run.path)
     if task.plain["seed"] is None:  # resolve drew a new one
         config.seed = checkpoint.config["seed"]
+    # The folder's name shows only what varies: a checkpoint of another config may be in it.
     conflicts = conflicting_keys(checkpoint.config, config.plain())
     if conflicts:
         what = f"its checkpoint was made with another {', '.join(conflicts)}"

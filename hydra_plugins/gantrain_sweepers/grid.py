@@ -121,7 +121,7 @@ class GridSweeper(BasicSweeper):
         try:
             with forward_signals(self.folder):
                 return self.launcher.launch(overrides, initial_job_idx=int(jobs[0].number))
-        except BrokenProcessPool as error:
+        except BrokenProcessPool as error:  # joblib's, when the kernel killed a worker for memory
             reason = " ".join(str(error).split())
             print(f"gantrain: a worker of the launcher died: {reason}", file=sys.stderr)
             return []

@@ -33,7 +33,7 @@ class OptunaSweeper(GridSweeper):
         from gantrain.sweeps.launch import check_launcher, sweep_lock
         from gantrain.sweeps.optuna.study import Study
 
-        import_optuna()
+        import_optuna()  # reports at once that it is not installed
         check_launcher(self.config.hydra.launcher)
         plain = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
         search = resolve_search(parse(Search, "hydra.sweeper", plain))  # type: ignore[arg-type]
@@ -87,6 +87,7 @@ class OptunaSweeper(GridSweeper):
 
         size = study.search.batch or concurrent_jobs(self.config.hydra.launcher, study.search.n_trials)
         returned: list[Any] = []
+        # What an earlier attempt left: results not yet told, failed trials, interrupted ones.
         _print_warnings(study.tell_results())
         study.enqueue_failed()
         unfinished = study.unfinished_jobs()

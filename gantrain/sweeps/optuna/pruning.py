@@ -33,7 +33,7 @@ def check_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
         ConfigError: With the tags that there are.
     """
     known = {tag for config in configs for tag in expected(config) if not tag.startswith("loss/")}
-    if known.issuperset(tags):
+    if known.issuperset(tags):  # the common case, without loading the data
         return
     known |= set(measured_tags(configs[0]))  # some metrics know their tags only once they have the data
     for tag in tags:
@@ -71,6 +71,7 @@ def pruning_callback(folder: Path, options: Train) -> Callback | None:
     tags = [str(tag) for tag in record["metric"]]
     keys = ("direction", "pruner", "startup_trials", "warmup")
     search = Search(metric=tags, **{key: record[key] for key in keys})
+    # Of several metrics Optuna prunes nothing.
     report = _reporter(folder.parent, int(number), search, options) if len(tags) == 1 else None
 
     def check(step: int, metrics: Mapping[str, float], share: float) -> None:
@@ -99,6 +100,7 @@ def _reporter(
     trials = study.get_trials(deepcopy=False)
     if number >= len(trials) or trials[number].state.is_finished():
         return None
+    # The sweep's process drew the trial; this one attaches to it by its id in the storage.
     trial = optuna.trial.Trial(study, trials[number]._trial_id)
     reported = set(trials[number].intermediate_values)  # before this run was interrupted and resumed
 

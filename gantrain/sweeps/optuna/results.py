@@ -53,6 +53,7 @@ def write_results(study: Study, metric: str) -> str:
             "trial": trial.number,
             "folder": study.job(trial).folder,
             "values": dict(zip(tags, trial.values, strict=True)),
+            # Fixed overrides come first, then one for each key of the space.
             "set": values_by_key(study.job(trial).overrides[len(study.fixed) :]),
             "command": training_command(study, trial, metric),
         }
@@ -94,10 +95,11 @@ def _trial_text(one: dict[str, Any]) -> str:
 def importances(study: Study) -> dict[str, float]:
     """Return each key's share in what sets good trials apart by the first metric; empty where trials are too few.
 
-    PED-ANOVA (Watanabe, Bansal and Hutter 2023), which takes a smaller target for the better one.
+    PED-ANOVA (Watanabe, Bansal and Hutter 2023).
     """
     import optuna
 
+    # PED-ANOVA gives a share even to a key of which only one value was drawn.
     varied = [d.key for d in study.space if len({trial.params[d.key] for trial in study.complete}) > 1]
     if len(study.complete) < MIN_TRIALS or not varied:
         return {}
@@ -108,7 +110,7 @@ def importances(study: Study) -> dict[str, float]:
                 study.optuna,
                 evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
                 params=varied,
-                target=lambda trial: study.sign * trial.values[0],
+                target=lambda trial: study.sign * trial.values[0],  # a target is minimised
             )
     except (ValueError, RuntimeError, ZeroDivisionError):  # all values are equal
         return {}

@@ -110,6 +110,7 @@ def import_optuna() -> Any:
     Raises:
         ConfigError: When it is not installed.
     """
+    # It is an optional dependency; looking for it does not import it.
     if importlib.util.find_spec("optuna") is None:
         what = "needs Optuna, which is not installed"
         raise ConfigError("hydra/sweeper", what, "pip install 'gantrain[sweeps]'")
@@ -136,6 +137,7 @@ def sampler(search: Search, number: int) -> Any:
         if importlib.util.find_spec(name) is None:
             what = f"{search.sampler} needs {name}, which is not installed"
             raise ConfigError("hydra.sweeper.sampler", what, f"pip install {name}, or use tpe")
+    # SeedSequence mixes the two numbers, so that seed 0, trial 1 and seed 1, trial 0 differ.
     seed = int(numpy.random.SeedSequence([search.seed, number]).generate_state(1)[0])
     startup = search.startup_trials
     match search.sampler:
@@ -163,9 +165,12 @@ def pruner(search: Search, steps: int, every: int) -> Any:
     optuna = import_optuna()
     bounded = steps < ENDLESS
     if search.pruner == "median":
-        warmup = round(search.warmup * steps) if bounded else 0
+        warmup = (
+            round(search.warmup * steps) if bounded else 0
+        )  # else pruning_callback counts the share of time
         return optuna.pruners.MedianPruner(search.startup_trials, warmup)
     if search.pruner == "hyperband":
+        # The first rung of successive halving must not lie before the first value or inside the warm-up.
         least = max(1, every, round(search.warmup * steps) if bounded else 1)
         return optuna.pruners.HyperbandPruner(least, max(least, steps) if bounded else "auto")
     return optuna.pruners.NopPruner()

@@ -47,7 +47,7 @@ class Dimension:
 
     def with_type_of(self, value: Any) -> Dimension:
         """Return it as integers where ``value``, a legal value of the key, is one. Raises ConfigError for fractions."""
-        if self.choices or isinstance(value, bool) or not isinstance(value, int):
+        if self.choices or isinstance(value, bool) or not isinstance(value, int):  # a bool is an int too
             return self
         if not all(float(number).is_integer() for number in (self.low, self.high, self.step or 1)):
             raise ConfigError(self.key, "is a whole number", "give whole bounds and steps")
@@ -65,6 +65,7 @@ class Dimension:
         if self.whole or float(value).is_integer():  # an integer suits float keys too
             return str(round(value))
         short = f"{value:.{DIGITS}g}"
+        # Rounding must not leave the bounds, which the config may check.
         return short if self.low <= float(short) <= self.high else repr(value)
 
     def distribution(self) -> Any:

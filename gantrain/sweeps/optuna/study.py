@@ -45,7 +45,7 @@ class Study:
     def __init__(self, sweep: SweepFolder, search: Search, space: Sequence[Dimension], fixed: Sequence[str]):
         self.sweep, self.search, self.space, self.fixed = sweep, search, tuple(space), tuple(fixed)
         folder = sweep.path
-        record = _continued_record(folder, study_record(search, space, fixed))
+        record = _merge_record(folder, study_record(search, space, fixed))
         sampler(search, 0)  # a missing library is reported before anything is written
         plan = sweep.plan()
         self._folders = {int(job.number): job.folder for job in plan.jobs} if plan else {}
@@ -53,6 +53,7 @@ class Study:
         self.optuna = load_study(folder, record)
         sweep.stop_file.unlink(missing_ok=True)
         write_json(folder / SEARCH, record)
+        # Trials and folders are matched by number: with fewer trials, new ones would take old folders.
         if len(self.trials) <= max(self._folders, default=-1):
             what = f"no longer holds the trials of {folder}"
             raise CheckpointError(record["url"] or folder / JOURNAL, what, "restore it, or search anew")
@@ -109,7 +110,7 @@ class Study:
         space = {dimension.key: dimension.distribution() for dimension in self.space}
         numbers = []
         for _ in range(min(count, self.search.n_trials - len(self.live))):
-            self.optuna.sampler = sampler(self.search, len(self.trials))
+            self.optuna.sampler = sampler(self.search, len(self.trials))  # a new one, seeded for this trial
             numbers.append(self.optuna.ask(space).number)
         trials = self.trials
         return [self.job(trials[number]) for number in numbers]
@@ -180,7 +181,7 @@ def _absolute_url(url: str | None) -> str | None:
     return f"{SQLITE}{Path(path).expanduser().absolute()}"
 
 
-def _continued_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
+def _merge_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
     """Return the record ``now`` with the storage of an earlier attempt. Raises ConfigError for another search."""
     before = read_json(folder / SEARCH)
     if not before:
@@ -188,6 +189,7 @@ def _continued_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
         if now["url"]:  # one database may hold many searches
             now["study"] = str(folder.absolute())
     else:
+        # n_trials, sampler and pruner may change: values stay comparable.
         same = ("metric", "direction", "space", "storage")
         differ = [key for key in same if before.get(key) != now[key]]
         differ += sorted(set(before.get("fixed", ())) ^ set(now["fixed"]))
