@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
-import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-import gantrain.cli.commands
-import gantrain.config.resolve
+from gantrain.cli.command import all_commands
 from gantrain.cli.known_keys import KEYS_FILE
 from gantrain.config.options import Folder, Top, Train, class_of
 from gantrain.core.groups import GROUPS, choices, yaml_dir
@@ -177,12 +174,10 @@ def words() -> Iterator[str]:
     """Yield the parts that say which ``key=value`` words each verb takes."""
     yield "## Words of the verbs"
     yield "A verb takes a run's folder and these words: `gantrain sample RUN n=64 seed=1`."
-    for module in pkgutil.iter_modules(gantrain.cli.commands.__path__):
-        found = vars(importlib.import_module(f"gantrain.cli.commands.{module.name}"))
-        for name, cls in found.items():
-            if name.endswith("Options") and cls.__module__ == f"gantrain.cli.commands.{module.name}":
-                yield f"### gantrain {module.name}"
-                yield keys(cls, "")
+    for name, command in all_commands().items():
+        if command.options:
+            yield f"### gantrain {name}"
+            yield keys(command.options, "")
 
 
 def page() -> str:

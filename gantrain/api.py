@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantrain.cli.commands.sample import SampleOptions, asked
 from gantrain.cli.hydra_app import trained
 from gantrain.config.options import Device
 from gantrain.config.overrides import read
@@ -27,6 +26,7 @@ from gantrain.registry import parse
 from gantrain.sampling.export import write_generator
 from gantrain.sampling.generate import draw, in_turn
 from gantrain.sampling.latents import latents
+from gantrain.sampling.options import SampleOptions, conditions_of
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.restore import described
 from gantrain.training.state import load_network, players
@@ -144,7 +144,7 @@ class Run:
         return path
 
     def _asked(self, wanted: SampleOptions) -> Tensor | None:
-        return asked(wanted, self.spec, self.config["model"]["condition"] != "none")
+        return conditions_of(wanted, self.spec, self.config["model"]["condition"] != "none")
 
 
 def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:

@@ -1,4 +1,4 @@
-"""What stands behind a verb: folders of runs, and key=value words."""
+"""The arguments of a verb: folders of runs, and ``key=value`` words."""
 
 from __future__ import annotations
 
@@ -7,38 +7,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from gantrain.core.override import Override
 from gantrain.errors import CheckpointError, ConfigError
-from gantrain.reports.runs import runs_in
 
 if TYPE_CHECKING:
     from gantrain.training.checkpoint import Checkpoint
 
 
-def told_apart(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the folders that a verb's words name, and the values of its ``key=value`` words by key.
+def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the folders among a verb's arguments, and the values of its ``key=value`` words by key.
 
-    A word that names what is there is a folder, whatever stands in it.
+    An argument that names an existing path is a folder, even with an equals sign in it.
 
     Raises:
         ConfigError: For a flag.
     """
     folders: list[str] = []
     words: dict[str, str] = {}
-    for word in argv:
-        if word.startswith("-"):
-            raise ConfigError(word, f"gantrain {verb} has no such flag", "see gantrain --help")
-        if "=" in word and not os.path.exists(os.path.expanduser(word)):
-            override = Override.parse(word)
+    for argument in argv:
+        if argument.startswith("-"):
+            raise ConfigError(argument, f"gantrain {verb} has no such flag", "see gantrain --help")
+        if "=" in argument and not os.path.exists(os.path.expanduser(argument)):
+            override = Override.parse(argument)
             words[override.key] = override.value
         else:
-            folders.append(word)
+            folders.append(argument)
     return folders, words
 
 
-def one_run(verb: str, folders: Sequence[str]) -> Path:
+def single_folder(verb: str, folders: Sequence[str]) -> Path:
     """Return the one folder that a verb works on. Raises ConfigError for none and for several."""
     if len(folders) != 1:
         what = f"takes one run, got {' '.join(folders)}" if folders else "names no run"
@@ -47,12 +44,12 @@ def one_run(verb: str, folders: Sequence[str]) -> Path:
 
 
 def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
-    """Return the folders of a verb that takes any number of them, and what ``out=`` says.
+    """Return the folders of a verb that takes any number of them, and the value of ``out=``, "" without one.
 
     Raises:
         ConfigError: For a flag, another key, or no folder at all.
     """
-    folders, words = told_apart(verb, argv)
+    folders, words = split_arguments(verb, argv)
     for key in words:
         if key != "out":
             raise ConfigError(key, "there is no such key", "give folders of runs, and out=PATH")
@@ -61,8 +58,10 @@ def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
     return [Path(folder).expanduser() for folder in folders], words.get("out", "")
 
 
-def runs_of(folder: Path) -> list[Path]:
+def find_runs(folder: Path) -> list[Path]:
     """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
+    from gantrain.reports.runs import runs_in
+
     if not folder.exists():
         raise CheckpointError(folder, "there is no such folder", "give a run, or a folder that holds runs")
     runs = runs_in(folder)
@@ -71,8 +70,8 @@ def runs_of(folder: Path) -> list[Path]:
     return runs
 
 
-def run_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[str, str]]:
-    """Return the checkpoint of the run that a verb's words name, and its ``key=value`` words.
+def checkpoint_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[str, str]]:
+    """Return the checkpoint of the run among a verb's arguments, and its ``key=value`` words.
 
     Raises:
         ConfigError: For a flag, no run, or several.
@@ -80,12 +79,14 @@ def run_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[str, str
     """
     from gantrain.training.checkpoint import load_checkpoint
 
-    folders, words = told_apart(verb, argv)
-    return load_checkpoint(one_run(verb, folders)), words
+    folders, words = split_arguments(verb, argv)
+    return load_checkpoint(single_folder(verb, folders)), words
 
 
-def value_of(key: str, text: str) -> Any:
-    """Return a word's value as YAML reads it. Raises ConfigError."""
+def parse_value(key: str, text: str) -> Any:
+    """Return the value of a word as YAML reads it. Raises ConfigError."""
+    import yaml
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -6,12 +6,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
-from importlib import import_module
 
 import gantrain
-from gantrain.cli.completion import verb_page
-from gantrain.cli.help import help_page, list_page
+from gantrain.cli.command import command_names, load_command
 from gantrain.core.groups import GROUPS, choices
 from gantrain.core.plugins import split_plugins, use
 from gantrain.errors import ConfigError, as_fault, suggest
@@ -24,57 +21,22 @@ def train(argv: list[str]) -> int:
     return run(argv)
 
 
-def lazy(verb: str) -> Callable[[list[str]], int]:
-    """Return a verb whose module, and torch with it, is imported only when it is used."""
-
-    def call(argv: list[str]) -> int:
-        return int(getattr(import_module(f"gantrain.cli.commands.{verb}"), verb)(argv))
-
-    return call
-
-
-def show_list(argv: list[str]) -> int:
-    """Print the options of a config group, or of all."""
-    print(list_page(argv))
-    return 0
-
-
-VERBS: dict[str, Callable[[list[str]], int]] = {
-    "train": train,
-    "list": show_list,
-    **{
-        verb: lazy(verb)
-        for verb in (
-            "resume",
-            "sample",
-            "export",
-            "evaluate",
-            "tensorboard",
-            "show",
-            "doctor",
-            "completion",
-            "compare",
-            "report",
-        )
-    },
-}
-
-
 def dispatch(argv: list[str]) -> int:
     """Run a verb; words without one are overrides for training."""
-    if argv and argv[0] in VERBS:
-        verb, rest = argv[0], argv[1:]
-    else:
-        verb, rest = "train", argv
+    is_verb = bool(argv) and argv[0] in ("train", *command_names())
+    verb, rest = (argv[0], argv[1:]) if is_verb else ("train", argv)
     if any(word in ("--help", "-h") for word in rest):
-        print(help_page() if verb == "train" else verb_page(verb))
+        from gantrain.cli.help import command_page, help_page
+
+        print(help_page() if verb == "train" else command_page(verb))
         return 0
     if "--version" in rest:
         print(f"gantrain {gantrain.__version__}")
         return 0
     if verb == "train":
         _refuse_words(rest)
-    return VERBS[verb](rest)
+        return train(rest)
+    return load_command(verb).run(rest)
 
 
 def _refuse_words(words: list[str]) -> None:
@@ -98,7 +60,7 @@ def _meant(word: str) -> str:
     meant = [f"{group}={word}" for group in GROUPS if word in choices(group)]
     if meant or word in GROUPS or "." in word:
         return f"did you mean {' or '.join(map(repr, meant or [f'{word}=VALUE']))}?"
-    return suggest(word, [*VERBS, "--help", "--version"])
+    return suggest(word, ["train", *command_names(), "--help", "--version"])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,9 +1,8 @@
-"""The machine and its process: cores, processor, signals, a muted log."""
+"""The machine and this process: cores, processor, devices, signals, logging."""
 
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import re
 import signal
@@ -21,8 +20,8 @@ log = logging.getLogger("gantrain")
 
 
 @contextmanager
-def muted(level: int) -> Iterator[None]:
-    """Let nothing be logged up to a level of ``logging``, by whomever."""
+def mute_logging(level: int) -> Iterator[None]:
+    """Drop every log record up to a level of ``logging``, of any logger."""
     before = logging.root.manager.disable
     logging.disable(level)
     try:
@@ -31,31 +30,15 @@ def muted(level: int) -> Iterator[None]:
         logging.disable(before)
 
 
-def cores() -> int:
-    """Return how many whole CPU cores this process may use, at least one."""
-    return max(1, int(usable_cores()))
+def usable_cores() -> int:
+    """Return how many CPU cores this process may use by its affinity and its container's quota, at least one."""
+    import joblib
 
-
-def usable_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> float:
-    """Return how many cores this process may use: its affinity, and the quota of its container.
-
-    Args:
-        cgroup: Where Linux keeps the quota; a quota of one and a half cores is 1.5.
-    """
-    mask = getattr(os, "sched_getaffinity", None)
-    cores = float(len(mask(0)) if mask else os.cpu_count() or 1)
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = " ".join((cgroup / name).read_text() for name in names).split()[:2]
-        except (OSError, ValueError):
-            continue
-        if quota.isdecimal() and period.isdecimal() and int(quota) > 0 and int(period) > 0:
-            cores = min(cores, int(quota) / int(period))
-    return cores
+    return int(joblib.cpu_count())
 
 
 def processor_name() -> str:
-    """Return what the processor is called, as far as the system tells."""
+    """Return the model of the processor, as far as the system knows it."""
     try:
         found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
@@ -67,21 +50,21 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 @contextmanager
-def handled(note: Callable[[int], None]) -> Iterator[None]:
-    """Meanwhile have ``note`` called with the number of each signal that asks to stop; what it raises is raised."""
+def handle_signals(handler: Callable[[int], None]) -> Iterator[None]:
+    """Call ``handler`` with the number of each signal that ends a process; what it raises is raised."""
     try:
-        before = {number: signal.signal(number, lambda at, _: note(at)) for number in SIGNALS}
+        before = {number: signal.signal(number, lambda number, _: handler(number)) for number in SIGNALS}
     except ValueError:  # signals belong to the main thread; a notebook may train in another
         before = {}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def available_devices() -> list[str]:
-    """Return the kinds of device that this machine has, the best first: cuda, mps, cpu."""
+    """Return the kinds of device that this machine has, best first: cuda, mps, cpu."""
     import torch
 
     kinds = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
@@ -89,14 +72,14 @@ def available_devices() -> list[str]:
 
 
 def resolve_device(kind: str, index: int = 0) -> torch.device:
-    """Return the device of a kind, or with ``auto`` the best that is there.
+    """Return the device of a kind, or with ``auto`` the best available.
 
     Args:
         kind: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         index: Which of several GPUs.
 
     Raises:
-        ConfigError: When it is not there; no other device takes its place.
+        ConfigError: When it is not available; no other device takes its place.
     """
     import torch
 

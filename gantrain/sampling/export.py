@@ -19,7 +19,7 @@ from torch import Tensor
 from gantrain import __version__
 from gantrain.core.files import replace_file
 from gantrain.core.spec import Spec
-from gantrain.core.system import muted
+from gantrain.core.system import mute_logging
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator
 from gantrain.sampling.generate import in_turn
@@ -143,6 +143,6 @@ def _onnx(program: torch.export.ExportedProgram, note: str) -> bytes:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep torch's exporters from warning on the terminal of what a user can do nothing about."""
-    with muted(logging.WARNING), warnings.catch_warnings():
+    with mute_logging(logging.WARNING), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -17,7 +17,7 @@ from gantrain.config.options import Config
 from gantrain.core.files import LOCK, ensure_empty
 from gantrain.core.run_folder import DONE
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
-from gantrain.core.system import cores
+from gantrain.core.system import usable_cores
 from gantrain.core.text import format_duration
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.ranking import in_order
@@ -100,7 +100,7 @@ def concurrent_jobs(launcher: Mapping[str, Any], jobs: int) -> int:
     if str(launcher.get("_target_")).endswith("submitit_launcher.LocalLauncher"):
         return jobs
     n_jobs = int(launcher.get("n_jobs", 1))
-    return max(1, min(cores() + 1 + n_jobs if n_jobs < 0 else n_jobs, jobs))
+    return max(1, min(usable_cores() + 1 + n_jobs if n_jobs < 0 else n_jobs, jobs))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import torch
 from gantrain.core.files import write_json
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import Job, SweepFolder
-from gantrain.core.system import SIGNALS, cores
+from gantrain.core.system import SIGNALS, usable_cores
 from gantrain.sweeps import worker
 from gantrain.sweeps.launch import print_job
 from gantrain.sweeps.stop import is_orphan, read_signals, watch_signals
@@ -57,7 +57,9 @@ def run_job(
         return run.outcome()
     task = Task(plain, run, plan.command, given, plan.at_once)
     if plan.at_once > 1:
-        task = replace(task, threads=max(1, cores() // plan.at_once))  # more threads than cores slow all jobs
+        task = replace(
+            task, threads=max(1, usable_cores() // plan.at_once)
+        )  # more threads than cores slow all jobs
     # A cluster's job already has a process of its own: train in it.
     if is_submitted:
         worker.limit_resources(task)

@@ -13,7 +13,7 @@ from shlex import quote
 
 from gantrain.core.files import read_text
 from gantrain.core.sweep_folder import SweepFolder
-from gantrain.core.system import handled
+from gantrain.core.system import handle_signals
 from gantrain.errors import Interrupted
 
 
@@ -41,7 +41,7 @@ def forward_signals(sweep: SweepFolder) -> Iterator[None]:
             raise KeyboardInterrupt  # launchers treat any other exception as a failure of the job
 
     try:
-        with handled(forward):
+        with handle_signals(forward):
             yield
     except KeyboardInterrupt as error:
         code = 128 + (received[0] if received else signal.SIGINT)

@@ -14,7 +14,7 @@ from shlex import quote
 
 from gantrain.config.options import ENDLESS, Config
 from gantrain.core.schedules import due
-from gantrain.core.system import handled
+from gantrain.core.system import handle_signals
 from gantrain.datasets.base import Data
 from gantrain.errors import Interrupted, OutputError
 from gantrain.metrics.base import Metric
@@ -270,7 +270,7 @@ class Housekeeping:
                 )
             self.signal = number
 
-        with handled(note), closing(self.bar):
+        with handle_signals(note), closing(self.bar):
             yield
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gantrain.cli.main import VERBS, main
+from gantrain.cli.command import command_names
+from gantrain.cli.main import main
 from gantrain.core.files import run_folder_lock
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.text import format_number
@@ -60,7 +61,7 @@ def test_what_is_suggested_is_a_verb(run, run_cli):
     for path in (run, run / "checkpoints" / "000010"):
         words = suggested(run_cli("show", path)[1])
         assert words
-        assert set(words) <= set(VERBS)
+        assert set(words) <= {"train", *command_names()}
 
 
 def test_the_whole_config_is_yaml_of_config_json(run, run_cli):
@@ -120,10 +121,10 @@ def test_to_look_at_a_run_does_not_hold_it(run, run_cli):
         pass
 
 
-def test_a_run_that_died_without_a_word_says_so_and_can_be_resumed(run, run_cli):
+def test_show_of_a_run_that_died_names_resume(run, run_cli):
     (run / "result.json").unlink()
     page = run_cli("show", run)[1]
-    assert "stopped at 20 of 20 steps, without a word" in page
+    assert "stopped at 20 of 20 steps without a result" in page
     assert suggested(page)[0] == "resume"
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import gantrain
-from gantrain.cli.arguments import run_and_words
+from gantrain.cli.arguments import checkpoint_and_words
 from gantrain.cli.main import main
 from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.errors import ConfigError
@@ -204,7 +204,7 @@ def test_the_command_writes_what_gantrain_itself_samples_and_says_nothing_else(r
     code, out, err = run_cli("export", run)
     assert (code, out, err) == (0, f"{run / 'generator-000001.pt2'}\n", "")
     assert run_cli("export", run, "out=new/g.pt2") == (0, "new/g.pt2\n", "")
-    checkpoint, _ = run_and_words("sample", [str(run)])
+    checkpoint, _ = checkpoint_and_words("sample", [str(run)])
     _, spec, G = generator(checkpoint)
     x, y = draw(G, 20, 5, spec.conditions(), CPU)
     for path in (out.strip(), "new/g.pt2"):

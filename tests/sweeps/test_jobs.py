@@ -20,7 +20,7 @@ from gantrain.config.options import Train
 from gantrain.config.resume import conflicting_keys
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
-from gantrain.core.system import cores
+from gantrain.core.system import usable_cores
 from gantrain.errors import ConfigError, DataError, GantrainError, OutputError
 from gantrain.sweeps.launch import check_all, concurrent_jobs, sweep_lock
 from gantrain.sweeps.plan import is_done, open_sweep, plan_jobs
@@ -125,7 +125,7 @@ def test_jobs_at_once_are_what_the_launcher_takes_and_never_more_than_there_are(
     assert concurrent_jobs({}, 5) == 1
     for n in (1, 2, 3):
         assert concurrent_jobs({"n_jobs": n}, 2) == min(n, 2)
-    assert concurrent_jobs({"n_jobs": -1}, 1000) == cores()
+    assert concurrent_jobs({"n_jobs": -1}, 1000) == usable_cores()
     local = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"
     assert concurrent_jobs({"_target_": local}, 5) == 5
     assert concurrent_jobs({"_target_": local.replace("Local", "Slurm")}, 5) == 1

@@ -26,7 +26,7 @@ from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 from tensorboard.plugins.scalar.scalars_plugin import ScalarsPlugin
 
-from gantrain.cli.commands.tensorboard import USUAL_PORT, free_port, pinned, runs_under
+from gantrain.cli.commands.tensorboard import USUAL_PORT, free_port
 from gantrain.config.compose import compose
 from gantrain.config.options import Config
 from gantrain.config.resolve import plain_data, resolve
@@ -34,6 +34,7 @@ from gantrain.core.tags import CEILING
 from gantrain.reports.ranking import COLUMNS
 from gantrain.tracking import tensorboard as dashboard
 from gantrain.tracking.event_file import read_events
+from gantrain.tracking.pinned_cards import pinned_query, runs_under
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.expected_tags import expected
@@ -435,7 +436,7 @@ def cards(query: str) -> list[dict]:
 
 
 def test_the_link_pins_what_the_runs_hold(sweep):
-    found = cards(pinned(sweep, runs_under(sweep)))
+    found = cards(pinned_query(sweep, runs_under(sweep)))
     assert [card["tag"] for card in found] == [
         *("divergence/js", "diversity/modes", "fidelity/high_quality", "loss/d", "loss/g", "samples/density")
     ]
@@ -449,13 +450,13 @@ def test_the_link_pins_what_the_runs_hold(sweep):
 @pytest.mark.parametrize(("folder", "name"), [("..", "sweep/0-job"), (".", "0-job"), ("0-job", ".")])
 def test_run_names_begin_below_the_folder_that_is_given(sweep, folder, name):
     top = Path(os.path.normpath(sweep / folder))
-    assert cards(pinned(top, runs_under(top)))[-1]["runId"] == f"defaultExperimentId/{name}"
+    assert cards(pinned_query(top, runs_under(top)))[-1]["runId"] == f"defaultExperimentId/{name}"
     assert name in EventMultiplexer().AddRunsFromDirectory(str(top)).Runs()
 
 
 def test_a_run_without_numbers_is_linked_without_cards(tmp_path):
     Tracker(tmp_path).close()
-    assert cards(pinned(tmp_path, runs_under(tmp_path))) == []
+    assert cards(pinned_query(tmp_path, runs_under(tmp_path))) == []
 
 
 def test_a_folder_without_runs_is_said_to_have_none(run_cli, tmp_path):
@@ -492,7 +493,7 @@ def test_tensorboard_is_local_keeps_all_pictures_and_takes_a_free_port(started, 
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--samples_per_plugin") + 1] == "images=500"
     port = int(words[words.index("--port") + 1])
-    assert out.strip() == f"http://127.0.0.1:{port}/{pinned(sweep, runs_under(sweep))}"
+    assert out.strip() == f"http://127.0.0.1:{port}/{pinned_query(sweep, runs_under(sweep))}"
 
 
 @pytest.mark.parametrize("flags", [["--port", "7123"], ["--port=7123"], ["--port=1", "--port", "7123"]])

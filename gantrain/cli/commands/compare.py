@@ -8,21 +8,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gantrain.cli.arguments import folders_and_out, runs_of
+from gantrain.cli.arguments import find_runs, folders_and_out
+from gantrain.cli.command import Command, Word
 from gantrain.core.run_folder import is_sweep
 from gantrain.errors import ConfigError, OutputError
-from gantrain.reports.runs import rows
-from gantrain.reports.tables import table, where, write_files
 
 
 def compare(argv: list[str]) -> int:
     """Print the table of any runs, and write it with its pictures to a folder."""
+    from gantrain.reports.runs import rows
+    from gantrain.reports.tables import table, where, write_files
+
     folders, out = folders_and_out("compare", argv)
-    runs = [run for folder in folders for run in runs_of(folder)]
+    runs = [run for folder in folders for run in find_runs(folder)]
     found = rows(dict.fromkeys(runs))
     folder = Path(out).expanduser() if out else _folder_for(folders, runs)
     if out and not _own_sweep(folder, runs):
-        _see_that_it_is_free(folder)
+        _check_free(folder)
     print(table(found))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,8 +53,23 @@ def _folder_for(folders: Sequence[Path], runs: Sequence[Path]) -> Path:
     return next(path for path in map(Path, names) if not path.exists())
 
 
-def _see_that_it_is_free(folder: Path) -> None:
+def _check_free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ConfigError("out", f"{folder} is a file", "give a folder that is new or empty")
     if folder.exists() and os.listdir(folder):
         raise ConfigError("out", f"{folder} is not empty", "give a folder that is new or empty")
+
+
+COMMAND = Command(
+    compare,
+    usage=(
+        (
+            "DIR ... [out=FOLDER]",
+            "the table of any runs, best first, with a figure and one sheet of samples",
+        ),
+    ),
+    order=60,
+    folder="sweep",
+    many=True,
+    words={"out": Word("where to write it", is_path=True)},
+)

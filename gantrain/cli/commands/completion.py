@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-from gantrain.cli.completion import SHELLS, for_bash, offers, quoted, read_line
+from gantrain.cli.command import Command
 from gantrain.errors import ConfigError, suggest
 
-# Each script asks ``gantrain completion offers SHELL …`` at every Tab, so that it never falls behind the program.
-SCRIPTS = {
-    "bash": r"""
-_gantrain() {
-    local word
-    COMPREPLY=()
-    while IFS= read -r word; do
-        COMPREPLY+=("$word")
-    done < <("${COMP_WORDS[0]/#\~/$HOME}" completion offers bash \
-        "${COMP_LINE:0:$COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null)
-}
-complete -o nospace -o nosort -F _gantrain gantrain 2>/dev/null || complete -o nospace -F _gantrain gantrain
-""",
-    "zsh": r"""
-(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
-_gantrain() {
-    local offer typed="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX"
-    local -a open open_said done done_said
-    for offer in "${(@f)$(${~words[1]} completion offers zsh $typed 2>/dev/null)}"; do
-        case ${offer%%$'\t'*} in
-            '') ;;
-            *[=/.]) open+=("${offer%%$'\t'*}") open_said+=("${offer/$'\t'/  }") ;;
-            *) done+=("${offer%%$'\t'*}") done_said+=("${offer/$'\t'/  }") ;;
-        esac
-    done
-    (( $#done )) && compadd -Q -l -V gantrain -d done_said -a done
-    (( $#open )) && compadd -Q -l -V gantrain -d open_said -S '' -a open
-}
-compdef _gantrain gantrain
-""",
-    "fish": r"""
-function __gantrain_offers
-    set -l words (commandline -opc)
-    command $words[1] completion offers fish (commandline -cp | string collect) 2>/dev/null
-end
-complete -c gantrain -f -k -a '(__gantrain_offers)'
-""",
-}
+SHELLS = ("bash", "zsh", "fish")
 
 
 def completion(argv: list[str]) -> int:
-    """Print the script that makes a shell complete ``gantrain``, or answer that script."""
+    """Print the script that makes a shell complete ``gantrain``, or reply to that script."""
+    from gantrain.cli.shells import SCRIPTS
+
     if argv[:1] == ["offers"]:
-        return _answer(*argv[1:4])
+        return _print_offers(*argv[1:4])
     if len(argv) != 1:
         what = "names no shell" if not argv else f"takes one shell, got {' '.join(argv)}"
         raise ConfigError("completion", what, f"choose from {', '.join(SHELLS)}")
@@ -58,12 +23,23 @@ def completion(argv: list[str]) -> int:
     return 0
 
 
-def _answer(shell: str, line: str, breaks: str = "") -> int:
-    """Print one offer a line: for bash what it inserts, for the others the word, a tab, and what it is."""
+def _print_offers(shell: str, line: str, breaks: str = "") -> int:
+    """Print an offer a line: for bash what it inserts, for the others the word, a tab, and its description."""
+    from gantrain.cli.completion import offers
+    from gantrain.cli.shells import bash_replies, escape, read_line
+
     if shell == "bash":
-        print("\n".join(for_bash(line, breaks)))
+        print("\n".join(bash_replies(line, breaks)))
         return 0
-    words, _, quote = read_line(line)
+    words, _, open_quote = read_line(line)
     for offer, text in offers(words[1:]).items():
-        print(f"{quoted(offer) if shell == 'zsh' and not quote else offer}\t{text}")
+        print(f"{escape(offer) if shell == 'zsh' and not open_quote else offer}\t{text}")
     return 0
+
+
+COMMAND = Command(
+    completion,
+    usage=(("bash|zsh|fish", 'a script for the Tab key: eval "$(gantrain completion bash)"'),),
+    order=110,
+    arguments=SHELLS,
+)

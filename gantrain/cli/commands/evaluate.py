@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from gantrain.cli.arguments import run_and_words, value_of
-from gantrain.config.compose import compose
-from gantrain.config.resolve import plain_data, resolve
+from gantrain.cli.arguments import checkpoint_and_words, parse_value
+from gantrain.cli.command import Command, Word
 from gantrain.core.files import write_json
 from gantrain.core.groups import choices
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, suggest
-from gantrain.reports.text import table, warned
-from gantrain.training.device import Runtime
-from gantrain.training.evaluate import fitting, read, view
-from gantrain.training.restore import described, same_data
-from gantrain.training.state import TrainState
+
+if TYPE_CHECKING:
+    from gantrain.config.options import Config
+
+GROUPS = ("metric", "device")  # whose choice and keys may differ from those of the run
+KEYS = (*GROUPS, "dataset.root", "dataset.path")
 
 
 def evaluate(argv: list[str]) -> int:
-    """Read metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
+    """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
+    from gantrain.reports.text import table, warned
+    from gantrain.training.device import Runtime
+    from gantrain.training.evaluate import fitting, read, view
+    from gantrain.training.restore import described, same_data
+    from gantrain.training.state import TrainState
+
     logging.basicConfig(format="%(message)s")
-    checkpoint, words = run_and_words("evaluate", argv)
+    checkpoint, words = checkpoint_and_words("evaluate", argv)
     _, spec = described(checkpoint)
-    allowed = ("metric", "device", "dataset.root", "dataset.path")
-    for key in words:
-        if key not in allowed and key.partition(".")[0] not in ("metric", "device"):
-            raise ConfigError(
-                key, "does not change an evaluation", suggest(key, [*allowed, "metric.n", "metric.k"])
-            )
-    given = [f"{key}={value}" for key, value in words.items()]
-    plain = checkpoint.config
-    name = plain["dataset"]["name"]  # whose YAML may set the suite's protocol
-    chosen = [f"dataset={name}"] if name in choices("dataset") else []
-    composed = plain_data(
-        compose([*chosen, *(word for word in given if word.startswith(("metric", "device")))])
-    )
-    if "metric" in words:
-        plain["metric"] = composed["metric"]
-    for key, text in words.items():
-        group, _, name = key.partition(".")
-        if name:
-            plain[group][name] = (
-                composed[group][name] if group in ("metric", "device") else value_of(key, text)
-            )
-        elif group == "device":
-            plain["device"] = composed["device"]
-    config = resolve(plain)
+    config = _config_of(checkpoint.config, words)
     same_data(config, spec)
     runtime = Runtime(config.device)
     data = config.dataset.load(config.seed)
@@ -63,3 +48,33 @@ def evaluate(argv: list[str]) -> int:
     ]
     print("\n\n".join(str(part) for part in parts if part))
     return 0
+
+
+def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
+    """Return the config of a run with the words of its evaluation. Raises ConfigError for a word that is not one."""
+    from gantrain.config.compose import compose
+    from gantrain.config.resolve import plain_data, resolve
+
+    for key in words:
+        if key not in KEYS and key.partition(".")[0] not in GROUPS:
+            remedy = suggest(key, [*KEYS, "metric.n", "metric.k"])
+            raise ConfigError(key, "does not change an evaluation", remedy)
+    name = plain["dataset"]["name"]  # its YAML may set the metrics' protocol
+    overrides = [f"dataset={name}"] if name in choices("dataset") else []
+    overrides += [f"{key}={value}" for key, value in words.items() if key.startswith(GROUPS)]
+    composed = plain_data(compose(overrides))
+    plain |= {group: composed[group] for group in GROUPS if group in words}
+    for key, text in words.items():
+        group, _, name = key.partition(".")
+        if name:
+            plain[group][name] = composed[group][name] if group in GROUPS else parse_value(key, text)
+    return resolve(plain)
+
+
+COMMAND = Command(
+    evaluate,
+    usage=(("RUN [metric=full]", "the metrics of a checkpoint"),),
+    order=40,
+    folder="run",
+    words={"metric": Word("which metrics to compute"), "device": Word("where to compute them")},
+)

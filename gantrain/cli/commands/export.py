@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from gantrain.cli.arguments import run_and_words, value_of
-from gantrain.registry import option, parse
-from gantrain.sampling.export import write_generator
-from gantrain.training.restore import generator
+from gantrain.cli.arguments import checkpoint_and_words, parse_value
+from gantrain.cli.command import Command
+from gantrain.core.fields import option
 
 
 @dataclass
@@ -20,10 +19,23 @@ class ExportOptions:
 
 def export(argv: list[str]) -> int:
     """Write the averaged generator as one file that loads where gantrain is not installed."""
-    checkpoint, words = run_and_words("export", argv)
-    wanted = parse(ExportOptions, "", {key: value_of(key, text) for key, text in words.items()})
-    out = Path(wanted.out or checkpoint.run / f"generator-{checkpoint.step:06d}.pt2").expanduser()
+    from gantrain.registry import parse
+    from gantrain.sampling.export import write_generator
+    from gantrain.training.restore import generator
+
+    checkpoint, words = checkpoint_and_words("export", argv)
+    options = parse(ExportOptions, "", {key: parse_value(key, text) for key, text in words.items()})
+    out = Path(options.out or checkpoint.run / f"generator-{checkpoint.step:06d}.pt2").expanduser()
     _, spec, G = generator(checkpoint)
     write_generator(out, G, spec, checkpoint.config, checkpoint.step)
     print(out)
     return 0
+
+
+COMMAND = Command(
+    export,
+    usage=(("RUN [out=g.pt2|g.onnx]", "the generator as a file that needs no gantrain"),),
+    order=30,
+    folder="run",
+    options=ExportOptions,
+)

@@ -5,23 +5,29 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gantrain.cli.arguments import folders_and_out, runs_of
+from gantrain.cli.arguments import find_runs, folders_and_out
+from gantrain.cli.command import Command, Word
 from gantrain.core.files import replace_file
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.text import format_size
 from gantrain.errors import ConfigError
-from gantrain.reports.frames import animation
-from gantrain.reports.html import page
-from gantrain.reports.runs import Row, given_words, rows
+
+if TYPE_CHECKING:
+    from gantrain.reports.runs import Row
 
 KINDS = (".html", ".gif", ".png")
 
 
 def report(argv: list[str]) -> int:
     """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
+    from gantrain.reports.frames import animation
+    from gantrain.reports.html import page
+    from gantrain.reports.runs import rows
+
     folders, given = folders_and_out("report", argv)
-    runs = list(dict.fromkeys(run for folder in folders for run in runs_of(folder)))
+    runs = list(dict.fromkeys(run for folder in folders for run in find_runs(folder)))
     home = runs[0] if len(runs) == 1 else folders[0] if len(folders) == 1 else Path()
     out = Path(given).expanduser() if given else home / "report.html"
     if out.suffix.lower() not in KINDS:
@@ -45,6 +51,8 @@ def report(argv: list[str]) -> int:
 
 def command_of(home: Path, found: Sequence[Row]) -> str:
     """Return the command that makes a run again; for several, what was typed where their sweep knows it."""
+    from gantrain.reports.runs import given_words
+
     if len(found) > 1:
         known = SweepFolder(home).command()
         return known or "\n".join(command_of(row.folder, [row]) for row in found)
@@ -52,3 +60,15 @@ def command_of(home: Path, found: Sequence[Row]) -> str:
     return " ".join(
         ["gantrain", *(shlex.quote(f"{k}={v}") for k, v in given.items() if not k.startswith("run."))]
     )
+
+
+COMMAND = Command(
+    report,
+    usage=(
+        ("RUN [out=FILE]", "one HTML file that shows a run or a sweep; out=x.gif: its samples in motion"),
+    ),
+    order=70,
+    folder="sweep",
+    many=True,
+    words={"out": Word("where to write it", is_path=True)},
+)

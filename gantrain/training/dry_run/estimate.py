@@ -15,7 +15,7 @@ import torch
 
 from gantrain.config.options import ENDLESS, Config, Train
 from gantrain.core.random import stream
-from gantrain.core.system import muted
+from gantrain.core.system import mute_logging
 from gantrain.datasets.base import Data
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.batches import Batches, visible_split
@@ -108,7 +108,7 @@ def foresee(config: Config, data: Data, runtime: Runtime, long: float) -> Foreca
     built = time.perf_counter() - began
     G, D = _layers(config, data, runtime, state)
     # What is said of a run that is thrown away would be read as said of the run.
-    with tempfile.TemporaryDirectory(prefix="gantrain-") as name, muted(logging.CRITICAL):
+    with tempfile.TemporaryDirectory(prefix="gantrain-") as name, mute_logging(logging.CRITICAL):
         folder = Path(name)
         tracker = Tracker(folder)
         keeper = Housekeeping(folder, trial, data, runtime, tracker, state, Session(bar=False))
