@@ -28,7 +28,7 @@ from gantrain.sampling.generate import draw, in_turn
 from gantrain.sampling.latents import latents
 from gantrain.sampling.options import SampleOptions, conditions_of
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.restore import described
+from gantrain.training.restore import config_and_spec
 from gantrain.training.state import load_network, players
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
         ConfigError: For a device that is not there.
     """
     checkpoint = load_checkpoint(os.fspath(run))
-    config, spec = described(checkpoint)
+    config, spec = config_and_spec(checkpoint)
     place = resolve_device(parse(Device, "device", {"kind": device}).kind)
     G, D = players(config, spec)
     for player, part in ((G, "G_ema"), (D, "D")):

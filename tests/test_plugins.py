@@ -398,4 +398,4 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
         file.write("\n")
     code, _, err = run_cli("resume", "run", "train.steps=6", f"--plugins={bounded}")
     assert code == 0, err
-    assert "not bit for bit the run it was: bounded.py" in err
+    assert "this run will not continue bit for bit: bounded.py" in err

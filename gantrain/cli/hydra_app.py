@@ -93,8 +93,8 @@ def trained(argv: list[str]) -> Path | None:
 
     def one_run(composed: DictConfig) -> None:
         from gantrain.reports.text import end_table
-        from gantrain.training.housekeeping import Session
         from gantrain.training.run import run
+        from gantrain.training.session import Session
 
         running = HydraConfig.get()
         folder = Path(running.runtime.output_dir)

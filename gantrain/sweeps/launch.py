@@ -26,7 +26,7 @@ from gantrain.reports.text import end_table
 from gantrain.sweeps.plan import MAX_NAME_LETTERS
 from gantrain.sweeps.stop import read_signals
 from gantrain.tracking.tensorboard import sweep_record
-from gantrain.training.dry_run.report import line
+from gantrain.training.dry_run.report import summary_line
 from gantrain.training.expected_tags import expected
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ def sweep_lock(sweep: SweepFolder) -> Iterator[None]:
 def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
     """Return a line for each job: its name, and its size and estimated time."""
     lines = [
-        f"{job.folder:{MAX_NAME_LETTERS}}  {line(config) if config else 'its data are not there'}"
+        f"{job.folder:{MAX_NAME_LETTERS}}  {summary_line(config) if config else 'its data are not there'}"
         for job, config in zip(plan.jobs, configs, strict=True)
     ]
     return "\n".join([*lines, f"{len(lines)} jobs, nothing was started: train.dry_run=true"])

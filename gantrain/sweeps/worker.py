@@ -21,8 +21,8 @@ from gantrain.registry import REGISTERED
 from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.stop import watch_parent
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.housekeeping import Session
 from gantrain.training.run import run
+from gantrain.training.session import Session
 
 
 def external_plugins() -> tuple[type, ...]:

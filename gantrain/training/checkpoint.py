@@ -1,4 +1,4 @@
-"""Checkpoints: tensors in safetensors and the rest in JSON, whole or not there, verified when read."""
+"""Checkpoints: tensors in safetensors and the rest in JSON, written atomically and verified when read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from gantrain.core.run_folder import STATE, RunFolder
 from gantrain.errors import CheckpointError, Diverged
 
-TENSORS, STATE = "tensors.safetensors", "state.json"
+TENSORS = "tensors.safetensors"
 FORMAT = 1
 
 
@@ -58,16 +59,16 @@ def save_checkpoint(
 ) -> Path:
     """Write ``<run>/checkpoints/<step>`` whole, then keep the newest ``keep`` up to that step and remove the others.
 
-    Checkpoints beyond ``step`` are those of a future that a resume from an older one gave up; they go too, once the
-    new one is there.
+    Newer checkpoints belong to an abandoned continuation, since the run was resumed from an older one; they are removed
+    too, once the new one is there.
 
     Args:
         run: The run's folder.
         step: Finished steps.
-        tensors: What ``TrainState.tensors`` gives.
-        described: ``config``, ``environment``, ``spec`` and, where they count, ``seconds`` and ``plugins``, as plain
+        tensors: As ``TrainState.tensors``.
+        described: ``config``, ``environment``, ``spec`` and optionally ``seconds`` and ``plugins``, as plain
             data.
-        keep: How many checkpoints stay, at least 1.
+        keep: Number of checkpoints to keep, at least 1.
 
     Raises:
         Diverged: When a tensor is not finite, before anything is written or removed.
@@ -77,20 +78,22 @@ def save_checkpoint(
     if broken:
         what = f"{broken} holds numbers that are not finite, so step {step} was not saved"
         raise Diverged(run, what, "lower the learning rates, or resume from the last checkpoint")
-    parent = run / "checkpoints"
+    folder = RunFolder(run)
+    final = folder.checkpoint(step)
+    parent = final.parent
     parent.mkdir(exist_ok=True)
     _remove(parent.glob(".part-*"))  # what a killed process left
-    part, final = parent / f".part-{os.getpid()}", parent / f"{step:06d}"
+    part = parent / f".part-{os.getpid()}"
     try:
         _write(part, step, tensors, described)
-        _show(part, final)
+        _publish(part, final)
     except OSError:
-        _remove([part])  # a full disk need not be fuller
+        _remove([part])  # leave space on a full disk
         raise
-    found = steps(run)
+    found = folder.checkpoints
     at = found.index(final) + 1
     for old in [*found[:at][:-keep], *found[at:]]:
-        with contextlib.suppress(OSError):  # hidden before it is taken apart: what is visible is whole
+        with contextlib.suppress(OSError):  # renamed before it is deleted: a visible one is always whole
             old.rename(parent / f".part-old-{old.name}")
     _remove(parent.glob(".part-*"))
     return final
@@ -112,8 +115,8 @@ def _write(part: Path, step: int, tensors: Mapping[str, Tensor], described: Mapp
     _sync_folder(part)
 
 
-def _show(part: Path, final: Path) -> None:
-    """Give a written folder its name; one that has it already is put aside, and back when that fails."""
+def _publish(part: Path, final: Path) -> None:
+    """Rename a written folder to its final name; one of that name is moved aside, and back when that fails."""
     aside = final.with_name(f".part-old-{final.name}")
     if final.exists():
         final.rename(aside)
@@ -133,7 +136,7 @@ def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def _digest(state: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of all that a description says but this digest, however its JSON is laid out."""
+    """Return the SHA-256 of a description without this digest, whatever its JSON's layout."""
     rest = {key: value for key, value in state.items() if key != "state_sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
@@ -151,42 +154,31 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def steps(run: Path) -> list[Path]:
-    """Return a run's checkpoint folders, by step, oldest first; anything else in the folder is left alone."""
-    folder = run / "checkpoints"
-    found = (
-        [p for p in folder.iterdir() if p.name.isdecimal() and (p / STATE).is_file()]
-        if folder.is_dir()
-        else []
-    )
-    return sorted(found, key=lambda path: int(path.name))
-
-
 def load_checkpoint(where: str | Path) -> Checkpoint:
-    """Read the newest checkpoint of a run folder, or the one that ``where`` is.
+    """Read a checkpoint, or the newest one of a run folder.
 
     Raises:
-        CheckpointError: When there is none, or a file is damaged, with the next older one to use.
+        CheckpointError: When there is none, or a file is corrupt; the message names the next older one.
     """
     path = Path(where).expanduser()
     if not path.is_dir():
         raise CheckpointError(where, "there is no such run folder", "give a folder under outputs/")
     if not (path / STATE).is_file():
-        found = steps(path)
-        if not found:
+        newest = RunFolder(path).newest_checkpoint
+        if newest is None:
             what = (
                 "holds no checkpoint"
-                if (path / "config.json").is_file()
+                if RunFolder(path).config_file.is_file()
                 else "is not a run folder or checkpoint"
             )
             raise CheckpointError(where, what, "give a run folder that has checkpoints/, or train again")
-        path = found[-1]
+        path = newest
     return _read(path.resolve())
 
 
 def _read(path: Path) -> Checkpoint:
     older = (
-        [p for p in steps(path.parent.parent) if int(p.name) < int(path.name)]
+        [p for p in RunFolder(path.parent.parent).checkpoints if int(p.name) < int(path.name)]
         if path.name.isdecimal()
         else []
     )
@@ -198,10 +190,10 @@ def _read(path: Path) -> Checkpoint:
     except (OSError, ValueError, RecursionError) as error:
         name = getattr(error, "filename", None) or path / STATE
         raise CheckpointError(name, f"cannot be read ({error})", remedy) from error
-    wanted = {"format": int, "step": int, "sha256": str, "config": dict, "environment": dict, "spec": dict}
+    types = {"format": int, "step": int, "sha256": str, "config": dict, "environment": dict, "spec": dict}
     if (
         not isinstance(state, dict)
-        or any(not isinstance(state.get(key), kind) for key, kind in wanted.items())
+        or any(not isinstance(state.get(key), kind) for key, kind in types.items())
         or not isinstance(state.get("seconds", 0.0), float)
         or not isinstance(state.get("plugins", {}), dict)
     ):
@@ -211,13 +203,9 @@ def _read(path: Path) -> Checkpoint:
             path / STATE, f"has format {state['format']}, this gantrain reads {FORMAT}", "update gantrain"
         )
     if digest != state.get("state_sha256"):
-        raise CheckpointError(
-            path / STATE, "is damaged: its SHA-256 is not the one it was written with", remedy
-        )
+        raise CheckpointError(path / STATE, "is corrupt: its SHA-256 checksum does not match", remedy)
     if hashlib.sha256(blob).hexdigest() != state["sha256"]:
-        raise CheckpointError(
-            path / TENSORS, "is damaged: its SHA-256 is not the one it was written with", remedy
-        )
+        raise CheckpointError(path / TENSORS, "is corrupt: its SHA-256 checksum does not match", remedy)
     try:
         tensors = load(blob)
     except (SafetensorError, KeyError) as error:  # KeyError: a type that torch lacks

@@ -47,7 +47,7 @@ def train(
     has_game, simultaneous = config.objective.has_game, options.update == "simultaneous"
     k, descend_g = (options.d_steps, g_step) if has_game else (0, baseline_step)
     while not options.is_over(state.step, state.seconds):
-        state.set_rates(config.optimizer)
+        state.set_learning_rates(config.optimizer)
 
         # Update D k times, each on fresh data; with d_gain fewer, once D no longer gains.
         rounds: Iterable[int] = range(k)

@@ -1,7 +1,8 @@
-"""What a checkpoint says of its run, written and read back: config, data spec, generator."""
+"""From a run to its checkpoint's description, and back: config, data spec, weights."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
@@ -18,11 +19,13 @@ from gantrain.errors import CheckpointError, ConfigError, DataError
 from gantrain.models.base import Generator
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.device import Runtime
-from gantrain.training.state import load_network, players, under
+from gantrain.training.state import TrainState, load_network, players, under
+
+log = logging.getLogger("gantrain")
 
 
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
-    """Return what a checkpoint says of its run beside the tensors, as plain data."""
+    """Return what a checkpoint holds of its run besides tensors, as plain data."""
     plain = config.plain()
     description = {
         "config": plain,
@@ -34,7 +37,7 @@ def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
     return description | {"plugins": used} if used else description
 
 
-def described(checkpoint: Checkpoint) -> tuple[Config, Spec]:
+def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
     """Return a checkpoint's config and data spec; the data itself need not be there.
 
     Raises:
@@ -55,17 +58,35 @@ def described(checkpoint: Checkpoint) -> tuple[Config, Spec]:
     return config, spec
 
 
-def generator(checkpoint: Checkpoint) -> tuple[Config, Spec, Generator]:
+def load_generator(checkpoint: Checkpoint) -> tuple[Config, Spec, Generator]:
     """Return a checkpoint's config, data spec and averaged generator; the data itself need not be there."""
-    config, spec = described(checkpoint)
+    config, spec = config_and_spec(checkpoint)
     G, _ = players(config, spec)
     load_network(G, checkpoint.tensors, "G_ema")
     return config, spec, G
 
 
-def same_data(config: Config, spec: Spec) -> None:
-    """See that the data are those that the players know. Raises DataError."""
+def check_same_data(config: Config, spec: Spec) -> None:
+    """Check that the data are compatible with those of the checkpoint. Raises DataError."""
     if not config.spec.is_compatible(spec):
         where = getattr(config.dataset, "path", None) or "dataset"
-        what = "is not the data that the run began with: shape, columns, labels, mean or spread are others"
-        raise DataError(where, what, "restore it, or train anew")
+        what = "is not the data that the run began with: its shape, columns, labels, mean or spread differ"
+        raise DataError(where, what, "restore it, or start a new run")
+
+
+def init_from(state: TrainState, checkpoint: Checkpoint) -> None:
+    """Give both networks the weights of another run, as far as names and shapes match: ``train.init_from``.
+
+    Raises:
+        CheckpointError: When nothing matches.
+    """
+    matched, missing = state.load_matching(checkpoint.tensors)
+    # A bias of one number matches in any network; only a network of nothing but single numbers may match by those.
+    if not matched or (missing and all(checkpoint.tensors[name].dim() < 2 for name in matched)):
+        what = "holds no weights with the names and shapes of these networks"
+        raise CheckpointError(checkpoint.path, what, "choose the model that it was trained with")
+    log.info("%d tensors from %s", len(matched), checkpoint.path)
+    if missing:
+        log.warning(
+            "not in %s with this shape, so initialised at random: %s", checkpoint.path, ", ".join(missing)
+        )

@@ -1,4 +1,4 @@
-"""One run from config to result: build, train, and write down what came of it."""
+"""One run from config to result: build, train, and write ``result.json``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from gantrain.core.plugins import versions
 from gantrain.core.run_folder import DIFFERS, RunFolder
 from gantrain.datasets.base import Data
 from gantrain.errors import (
-    CheckpointError,
     ConfigError,
     Diverged,
     GantrainError,
@@ -33,20 +32,21 @@ from gantrain.training.device import Runtime
 from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import fitting
 from gantrain.training.expected_tags import expected
-from gantrain.training.housekeeping import Housekeeping, Session
+from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
-from gantrain.training.restore import describe
+from gantrain.training.restore import describe, init_from
+from gantrain.training.session import Session
 from gantrain.training.state import TrainState
 
 log = logging.getLogger("gantrain")
 
 
 def prepare(config: Config) -> Data:
-    """Load a run's data and see that the run fits it; nothing is written.
+    """Load a run's data and check that the run fits it; nothing is written.
 
     Raises:
         DataError: For data that cannot be read.
-        ConfigError: For a batch that is larger than the data, or metrics of which none fits it.
+        ConfigError: For a batch larger than the data, or when no metric fits it.
     """
     data = config.dataset.load(config.seed)
     if config.train.batch_size > len(data.train):
@@ -56,24 +56,6 @@ def prepare(config: Config) -> Data:
     return data
 
 
-def transfer(state: TrainState, ancestor: Checkpoint) -> None:
-    """Give both players the weights of another run, as far as they have the same names and shapes.
-
-    Raises:
-        CheckpointError: When nothing in it fits.
-    """
-    taken, fresh = state.adopt(ancestor.tensors)
-    # Biases of one number fit anywhere; players of one number have nothing else.
-    if not taken or (fresh and all(ancestor.tensors[name].dim() < 2 for name in taken)):
-        remedy = "choose the model that it was trained with"
-        raise CheckpointError(ancestor.path, "holds no weights of these players' names and shapes", remedy)
-    log.info("%d tensors from %s", len(taken), ancestor.path)
-    if fresh:
-        log.warning(
-            "these start fresh, since %s has none of their shape: %s", ancestor.path, ", ".join(fresh)
-        )
-
-
 def run(
     config: Config,
     folder: Path,
@@ -81,17 +63,17 @@ def run(
     session: Session | None = None,
     data: Data | None = None,
 ) -> dict[str, Any]:
-    """Train in a folder and return what ``result.json`` holds.
+    """Train in a folder, and return what ``result.json`` holds.
 
     Args:
         config: A resolved run.
-        folder: Where it writes; made when it is not there.
-        resumed: The checkpoint to go on from, which lies in the folder.
-        session: How the run was asked for.
-        data: What ``prepare`` gave for this config, when it was asked before.
+        folder: Where it writes; created when absent.
+        resumed: The checkpoint to continue from, in the same folder.
+        session: How the run was started.
+        data: What ``prepare`` returned for this config, if it was called before.
 
     Raises:
-        GantrainError: Any fault of the user's, after ``result.json`` has its status.
+        GantrainError: Any user error, after ``result.json`` has its status.
     """
     began = time.perf_counter()
     runtime, files = Runtime(config.device), RunFolder(folder)
@@ -109,10 +91,10 @@ def run(
                     described["environment"] | versions(described.get("plugins", {}), folder),
                 )
             elif config.train.init_from:
-                transfer(state, load_checkpoint(config.train.init_from))
+                init_from(state, load_checkpoint(config.train.init_from))
             result |= {key: described[key] for key in ("plugins",) if key in described}
             write_json(files.config_file, described["config"] | {DIFFERS: described[DIFFERS]})
-            result |= _play(config, folder, data, state, runtime, session or Session(), resumed)
+            result |= _train(config, folder, data, state, runtime, session or Session(), resumed)
         except GantrainError as error:
             result |= {"status": _status(error), "error": str(error), "exit_code": error.exit_code}
             if isinstance(error, Pruned):
@@ -124,12 +106,13 @@ def run(
             raise
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)
-            with contextlib.suppress(OSError):  # a full disk must not hide the error that is on its way
+            # A full disk must not hide the error that is being raised.
+            with contextlib.suppress(OSError):
                 write_json(files.result_file, result)
     return result
 
 
-def _play(
+def _train(
     config: Config,
     folder: Path,
     data: Any,
@@ -138,30 +121,33 @@ def _play(
     session: Session,
     resumed: Checkpoint | None,
 ) -> dict[str, Any]:
-    # A run that starts again in a folder keeps nothing of the attempt before.
+    # A run that starts again in a folder drops what an earlier attempt logged there.
     tracker = Tracker(folder, state.step if resumed else -1)
     log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
     log.info("%s", config.objective.meaning)
     for line in cautions(config):
         log.warning("%s", line)
-    keeper = Housekeeping(folder, config, data, runtime, tracker, state, session)
+    housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session)
     if resumed:
-        keeper.means.load(resumed.tensors, runtime.device)
-        keeper.recall(state)
+        housekeeping.means.load(resumed.tensors, runtime.device)
+        housekeeping.replay_health(state)
     batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
+    # Train; signals end the run after the step under way.
     try:
-        with keeper.listening():
+        with housekeeping.listening():
             if not resumed:
                 tracker.record(0, dashboard.hparams_row(config, session.given))
                 tracker.record(0, dashboard.charts(expected(config)))
                 tracker.text(0, "run/config", dashboard.page(session.command, config, runtime.environment()))
-                keeper.first(state)
+                housekeeping.begin(state)
             held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
-            train(state, batches, config, runtime, keeper.means.add, keeper, held_out)
+            train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out)
+            # The last step was done already: an earlier process was stopped before its metrics.
             if resumed and resumed.step == state.step:
-                keeper.conclude(state)
+                housekeeping.finish_evaluation(state)
     finally:
         tracker.close()
+    # The result: speed is that of this process alone.
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0
     return {
@@ -170,11 +156,13 @@ def _play(
         "step": state.step,
         "images": images,
         "training_seconds": round(state.seconds, 2),
-        "images_per_second": round((images - images * began / state.step) / max(keeper.seconds, 1e-9), 1),
-        "metrics": keeper.reading.metrics,
-        "floors": keeper.reading.floors,
-        "protocol": keeper.reading.protocol,
-        "health": list(keeper.health.standing.values()),
+        "images_per_second": round(
+            (images - images * began / state.step) / max(housekeeping.seconds, 1e-9), 1
+        ),
+        "metrics": housekeeping.reading.metrics,
+        "floors": housekeeping.reading.floors,
+        "protocol": housekeeping.reading.protocol,
+        "health": list(housekeeping.health.standing.values()),
         "tail": tail_means(tracker.history(), state.step),
         "published": config.metric.published,
         "meaning": config.objective.meaning,
@@ -193,7 +181,7 @@ def _status(error: BaseException) -> str:
 
 
 def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Warn, naming each, when what a bit-for-bit continuation depends on is not what it was."""
+    """Warn of each part of the environment that differs, since the run then does not continue bit for bit."""
     changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
     if changed:
-        log.warning("not bit for bit the run it was: %s", ", ".join(changed))
+        log.warning("this run will not continue bit for bit: %s", ", ".join(changed))

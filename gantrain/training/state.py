@@ -1,4 +1,4 @@
-"""What a run holds and a checkpoint saves: two players, the average of one, their optimizers, the step."""
+"""The state of a run, which a checkpoint saves: G, D, the average of G, their optimizers, the step."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class TrainState:
     """Everything that changes while training.
 
     Attributes:
-        G: The generator that plays.
+        G: The generator that is trained.
         D: The discriminator.
-        G_ema: The exponential average of G's weights, for grids, metrics and samples.
-        opt_G: G's update rule.
-        opt_D: D's update rule.
-        penalty: The cost on D, for what it remembers.
-        step: Finished steps, each of one generator update unless ``train.g_steps`` says more.
+        G_ema: The exponential moving average of G's weights, for grids, metrics and samples.
+        opt_G: G's optimizer.
+        opt_D: D's optimizer.
+        penalty: The cost on D, which may have a state of its own.
+        step: Finished steps, each of ``train.g_steps`` generator updates.
         d_updates: Finished discriminator updates, which number the batches.
-        seconds: Time spent in training, for ``train.seconds``; a clock's, so no tensor of the state.
+        seconds: Time spent in training, for ``train.seconds``. Not among the tensors: it differs from run to run.
     """
 
     G: Generator
@@ -52,8 +52,8 @@ class TrainState:
 
     @classmethod
     def create(cls, config: Config, spec: Spec, runtime: Runtime) -> TrainState:
-        """Build the players; their first weights depend on the seed alone."""
-        # Convolutions run an eighth faster on channels-last weights; the last bits differ, so this is never a choice.
+        """Build both networks; their initial weights depend on the seed alone."""
+        # Convolutions run an eighth faster on channels-last weights. The last bits differ, so it is no option.
         layout = torch.channels_last if spec.is_image else torch.preserve_format
         G, D = players(config, spec)
         for player in (G, D):
@@ -65,19 +65,19 @@ class TrainState:
 
     @property
     def batches(self) -> int:
-        """Batches of data seen: one for each update of D, or each step where a baseline trains none."""
+        """Batches of data seen: one for each update of D, or for each step of a baseline, which has no D."""
         return self.d_updates or self.step
 
-    def set_rates(self, rule: OptimizerOptions) -> None:
-        """Set both learning rates for the coming update from the schedule."""
-        factor = rate_factor(rule, self.step)
+    def set_learning_rates(self, rule: OptimizerOptions) -> None:
+        """Set both learning rates for the next step from the schedule."""
+        factor = lr_factor(rule, self.step)
         for optimizer, rate in ((self.opt_G, rule.g_lr), (self.opt_D, rule.d_lr)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
 
     @torch.no_grad()
     def update_ema(self, decay: float) -> None:
-        """Move the average towards G; buffers are copied, but batch statistics are its own."""
+        """Move the average towards G; buffers are copied, except batch statistics, which it tracks itself."""
         weight = 1.0 - ema_decay(decay, self.step)
         averaged, buffers = self._average
         torch._foreach_lerp_(averaged, weights_of(self.opt_G), weight)
@@ -87,7 +87,7 @@ class TrainState:
 
     @cached_property
     def _average(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
-        """The average's weights, and its buffers beside G's: to look for them takes as long as to move them."""
+        """The average's weights, and its buffers paired with G's; listing them takes as long as moving them."""
         buffers = zip(self.G_ema.buffers(), self.G.buffers(), strict=True)
         return list(self.G_ema.parameters()), list(buffers)
 
@@ -105,10 +105,10 @@ class TrainState:
         return named | {f"penalty/{name}": value for name, value in self.penalty.state_dict().items()}
 
     def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
-        """Take over the tensors of a checkpoint.
+        """Restore the tensors of a checkpoint.
 
         Raises:
-            CheckpointError: When a name or shape is not the one this state has; nothing is half loaded in silence.
+            CheckpointError: When a name or shape differs from this state's.
         """
         try:
             for part in ("G", "D", "G_ema"):
@@ -119,13 +119,13 @@ class TrainState:
                 state: dict[int, dict[str, Tensor]] = {}
                 for name, value in under(tensors, part).items():
                     index, key = name.split("/")
-                    # Moments take the memory layout of their weights, which safetensors does not keep.
+                    # Moments take the memory layout of their weights, which safetensors does not store.
                     moment = torch.empty_like(weights[int(index)]).copy_(value) if value.dim() else value
                     state.setdefault(int(index), {})[key] = moment
-                # Plain gradient descent keeps nothing; a rule that keeps something keeps it for every weight it moves.
-                moving = sum(weight.requires_grad for weight in weights)
-                if state and len(state) != moving:
-                    raise ValueError(f"{part} holds {len(state)} of {moving} parameters")
+                # Plain SGD has no state; an optimizer with one has it for every trainable weight.
+                trainable = sum(weight.requires_grad for weight in weights)
+                if state and len(state) != trainable:
+                    raise ValueError(f"{part} holds {len(state)} of {trainable} parameters")
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
             self.penalty.load_state_dict(under(tensors, "penalty"))
             self.d_updates = int(tensors["loop/d_updates"])
@@ -135,31 +135,31 @@ class TrainState:
         self.step = step
 
     @torch.no_grad()
-    def adopt(self, tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
-        """Start from the weights of another run; its optimizers, step and penalty stay behind.
+    def load_matching(self, tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+        """Take the weights of another run's networks as far as names and shapes match; the others keep their own.
 
         Args:
-            tensors: Those of a checkpoint. What has another name or shape there keeps its fresh weights.
+            tensors: Those of a checkpoint; its optimizers, step and penalty are not used.
 
         Returns:
-            The names of the tensors that were taken, and of those that were not.
+            The names of the tensors that matched, and of those that are missing there.
         """
-        taken: list[str] = []
-        fresh: list[str] = []
+        matched: list[str] = []
+        missing: list[str] = []
         for part in ("G", "D", "G_ema"):
             found = under(tensors, part)
             for name, mine in getattr(self, part).state_dict().items():
                 theirs = found.get(name)
                 if theirs is None or theirs.shape != mine.shape:
-                    fresh.append(f"{part}/{name}")
+                    missing.append(f"{part}/{name}")
                 else:
                     mine.copy_(theirs)
-                    taken.append(f"{part}/{name}")
-        return taken, fresh
+                    matched.append(f"{part}/{name}")
+        return matched, missing
 
 
-def rate_factor(rule: OptimizerOptions, step: int) -> float:
-    """Return the factor in [0, 1] on both learning rates for the update after ``step`` finished ones."""
+def lr_factor(rule: OptimizerOptions, step: int) -> float:
+    """Return the factor in [0, 1] on both learning rates in the step after ``step`` finished ones."""
     return decay(rule.schedule, step, rule.horizon) * warmup(step, rule.warmup)
 
 
@@ -174,7 +174,7 @@ def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -
 
 
 def players(config: Config, spec: Spec) -> tuple[Generator, Player]:
-    """Build G and D on the CPU with weights drawn from the run's seed, leaving torch's generator as it was."""
+    """Build G and D on the CPU with weights from the run's seed; torch's global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())
         return config.model.build(spec)

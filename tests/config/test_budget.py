@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from gantrain.config.options import ENDLESS, Train
 from gantrain.config.resolve import resolve
 from gantrain.config.validate import cautions
+from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, Interrupted
-from gantrain.training.checkpoint import load_checkpoint, steps
-from gantrain.training.housekeeping import Session
+from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.run import run
+from gantrain.training.session import Session
 
 SMALL = [
     "device=cpu",
@@ -137,7 +138,7 @@ def timed(tmp_path_factory):
         "train.keep_checkpoints=9",
     ]
     first = run(config(*words, "train.evaluate_every=0", "train.checkpoint_every=0"), folder)
-    kept = steps(folder)[-1].name
+    kept = RunFolder(folder).checkpoints[-1].name
     assert main(["resume", str(folder), "train.seconds=0.6"]) == 0
     return folder, first, kept
 
@@ -189,7 +190,8 @@ def test_a_spent_budget_says_how_to_go_on_and_another_takes_its_place(timed, run
 def test_rates_that_seconds_cut_short_are_told(tmp_path, capfd):
     run(config("train.seconds=0.02", "optimizer.horizon=1000000"), tmp_path / "run")
     assert (
-        "train.seconds ended the run while the rates were at 100 % of their start" in capfd.readouterr().err
+        "train.seconds ended the run with the learning rates at 100 % of their start"
+        in capfd.readouterr().err
     )
 
 

@@ -529,7 +529,7 @@ TENSORS, STATE = "tensors.safetensors", "state.json"
 CHECKPOINT, CANNOT_RUN, DAMAGED = (
     "DIR/run/checkpoints/000004",
     "does not hold a run",
-    "is damaged",
+    "is corrupt",
 )
 WEIGHT = "G_ema/out.weight"
 TRILLION = b'{"w":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4]}}'

@@ -24,9 +24,9 @@ from gantrain.metrics.theory import overshoot, why_no_likelihood
 from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import in_order
+from gantrain.tracking.progress import headline
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import Reading, read, view
-from gantrain.training.housekeeping import headline
 from gantrain.training.state import TrainState
 
 NAMES = sorted(REGISTERED["metric"])

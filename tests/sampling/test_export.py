@@ -30,7 +30,7 @@ from gantrain.registry import REGISTERED
 from gantrain.sampling.export import about, exported, write_generator
 from gantrain.sampling.generate import draw, in_turn
 from gantrain.sampling.latents import latents
-from gantrain.training.restore import generator
+from gantrain.training.restore import load_generator
 
 WORDS = ConditionSpec(
     ("red", "green", "disc"), ((1.0, 3.0, 0.0), (2.0, 3.0, 0.0), (3.0, 0.0, 0.0)), words=True
@@ -205,7 +205,7 @@ def test_the_command_writes_what_gantrain_itself_samples_and_says_nothing_else(r
     assert (code, out, err) == (0, f"{run / 'generator-000001.pt2'}\n", "")
     assert run_cli("export", run, "out=new/g.pt2") == (0, "new/g.pt2\n", "")
     checkpoint, _ = checkpoint_and_words("sample", [str(run)])
-    _, spec, G = generator(checkpoint)
+    _, spec, G = load_generator(checkpoint)
     x, y = draw(G, 20, 5, spec.conditions(), CPU)
     for path in (out.strip(), "new/g.pt2"):
         program = torch.export.load(path).module()

@@ -37,7 +37,7 @@ from gantrain.sampling.images import (
     to_uint8,
 )
 from gantrain.sampling.latents import closed_way, latents, slerp, truncated
-from gantrain.training.restore import generator
+from gantrain.training.restore import load_generator
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -422,7 +422,7 @@ def test_an_animation_shows_what_g_makes_of_each_latent_and_each_cell_keeps_its_
 ):
     words = ["sample", runs / "images", "n=5", "seed=4", "classes=[3,7]", "interpolate=3", "frames=9"]
     assert run_cli(*words, f"out={out}") == (0, f"{out}\n", "")
-    _, _, G = generator(checkpoint_and_words("sample", [str(runs / "images")])[0])
+    _, _, G = load_generator(checkpoint_and_words("sample", [str(runs / "images")])[0])
     y = torch.tensor([3, 7, 3, 7, 3])
     expected = [
         pixels(grid(generate.made(G, z, y, torch.device("cpu")), 3))[:, :, 0]
@@ -446,7 +446,7 @@ def test_by_default_a_loop_has_a_cell_for_each_class_and_lies_in_the_run(runs, r
     shown = frames(path)
     assert len(shown) == 32
     assert shown[0].shape == (3 * 34 + 2, 4 * 34 + 2)  # ten cells of 32 pixels
-    _, _, G = generator(checkpoint_and_words("sample", [str(runs / "images")])[0])
+    _, _, G = load_generator(checkpoint_and_words("sample", [str(runs / "images")])[0])
     stills, _ = draw(G, 10, 0, torch.arange(10), torch.device("cpu"), truncation=0.7)
     assert np.array_equal(shown[0], pixels(grid(stills, 4))[:, :, 0])
 
@@ -487,7 +487,7 @@ def test_a_stray_point_does_not_make_the_others_small():
 @pytest.mark.parametrize("name", ["images", "points"])
 def test_truncated_samples_are_written_as_drawn(name, runs, run_cli, tmp_path):
     assert run_cli("sample", runs / name, "n=6", "truncation=0.3", "out=x.npz")[0] == 0
-    _, spec, G = generator(checkpoint_and_words("sample", [str(runs / name)])[0])
+    _, spec, G = load_generator(checkpoint_and_words("sample", [str(runs / name)])[0])
     asked = spec.conditions() if name == "images" else None
     x, _ = draw(G, 6, 0, asked, torch.device("cpu"), 0.3)
     whole, _ = draw(G, 6, 0, asked, torch.device("cpu"))

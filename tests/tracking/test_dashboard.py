@@ -38,8 +38,8 @@ from gantrain.tracking.pinned_cards import pinned_query, runs_under
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.expected_tags import expected
-from gantrain.training.housekeeping import Session
 from gantrain.training.run import run
+from gantrain.training.session import Session
 
 SMALL = [
     *"dataset=ring dataset.n=300 dataset.n_holdout=60 model.width=8 device=cpu device.threads=1".split(),

@@ -18,8 +18,8 @@ from gantrain.metrics.js import best_accuracy
 from gantrain.objectives.cross_entropy import NonSaturating
 from gantrain.objectives.wasserstein import Wasserstein
 from gantrain.tracking.health import PATIENCE, RULES, Health
-from gantrain.training.housekeeping import Session
 from gantrain.training.run import run
+from gantrain.training.session import Session
 
 HEALTHY = {
     "loss/d": 1.30,

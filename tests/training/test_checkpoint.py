@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 import gantrain
+from gantrain.core.run_folder import STATE, RunFolder
 from gantrain.errors import CheckpointError, Diverged
-from gantrain.training.checkpoint import STATE, TENSORS, Checkpoint, load_checkpoint, save_checkpoint, steps
+from gantrain.training.checkpoint import TENSORS, Checkpoint, load_checkpoint, save_checkpoint
 
 DESCRIBED = {
     "config": {
@@ -132,7 +133,7 @@ def test_the_newest_is_the_one_of_the_highest_step_whatever_clock_and_spelling_s
     for age, step in enumerate((999_998, 999_999, 1_000_000)):  # names sort the last one first
         os.utime(write(tmp_path, step, step, keep=3), (10**9 - age, 10**9 - age))
     assert load_checkpoint(tmp_path).step == 1_000_000
-    assert [int(path.name) for path in steps(tmp_path)] == [999_998, 999_999, 1_000_000]
+    assert [int(path.name) for path in RunFolder(tmp_path).checkpoints] == [999_998, 999_999, 1_000_000]
     assert load_checkpoint(tmp_path / "checkpoints" / "999999").step == 999_999
 
 
@@ -240,7 +241,7 @@ def test_every_write_fails_once_and_a_whole_checkpoint_is_always_there(tmp_path,
         newest = load_checkpoint(run)
         assert all_bits(newest.tensors) == {10: old, 15: new}[newest.step]
         assert failed or newest.step == 15
-        for path in steps(run):  # whatever can be seen is whole
+        for path in RunFolder(run).checkpoints:  # whatever can be seen is whole
             load_checkpoint(path)
         if keep == 2 or newest.step == 10:
             assert all_bits(load_checkpoint(run / "checkpoints" / "000010").tensors) == old

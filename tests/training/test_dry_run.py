@@ -18,9 +18,9 @@ from gantrain.config.resolve import resolve
 from gantrain.core.spec import Spec
 from gantrain.core.text import format_duration, format_size
 from gantrain.training.device import Runtime
-from gantrain.training.dry_run.estimate import Forecast, Work, foresee
+from gantrain.training.dry_run.estimate import Chore, Estimate, estimate
 from gantrain.training.dry_run.layers import count, layers
-from gantrain.training.dry_run.report import line
+from gantrain.training.dry_run.report import summary_line
 from gantrain.training.loop import train
 from gantrain.training.run import prepare
 from gantrain.training.state import players
@@ -47,9 +47,9 @@ def everything(folder: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def found() -> Forecast:
+def found() -> Estimate:
     asked = config("train.images=2000", "train.d_steps=2", "train.checkpoint_every=30", "train.log_every=50")
-    return foresee(asked, prepare(asked), Runtime(asked.device), long=0.2)
+    return estimate(asked, prepare(asked), Runtime(asked.device), max_seconds=0.2)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,14 @@ def test_a_layer_is_named_once_with_its_first_shape_and_an_idle_one_is_told():
 
 def test_the_forecast_counts_what_the_run_would_do(found):
     assert (found.steps, found.images) == (2000 // 32, 2000 // 32 * 32)
-    assert {work.what: work.times for work in found.work} == {
+    assert {work.what: work.times for work in found.chores} == {
         "scalars": 2,  # after step 50 and the last, 62
         "metrics": 1,
         "pictures": 1,
         "checkpoints": 3,
     }
-    assert min([found.pace, found.start, *(work.seconds for work in found.work)]) > 0
-    assert found.seconds == found.start + 62 * found.pace + sum(work.seconds for work in found.work)
+    assert min([found.step_seconds, found.start, *(work.seconds for work in found.chores)]) > 0
+    assert found.seconds == found.start + 62 * found.step_seconds + sum(work.seconds for work in found.chores)
     assert found.memory > 20e6
     # Weights of both players and of the average, two moments of each player's, in float32; beside them the rest.
     least = 4 * (count(found.G) * 4 + count(found.D) * 3)
@@ -120,8 +120,8 @@ def test_the_forecast_counts_what_the_run_would_do(found):
 
 def test_seconds_are_turned_into_the_steps_that_fit():
     asked = config("train.seconds=60")
-    found = foresee(asked, prepare(asked), Runtime(asked.device), long=0.1)
-    assert found.training == pytest.approx(60, abs=found.pace)
+    found = estimate(asked, prepare(asked), Runtime(asked.device), max_seconds=0.1)
+    assert found.training == pytest.approx(60, abs=found.step_seconds)
     assert found.images == found.steps * 16
 
 
@@ -144,14 +144,14 @@ def test_a_lazy_penalty_is_weighed_by_how_often_it_is_paid(monkeypatch):
     monkeypatch.setattr(type(asked.penalty), "__call__", cost)
     monkeypatch.setattr(loop, "g_step", played)
     monkeypatch.setattr("gantrain.training.dry_run.estimate.time.perf_counter", lambda: now[0])
-    found = foresee(asked, prepare(asked), Runtime(asked.device), long=60)
-    assert found.pace == pytest.approx((1 + 15 * 1 + 9) / 16, rel=0.01)
+    found = estimate(asked, prepare(asked), Runtime(asked.device), max_seconds=60)
+    assert found.step_seconds == pytest.approx((1 + 15 * 1 + 9) / 16, rel=0.01)
 
 
 @pytest.mark.parametrize("words", [[], ["train.seconds=30", "run.dir=exact"]], ids=str)
 def test_the_command_tells_and_leaves_nothing(words, run_cli, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr("gantrain.training.dry_run.report.LONG", 0.2)
+    monkeypatch.setattr("gantrain.training.dry_run.report.MAX_SECONDS", 0.2)
     code, out, error = run_cli(*SMALL, "train.dry_run=true", "train.steps=40", *words)
     assert (code, error) == (0, "")
     assert everything(tmp_path) == set()
@@ -179,9 +179,9 @@ def test_a_dry_run_meets_the_faults_that_the_run_would(run_cli, tmp_path):
 
 
 def test_a_job_of_a_sweep_is_one_line(monkeypatch):
-    monkeypatch.setattr("gantrain.training.dry_run.report.LONG", 0.2)
+    monkeypatch.setattr("gantrain.training.dry_run.report.MAX_SECONDS", 0.2)
     asked = config("train.steps=40", "objective=hinge", "name=it")
-    text = line(asked)
+    text = summary_line(asked)
     G, D = players(asked, Spec(shape=(2,), classes=8))
     sizes = [f"{sum(p.numel() for p in player.parameters()):,}" for player in (G, D)]
     assert re.fullmatch(
@@ -220,5 +220,5 @@ def test_sizes_are_said_in_powers_of_a_thousand():
 
 
 def test_the_sum_of_a_forecast_is_that_of_its_parts():
-    parts = [Work("a", 3, 1.5), Work("b", 0, 0.0)]
-    assert Forecast([], [], 10, 10, 0.2, 1.0, parts, 0, 0).seconds == pytest.approx(4.5)
+    parts = [Chore("a", 3, 1.5), Chore("b", 0, 0.0)]
+    assert Estimate([], [], 10, 10, 0.2, 1.0, parts, 0, 0).seconds == pytest.approx(4.5)

@@ -15,7 +15,7 @@ from gantrain.metrics.theory import overshoot
 from gantrain.models.base import Generator, Player
 from gantrain.models.mlp import MLP
 from gantrain.training.device import Runtime
-from gantrain.training.dry_run.estimate import foresee
+from gantrain.training.dry_run.estimate import estimate
 from gantrain.training.run import prepare, run
 
 SMALL = [
@@ -73,5 +73,5 @@ def test_players_see_labels_exactly_where_they_are_conditional(
 
     seen.clear()
     short = replace(config, metric=replace(config.metric, names=["js"]))
-    foresee(short, prepare(short), Runtime(config.device), long=0.01)
+    estimate(short, prepare(short), Runtime(config.device), max_seconds=0.01)
     assert seen == {("G", conditional), ("D", conditional)}

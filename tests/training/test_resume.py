@@ -26,8 +26,9 @@ from gantrain.cli.main import main
 from gantrain.config.resolve import resolve
 from gantrain.core.files import is_locked, run_folder_lock
 from gantrain.core.gradients import descend
+from gantrain.core.run_folder import RunFolder
 from gantrain.errors import CheckpointError, OutputError, as_fault
-from gantrain.training.checkpoint import load_checkpoint, save_checkpoint, steps
+from gantrain.training.checkpoint import load_checkpoint, save_checkpoint
 from gantrain.training.device import Runtime
 from gantrain.training.run import run
 from gantrain.training.state import TrainState
@@ -351,7 +352,9 @@ def test_what_a_repetition_depends_on_is_stored_and_a_change_of_it_warned_of(fin
     save_checkpoint(finished, read.step, read.tensors, described, 2)
     assert main(["resume", str(finished), "train.steps=9"]) == 0
     warned = [
-        line for line in capfd.readouterr().err.splitlines() if "not bit for bit the run it was" in line
+        line
+        for line in capfd.readouterr().err.splitlines()
+        if "this run will not continue bit for bit" in line
     ]
     assert len(warned) == bool(was)
     for key, value in was.items():
@@ -362,7 +365,7 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path
     whole = train(
         tmp_path / "whole", *RING, "train.steps=12", "train.checkpoint_every=4", "optimizer.horizon=20"
     )
-    older, newest = steps(finished)
+    older, newest = RunFolder(finished).checkpoints
     content = bytearray((newest / "tensors.safetensors").read_bytes())
     content[-3] ^= 1
     (newest / "tensors.safetensors").write_bytes(content)
@@ -379,7 +382,7 @@ def test_an_older_checkpoint_can_be_gone_on_from(tmp_path, finished):
     whole = train(
         tmp_path / "whole", *RING, "train.steps=6", "train.checkpoint_every=4", "optimizer.horizon=20"
     )
-    assert main(["resume", str(steps(finished)[0]), "train.steps=6"]) == 0
+    assert main(["resume", str(RunFolder(finished).checkpoints[0]), "train.steps=6"]) == 0
     assert fingerprint(finished) == fingerprint(
         whole
     )  # the newest, not the one of the future that was given up

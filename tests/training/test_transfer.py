@@ -80,7 +80,7 @@ def test_players_of_one_number_each_are_adopted(run_cli, tmp_path):
     assert code == 0, error
     mine, theirs = networks(load_checkpoint("child")), networks(load_checkpoint("parent"))
     assert mine["G/theta"] == theirs["G/theta"] != 0
-    assert "start fresh" not in (tmp_path / "child" / "gantrain.log").read_text()
+    assert "initialised at random" not in (tmp_path / "child" / "gantrain.log").read_text()
 
 
 def test_a_child_goes_on_where_it_was_though_its_parent_is_gone(run_cli, parent, tmp_path):
@@ -100,7 +100,7 @@ def test_a_child_goes_on_where_it_was_though_its_parent_is_gone(run_cli, parent,
     ("words", "said"),
     [
         (["train.init_from=nowhere"], "nowhere: there is no such run folder"),
-        (["train.init_from=parent", "dataset=ring", "model.width=6"], "holds no weights of these players"),
+        (["train.init_from=parent", "dataset=ring", "model.width=6"], "holds no weights with the names"),
     ],
 )
 def test_what_cannot_be_adopted_is_said_in_one_line(run_cli, parent, tmp_path, words, said):

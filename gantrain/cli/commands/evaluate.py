@@ -25,14 +25,14 @@ def evaluate(argv: list[str]) -> int:
     from gantrain.reports.text import table, warned
     from gantrain.training.device import Runtime
     from gantrain.training.evaluate import fitting, read, view
-    from gantrain.training.restore import described, same_data
+    from gantrain.training.restore import check_same_data, config_and_spec
     from gantrain.training.state import TrainState
 
     logging.basicConfig(format="%(message)s")
     checkpoint, words = checkpoint_and_words("evaluate", argv)
-    _, spec = described(checkpoint)
+    _, spec = config_and_spec(checkpoint)
     config = _config_of(checkpoint.config, words)
-    same_data(config, spec)
+    check_same_data(config, spec)
     runtime = Runtime(config.device)
     data = config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)

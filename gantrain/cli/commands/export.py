@@ -21,12 +21,12 @@ def export(argv: list[str]) -> int:
     """Write the averaged generator as one file that loads where gantrain is not installed."""
     from gantrain.registry import parse
     from gantrain.sampling.export import write_generator
-    from gantrain.training.restore import generator
+    from gantrain.training.restore import load_generator
 
     checkpoint, words = checkpoint_and_words("export", argv)
     options = parse(ExportOptions, "", {key: parse_value(key, text) for key, text in words.items()})
     out = Path(options.out or checkpoint.run / f"generator-{checkpoint.step:06d}.pt2").expanduser()
-    _, spec, G = generator(checkpoint)
+    _, spec, G = load_generator(checkpoint)
     write_generator(out, G, spec, checkpoint.config, checkpoint.step)
     print(out)
     return 0

@@ -39,10 +39,10 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
     """
     from gantrain.config.resolve import resolve
     from gantrain.reports.text import end_table
-    from gantrain.training.restore import described, same_data
+    from gantrain.training.restore import check_same_data, config_and_spec
     from gantrain.training.run import prepare, run
 
-    _, spec = described(checkpoint)
+    _, spec = config_and_spec(checkpoint)
     config = resolve(_changed_config(checkpoint.config, words))
     # A run that was stopped between its last step and its result still has its metrics to compute.
     is_finished = RunFolder(checkpoint.run).outcome()["status"] == "finished"
@@ -54,7 +54,7 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
         command = f"gantrain resume {shlex.quote(str(checkpoint.run))} {more}"
         print(f"{checkpoint.run}: already finished at step {checkpoint.step}; go on with: {command}")
         return 0
-    same_data(config, spec)
+    check_same_data(config, spec)
     result = run(config, checkpoint.run, checkpoint, data=prepare(config))
     print(end_table(result, checkpoint.run))
     return 0

@@ -31,12 +31,12 @@ def sample(argv: list[str]) -> int:
     from gantrain.sampling.animation import write_animation
     from gantrain.sampling.generate import draw
     from gantrain.sampling.write import check_animation_file, check_samples_file, write_samples
-    from gantrain.training.restore import generator
+    from gantrain.training.restore import load_generator
 
     checkpoint, words = checkpoint_and_words("sample", argv)
     plain = {key: text if key == "condition" else parse_value(key, text) for key, text in words.items()}
     options = parse(SampleOptions, "", plain)
-    config, spec, G = generator(checkpoint)
+    config, spec, G = load_generator(checkpoint)
     conditions = conditions_of(options, spec, config.model.is_conditional)
     name = f"sample-{checkpoint.step:06d}-seed{options.seed}{_ending(options, spec)}"
     out = Path(options.out or RunFolder(checkpoint.run).samples / name).expanduser()

@@ -1,4 +1,4 @@
-"""What a run would take, found by building it and playing a few steps that are thrown away."""
+"""Estimate what a run costs, by building it and training a few steps that are thrown away."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from gantrain.training.dry_run.layers import Layer, layers
 from gantrain.training.early_stop import held_out_batch
 from gantrain.training.housekeeping import Housekeeping, Session
 from gantrain.training.loop import train
-from gantrain.training.run import transfer
+from gantrain.training.restore import init_from
 from gantrain.training.state import TrainState
 
-LEAST = 3  # steps that are timed, however slow
-LONG = 2.0  # seconds for which steps are timed, and beyond which metrics are not read a second time
+MIN_STEPS = 3  # to time, however slow they are
+MAX_SECONDS = 2.0  # of timed steps; metrics that take longer are computed only once
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a run does again and again beside training.
+class Chore:
+    """What a run does repeatedly besides training.
 
     Attributes:
         what: In a word or two.
         times: How often the run does it.
-        seconds: What it takes in all.
+        seconds: In total.
     """
 
     what: str
@@ -48,17 +48,17 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What was found.
+class Estimate:
+    """What a run costs.
 
     Attributes:
         G: The generator's layers.
-        D: The discriminator's.
-        steps: How long the run is, or as far as ``train.seconds`` will bring it.
+        D: The discriminator's layers.
+        steps: Length of the run, with ``train.seconds`` extrapolated from the measured speed.
         images: Samples of data that it sees.
-        pace: Seconds that a step takes, on the mean.
-        start: Seconds from the data to the first step.
-        work: What it does beside training.
+        step_seconds: Mean seconds of a step.
+        start: Seconds from the loaded data to the first step.
+        chores: What it does besides training.
         memory: The peak, in bytes: of the process, or of what torch holds on a GPU.
         checkpoint: Bytes of a checkpoint.
     """
@@ -67,138 +67,143 @@ class Forecast:
     D: list[Layer]
     steps: int
     images: int
-    pace: float
+    step_seconds: float
     start: float
-    work: list[Work]
+    chores: list[Chore]
     memory: int
     checkpoint: int
 
     @property
     def training(self) -> float:
         """Seconds of training."""
-        return self.steps * self.pace
+        return self.steps * self.step_seconds
 
     @property
     def seconds(self) -> float:
         """Seconds from the loaded data to the result."""
-        return self.start + self.training + sum(work.seconds for work in self.work)
+        return self.start + self.training + sum(chore.seconds for chore in self.chores)
 
 
-def foresee(config: Config, data: Data, runtime: Runtime, long: float) -> Forecast:
-    """Build the run, time its parts in a folder that does not stay, and return what the whole would take.
+def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -> Estimate:
+    """Build the run, time its parts in a temporary folder, and return what the whole run costs.
 
     Args:
         config: The run.
-        data: What ``prepare`` gave for it.
+        data: What ``prepare`` returned for it.
         runtime: Where it would be trained.
-        long: Seconds for which steps are timed; at least three are.
+        max_seconds: Seconds for which steps are timed; at least three steps are.
 
     Raises:
         Diverged: When its first steps do.
-        CheckpointError: When ``train.init_from`` does not fit.
+        CheckpointError: When ``train.init_from`` does not match.
     """
-    # The trial goes on for as long as it must, whatever the run's own budget is.
-    trial = replace(config, train=replace(config.train, steps=ENDLESS, images=None, seconds=long))
+    # The trial has a budget of its own, whatever the run's is.
+    trial = replace(config, train=replace(config.train, steps=ENDLESS, images=None, seconds=max_seconds))
     if runtime.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(runtime.device)
     began = time.perf_counter()
     state = TrainState.create(config, data.spec, runtime)
     if config.train.init_from:
-        transfer(state, load_checkpoint(config.train.init_from))
+        init_from(state, load_checkpoint(config.train.init_from))
     built = time.perf_counter() - began
     G, D = _layers(config, data, runtime, state)
-    # What is said of a run that is thrown away would be read as said of the run.
+    # Messages about the trial would be taken for messages about the run.
     with tempfile.TemporaryDirectory(prefix="gantrain-") as name, mute_logging(logging.CRITICAL):
         folder = Path(name)
         tracker = Tracker(folder)
-        keeper = Housekeeping(folder, trial, data, runtime, tracker, state, Session(bar=False))
+        housekeeping = Housekeeping(folder, trial, data, runtime, tracker, state, Session(bar=False))
         try:
-            start = built + _seconds(lambda: keeper.first(state))
-            pace, seen = _pace(trial, data, runtime, state, keeper)
-            steps = config.train.steps if config.train.seconds is None else round(config.train.seconds / pace)
-            work = _work(config.train, max(steps, 1), keeper, state)
+            start = built + _seconds(lambda: housekeeping.begin(state))
+            step_seconds, batches = _time_steps(trial, data, runtime, state, housekeeping)
+            steps = (
+                config.train.steps
+                if config.train.seconds is None
+                else round(config.train.seconds / step_seconds)
+            )
+            chores = _time_chores(config.train, max(steps, 1), housekeeping, state)
         finally:
             tracker.close()
         size = sum(path.stat().st_size for path in folder.glob("checkpoints/*/*"))
-    images = round(max(steps, 1) * seen * config.train.batch_size)
-    return Forecast(G, D, max(steps, 1), images, pace, start, work, _memory(runtime), size)
+    images = round(max(steps, 1) * batches * config.train.batch_size)
+    return Estimate(G, D, max(steps, 1), images, step_seconds, start, chores, _peak_memory(runtime), size)
 
 
 def _layers(
     config: Config, data: Data, runtime: Runtime, state: TrainState
 ) -> tuple[list[Layer], list[Layer]]:
-    """Return the layers of G and D, as a batch of the run goes through them."""
+    """Return the layers of G and D with their output shapes for one batch of the run."""
     n = config.train.batch_size
     _, y = visible_split(data.train, config).take(torch.arange(n), runtime.device)
     z = state.G.latents(n, stream(config.seed, 0, "d0")).to(runtime.device)
-    made: list[torch.Tensor] = []
+    fakes: list[torch.Tensor] = []
     with torch.no_grad(), runtime.autocast():
-        G = layers(state.G, lambda: made.append(state.G(z, y)))
-        return G, layers(state.D, lambda: state.D(made[0], y))
+        G = layers(state.G, lambda: fakes.append(state.G(z, y)))
+        return G, layers(state.D, lambda: state.D(fakes[0], y))
 
 
-def _pace(
-    trial: Config, data: Data, runtime: Runtime, state: TrainState, keeper: Housekeeping
+def _time_steps(
+    trial: Config, data: Data, runtime: Runtime, state: TrainState, housekeeping: Housekeeping
 ) -> tuple[float, float]:
-    """Play a few steps; return the seconds of a step and the batches that it sees, both on the mean.
+    """Train a few steps; return the mean seconds and the mean number of batches of a step.
 
-    A step on which a lazy penalty is paid takes longer than the others. Each kind has a mean of its own, without its
-    first step, which pays for what is made once.
+    Steps with and without a lazy penalty are averaged apart, each kind without its first step, which is slower, and
+    then weighted by how often they occur.
     """
+    # Seconds of each step, by whether a penalty was paid on it.
     laps: dict[bool, list[float]] = {True: [], False: []}
     clock = [time.perf_counter()]
 
-    def pays(step: int) -> bool:
+    def has_penalty(step: int) -> bool:
         return trial.penalty.for_step(step, trial.optimizer.horizon) is not None
 
-    def lap(state: TrainState) -> None:
+    def record_lap(state: TrainState) -> None:
         clock.append(time.perf_counter())
-        laps[pays(state.step - 1)].append(clock[-1] - clock[-2])
-        enough = len(clock) > LEAST + 1
+        laps[has_penalty(state.step - 1)].append(clock[-1] - clock[-2])
+        enough = len(clock) > MIN_STEPS + 1
         state.seconds = clock[-1] - clock[1] if enough else 0.0
 
     held_out = None if trial.train.d_gain is None else held_out_batch(data, trial, runtime)
     batches = Batches(visible_split(data.train, trial), trial.train.batch_size, trial.seed, runtime.device)
-    train(state, batches, trial, runtime, keeper.means.add, lap, held_out)
-    means = {kind: sum(found[1:]) / len(found[1:]) for kind, found in laps.items() if len(found) > 1}
-    share = sum(map(pays, range(1000))) / 1000
-    first = {kind: found[0] for kind, found in laps.items() if found}
-    taken = first | means
-    pace = sum(seconds * (share if kind else 1 - share) for kind, seconds in taken.items())
-    return pace / sum(share if kind else 1 - share for kind in taken), state.batches / state.step
+    train(state, batches, trial, runtime, housekeeping.means.add, record_lap, held_out)
+    means = {kind: sum(times[1:]) / len(times[1:]) for kind, times in laps.items() if len(times) > 1}
+    share = sum(map(has_penalty, range(1000))) / 1000
+    means = {kind: times[0] for kind, times in laps.items() if times} | means
+    weights = {kind: share if kind else 1 - share for kind in means}
+    mean = sum(seconds * weights[kind] for kind, seconds in means.items()) / sum(weights.values())
+    return mean, state.batches / state.step
 
 
-def _work(options: Train, steps: int, keeper: Housekeeping, state: TrainState) -> list[Work]:
-    """Do once or twice what the run does beside training, and return what all of it takes."""
+def _time_chores(options: Train, steps: int, housekeeping: Housekeeping, state: TrainState) -> list[Chore]:
+    """Do once or twice what the run does besides training, and return what all of it costs."""
 
     def times(every: int) -> int:
         return -(-steps // every) if every else 0
 
-    evaluations = max(times(options.evaluate_every), 1) if keeper.metrics else 0
+    evaluations = max(times(options.evaluate_every), 1) if housekeeping.metrics else 0
     logs, pictures = times(options.log_every), times(options.sample_every)
     saves = max(times(options.checkpoint_every), 1)
-    log = _seconds(lambda: keeper.log_scalars(state, live=True)) if logs else 0.0
-    reading = _readings(evaluations, keeper, state) if evaluations else 0.0
-    picture = _seconds(lambda: keeper.gallery.sample(state, {})) if pictures else 0.0
-    save = _seconds(lambda: keeper.save(state))
+    log = _seconds(lambda: housekeeping.log_scalars(state, live=True)) if logs else 0.0
+    reading = _time_evaluations(evaluations, housekeeping, state) if evaluations else 0.0
+    picture = _seconds(lambda: housekeeping.gallery.sample(state, {})) if pictures else 0.0
+    save = _seconds(lambda: housekeeping.save(state))
     return [
-        Work("scalars", logs, logs * log),
-        Work("metrics", evaluations, reading),
-        Work("pictures", pictures, pictures * picture),
-        Work("checkpoints", saves, saves * save),
+        Chore("scalars", logs, logs * log),
+        Chore("metrics", evaluations, reading),
+        Chore("pictures", pictures, pictures * picture),
+        Chore("checkpoints", saves, saves * save),
     ]
 
 
-def _readings(times: int, keeper: Housekeeping, state: TrainState) -> float:
-    """Return the seconds of all evaluations: the first loads what it needs, the last reads the floors too."""
+def _time_evaluations(times: int, housekeeping: Housekeeping, state: TrainState) -> float:
+    """Return the seconds of all evaluations: the first loads what it needs, the last computes the floors too."""
     state.seconds = 0.0
-    first = _seconds(lambda: keeper.read_suite(state))
-    if first > LONG:
-        floors = first if any(metric.floored for metric in keeper.metrics) else 0.0
+    first = _seconds(lambda: housekeeping.compute_metrics(state))
+    if first > MAX_SECONDS:
+        floors = first if any(metric.floored for metric in housekeeping.metrics) else 0.0
         return times * first + floors
-    again = _seconds(lambda: keeper.read_suite(state))
-    state.seconds = float("inf")
-    last = _seconds(lambda: keeper.read_suite(state))
+    again = _seconds(lambda: housekeeping.compute_metrics(state))
+    state.seconds = float("inf")  # the budget is used up, so floors are computed
+    last = _seconds(lambda: housekeeping.compute_metrics(state))
     return max(first - again, 0.0) + (times - 1) * again + last
 
 
@@ -208,7 +213,7 @@ def _seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _memory(runtime: Runtime) -> int:
+def _peak_memory(runtime: Runtime) -> int:
     if runtime.device.type == "cuda":
         return torch.cuda.max_memory_allocated(runtime.device)
     if runtime.device.type == "mps":

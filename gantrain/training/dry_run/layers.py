@@ -1,4 +1,4 @@
-"""What a player is made of: its layers, what comes out of each, and where its parameters are."""
+"""The layers of a network, with the output shape and the number of parameters of each."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.nn.utils.parametrize import is_parametrized
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a network as a batch went through it.
+    """One layer of a network.
 
     Attributes:
-        name: Its place, as in the network's state.
+        name: Its name in the network's ``state_dict``.
         kind: Its class.
-        shape: Of what came out of it first; None where nothing went through it as a module.
-        parameters: Numbers of its own that are learnt.
+        shape: Of its first output; None where it was not called as a module.
+        parameters: Number of trainable parameters of its own.
     """
 
     name: str
@@ -31,21 +31,21 @@ def layers(network: nn.Module, call: Callable[[], object]) -> list[Layer]:
     """Return the layers that hold parameters or change a shape, in the order in which they are called.
 
     Args:
-        network: A player. Its own parameters, beside those of its parts, are a layer too.
+        network: G or D. Parameters that belong to no submodule are a layer too.
         call: Sends a batch through it.
     """
     found: dict[str, Layer] = {}
     inner = {id(m): (name, own) for name, m, own in _parts(network)}
 
-    def note(module: nn.Module, given: tuple[Any, ...], made: object) -> None:
+    def record(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
         name, own = inner[id(module)]
-        before = given[0].shape if given and isinstance(given[0], Tensor) else None
-        after = made.shape if isinstance(made, Tensor) else None
+        before = inputs[0].shape if inputs and isinstance(inputs[0], Tensor) else None
+        after = output.shape if isinstance(output, Tensor) else None
         changed = after is not None and before != after and after.numel() > 0
         if name not in found and (own or changed):
             found[name] = Layer(name, _kind(module), None if after is None else tuple(after), own)
 
-    handles = [module.register_forward_hook(note) for _, module, _ in _parts(network)]
+    handles = [module.register_forward_hook(record) for _, module, _ in _parts(network)]
     try:
         call()
     finally:
@@ -58,9 +58,9 @@ def layers(network: nn.Module, call: Callable[[], object]) -> list[Layer]:
 
 
 def _parts(network: nn.Module) -> Iterator[tuple[str, nn.Module, int]]:
-    """Give each layer with its name and its number of parameters, none of which is counted twice."""
+    """Yield each layer with its name and its number of parameters; none is counted twice."""
     for name, module in network.named_modules():
-        if "parametrizations" in name.split("."):  # those of spectral norm belong to the layer that has them
+        if "parametrizations" in name.split("."):  # spectral norm's belong to the layer it is on
             continue
         own = list(module.parameters(recurse=False))
         if is_parametrized(module):

@@ -1,0 +1,51 @@
+"""Signals that ask a run to stop: it finishes the step under way, saves and leaves."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+
+from gantrain.core.system import handle_signals
+from gantrain.errors import Interrupted
+
+
+class StopSignal:
+    """Remembers the first SIGINT, SIGTERM or SIGHUP; a second one leaves at once.
+
+    Args:
+        folder: The run's folder, for the message.
+
+    Attributes:
+        number: The signal received, 0 before there is one.
+        is_closing: Whether training is over. What is left to do may take long and ``gantrain resume`` can do it, so
+            from then on the first signal leaves at once too.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.number, self.is_closing = 0, False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Receive signals inside the block. A second one raises Interrupted wherever the process is."""
+
+        def receive(number: int) -> None:
+            if self.number or self.is_closing:
+                when = "at once" if self.number else "after the last step, before its metrics"
+                raise self._interruption(f"stopped {when}", number)
+            self.number = number
+
+        with handle_signals(receive):
+            yield
+
+    def interruption(self, step: int) -> Interrupted:
+        """Return the error that ends the run after a saved step."""
+        name = signal.Signals(self.number).name
+        return self._interruption(f"stopped by {name} at step {step}", self.number)
+
+    def _interruption(self, what: str, number: int) -> Interrupted:
+        remedy = f"go on with: gantrain resume {quote(str(self.folder))}"
+        return Interrupted(self.folder, what, remedy, exit_code=128 + number)
