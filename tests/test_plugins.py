@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -399,3 +400,36 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
     code, _, err = run_cli("resume", "run", "train.steps=6", f"--plugins={bounded}")
     assert code == 0, err
     assert "this run will not continue bit for bit: bounded.py" in err
+
+
+def test_plugin_objective_is_swept_and_resumed(bounded, tmp_path, run_cli, monkeypatch):
+    words = ("-m", "objective=bounded,hinge", "run.dir=swept", *TINY)
+    joblib = ("hydra/launcher=joblib",)  # whose processes know nothing of this one
+    command = [sys.executable, "-m", "gantrain", "--plugins", str(bounded), *words, *joblib]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    known = remembered(bounded)
+    for job in ("0-bounded", "1-hinge"):
+        result = json.loads((tmp_path / "swept" / job / "result.json").read_text())
+        assert (result["status"], result["plugins"]) == ("finished", known)
+    plan = json.loads((tmp_path / "swept" / "sweep.json").read_text())
+    assert plan["plugins"] == known
+    assert plan["command"].startswith(f"gantrain --plugins {bounded} -m ")
+
+    (tmp_path / "swept/1-hinge/result.json").rename(tmp_path / "kept.json")
+    more = ("hydra/launcher=basic", "train.steps=3")
+    code, _, err = run_cli("resume", "swept", *more)  # each job in a new process
+    assert code == 0, err
+    for job in ("0-bounded", "1-hinge"):
+        assert json.loads((tmp_path / "swept" / job / "result.json").read_text())["step"] == 3
+    in_new_process()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    code, _, err = run_cli("resume", "swept", "train.steps=4")
+    assert (code, "swept: was trained with plug-ins of" in err) == (2, True), err
+    # A sweep that a stranger made says on its command line what is the user's to say.
+    evil = write(tmp_path / "evil", {"own.py": f"open({str(tmp_path / 'canary')!r}, 'w')\n"})
+    for words in (["--plugins", str(evil)], [f"--plugins={evil}"]):
+        plan |= {"argv": [*words, *plan["argv"]], "plugins": {}}
+        (tmp_path / "swept" / "sweep.json").write_text(json.dumps(plan))
+        assert run_cli("resume", "swept", "train.steps=4")[0] == 2
+    assert not (tmp_path / "canary").exists()

@@ -24,7 +24,7 @@ from gantrain.core.files import ensure_empty
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translated
 from gantrain.core.override import values_by_key
-from gantrain.core.plugins import plugin_words
+from gantrain.core.plugins import in_use, plugin_words, use
 from gantrain.errors import ConfigError, GantrainError
 
 if TYPE_CHECKING:
@@ -106,9 +106,15 @@ def trained(argv: list[str]) -> Path | None:
             raise SystemExit(error) from error
         print(end_table(result, folder))
 
+    plugins = in_use()
+
+    def job_of_sweep(composed: DictConfig) -> dict[str, Any]:
+        use(plugins)  # in a process of the launcher too, to which it is pickled
+        return one_job(composed)
+
     with _as_hydra_has_it([*words.flags, *words.overrides]), _absent(words.package):
         try:
-            task = one_job if words.is_sweep else one_run
+            task = job_of_sweep if words.is_sweep else one_run
             hydra.main(config_path=str(yaml_dir()), config_name="config", **_LINE)(task)()
         except (
             HydraException,

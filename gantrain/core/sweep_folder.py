@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Plan:
         jobs: All jobs.
         at_once: How many of them run side by side.
         pid: The process that sweeps; a job ends with it.
+        plugins: The plug-ins from outside the package, as ``plugins.provenance`` has them.
     """
 
     command: str
@@ -56,6 +57,7 @@ class Plan:
     jobs: tuple[Job, ...]
     at_once: int = 1
     pid: int = 0
+    plugins: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class SweepFolder:
             plain = read_json(self.plan_file)
             argv = tuple(map(str, plain["argv"]))
             jobs = tuple(_job(entry) for entry in plain["jobs"])
-            return Plan(str(plain["command"]), argv, jobs, int(plain["at_once"]), int(plain["pid"]))
+            at_once, pid, plugins = int(plain["at_once"]), int(plain["pid"]), dict(plain.get("plugins", {}))
+            return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins)
         except CheckpointError as error:
             raise CheckpointError(error.where, error.what, remedy) from error
         except (ValueError, KeyError, TypeError) as error:

@@ -15,20 +15,15 @@ import torch
 from gantrain.config.resolve import resolve
 from gantrain.config.resume import conflicting_keys
 from gantrain.core.files import write_json
+from gantrain.core.plugin_loading import load
+from gantrain.core.plugins import PluginFolder, in_use, use
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, as_fault
-from gantrain.registry import REGISTERED
 from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.stop import watch_parent
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.run import run
 from gantrain.training.session import Session
-
-
-def external_plugins() -> tuple[type, ...]:
-    """Return the plug-ins that are not gantrain's own: unpickling them in a new process imports and registers them."""
-    known = (cls for group in REGISTERED.values() for cls in group.values())
-    return tuple(cls for cls in known if not cls.__module__.startswith("gantrain."))
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class Task:
         at_once: How many jobs share the machine; with more than one, none draws on the terminal.
         threads: Largest number of CPU threads; 0 leaves torch's own choice.
         gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
-        plugins: The user's own plug-ins.
+        plugins: The user's folders of plug-ins, with what is in their files: every job of a sweep runs the same code.
     """
 
     plain: Mapping[str, Any]
@@ -53,7 +48,7 @@ class Task:
     at_once: int = 1
     threads: int = 0
     gpu: str | None = None
-    plugins: tuple[type, ...] = field(default_factory=external_plugins)
+    plugins: tuple[PluginFolder, ...] = field(default_factory=in_use)
 
 
 def main(task: Task) -> None:
@@ -99,6 +94,8 @@ def train_or_resume(task: Task) -> None:
     Raises:
         GantrainError: Any user error.
     """
+    use(task.plugins)
+    load()
     config = resolve(task.plain)
     watch = pruning_callback(task.run.path, config.train)
     session = Session(task.command, task.given, bar=task.at_once == 1, watch=watch)

@@ -54,9 +54,11 @@ class GridSweeper(BasicSweeper):
 
     def plan(self, jobs: tuple[Job, ...]) -> Plan:
         """Return the plan of these jobs, with the command line of this process."""
+        from gantrain.core.plugins import plugin_words, provenance
         from gantrain.core.sweep_folder import Plan
 
-        return Plan(shlex.join(["gantrain", *sys.argv[1:]]), tuple(sys.argv[1:]), jobs)
+        argv = sys.argv[1:]
+        return Plan(shlex.join(["gantrain", *plugin_words(), *argv]), tuple(argv), jobs, plugins=provenance())
 
     @property
     def folder(self) -> SweepFolder:

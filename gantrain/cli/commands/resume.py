@@ -84,7 +84,9 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
         GantrainError: When a job failed.
     """
     from gantrain.cli.hydra_app import train
+    from gantrain.core.plugin_loading import recall
 
+    recall(plan.plugins, folder)
     free = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials")
     for word in words:
         key = Override.parse(word).key
