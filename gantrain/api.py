@@ -24,7 +24,7 @@ from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Player
 from gantrain.registry import parse
 from gantrain.sampling.export import write_generator
-from gantrain.sampling.generate import draw, in_turn
+from gantrain.sampling.generate import draw, repeat_conditions
 from gantrain.sampling.latents import latents
 from gantrain.sampling.options import SampleOptions, conditions_of
 from gantrain.training.checkpoint import load_checkpoint
@@ -92,7 +92,7 @@ class Run:
             ConfigError: For a word that this generator cannot follow.
         """
         wanted = _wanted(n, 0, classes, condition, None)
-        return in_turn(self._asked(wanted), wanted.n)
+        return repeat_conditions(self._asked(wanted), wanted.n)
 
     def latents(self, n: int = 64, *, seed: int = 0, truncation: float | None = None) -> Tensor:
         """Return the latents [n, ...] that ``sample`` gives to G, on the CPU."""

@@ -1,4 +1,4 @@
-"""Animations of samples: grids of images, or clouds of points in the plane, as GIF, APNG or single PNGs."""
+"""Animations of samples: grids of images or points in the plane, as GIF, APNG or single PNGs."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from torch import Tensor
 from gantrain.core.figures import panels
 from gantrain.sampling.images import grid
 
-PAUSE = 40  # milliseconds a frame is shown; a GIF counts in hundredths of a second
-KINDS = (".gif", ".png", ".apng", "")
+FRAME_MS = 40  # milliseconds a frame; a GIF counts in hundredths of a second
+SUFFIXES = (".gif", ".png", ".apng", "")
 
 
 def grids(frames: Iterable[Tensor]) -> Iterator[Image.Image]:
-    """Return each frame's images [N, C, H, W] in [-1, 1] as a grid about as wide as high."""
+    """Return each frame's images [N, C, H, W] in [-1, 1] as a roughly square grid."""
     return (grid(x, math.isqrt(len(x) - 1) + 1) for x in frames)
 
 
 def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
-    """Yield each frame's points [N, 2] as a picture of the plane, the same part of it in all, where 99 in 100 are.
+    """Yield a scatter plot of each frame's points [N, 2], all with the same axes, which cover 99 % of the points.
 
     Args:
         frames: The points.
-        y: Their classes [N], which colour them, or None.
+        y: Their classes [N], shown as colours, or None.
     """
-    held = list(frames)
-    # A stray point does not set the frame.
-    low, high = np.quantile(torch.cat(held).numpy(), (0.005, 0.995), axis=0)
-    margin = 0.2 * float((high - low).max()) or 1.0  # where all are one point
+    frames = list(frames)
+    low, high = np.quantile(torch.cat(frames).numpy(), (0.005, 0.995), axis=0)
+    margin = 0.2 * float((high - low).max()) or 1.0  # all may be one point
     figure, (ax,) = panels()
     ax.set(
         aspect="equal",
@@ -41,18 +40,18 @@ def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
         ylim=(low[1] - margin, high[1] + margin),
     )
     shade = dict(color="#1f5fa8") if y is None or y.dim() > 1 else dict(c=y.numpy(), cmap="tab10")
-    dots = ax.scatter(*held[0].T.numpy(), s=6, **shade)
+    points = ax.scatter(*frames[0].T.numpy(), s=6, **shade)
     figure.canvas.draw()
-    figure.set_layout_engine("none")  # laid out once, since each drawing would move the axes a little
-    for x in held:
-        dots.set_offsets(x.numpy())
+    figure.set_layout_engine("none")  # laid out once: each layout would move the axes a little
+    for x in frames:
+        points.set_offsets(x.numpy())
         figure.canvas.draw()
         size = figure.canvas.get_width_height()
         yield Image.frombuffer("RGBA", size, figure.canvas.buffer_rgba()).convert("RGB")
 
 
 def write_animation(out: Path, frames: Iterable[Image.Image]) -> None:
-    """Write frames as a loop without end: a .gif of at most 256 colours, a .png or .apng as they are, or a folder.
+    """Write frames as an endless loop: a .gif of at most 256 colours, a lossless .png or .apng, or a folder of PNGs.
 
     Raises:
         OSError: When the place cannot be written.
@@ -64,4 +63,4 @@ def write_animation(out: Path, frames: Iterable[Image.Image]) -> None:
             frame.save(out / f"{i:06d}.png")
         return
     first, *rest = frames
-    first.save(out, save_all=True, append_images=rest, duration=PAUSE, loop=0)
+    first.save(out, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)

@@ -22,22 +22,23 @@ from gantrain.core.spec import Spec
 from gantrain.core.system import mute_logging
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator
-from gantrain.sampling.generate import in_turn
+from gantrain.sampling.generate import repeat_conditions
 from gantrain.sampling.latents import latents
 
-NOTE = "gantrain.json"  # the name under which a .pt2 holds what is said of its inputs and outputs
+NOTE = "gantrain.json"  # the extra file of a .pt2 that describes its inputs and outputs
 
 
-def about(G: Generator, spec: Spec, is_conditional: bool) -> dict[str, Any]:
-    """Return what a file says of its inputs and outputs, as plain data.
+def describe(G: Generator, spec: Spec, is_conditional: bool) -> dict[str, Any]:
+    """Return the description of a program's inputs and outputs, as plain data.
 
-    ``z`` is a row of ``latent`` numbers: ``z_dim`` of a standard normal law (a single 1 where dropout is the only
-    source), then ``masks`` numbers that are 0 with probability ``dropout`` and else 1 / (1 - dropout). ``y`` is there
-    where ``condition`` is not null: a class, a row of the numbers in ``names``, or of words as their number in
-    ``names`` plus 1, filled up with 0. A table's columns are in its own unit ``x * scale + shift``.
+    ``z`` is a row of ``latent`` numbers: ``z_dim`` standard normal ones (a single 1 where dropout is the only
+    source), then ``masks`` numbers that are 0 with probability ``dropout`` and else 1 / (1 - dropout). ``y`` is an
+    input unless ``condition`` is null: a class, a row of the numbers in ``names``, or of words as their index in
+    ``names`` plus 1, padded with 0. A table's columns are in its own unit ``x * scale + shift``.
     """
-    given, table = spec.condition, spec.plain().get("table")
-    kind = None if not is_conditional else "class" if given is None else "words" if given.words else "numbers"
+    condition, kind = spec.condition, None
+    if is_conditional:
+        kind = "class" if condition is None else "words" if condition.words else "numbers"
     return {
         "latent": G.z_dim + sum(G.units),
         "z_dim": G.z_dim if G.has_z else 0,
@@ -48,21 +49,21 @@ def about(G: Generator, spec: Spec, is_conditional: bool) -> dict[str, Any]:
         "condition": kind,
         "classes": spec.classes,
         "channel_classes": spec.channel_classes,
-        "names": list(given.names) if given and kind else None,
-        "width": given.width if given and kind else None,
-        "table": table,
+        "names": list(condition.names) if condition and kind else None,
+        "width": condition.width if condition and kind else None,
+        "table": spec.plain().get("table"),
     }
 
 
-def exported(G: Generator, spec: Spec, is_conditional: bool) -> torch.export.ExportedProgram:
+def export_program(G: Generator, spec: Spec, is_conditional: bool) -> torch.export.ExportedProgram:
     """Return a generator on the CPU, in eval mode, as a program of z [N, latent], and y [N, ...], for any N >= 1.
 
     Raises:
         ConfigError: For a generator that torch cannot trace for any N.
     """
     G = copy.deepcopy(G).cpu().eval().requires_grad_(False)
-    inputs: list[Tensor] = [latents(G, 2, 0)]  # a trace of one sample would be of one sample only
-    y = in_turn(spec.conditions() if is_conditional else None, 2)
+    inputs: list[Tensor] = [latents(G, 2, 0)]  # a trace of one sample would fix N to 1
+    y = repeat_conditions(spec.conditions() if is_conditional else None, 2)
     if y is not None:
         inputs.append(y)
     N = torch.export.Dim("N", min=1)
@@ -70,24 +71,23 @@ def exported(G: Generator, spec: Spec, is_conditional: bool) -> torch.export.Exp
         with quiet():
             program = torch.export.export(G, tuple(inputs), dynamic_shapes=tuple({0: N} for _ in inputs))
     except Exception as error:  # torch has no common class for what it cannot trace
-        said = " ".join(str(error).split())[:200]
-        what = f"this generator cannot be exported ({type(error).__name__}: {said})"
-        raise ConfigError("model", what, "see that its forward takes any number of samples") from error
+        what = f"this generator cannot be exported ({_summarise(error)})"
+        raise ConfigError("model", what, "make its forward accept any number of samples") from error
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # names the folders of this machine
+        node.meta.pop("stack_trace", None)  # holds paths of this machine
     return program
 
 
 def write_generator(out: Path, G: Generator, spec: Spec, config: Mapping[str, Any], step: int) -> None:
-    """Write a generator as ``.pt2`` or ``.onnx``, whole or not at all, with what ``about`` says of it as JSON.
+    """Write a generator as ``.pt2`` or ``.onnx``, atomically, with its description as JSON.
 
     Args:
-        out: The file. ``.onnx`` wants the extra ``gantrain[onnx]``. What is said is in a ``.pt2`` the extra file
-            ``gantrain.json``, in an ``.onnx`` the property ``gantrain``.
+        out: The file. ``.onnx`` needs the extra ``gantrain[onnx]``. The description is the extra file
+            ``gantrain.json`` of a ``.pt2``, or the property ``gantrain`` of an ``.onnx``.
         G: The generator.
-        spec: Of the data that it makes.
+        spec: Of its data.
         config: Of its run, plain data.
-        step: Steps behind it.
+        step: Steps of training.
 
     Raises:
         ConfigError: For another kind of file, ``.onnx`` without the packages that write it, or a generator that
@@ -102,15 +102,15 @@ def write_generator(out: Path, G: Generator, spec: Spec, config: Mapping[str, An
         check_onnx()  # before the work of an export
     is_conditional = config["model"]["condition"] != "none"
     origin = {"gantrain": __version__, "name": config["name"], "model": config["model"]["name"], "step": step}
-    note = json.dumps(origin | about(G, spec, is_conditional))
-    program = exported(G, spec, is_conditional)
+    note = json.dumps(origin | describe(G, spec, is_conditional))
+    program = export_program(G, spec, is_conditional)
     content = _onnx(program, note) if out.suffix == ".onnx" else _pt2(program, note)
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, content)
 
 
 def check_onnx() -> None:
-    """See that what writes ONNX is installed. Raises ConfigError."""
+    """Raise ConfigError unless the packages that write ONNX are installed."""
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         what = f".onnx needs {' and '.join(missing)}, which is not installed"
@@ -128,21 +128,24 @@ def _onnx(program: torch.export.ExportedProgram, note: str) -> bytes:
     names = ["z", "y"][: len(program.graph_signature.user_inputs)]
     try:
         with quiet():
-            made = torch.onnx.export(
+            model = torch.onnx.export(
                 program, (), dynamo=True, verbose=False, input_names=names, output_names=["x"]
             )
     except Exception as error:  # as above
-        said = " ".join(str(error).split())[:200]
-        what = f"this generator cannot be written as ONNX ({type(error).__name__}: {said})"
+        what = f"this generator cannot be written as ONNX ({_summarise(error)})"
         raise ConfigError("out", what, "end it in .pt2") from error
-    assert made is not None
-    made.model.metadata_props["gantrain"] = note
-    return bytes(made.model_proto.SerializeToString())
+    assert model is not None
+    model.model.metadata_props["gantrain"] = note
+    return bytes(model.model_proto.SerializeToString())
+
+
+def _summarise(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep torch's exporters from warning on the terminal of what a user can do nothing about."""
+    """Silence the warnings of torch's exporters, about which a user can do nothing."""
     with mute_logging(logging.WARNING), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

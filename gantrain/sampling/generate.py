@@ -1,4 +1,4 @@
-"""Samples of a generator: the same seed, the same samples."""
+"""Samples of a generator as a function of the seed."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ def draw(
     G: Generator,
     n: int,
     seed: int,
-    asked: Tensor | None,
+    conditions: Tensor | None,
     device: torch.device,
     truncation: float | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Return ``n`` samples [n, ...] on the CPU and what each was asked for; the same seed, the same samples.
+    """Return ``n`` samples [n, ...] on the CPU and their conditions; the same seed gives the same samples.
 
     Args:
-        G: The generator, put in eval mode.
-        n: How many.
+        G: The generator; it is put in eval mode.
+        n: Number of samples.
         seed: Seed of the latents.
-        asked: Conditions to repeat in turn, one a row; None for an unconditional model.
+        conditions: One a row, repeated in turn; None for an unconditional model.
         device: Where G is.
-        truncation: Largest absolute value in z; None for z as it is trained with.
+        truncation: Largest absolute value in z; None for no truncation.
 
     Raises:
-        ConfigError: For a truncation where there is no z.
+        ConfigError: For a truncation without z.
     """
-    y = in_turn(asked, n)
-    return made(G, latents(G, n, seed, truncation), y, device), y
+    y = repeat_conditions(conditions, n)
+    return generate(G, latents(G, n, seed, truncation), y, device), y
 
 
-def in_turn(asked: Tensor | None, n: int) -> Tensor | None:
-    """Return ``n`` conditions, those asked for in turn; None where there are none."""
-    return None if asked is None else asked[torch.arange(n) % len(asked)]
+def repeat_conditions(conditions: Tensor | None, n: int) -> Tensor | None:
+    """Return ``n`` conditions, the given ones repeated in turn; None where there are none."""
+    return None if conditions is None else conditions[torch.arange(n) % len(conditions)]
 
 
 @torch.no_grad()
-def made(G: Generator, z: Tensor, y: Tensor | None, device: torch.device) -> Tensor:
-    """Return what a generator, put in eval mode, makes of latents and conditions [N, ...], float32 on the CPU."""
+def generate(G: Generator, z: Tensor, y: Tensor | None, device: torch.device) -> Tensor:
+    """Return G(z, y) in chunks, in eval mode, [N, ...] float32 on the CPU."""
     G.eval()
     parts = [
         G(z[i : i + CHUNK].to(device), None if y is None else y[i : i + CHUNK].to(device)).float().cpu()

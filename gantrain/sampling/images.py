@@ -1,4 +1,4 @@
-"""Samples as pictures: grids, nearest training images, figures in the plane."""
+"""Samples as images: grids, nearest training images, points over D's landscape."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from gantrain.core.figures import panels, render
 from gantrain.datasets.base import Data, Split
+from gantrain.metrics.nearest import nearest
 
-LEGIBLE = 32  # pixels that each cell of a grid has at least
+MIN_CELL_PIXELS = 32  # shorter side of each cell of a grid
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ def to_image(pixels: np.ndarray) -> Image.Image:
 
 
 def grid(x: Tensor, columns: int) -> Image.Image:
-    """Lay images [N, C, H, W] in [-1, 1] out row by row; small ones are enlarged by whole pixels."""
+    """Lay out images [N, C, H, W] in [-1, 1] row by row; small ones are enlarged by a whole factor."""
     pixels = to_uint8(x).numpy()
     count, h, w, c = pixels.shape
-    scale = -(-LEGIBLE // min(h, w))
+    scale = -(-MIN_CELL_PIXELS // min(h, w))
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     h, w = h * scale, w * scale
     rows = -(-count // columns)
@@ -64,37 +65,22 @@ def grid(x: Tensor, columns: int) -> Image.Image:
     return to_image(sheet)
 
 
-def by_condition(x: Tensor, y: Tensor | None) -> Tensor:
-    """Return samples ordered by what they were asked for, classes by number and others by their first row."""
+def sort_by_condition(x: Tensor, y: Tensor | None) -> Tensor:
+    """Return samples sorted by class, or by the first occurrence of their condition."""
     if y is None:
         return x
     if y.dim() == 1:
         return x[torch.argsort(y, stable=True)]
-    kinds: dict[tuple[float, ...], int] = {}
-    rank = [kinds.setdefault(tuple(row), len(kinds)) for row in y.tolist()]
+    first: dict[tuple[float, ...], int] = {}
+    rank = [first.setdefault(tuple(row), len(first)) for row in y.tolist()]
     return x[torch.argsort(torch.tensor(rank), stable=True)]
 
 
-def nearest(x: Tensor, train: Split) -> Tensor:
-    """Return each sample's nearest training sample in Euclidean distance, shape [N, ...]."""
-    best = torch.full((len(x),), torch.inf)
-    index = torch.zeros(len(x), dtype=torch.int64)
-    rows = x.flatten(1).cpu()
-    for i in range(0, len(train), 10_000):
-        part, _ = train.take(torch.arange(i, min(i + 10_000, len(train))))
-        # Not by matrix product, whose rounding exceeds the distance between a copy and a near copy.
-        exact = torch.cdist(rows, part.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
-        distance, at = exact.min(1)
-        index = torch.where(distance < best, at + i, index)
-        best = torch.minimum(distance, best)
-    return train.take(index)[0]
-
-
-def beside_nearest(x: Tensor, train: Split, columns: int = 8) -> Image.Image:
-    """Lay out samples, and under each row the nearest training images; a copy shows as a pair of equals."""
+def nearest_pairs(x: Tensor, train: Split, columns: int = 8) -> Image.Image:
+    """Lay out samples, and below each row their nearest training images; a copy shows as two equal images."""
     rows = []
-    for part in x.split(columns):
-        rows += [part.cpu(), nearest(part, train)]
+    for part in x.cpu().split(columns):
+        rows += [part, train.take(nearest(part, train)[1])[0]]
     return grid(torch.cat(rows), columns)
 
 
@@ -104,25 +90,24 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
 
     Args:
         fake: Samples.
-        data: Two-dimensional points; the held-out ones set the frame.
+        data: Two-dimensional points; the held-out ones define the limits of the axes.
         D: Points [M, 2] to logits [M].
-        title: Step and estimate, written into the picture since dashboards give images no caption.
+        title: Step and estimate; TensorBoard shows images without a caption.
     """
     real, _ = data.holdout.take(torch.arange(min(2000, len(data.holdout))))
     low, high = real.amin(0), real.amax(0)
-    margin = 0.25 * float((high - low).max()) or max(
-        1.0, 0.25 * float(real.abs().max())
-    )  # all data in one point
+    # All data may be one point.
+    margin = 0.25 * float((high - low).max()) or max(1.0, 0.25 * float(real.abs().max()))
     low, high = low - margin, high + margin
     side = 120
     axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
     plane = torch.cartesian_prod(*axes)
     surface = torch.sigmoid(D(plane).float().cpu()).reshape(side, side).T
     figure, (ax,) = panels()
-    shown = ax.pcolormesh(
+    mesh = ax.pcolormesh(
         axes[0].numpy(), axes[1].numpy(), surface.numpy(), cmap="RdBu", vmin=0, vmax=1, shading="auto"
     )
-    figure.colorbar(shown, ax=ax, label="D(x), the probability of real")
+    figure.colorbar(mesh, ax=ax, label="D(x), the probability of real")
     ax.plot(*real.T.numpy(), ".", ms=1.5, color="black", label="held-out data")
     ax.plot(*fake.cpu().T.numpy(), ".", ms=1.5, color="gold", label="samples")
     ax.set(

@@ -11,8 +11,8 @@ import torch
 
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
-from gantrain.sampling.animation import KINDS
-from gantrain.sampling.images import by_condition, grid, to_image, to_uint8
+from gantrain.sampling.animation import SUFFIXES
+from gantrain.sampling.images import sort_by_condition, grid, to_image, to_uint8
 from gantrain.sampling.table_rows import write_rows
 
 
@@ -41,7 +41,7 @@ def check_animation_file(out: Path, spec: Spec) -> None:
     if spec.table or not (spec.is_image or spec.shape == (2,)):
         what = "shows images, or points of two numbers, and these samples are neither"
         raise ConfigError("interpolate", what, "leave it out")
-    if out.suffix not in KINDS:
+    if out.suffix not in SUFFIXES:
         what = f"{out.suffix} is not a kind of file for an animation"
         raise ConfigError("out", what, "end it in .gif, .png, .apng, or nothing")
 
@@ -67,7 +67,7 @@ def write_samples(out: Path, x: torch.Tensor, y: torch.Tensor | None, spec: Spec
             np.savez(out, x=pixels, y=y.numpy())
     elif out.suffix == ".png":
         columns = 8 if y is None else len(x) // len(torch.unique(y, dim=0)) or 1
-        grid(by_condition(x, y), min(columns, 16)).save(out)
+        grid(sort_by_condition(x, y), min(columns, 16)).save(out)
     else:
         for i, pixels in enumerate(to_uint8(x).numpy()):
             label = "" if y is None or spec.condition else f"-class{int(y[i])}"

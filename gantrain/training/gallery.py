@@ -13,7 +13,7 @@ from torch import Tensor
 from gantrain.config.options import Config
 from gantrain.datasets.base import Data
 from gantrain.sampling.generate import draw
-from gantrain.sampling.images import Picture, beside_nearest, by_condition, encode, grid, landscape
+from gantrain.sampling.images import Picture, encode, grid, landscape, nearest_pairs, sort_by_condition
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import in_eval
@@ -45,7 +45,7 @@ class Gallery:
         if self.data.spec.is_image:
             x, y = self.data.train.take(torch.arange(min(self.cells, len(self.data.train))))
             self._image(
-                0, "samples/real", encode(grid(by_condition(x, None if self.asked is None else y), 8))
+                0, "samples/real", encode(grid(sort_by_condition(x, None if self.asked is None else y), 8))
             )
 
     def sample(self, state: TrainState, readings: Mapping[str, float]) -> None:
@@ -60,9 +60,9 @@ class Gallery:
         with in_eval(state.G_ema, state.D):
             x, y = draw(state.G_ema, count, config.seed, self.asked, self.runtime.device)
             if spec.is_image:
-                picture = encode(grid(by_condition(x, y), 8))
+                picture = encode(grid(sort_by_condition(x, y), 8))
                 self._image(step, "samples/ema", picture)
-                pairs = encode(beside_nearest(x[:32], self.data.train))
+                pairs = encode(nearest_pairs(x[:32], self.data.train))
                 self._image(step, "samples/nearest", pairs)
             elif spec.shape == (2,):
                 known = {

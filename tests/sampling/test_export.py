@@ -27,8 +27,8 @@ from gantrain.models.gaussian import Gaussian
 from gantrain.models.line import Line
 from gantrain.models.mlp import MLP
 from gantrain.registry import REGISTERED
-from gantrain.sampling.export import about, exported, write_generator
-from gantrain.sampling.generate import draw, in_turn
+from gantrain.sampling.export import describe, export_program, write_generator
+from gantrain.sampling.generate import draw, repeat_conditions
 from gantrain.sampling.latents import latents
 from gantrain.training.restore import load_generator
 
@@ -73,7 +73,7 @@ def built(case: str) -> tuple[Generator, Spec, bool]:
 
 def inputs(case: str, n: int) -> list[Tensor]:
     G, spec, is_conditional = built(case)
-    y = in_turn(spec.conditions() if is_conditional else None, n)
+    y = repeat_conditions(spec.conditions() if is_conditional else None, n)
     return [latents(G, n, 3)] + ([] if y is None else [y])
 
 
@@ -141,7 +141,7 @@ def test_a_fresh_process_without_gantrain_draws_the_same_samples_bit_for_bit(cas
 def test_a_file_tells_enough_to_draw_its_inputs(case):
     """From what it tells alone, inputs are drawn that have the law and the range of the generator's own."""
     G, spec, is_conditional = built(case)
-    told = json.loads(json.dumps(about(G, spec, is_conditional)))
+    told = json.loads(json.dumps(describe(G, spec, is_conditional)))
     own = latents(G, 4000, 0)
     draws = torch.Generator().manual_seed(1)
     z = torch.randn(4000, told["z_dim"], generator=draws) if told["z_dim"] else torch.ones(4000, 1)
@@ -242,7 +242,7 @@ class Counting(Generator):
 
 def test_a_generator_that_torch_cannot_trace_is_refused_in_one_line():
     with pytest.raises(ConfigError, match=r"^model: this generator cannot be exported \(.*any number"):
-        exported(Counting(MLP(), []), Spec((64,)), False)
+        export_program(Counting(MLP(), []), Spec((64,)), False)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +250,6 @@ def test_a_generator_that_torch_cannot_trace_is_refused_in_one_line():
 )
 def test_every_model_is_traced_for_any_number_of_samples(case):
     G, spec, is_conditional = built(case)
-    program = exported(G, spec, is_conditional).module()
+    program = export_program(G, spec, is_conditional).module()
     for n in (1, 5):
         assert torch.equal(program(*inputs(case, n)), G(*inputs(case, n)).detach())

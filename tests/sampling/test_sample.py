@@ -20,23 +20,23 @@ from gantrain.core.random import stream
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.errors import ConfigError
+from gantrain.metrics.nearest import nearest
 from gantrain.models.base import Generator
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
 from gantrain.sampling import generate
-from gantrain.sampling.animation import PAUSE, clouds
+from gantrain.sampling.animation import FRAME_MS, clouds
 from gantrain.sampling.generate import draw
 from gantrain.sampling.images import (
-    beside_nearest,
-    by_condition,
     encode,
     grid,
     landscape,
-    nearest,
+    nearest_pairs,
+    sort_by_condition,
     to_image,
     to_uint8,
 )
-from gantrain.sampling.latents import closed_way, latents, slerp, truncated
+from gantrain.sampling.latents import interpolation_loop, latents, slerp, truncated
 from gantrain.training.restore import load_generator
 
 
@@ -105,10 +105,10 @@ def test_a_row_of_the_grid_is_one_class_in_the_order_drawn():
         y
     ]  # a condition of ten numbers, ten of them
     for asked in (y, rows):
-        ordered = by_condition(x, asked).reshape(-1, 8)
+        ordered = sort_by_condition(x, asked).reshape(-1, 8)
         assert torch.equal(ordered % 10, torch.arange(10.0)[:, None].expand(10, 8))
         assert (ordered.diff(dim=1) > 0).all()
-    assert torch.equal(by_condition(x, None), x)
+    assert torch.equal(sort_by_condition(x, None), x)
 
 
 @pytest.mark.parametrize("train_size", [1, 37, 250])
@@ -116,9 +116,9 @@ def test_the_nearest_is_that_of_brute_force(train_size, monkeypatch):
     draws = torch.Generator().manual_seed(train_size)
     train = Split(torch.randint(0, 256, (train_size, 1, 6, 7), generator=draws).to(torch.uint8))
     x = torch.rand(40, 1, 6, 7, generator=draws) * 2 - 1
-    all_of_it, _ = train.take(torch.arange(train_size))
-    squared = (x.double()[:, None] - all_of_it.double()[None]).flatten(2).square().sum(2)
-    assert torch.equal(nearest(x, train), all_of_it[squared.argmin(1)])
+    every, _ = train.take(torch.arange(train_size))
+    squared = (x.double()[:, None] - every.double()[None]).flatten(2).square().sum(2)
+    assert torch.equal(nearest(x, train)[1], squared.argmin(1))
 
 
 def test_a_copy_is_found_among_images_that_differ_in_one_grey_level_of_one_pixel():
@@ -129,13 +129,13 @@ def test_a_copy_is_found_among_images_that_differ_in_one_grey_level_of_one_pixel
     near[:, 0, 3, 4] ^= 1
     train = Split(torch.cat([images, near]))
     copies, _ = train.take(torch.arange(200))
-    assert torch.equal(nearest(copies, train), copies)
+    assert torch.equal(nearest(copies, train)[1], torch.arange(200))
 
 
 def test_the_nearest_is_found_in_every_part_of_a_large_set():
     train = Split(torch.arange(25_000.0).reshape(-1, 1))  # more than two of the parts it is searched in
     x = torch.tensor([[3.2], [9_999.6], [10_000.4], [19_999.9], [24_990.1], [1e6], [-5.0]])
-    assert nearest(x, train).flatten().tolist() == [3, 10_000, 10_000, 20_000, 24_990, 24_999, 0]
+    assert nearest(x, train)[1].tolist() == [3, 10_000, 10_000, 20_000, 24_990, 24_999, 0]
 
 
 @pytest.mark.parametrize("count", [3, 8, 11])
@@ -144,7 +144,7 @@ def test_under_each_row_of_samples_lie_their_nearest(count):
         torch.randint(0, 256, (50, 1, 32, 32), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
     )
     copies, _ = train.take(torch.arange(count))
-    sheet = pixels(beside_nearest(copies, train, columns=8))[:, :, 0]
+    sheet = pixels(nearest_pairs(copies, train, columns=8))[:, :, 0]
     shown = to_uint8(copies)[..., 0].numpy()
     cells = [
         sheet[r * 34 + 2 : r * 34 + 34, c * 34 + 2 : c * 34 + 34]
@@ -157,7 +157,7 @@ def test_under_each_row_of_samples_lie_their_nearest(count):
         *shown[:8],
         *shown[8:],
         *shown[8:],
-    ]  # rows of samples and of their nearest take turns
+    ]  # rows of samples and of their nearest alternate
     assert len(shown_cells) == len(expected)
     assert all(np.array_equal(a, b) for a, b in zip(shown_cells, expected, strict=True))
 
@@ -320,7 +320,7 @@ def test_where_dropout_is_the_only_source_there_is_nothing_to_truncate_or_to_wal
     with pytest.raises(ConfigError, match=r"^truncation: .*dropout"):
         latents(G, 5, 0, truncation=0.5)
     with pytest.raises(ConfigError, match=r"^interpolate: .*dropout"):
-        closed_way(G, 5, 0, 3, 30)
+        interpolation_loop(G, 5, 0, 3, 30)
 
 
 @pytest.mark.parametrize("truncation", [None, 0.7])
@@ -370,17 +370,17 @@ def test_rows_on_one_line_are_joined_by_a_straight_line():
 
 def test_a_loop_goes_through_every_set_on_arcs_and_closes():
     G = MLP(width=8, z_dim=16, source="both").generator(Spec((2,)))
-    at = list(closed_way(G, 5, 9, turns=3, frames=12))
+    at = list(interpolation_loop(G, 5, 9, count=3, frames=12))
     assert len(at) == 12
     for turn in range(3):
-        assert torch.equal(at[4 * turn][:, :16], latents(G, 5, 9, turn=turn)[:, :16])
+        assert torch.equal(at[4 * turn][:, :16], latents(G, 5, 9, index=turn)[:, :16])
     assert torch.equal(at[0], latents(G, 5, 9))  # where the stills of the seed are
     assert all(torch.equal(z[:, 16:], at[0][:, 16:]) for z in at)
     z = torch.stack(at)[:, :, :16]
     for i in range(12):
         first, last = z[i // 4 * 4], z[(i // 4 * 4 + 4) % 12]
         assert torch.equal(z[i], slerp(first, last, i % 4 / 4))
-    uneven = list(closed_way(G, 5, 9, turns=3, frames=7))
+    uneven = list(interpolation_loop(G, 5, 9, count=3, frames=7))
     assert len(uneven) == 7
     torch.testing.assert_close(uneven[1][:, :16], slerp(z[0], z[4], 3 / 7))
 
@@ -411,7 +411,7 @@ def frames(path: Path) -> list[np.ndarray]:
     assert image.info["loop"] == 0  # without end
     shown = []
     for frame in ImageSequence.Iterator(image):
-        assert frame.info["duration"] == PAUSE
+        assert frame.info["duration"] == FRAME_MS
         shown.append(np.asarray(frame.convert("L")))
     return shown
 
@@ -425,8 +425,8 @@ def test_an_animation_shows_what_g_makes_of_each_latent_and_each_cell_keeps_its_
     _, _, G = load_generator(checkpoint_and_words("sample", [str(runs / "images")])[0])
     y = torch.tensor([3, 7, 3, 7, 3])
     expected = [
-        pixels(grid(generate.made(G, z, y, torch.device("cpu")), 3))[:, :, 0]
-        for z in closed_way(G, 5, 4, 3, 9)
+        pixels(grid(generate.generate(G, z, y, torch.device("cpu")), 3))[:, :, 0]
+        for z in interpolation_loop(G, 5, 4, 3, 9)
     ]
     shown = frames(tmp_path / out)
     assert len(shown) == 9

@@ -77,14 +77,14 @@ def _frames(
 ) -> Iterator[Image.Image]:
     """Return the frames of a loop through the latents; each cell keeps its condition."""
     from gantrain.sampling.animation import clouds, grids
-    from gantrain.sampling.generate import in_turn, made
-    from gantrain.sampling.latents import closed_way
+    from gantrain.sampling.generate import generate, repeat_conditions
+    from gantrain.sampling.latents import interpolation_loop
 
     turns = options.interpolate or 0
     count = options.frames or FRAMES_PER_ARC * turns
-    y = in_turn(conditions, options.n)
-    latents = closed_way(G, options.n, options.seed, turns, count, options.truncation)
-    samples = (made(G, z, y, device) for z in latents)
+    y = repeat_conditions(conditions, options.n)
+    latents = interpolation_loop(G, options.n, options.seed, turns, count, options.truncation)
+    samples = (generate(G, z, y, device) for z in latents)
     return grids(samples) if spec.is_image else clouds(samples, y)
 
 
