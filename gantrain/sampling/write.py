@@ -12,7 +12,7 @@ import torch
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
 from gantrain.sampling.animation import SUFFIXES
-from gantrain.sampling.images import sort_by_condition, grid, to_image, to_uint8
+from gantrain.sampling.images import grid, sort_by_condition, to_image, to_uint8
 from gantrain.sampling.table_rows import write_rows
 
 
