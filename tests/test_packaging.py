@@ -120,7 +120,9 @@ def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
         for path in ROOT.glob(f"{folder}/**/*.py")
     }
     configs = {f"gantrain/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("configs/**/*.yaml")}
-    assert names == modules | configs | {"gantrain/py.typed", "gantrain/reports/report.html"}
+    pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("gantrain/reports/*.[hcj][ts]*")}
+    assert len(pages) == 6
+    assert names == modules | configs | pages | {"gantrain/py.typed"}
 
 
 def test_the_wheel_carries_version_licence_readme_and_the_console_script(wheel):

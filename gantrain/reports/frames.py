@@ -15,6 +15,9 @@ from gantrain.errors import CheckpointError
 
 MOST = 60  # frames of a slider or an animation
 SHOWN, HELD = 120, 1500  # milliseconds of a frame, and of the last one
+BUDGET = 5_000_000  # characters of pictures in a page
+SIZES = ((720, 60), (540, 60), (540, 30), (360, 24), (240, 12), (160, 2))  # pixels and frames, until they fit
+SMALL = 300  # pixels of one run's picture among others
 BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises for a cut file
 
 
@@ -66,6 +69,35 @@ def fitted(image: Image.Image, side: int) -> Image.Image:
     scale = min(1.0, side / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image if scale == 1 else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def embed_frames(runs: Sequence[Path], budget: int = BUDGET) -> list[list[tuple[int, str]]]:
+    """Return the pictures of each run with their steps, thinned out and made small until a page can carry them.
+
+    Args:
+        runs: Their folders.
+        budget: The number of characters that all pictures together may have.
+    """
+    for side, most in SIZES:
+        if len(runs) > 1:
+            side, most = min(side, SMALL), max(2, min(most, 240 // len(runs)))
+        frames = _frames_within([evenly(drawn(run), most) for run in runs], side, budget)
+        if frames is not None:
+            return frames
+    return [[] for _ in runs]
+
+
+def _frames_within(
+    found: Sequence[Sequence[tuple[int, Path]]], side: int, budget: int
+) -> list[list[tuple[int, str]]] | None:
+    frames: list[list[tuple[int, str]]] = [[] for _ in found]
+    for files, own in zip(found, frames, strict=True):
+        for step, image in pictures(files):
+            own.append((step, as_data(fitted(image, side))))
+            budget -= len(own[-1][1])
+            if budget < 0:
+                return None
+    return frames
 
 
 def as_data(image: Image.Image, quality: int = 80) -> str:

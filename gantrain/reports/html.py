@@ -7,9 +7,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gantrain
 from gantrain.core.run_folder import RunFolder
@@ -17,18 +16,17 @@ from gantrain.core.tags import MEANING
 from gantrain.core.text import format_number, format_with_error
 from gantrain.reports.curves import POINTS, Curve, charts, history, reference_lines, series
 from gantrain.reports.figures import chart
-from gantrain.reports.frames import as_data, drawn, evenly, fitted, opened, pictures
-from gantrain.reports.markup import details, html_table, listed, player, section, slider
+from gantrain.reports.frames import as_data, embed_frames, fitted, opened
 from gantrain.reports.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
 from gantrain.reports.runs import Row, flat, given_words, numbers_in
 from gantrain.reports.tables import failures, run_table, seed_table
 
-BUDGET = 5_000_000  # characters of pictures in a page
-SIZES = ((720, 60), (540, 60), (540, 30), (360, 24), (240, 12), (160, 2))  # pixels and frames, until they fit
-SMALL = 300  # pixels of one run's picture among others
-FIGURES = 12
-READ = ("divergence/", "diversity/", "fidelity/")
-SETTINGS = "Every seed of every setting as a point, with its mean"
+if TYPE_CHECKING:
+    import jinja2
+
+FIGURES = 12  # of one run, at most
+METRICS = ("divergence/", "diversity/", "fidelity/")  # tags that are metrics, also before the run's end
+NOT_FINISHED = ("failed", "diverged", "killed", "missing", "unreadable", "interrupted")
 
 
 def page(found: Sequence[Row], title: str, command: str) -> str:
@@ -37,148 +35,146 @@ def page(found: Sequence[Row], title: str, command: str) -> str:
     Args:
         found: The runs; what varies among them is what they were named by.
         title: Its heading.
-        command: What was typed.
+        command: The command that makes the runs, or several, a line each.
     """
-    body, data = _one(found[0]) if len(found) == 1 else _many(found)
-    typed = f'<p class="command">{escape(command)}</p>'
-    body += details("Commands", typed) if "\n" in command else typed
-    template = Path(__file__).with_name("report.html").read_text(encoding="utf-8")
-    script = re.findall(r"<script>(.*?)</script>", template, re.S)[0]
-    # Only this very script may run, whatever a name or a command says; the other parts are in the file.
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    parts = {
-        "policy": f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
-        "title": escape(title),
-        "version": escape(gantrain.__version__),
-        "body": body,
-        "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
+    here = Path(__file__).parent
+    style, script = (here.joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    # Only this very script may run, whatever a name or a command contains; the template puts it on a line of its own.
+    digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    environment = _environment(here)
+    own = _run_values(found[0]) if len(found) == 1 else _runs_values(found)
+    return environment.get_template("run.html" if len(found) == 1 else "runs.html").render(
+        own,
+        title=title,
+        command=command,
+        policy=policy,
+        version=gantrain.__version__,
+        style=_markup(style),
+        script=_markup(script),
+    )
 
 
-def _one(row: Row) -> tuple[str, dict[str, Any]]:
+def _environment(folder: Path) -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.filters |= {"breakable": _breakable, "cell_class": _cell_class}
+    return environment
+
+
+def _markup(text: str) -> Any:
+    """Return text of this package as markup, which is not escaped again."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _breakable(name: str) -> Any:
+    """Return a tag or key that may be broken after a slash or a dot."""
+    from markupsafe import escape
+
+    return _markup(str(escape(name)).replace("/", "/<wbr>").replace(".", ".<wbr>"))
+
+
+def _cell_class(text: str) -> Any:
+    kind = "number" if re.match(r"-?\d", text) else "bad" if text.startswith(NOT_FINISHED) else ""
+    return _markup(f' class="{kind}"' if kind else "")
+
+
+def _run_values(row: Row) -> dict[str, Any]:
+    """Return what the page of one run is rendered from."""
     result, curves = row.result, history(row.folder)
-    shots = frames([row.folder])[0]
-    drawn_charts = charts(row, curves)
-    main = [i for i, one in enumerate(drawn_charts) if one["main"]]
-    ahead = [i for i in main if drawn_charts[i]["title"] == "divergence"]
-    meaning = escape(str(result.get("meaning") or ""))
-    game = [flat(row.config).get(key, "") for key in ("objective", "dataset", "model")]
+    shots = embed_frames([row.folder])[0]
+    drawn = charts(row, curves)
+    main = [i for i, one in enumerate(drawn) if one["main"]]
+    first = [i for i in main if drawn[i]["title"] == "divergence"]
     facts = [
         row.ended,
-        *game,
+        *(flat(row.config).get(key, "") for key in ("objective", "dataset", "model")),
         f"{result['step']:,} steps" if isinstance(result.get("step"), int) else "",
         f"{result['images']:,} images" if isinstance(result.get("images"), int) else "",
         f"{row.seconds:,.0f} s" if row.seconds else "",
         f"seed {row.config['seed']}" if "seed" in row.config else "",
     ]
-    body = [
-        f'<p class="facts">{" · ".join(escape(fact) for fact in facts if fact)}</p>',
-        f'<p class="fault">{escape(row.error)}</p>' if row.error else "",
-        f'<p class="meaning"><b>What is played.</b> {meaning}.</p>' if meaning else "",
-        _health([row]),
-        '<div class="pair">',
-        f"<div>{player(f'Samples of {row.name}', shots)}{section('', _places(ahead))}</div>",
-        section("Numbers at the end" if row.numbers else "Numbers so far", _numbers(row, curves)),
-        "</div>",
-        section("Curves", _places([i for i in main if i not in ahead])),
-        section("Figures", _figures(row.folder)),
-        details("More curves", _places([i for i in range(len(drawn_charts)) if i not in main])),
-        details("Configuration", _config(row)),
-        details("How the numbers are made", _nested(result.get("protocol"))),
-        details("Versions", _nested(_environment(row.folder))),
+    files = RunFolder(row.folder).figures[:FIGURES]
+    images = ((opened(path), path.stem.replace("_", " ")) for path in files)
+    by_hand = given_words(row.folder)
+    config = [[key, text, "set by hand" * (key in by_hand)] for key, text in flat(row.config, _whole).items()]
+    return {
+        "name": row.name,
+        "facts": facts,
+        "error": row.error,
+        "meaning": str(result.get("meaning") or ""),
+        "health": _health([row]),
+        "frames": shots,
+        "first_charts": first,
+        "main_charts": [i for i in main if i not in first],
+        "more_charts": [i for i in range(len(drawn)) if i not in main],
+        "finished": bool(row.numbers),
+        "numbers": _numbers(row, curves),
+        "figures": [(_figure(image), alt) for image, alt in images if image],
+        "config": _headed(["key", "value", ""], config),
+        "protocol": _nested(result.get("protocol")),
+        "versions": _nested(RunFolder(row.folder, strict=False).environment),
+        "data": {"charts": drawn, "players": [shots]},
+    }
+
+
+def _runs_values(found: Sequence[Row]) -> dict[str, Any]:
+    """Return what the page of several runs is rendered from."""
+    groups = settings(found)
+    best = [row for setting in groups for row in setting.runs]
+    shots = embed_frames([row.folder for row in best])
+    cells = [
+        (row.label, "" if row.counts else row.ended, own[-1][1] if own else "")
+        for row, own in zip(best, shots, strict=True)
     ]
-    return "\n".join(body), {"charts": drawn_charts, "players": [shots]}
+    seeds = max(len(setting.runs) for setting in groups)
+    figure, means = chart(found), seed_table(found, worst=False)
+    finished = sum(row.counts for row in found)
+    notes = [order_note(found), *not_comparable(found), *failures(found)]
+    return {
+        "facts": [
+            f"{finished} of {len(found)} runs finished",
+            f"{sum(row.seconds for row in found):,.0f} s in all",
+        ],
+        "means": means,
+        "means_figure": _figure(figure) if figure else "",
+        "runs": run_table(found),
+        "floors": _floors(found),
+        "notes": [note for note in notes if note],
+        "health": _health(best),
+        "cells": cells,
+        "across": min(6, seeds * max(1, 4 // seeds)),  # whole settings in a line
+        "steps": sorted({step for own in shots for step, _ in own}),
+        "config": _shared_config(found),
+        "versions": _nested(RunFolder(best[0].folder, strict=False).environment),
+        "data": {"tags": _curves_by_tag(best), "players": shots, "together": True},
+    }
 
 
-def _many(found: Sequence[Row]) -> tuple[str, dict[str, Any]]:
-    best = [row for setting in settings(found) for row in setting.runs]
+def _curves_by_tag(best: Sequence[Row]) -> dict[str, Any]:
+    """Return the curve of each run for each tag; the runs of a setting share a colour."""
+    groups = {id(row): i for i, setting in enumerate(settings(best)) for row in setting.runs}
     curves = [history(row.folder) for row in best]
-    shots = frames([row.folder for row in best])
-    groups = {id(row): i for i, setting in enumerate(settings(found)) for row in setting.runs}
-    names = [row.label for row in best]
-    by_tag, most = {}, max(40, 6 * POINTS // len(found))
     points = {tag: len(steps) for one in curves for tag, (steps, _) in one.items() if not tag.endswith("_se")}
-    for tag in sorted(
-        points, key=lambda tag: (points[tag] < 2, _first_come(tag))
-    ):  # a point alone is no curve
+    most, by_tag = max(40, 6 * POINTS // len(best)), {}
+    for tag in sorted(points, key=lambda tag: (points[tag] < 2, _place(tag))):  # one point is no curve
         lines = [
-            series(name, one, tag, most) | {"group": groups[id(row)]}
-            for row, name, one in zip(best, names, curves, strict=True)
+            series(row.label, one, tag, most) | {"group": groups[id(row)]}
+            for row, one in zip(best, curves, strict=True)
             if tag in one
         ]
         by_tag[tag] = {"title": tag, "series": lines, "lines": reference_lines(best, [tag])}
-    done = sum(row.counts for row in found)
-    notes = [order_note(found), *not_comparable(found), *failures(found)]
-    means = seed_table(found, worst=False)
-    picture = chart(found)
-    body = [
-        f'<p class="facts">{done} of {len(found)} runs finished · '
-        f"{sum(row.seconds for row in found):,.0f} s in all</p>",
-        section(
-            "Settings", (html_table(means) if means else "") + (_image(picture, SETTINGS) if picture else "")
-        ),
-        section("Runs", html_table(run_table(found), sortable=True, foot=_floors(found)) + listed(notes)),
-        _health(best),
-        section("Samples over training", side_by_side(best, names, shots)),
-        section("Curves", f'<div class="chart" data-pick="{len(by_tag)}"></div>' if by_tag else ""),
-        details("Configuration", _shared(found)),
-        details("Versions", _nested(_environment(best[0].folder))),
-    ]
-    return "\n".join(body), {"tags": by_tag, "players": shots, "together": True}
-
-
-def frames(runs: Sequence[Path], budget: int = BUDGET) -> list[list[tuple[int, str]]]:
-    """Return the pictures of each run with their steps, thinned out and made small until a page can carry them.
-
-    Args:
-        runs: Their folders.
-        budget: The number of characters that all pictures together may have.
-    """
-    for side, most in SIZES:
-        most = most if len(runs) == 1 else max(2, min(most, 240 // len(runs)))
-        made = _within(
-            [evenly(drawn(run), most) for run in runs], side if len(runs) == 1 else min(side, SMALL), budget
-        )
-        if made is not None:
-            return made
-    return [[] for _ in runs]
-
-
-def _within(
-    found: Sequence[Sequence[tuple[int, Path]]], side: int, budget: int
-) -> list[list[tuple[int, str]]] | None:
-    made: list[list[tuple[int, str]]] = [[] for _ in found]
-    for own, shots in zip(found, made, strict=True):
-        for step, image in pictures(own):
-            shots.append((step, as_data(fitted(image, side))))
-            budget -= len(shots[-1][1])
-            if budget < 0:
-                return None
-    return made
-
-
-def side_by_side(
-    found: Sequence[Row], names: Sequence[str], shots: Sequence[Sequence[tuple[int, str]]]
-) -> str:
-    """Return the pictures of several runs under one slider; nothing where no run has any."""
-    if not any(shots):
-        return ""
-    cells = []
-    for row, name, own in zip(found, names, shots, strict=True):
-        what = f"Samples of {name}"
-        image = (
-            f'<img src="{own[-1][1]}" alt="{escape(what)}" data-what="{escape(what)}">'
-            if own
-            else "<i>no pictures</i>"
-        )
-        ended = "" if row.counts else f' <b class="bad">{escape(row.ended)}</b>'
-        cells.append(f'<div class="cell"><p>{escape(name)}{ended}</p>{image}</div>')
-    steps = sorted({step for own in shots for step, _ in own})
-    seeds = max(len(setting.runs) for setting in settings(found))
-    across = min(6, seeds * max(1, 4 // seeds))  # whole settings in a line
-    grid = f'<div class="cells" style="--across:{across}">{"".join(cells)}</div>'
-    return f'<figure class="player together">{grid}{slider(len(steps), steps[-1])}</figure>'
+    return by_tag
 
 
 def _floors(found: Sequence[Row]) -> list[str]:
@@ -187,78 +183,58 @@ def _floors(found: Sequence[Row]) -> list[str]:
     return ["real", *([""] * len(keys_of(found))), *cells, "", ""] if any(cells) else []
 
 
-def _numbers(row: Row, curves: Mapping[str, Curve]) -> str:
-    last = {tag: values[-1] for tag, (_, values) in curves.items() if values and tag.startswith(READ)}
+def _numbers(row: Row, curves: Mapping[str, Curve]) -> list[list[str]]:
+    last = {tag: values[-1] for tag, (_, values) in curves.items() if values and tag.startswith(METRICS)}
     known = row.numbers or {tag: value for tag, value in last.items() if value is not None}
     floors, lines = numbers_in(row.result.get("floors")), []
-    for tag in sorted((tag for tag in known if not tag.endswith("_se")), key=_first_come):
-        error = known.get(f"{tag}_se")
-        value = format_with_error(known[tag], error)
-        beside = [format_number(of[tag]) if tag in of else "" for of in (floors, row.published)]
-        lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, *beside])
-    head = ["metric", "value", "real against real", "published"]
+    for tag in sorted((tag for tag in known if not tag.endswith("_se")), key=_place):
+        value = format_with_error(known[tag], known.get(f"{tag}_se"))
+        others = [format_number(of[tag]) if tag in of else "" for of in (floors, row.published)]
+        lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, *others])
     kept = [i for i in range(4) if i < 2 or any(line[i] for line in lines)]
-    return html_table([[line[i] for i in kept] for line in (head, *lines)]) if lines else ""
+    table = _headed(["metric", "value", "real against real", "published"], lines)
+    return [[line[i] for i in kept] for line in table]
 
 
-def _first_come(tag: str) -> tuple[int, str]:
+def _place(tag: str) -> tuple[int, str]:
+    """Return where a tag comes in a list: what says most of a run first."""
     return (COLUMNS.index(tag) if tag in COLUMNS else len(COLUMNS), tag)
 
 
-def _health(found: Sequence[Row]) -> str:
+def _health(found: Sequence[Row]) -> list[str]:
     lines = []
     for row in found:
-        said = row.result.get("health")
+        warnings = row.result.get("health")
         name = f"{row.label}: " if len(found) > 1 else ""
-        lines += [name + str(line) for line in said] if isinstance(said, list) else []
-    return section("Health", f'<div class="health">{listed(lines)}</div>') if lines else ""
+        lines += [name + str(line) for line in warnings if line] if isinstance(warnings, list) else []
+    return lines
 
 
-def _places(which: Sequence[int]) -> str:
-    places = [f'<div class="chart" data-chart="{i}"></div>' for i in which]
-    return f'<div class="charts">{"".join(places)}</div>' if places else ""
+def _figure(image: Any) -> str:
+    return as_data(fitted(image, min(1400, max(image.size))), 88)
 
 
-def _figures(run: Path) -> str:
-    files = RunFolder(run).figures[:FIGURES]
-    images = [_image(image, path.stem.replace("_", " ")) for path in files if (image := opened(path))]
-    return "".join(images)
-
-
-def _image(image: Any, alt: str) -> str:
-    source = as_data(fitted(image, min(1400, max(image.size))), 88)
-    return f'<figure class="figure"><img src="{source}" alt="{escape(alt)}"></figure>'
-
-
-def _config(row: Row) -> str:
-    given = given_words(row.folder)
-    lines = [
-        [key, value, "set by hand" if key in given else ""] for key, value in flat(row.config, _whole).items()
-    ]
-    return html_table([["key", "value", ""], *lines]) if lines else ""
-
-
-def _shared(found: Sequence[Row]) -> str:
+def _shared_config(found: Sequence[Row]) -> list[list[str]]:
+    """Return the table of all keys: first those in which the runs differ."""
     flats = [flat(row.config, _whole) for row in found if row.config]
     keys = dict.fromkeys(key for one in flats for key in one)
     values = {key: list(dict.fromkeys(one.get(key, "") for one in flats)) for key in keys}
     differing = [
         [key, " | ".join(v or "none" for v in some)] for key, some in values.items() if len(some) > 1
     ]
-    same = [[key, some[0]] for key, some in values.items() if len(some) == 1]
-    return html_table([["key", "value"], *differing, *same]) if same else ""
+    return _headed(
+        ["key", "value"], [*differing, *([k, some[0]] for k, some in values.items() if len(some) == 1)]
+    )
 
 
-def _nested(found: Any) -> str:
-    if not isinstance(found, Mapping) or not found:
-        return ""
-    lines = [[key, value] for key, value in flat(found, _whole).items()]
-    return html_table([["key", "value"], *lines])
+def _nested(found: Any) -> list[list[str]]:
+    values = flat(found, _whole) if isinstance(found, Mapping) else {}
+    return _headed(["key", "value"], [[key, value] for key, value in values.items()])
+
+
+def _headed(head: list[str], lines: list[list[str]]) -> list[list[str]]:
+    return [head, *lines] if lines else []
 
 
 def _whole(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _environment(run: Path) -> Any:
-    return RunFolder(run, strict=False).environment

@@ -18,8 +18,8 @@ from PIL import Image
 
 from gantrain.cli.main import main
 from gantrain.reports.curves import LOG_2, charts, history, reference_lines, thinned
-from gantrain.reports.frames import HELD, MOST, SHOWN, evenly
-from gantrain.reports.html import frames, page
+from gantrain.reports.frames import HELD, MOST, SHOWN, embed_frames, evenly
+from gantrain.reports.html import page
 from gantrain.reports.runs import rows
 
 BAD = '<script>alert("x")</script><img src=x onerror=alert(1)>'
@@ -228,13 +228,13 @@ def test_many_large_pictures_are_made_small_and_few_until_a_page_can_carry_them(
     noise.save(folder / "samples" / "0.png", compress_level=0)
     for step in range(1, 40):
         (folder / "samples" / f"{step}.png").symlink_to("0.png")
-    (free,) = frames([folder])
+    (free,) = embed_frames([folder])
     assert len(free) == 40
     size = len(free[0][1])
-    (shots,) = frames([folder], budget=22 * size)
+    (shots,) = embed_frames([folder], budget=22 * size)
     assert sum(len(source) for _, source in shots) <= 22 * size
     assert 12 <= len(shots) < 40
-    assert frames([folder], budget=1) == [[]]
+    assert embed_frames([folder], budget=1) == [[]]
     assert (shots[0][0], shots[-1][0]) == (0, 39)
 
 
