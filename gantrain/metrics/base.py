@@ -1,21 +1,21 @@
-"""What a metric is, and the evaluation that all metrics of one reading share."""
+"""What a metric is, its suite, and the evaluation that all metrics of a suite share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.datasets.base import Data, Dataset, Split
-from gantrain.models.base import Model
+from gantrain.datasets.base import Data, Density, Split
 from gantrain.objectives.base import Objective
-from gantrain.registry import option
+from gantrain.registry import build, option
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -26,27 +26,31 @@ CHUNK = 500  # samples sent through a network at a time
 
 @dataclass
 class Suite:
-    """Which metrics are read, and their protocol."""
+    """Which metrics are computed, and their protocol."""
 
-    names: list[str] = option([], "metrics to read; those that do not fit the data are left out")
+    names: list[str] = option([], "metrics to compute; those that the data do not support are left out")
     n: int = option(1000, "samples on each side, at most those held out", minimum=2, maximum=10_000_000)
     published: dict[str, float] = option(
-        {}, "numbers in print by tag, shown beside the mean of the last fifth of the run"
+        {}, "published values by tag, shown next to the mean of the last fifth of the run"
     )
     k: int = option(
         5, "nearest neighbours that draw the balls of precision, recall, density, coverage", minimum=1
     )
-    title: str = option("", "what was played, in words, for the figures that show it")
+    title: str = option("", "title of the figures that have one; the objective's name if empty")
     refit_steps: int = option(1000, "updates of the fresh discriminator of metric refit", minimum=1)
+
+    def build(self) -> list[Metric]:
+        """Return the metrics that ``names`` lists, each with its own keys."""
+        return [build("metric", {"name": name}) for name in self.names]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One reading of a generator and a discriminator against held-out data.
+    """A generator and a discriminator to be evaluated against held-out data.
 
     Attributes:
         data: The dataset; ``fake`` has as many samples as ``real``.
-        G: The generator that samples are judged by (the average of weights).
+        G: The generator whose samples are evaluated (the average of weights).
         G_live: The generator that D plays against.
         D: The discriminator, in eval mode as both generators.
         objective: The game, which knows what D's logits mean.
@@ -55,10 +59,11 @@ class Evaluation:
         device: Where the networks are.
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
         wrong: ``y [N, ...] -> y [N, ...]``: a wrong condition for each right one; None where there is none.
-        batch: Samples that D is shown at once when it looks across them; 0 when it judges each alone.
-        conditional: Whether the players see what a sample is asked for.
-        autocast: The precision that networks run in, as a context.
         undo: ``logits [N] -> logits [N]``: those of the D that labels without noise would have given.
+        batch: Samples per call of a D that looks across them; 0 for a D that treats each alone.
+        conditional: Whether the networks see conditions.
+        autocast: The precision that networks run in, as a context.
+        substitute: Samples [n, ...] and their labels in the place of those of ``G``, or None.
     """
 
     data: Data
@@ -75,15 +80,15 @@ class Evaluation:
     batch: int = 0
     conditional: bool = False
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext
-    given: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
-    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
+    _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def n(self) -> int:
         """Samples on each side."""
         return min(self.suite.n, len(self.data.holdout))
 
-    def some(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
+    def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a split, the same ones for the same seed."""
         order = torch.randperm(len(part), generator=torch.Generator().manual_seed(self.seed))[:n]
         return part.take(order, self.device)
@@ -91,96 +96,122 @@ class Evaluation:
     @cached_property
     def real(self) -> tuple[Tensor, Tensor | None]:
         """Held-out samples [n, ...] and their labels [n]."""
-        return self.some(self.data.holdout, self.n)
+        return self.subset(self.data.holdout, self.n)
 
     @cached_property
     def fake(self) -> tuple[Tensor, Tensor | None]:
-        """Samples of ``G`` [n, ...] and the labels they were asked for, which are those of ``real``."""
-        return self.given or self.generate(self.G, self.real[1], "evaluate")
+        """Samples of ``G`` [n, ...] and the labels they were generated for, which are those of ``real``."""
+        return self.substitute or self.generate(self.G, self.real[1], "evaluate")
 
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
-        z, asked = self.latents(self.n, purpose).to(self.device), self.shown(y)
-        parts = [
-            G(z[i : i + CHUNK], None if asked is None else asked[i : i + CHUNK])
-            for i in range(0, self.n, CHUNK)
-        ]
+        z, c = self.latents(self.n, purpose).to(self.device), self.condition(y)
+        starts = range(0, self.n, CHUNK)
+        parts = [G(z[i : i + CHUNK], None if c is None else c[i : i + CHUNK]) for i in starts]
         return torch.cat(parts).float(), y
 
     def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Return D's logits [N], float32, label smoothing undone."""
-        if self.batch:  # this D looks across samples, so it is shown the batches it knows, and no remainder
+        if (
+            self.batch
+        ):  # this D looks across samples: it gets batches of the size it is trained on, no remainder
             size = min(self.batch, len(x))
             count = len(x) // size * size
         else:
             size, count = CHUNK, len(x)
-        y = self.shown(y)
-        parts = [
-            self.D(x[i : i + size], None if y is None else y[i : i + size]) for i in range(0, count, size)
-        ]
+        c, starts = self.condition(y), range(0, count, size)
+        parts = [self.D(x[i : i + size], None if c is None else c[i : i + size]) for i in starts]
         return self.undo(torch.cat(parts).float())
 
-    def shown(self, y: Tensor | None) -> Tensor | None:
-        """Return what the players see of labels [n, ...]: nothing where they are not conditional."""
+    def condition(self, y: Tensor | None) -> Tensor | None:
+        """Return what the networks see of labels [n, ...]: None where they are not conditional."""
         return y if self.conditional else None
 
-    def once(self, make: Callable[[Evaluation], T]) -> T:
-        """Return what ``make`` makes of this evaluation, made once for all numbers and pictures that show it."""
-        if make not in self._made:
-            self._made[make] = make(self)
-        return self._made[make]
+    def once(self, compute: Callable[[Evaluation], T]) -> T:
+        """Return ``compute(self)``, computed once for all numbers and figures of this evaluation."""
+        if compute not in self._results:
+            self._results[compute] = compute(self)
+        return self._results[compute]
 
     def of_real(self) -> Evaluation:
-        """Return the evaluation in which training data take the place of samples: its readings are the floor."""
-        return replace(self, given=self.some(self.data.train, min(self.n, len(self.data.train))))
+        """Return the evaluation of training data in the place of samples: its values are the floors."""
+        return replace(self, substitute=self.subset(self.data.train, min(self.n, len(self.data.train))))
 
 
-class Planned(Protocol):
-    """What is known of a run before its data are read: its ``Config``."""
-
-    dataset: Dataset
-    spec: Spec
-    model: Model
-    objective: Objective
-
-
-class Metric:
-    """A reading of an evaluation.
+@dataclass(frozen=True)
+class RunSpec:
+    """What decides which metrics a run supports, before its data are loaded and after.
 
     Attributes:
-        floored: Whether the same reading of training data against held-out data is a floor worth printing.
-        needs_d: Whether it reads D, which a baseline does not train.
+        spec: Shape and classes of the data.
+        objective: The game.
+        conditional: Whether the networks see conditions.
+        couples_samples: Whether D looks across the samples of a batch.
+        tractable: Whether G knows its density.
+        density: The data's density where it is known.
+        data: The data, once they are loaded.
+    """
+
+    spec: Spec
+    objective: Objective
+    conditional: bool = False
+    couples_samples: bool = False
+    tractable: bool = False
+    density: Density | None = None
+    data: Data | None = None
+
+
+# What protocols share: which data, which discriminator, which generator.
+HOLDOUT = {"split": "holdout"}
+EVAL_D = {"D": "playing, eval mode"}
+LIVE_G = {"G": "live weights"}
+SAMPLES = HOLDOUT | {"G": "averaged weights"}
+PLAYERS = HOLDOUT | EVAL_D | LIVE_G
+
+
+class Metric(ABC):
+    """Numbers, and perhaps figures, of an evaluation.
+
+    Attributes:
+        name: The registered name.
+        tags: Tags with a chart and a column from the first step on, where the run supports the metric.
+        shared_protocol: What all evaluations by this metric have in common.
+        has_floor: Whether the same metric of training data against held-out data is a floor worth printing.
+        needs_d: Whether it evaluates D, which a baseline does not train.
+        is_demonstration: Whether it shows a point of theory and is no part of ``metric=full``.
     """
 
     name: str
-    floored = True
-    needs_d = False
+    tags: Sequence[str] = ()
+    shared_protocol: Mapping[str, object] = SAMPLES
+    has_floor: bool = True
+    needs_d: bool = False
+    is_demonstration: bool = False
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why the metric cannot be read from this data, or None when it can."""
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        """Return why the metric cannot be computed for a run, or None when it can.
+
+        Called before the data are loaded and after; a condition on the data themselves holds while they are None.
+        """
         return None
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return the tags that charts and tables show of this metric, as far as a run's config tells.
-
-        What is named here has its column in HPARAMS and its line in a chart from the first step on, not only after
-        the first reading. A metric that reads D is asked only where one is trained.
-        """
-        return []
+    def expected_tags(self, run: RunSpec) -> Sequence[str]:
+        """Return ``tags``, or those of them that a supported run writes."""
+        return self.tags
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return how the numbers are made: features, n, k, split."""
-        raise NotImplementedError
+        """Return how the numbers are computed: n, split, networks, and what the metric adds."""
+        return {"n": evaluation.n, **self.shared_protocol}
 
+    @abstractmethod
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``{tag: value}``; called under inference mode."""
-        raise NotImplementedError
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-        """Return pictures by name, drawn after each evaluation and written under ``figures/``; called as the reading.
+        """Return figures by name, drawn after each evaluation and written under ``figures/``; called as ``__call__``.
 
         Args:
-            evaluation: The one just read.
+            evaluation: The one just computed.
             history: Every scalar so far, ``{"step": …, tag: value}`` for each step that had any, oldest first.
         """
         return {}

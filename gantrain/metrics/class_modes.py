@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.tools.classifier import judge, predict, trained
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.classifier import classifier_protocol, predict, shared_classifier
 from gantrain.registry import option, register
 
 
@@ -38,23 +37,17 @@ class ClassModes(Metric):
     """
 
     name: str = option("class_modes", "registered name")
+    tags = ("diversity/modes", "diversity/mode_kl")
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: each channel must show a class of its own, so that there are classes enough to lose."""
-        known = data.spec.is_image and data.spec.channel_classes > 1
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        known = run.spec.is_image and run.spec.channel_classes > 1
         return None if known else "no channel of this data has classes of its own"
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return both, for images that show a class in each channel."""
-        return ["diversity/modes", "diversity/mode_kl"] if run.spec.channel_classes > 1 else []
-
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return the classifier, its own held-out accuracy, n and the number of classes there are."""
-        of = evaluation.data.spec.classes
-        return judge(evaluation) | {"n": evaluation.n, "of": of, "split": "holdout", "G": "averaged weights"}
+        number = {"of": evaluation.data.spec.classes}
+        return super().protocol(evaluation) | classifier_protocol(evaluation) | number
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``diversity/modes`` and ``diversity/mode_kl``, over all samples."""
-        found = predict(trained(evaluation.data), evaluation.fake[0])
+        found = predict(shared_classifier(evaluation.data), evaluation.fake[0])
         values = count_classes(found, evaluation.data.spec.classes)
         return {f"diversity/{name}": value for name, value in values.items()}

@@ -1,11 +1,10 @@
-"""The divergence itself, where the data's density is known: the truth beside what D estimates."""
+"""The divergence itself, where the data's density is known: the truth that D's estimate compares with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gantrain.datasets.base import Data, SyntheticPoints
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.histogram import cell_side, estimates
 from gantrain.metrics.tools.quadrature import (
     TOLERANCE,
@@ -17,15 +16,15 @@ from gantrain.metrics.tools.quadrature import (
 )
 from gantrain.registry import option, register
 
-DRAWN = 10_000  # samples that show where a generator with a density is
-COUNTED = 200_000  # samples of a generator without one
+FRAME_SAMPLES = 10_000  # that show where a generator with a density is
+CELL_SAMPLES = 200_000  # of a generator without one
 
 
-def unknown_density(data: Data) -> str | None:
-    """Return why nothing can be integrated: the density must be known, on a line or a plane."""
-    if data.density is None:
+def why_not_integrable(run: RunSpec) -> str | None:
+    """Return why no integral over the data's density is computed: it must be known, on a line or a plane."""
+    if run.density is None:
         return "the density of this data is not known"
-    return None if data.spec.numel <= 2 else "points of more than two numbers are too many to integrate over"
+    return None if run.spec.numel <= 2 else "points of more than two numbers are too many to integrate over"
 
 
 @register("metric")
@@ -33,25 +32,20 @@ def unknown_density(data: Data) -> str | None:
 class Exact(Metric):
     """Divergences of the data's known density and that of the generator D plays, in nats but total variation and W1.
 
-    By adaptive quadrature for a generator with a density; for any other by counting samples, under other tags and
-    with a margin.
+    By adaptive quadrature for a generator with a density; for any other by counting samples, under other tags
+    (``divergence/…_density``, not ``…_exact``) and with an error bound.
     """
 
     name: str = option("exact", "registered name")
-    floored = False
+    has_floor = False
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: see ``unknown_density``."""
-        return unknown_density(data)
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        return why_not_integrable(run)
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return the truth of what the game is most often about: JSD."""
-        if not isinstance(run.dataset, SyntheticPoints) or run.spec.numel > 2:
-            return []
-        return ["divergence/js_exact" if run.model.tractable else "divergence/js_density"]
+    def expected_tags(self, run: RunSpec) -> list[str]:
+        return ["divergence/js_exact" if run.tractable else "divergence/js_density"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return how the densities are compared."""
         shared: dict[str, object] = {"G": "live weights", "p": "known density"}
         if density_of_generator(evaluation) is not None:
             return shared | {
@@ -60,20 +54,19 @@ class Exact(Metric):
                 "tolerance": TOLERANCE,
             }
         side = cell_side(density_of_data(evaluation.data), evaluation.real[0].cpu().double())
-        counted = {"q": "samples counted in cells", "n_counted": COUNTED, "cell_side": side}
+        counted = {"q": "samples counted in cells", "n_counted": CELL_SAMPLES, "cell_side": side}
         return shared | counted | {"n": evaluation.n, "n_is": "held-out points that set the side of a cell"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``divergence/…_exact`` of a generator with a density, else ``divergence/…_density``."""
         log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
         if log_q is None:
             side = cell_side(log_p, evaluation.real[0].cpu().double())
-            found = estimates(log_p, samples(evaluation, COUNTED, "exact"), side)
+            found = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side)
             return {
                 f"divergence/{name.removesuffix('_se')}_density{'_se' * name.endswith('_se')}": value
                 for name, value in found.items()
             }
-        drawn = samples(evaluation, DRAWN, "exact")
-        found = divergences(log_p, log_q, *frame(evaluation.data, drawn))
+        cloud = samples(evaluation, FRAME_SAMPLES, "exact")
+        found = divergences(log_p, log_q, *frame(evaluation.data, cloud))
         own = {f"divergence/exact_{name}": found.pop(name) for name in ("residual", "error") if name in found}
         return {f"divergence/{name}_exact": value for name, value in found.items()} | own

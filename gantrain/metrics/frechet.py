@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.tools.classifier import described, features
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.tools.classifier import feature_kind, features
 from gantrain.registry import option, register
 
-DIMS, SHARE = 64, 5  # most dimensions, and fewest samples for each of them
+MAX_DIMS, SAMPLES_PER_DIM = 64, 5
 ROWS = 1000  # samples that components are found from
 
 
@@ -50,33 +50,22 @@ def components(x: Tensor, dims: int) -> Tensor:
 class Frechet(Metric):
     """FID (Heusel et al. 2017) on the features of a classifier of this data, or on pixels or coordinates.
 
-    A covariance needs more samples than dimensions, so features are read on the leading principal components of the
+    A covariance needs more samples than dimensions, so features are projected on leading principal components of the
     held-out data: at most 64, and at most one for every five samples; what differs outside of them is not seen. The
-    reading of a perfect generator is above 0 still: of n and m samples of one N(0, I_d) it is (d + d (d + 1) / 4)
-    (1/n + 1/m) on average. So compare readings of equal n and dims only, and with the floor. It is no published FID,
-    which is read from the features of an Inception network.
+    value for a perfect generator is above 0 still: of n and m samples of one N(0, I_d) it is (d + d (d + 1) / 4)
+    (1/n + 1/m) on average. So compare values of equal n and dims only, and with the floor. It is no published FID,
+    which is computed on the features of an Inception network.
     """
 
     name: str = option("frechet", "registered name")
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return the distance."""
-        return ["divergence/frechet"]
+    tags = ("divergence/frechet",)  # in the square of the features' unit
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return features, how many there are, on how many dimensions they are compared, n and split."""
         d = features(evaluation.data, evaluation.real[0][:1]).shape[1]
-        return {
-            "features": described(evaluation.data),
-            "features_d": d,
-            "dims": self.dims(evaluation, d),
-            "n": evaluation.n,
-            "split": "holdout",
-            "G": "averaged weights",
-        }
+        own = {"features": feature_kind(evaluation.data), "features_d": d, "dims": self.dims(evaluation, d)}
+        return super().protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``divergence/frechet``, in the square of the features' unit."""
         real, fake = (features(evaluation.data, x) for x, _ in (evaluation.real, evaluation.fake))
         dims = self.dims(evaluation, real.shape[1])
         if dims < real.shape[1]:
@@ -87,4 +76,4 @@ class Frechet(Metric):
     @staticmethod
     def dims(evaluation: Evaluation, d: int) -> int:
         """Return on how many of ``d`` dimensions the Gaussians are fitted."""
-        return min(d, DIMS, max(1, evaluation.n // SHARE))
+        return min(d, MAX_DIMS, max(1, evaluation.n // SAMPLES_PER_DIM))

@@ -1,4 +1,4 @@
-"""The divergence that the playing discriminator estimates, read on held-out data."""
+"""The divergence that the discriminator estimates as it plays, on held-out data."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import PLAYERS, Evaluation, Metric, RunSpec
 from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import option, register
 
 
-def of_batches(name: str) -> str:
-    """Return the tag for a D that looks across samples: the divergence of batches or packs, which is larger."""
+def batch_tag(name: str) -> str:
+    """Return a tag's name for a D that looks across samples: the divergence of batches or packs, which is larger."""
     quantity = name.removesuffix("_se")
     return name if quantity == "game" else f"{quantity}_batch{name.removeprefix(quantity)}"
 
@@ -25,10 +25,10 @@ def estimates(objective: Objective, batches: bool) -> list[str]:
         objective: The game; it must train a D.
         batches: Whether that D looks across samples.
     """
-    nothing = torch.zeros(2)
-    found = objective.estimate(Logits(nothing, nothing, nothing if objective.mismatch_weight > 0 else None))
-    names = [name for name in found if not name.endswith("_se")]
-    return [f"divergence/{of_batches(name) if batches else name}" for name in names]
+    zeros = torch.zeros(2)
+    values = objective.estimate(Logits(zeros, zeros, zeros if objective.mismatch_weight > 0 else None))
+    names = [name for name in values if not name.endswith("_se")]
+    return [f"divergence/{batch_tag(name) if batches else name}" for name in names]
 
 
 def best_accuracy(real: Tensor, fake: Tensor) -> float:
@@ -44,7 +44,7 @@ def best_accuracy(real: Tensor, fake: Tensor) -> float:
     share = torch.tensor([-1 / len(real)] * len(real) + [1 / len(fake)] * len(fake), dtype=torch.float64)
     below = share.to(logits.device)
     gain = below[order].cumsum(0)
-    # Equal logits stand on one side of any threshold.
+    # No threshold separates equal logits.
     gain = gain[torch.cat([logits.diff() > 0, torch.ones(1, dtype=torch.bool, device=logits.device)])]
     return 0.5 + 0.5 * max(0.0, float(gain.max()))
 
@@ -55,38 +55,30 @@ class JS(Metric):
     """The objective's own estimate: D in eval mode on held-out reals and as many fresh samples of the live G."""
 
     name: str = option("js", "registered name")
-    floored = False
+    shared_protocol = PLAYERS
+    has_floor = False
     needs_d = True
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return the tags of what this D estimates, without standard errors, and of its logit on held-out data."""
+    def expected_tags(self, run: RunSpec) -> list[str]:
         if not run.objective.has_game:
             return []
-        return [*estimates(run.objective, run.model.couples_samples), "logits/holdout"]
+        return [*estimates(run.objective, run.couples_samples), "logits/holdout"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return who plays, on what, and which tags are D's own estimates."""
-        return {
-            "D": "playing, eval mode",
-            "G": "live weights",
-            "split": "holdout",
-            "n": evaluation.n,
-            "estimates": estimates(evaluation.objective, evaluation.batch > 0),
-        }
+        tags = estimates(evaluation.objective, evaluation.batch > 0)
+        return super().protocol(evaluation) | {"estimates": tags}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``divergence/<quantity>`` with its standard error, and D's accuracy and mean logit."""
-        logits = self.read(evaluation)
-        found = evaluation.objective.estimate(logits)
+        logits = self.logits(evaluation)
         tags = {
-            f"divergence/{of_batches(name) if evaluation.batch else name}": value
-            for name, value in found.items()
+            f"divergence/{batch_tag(name) if evaluation.batch else name}": value
+            for name, value in evaluation.objective.estimate(logits).items()
         }
         accuracy = best_accuracy(logits.real, logits.fake)
         return tags | {"logits/holdout": float(logits.real.mean()), "logits/accuracy": accuracy}
 
     @staticmethod
-    def read(evaluation: Evaluation) -> Logits:
+    def logits(evaluation: Evaluation) -> Logits:
         """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
         x, y = evaluation.real
         fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")

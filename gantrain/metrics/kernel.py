@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.tools.classifier import described, features
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.tools.classifier import feature_kind, features
 from gantrain.registry import option, register
 
-BLOCK = 1000  # samples whose kernel matrices are held at a time
+BLOCK = 1000  # samples whose kernel matrices are in memory at a time
 
 
 def kernel(a: Tensor, b: Tensor) -> float:
@@ -46,24 +46,16 @@ class Kernel(Metric):
     """
 
     name: str = option("kernel", "registered name")
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return the distance."""
-        return ["divergence/kernel"]
+    tags = ("divergence/kernel",)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return features and their dimensions, kernel, n, the number of blocks and split."""
-        return {
-            "features": described(evaluation.data),
+        return super().protocol(evaluation) | {
+            "features": feature_kind(evaluation.data),
             "dims": features(evaluation.data, evaluation.real[0][:1]).shape[1],
             "kernel": "(x.y/d + 1)^3, unbiased",
-            "n": evaluation.n,
             "blocks": max(1, evaluation.n // BLOCK),
-            "split": "holdout",
-            "G": "averaged weights",
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``divergence/kernel``."""
         real, fake = (features(evaluation.data, x) for x, _ in (evaluation.real, evaluation.fake))
         return {"divergence/kernel": kernel(real, fake)}

@@ -1,4 +1,4 @@
-"""Whether D looks at the condition: how well it tells right pairs from data beside a wrong one."""
+"""Whether D looks at the condition: how well it tells right pairs from data with a wrong one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import EVAL_D, HOLDOUT, Evaluation, Metric, RunSpec
 from gantrain.registry import option, register
 
 
@@ -28,33 +27,19 @@ class Mismatch(Metric):
     """
 
     name: str = option("mismatch", "registered name")
-    floored = False
+    tags = ("logits/mismatched_auc",)  # in [0, 1]
+    shared_protocol = EVAL_D | HOLDOUT | {"wrong": "another condition, uniform over the others"}
+    has_floor = False
     needs_d = True
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: D must see conditions, of which there are several."""
-        if not conditional:
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if not run.conditional:
             return "the model is not conditional (model.condition=none)"
-        return None if len(data.spec.conditions()) > 1 else "there is one condition, so none is wrong"
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return the AUC, where D sees one of several conditions."""
-        seen = run.model.is_conditional and len(run.spec.conditions()) > 1
-        return ["logits/mismatched_auc"] if seen else []
-
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return who judges what."""
-        return {
-            "D": "playing, eval mode",
-            "split": "holdout",
-            "wrong": "another condition, uniform over the others",
-            "n": evaluation.n,
-        }
+        return None if len(run.spec.conditions()) > 1 else "there is one condition, so none is wrong"
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``logits/mismatched_auc`` in [0, 1]; nothing where all held-out conditions are the same."""
         x, y = evaluation.real
         wrong = None if y is None else evaluation.wrong(y)
-        if wrong is None:
+        if wrong is None:  # all held-out conditions are the same
             return {}
         return {"logits/mismatched_auc": auc(evaluation.logits(x, y), evaluation.logits(x, wrong))}

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Data, SyntheticPoints
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.registry import option, register
 
 
@@ -39,27 +38,20 @@ class Modes(Metric):
     """Modes found, the share of samples near one, and how unevenly they fall (PacGAN's protocol)."""
 
     name: str = option("modes", "registered name")
+    tags = ("diversity/modes", "diversity/mode_kl", "fidelity/high_quality")
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: the modes of the data must be known."""
-        known = data.density is not None and len(data.density.modes) > 1
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        known = run.density is not None and len(run.density.modes) > 1
         return None if known else "this data has no modes that are known"
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return all three, for data that are drawn from modes."""
-        known = isinstance(run.dataset, SyntheticPoints) and len(run.dataset.density().modes) > 1
-        return ["diversity/modes", "diversity/mode_kl", "fidelity/high_quality"] if known else []
-
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return the radius, n and the number of modes there are."""
         density = evaluation.data.density
-        assert density is not None  # ``fits`` was asked
+        assert density is not None  # as ``why_unsupported`` requires
         return {"within": "3 sd", "n": evaluation.n, "of": len(density.modes), "G": "averaged weights"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``diversity/modes``, ``diversity/mode_kl`` and ``fidelity/high_quality``."""
         density = evaluation.data.density
-        assert density is not None  # ``fits`` was asked
+        assert density is not None  # as ``why_unsupported`` requires
         values = count_modes(evaluation.fake[0], density.modes, density.std)
         return {
             "diversity/modes": values["modes"],

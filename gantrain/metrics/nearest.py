@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets.base import Split
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import option, register
 
-POINTS, ROWS = 500, 10_000  # most samples that a median is taken of; training samples at a time
+MAX_SAMPLES, ROWS = 500, 10_000  # that a median is taken of; training samples at a time
 
 
 def nearest(x: Tensor, train: Split) -> tuple[Tensor, Tensor]:
@@ -44,36 +44,29 @@ class Nearest(Metric):
     """
 
     name: str = option("nearest", "registered name")
-    floored = False  # training data are at 0 from themselves; the held-out side is the yardstick already
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return the distance."""
-        return ["fidelity/nearest_distance"]
+    tags = ("fidelity/nearest_distance",)
+    has_floor = False  # training data are at 0 from themselves; the held-out side is the yardstick already
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return features, n, the training samples searched, and held-out data's median distance."""
-        return {
+        return super().protocol(evaluation) | {
             "features": "pixels" if evaluation.data.spec.is_image else "coordinates",
-            "n": min(POINTS, evaluation.n),
+            "n": min(MAX_SAMPLES, evaluation.n),
             "train": len(evaluation.data.train),
-            "holdout_distance": self.yardstick(evaluation),
-            "split": "holdout",
-            "G": "averaged weights",
+            "holdout_distance": self.holdout_distance(evaluation),
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``fidelity/nearest_distance``; nothing where half of the held-out data are training data too."""
-        known = self.yardstick(evaluation)
-        if known == 0:
+        known = self.holdout_distance(evaluation)
+        if known == 0:  # half of the held-out data are training data too
             return {}
-        distance, _ = nearest(evaluation.fake[0][:POINTS], evaluation.data.train)
+        distance, _ = nearest(evaluation.fake[0][:MAX_SAMPLES], evaluation.data.train)
         return {"fidelity/nearest_distance": float(distance.median()) / known}
 
-    def yardstick(self, evaluation: Evaluation) -> float:
-        """Return held-out data's median distance to their nearest training sample, searched for once a run."""
+    def holdout_distance(self, evaluation: Evaluation) -> float:
+        """Return held-out data's median distance to their nearest training sample, computed once a run."""
         key = evaluation.n, evaluation.seed
-        held = getattr(self, "_held", None)
-        if held is None or held[0] is not evaluation.data or held[1] != key:
-            distance = nearest(evaluation.real[0][:POINTS], evaluation.data.train)[0].median()
-            self._held = held = (evaluation.data, key, float(distance))
-        return held[2]
+        last = getattr(self, "_last", None)
+        if last is None or last[0] is not evaluation.data or last[1] != key:
+            distance, _ = nearest(evaluation.real[0][:MAX_SAMPLES], evaluation.data.train)
+            self._last = last = (evaluation.data, key, float(distance.median()))
+        return last[2]

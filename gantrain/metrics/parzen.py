@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import option, register
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-ROWS = 500  # rows of the distance matrix held at a time
+ROWS = 500  # rows of the distance matrix in memory at a time
 VALID = 1000  # held-out samples that choose sigma, at most; the published protocol's number
 COARSE, FINE = torch.logspace(-3, 1, 17).double(), torch.logspace(-0.25, 0.25, 25).double()
 WARNING = (
@@ -53,7 +53,7 @@ def choose(valid: Tensor, centres: Tensor, scale: float) -> float:
     The grid is ``scale`` times 0.001 to 10 in 17 steps of 10^(1/4), then 25 of 10^(1/48) around the best of them.
 
     Args:
-        valid: Shape [N, d], float64; neither centres nor what the likelihood is read on.
+        valid: Shape [N, d], float64; neither centres nor what the likelihood is computed on.
         centres: Shape [M, d], float64.
         scale: A length, positive.
     """
@@ -65,20 +65,20 @@ def choose(valid: Tensor, centres: Tensor, scale: float) -> float:
 
 
 def rows(x: Tensor, evaluation: Evaluation) -> Tensor:
-    """Return samples as float64 [N, d] on the CPU: images in [0, 1] as in print, points as they are."""
+    """Return samples as float64 [N, d] on the CPU: images in [0, 1] as published, points as they are."""
     x = x.detach().cpu().flatten(1).double()
     return (x + 1) / 2 if evaluation.data.spec.is_image else x
 
 
 def halves(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
-    """Return held-out samples that choose sigma, and those that the likelihood is read on, each [N, d]."""
+    """Return held-out samples that choose sigma, and those that the likelihood is computed on, each [N, d]."""
     x = rows(evaluation.real[0], evaluation)
     return x[::2][:VALID], x[1::2]
 
 
 def scale(evaluation: Evaluation) -> float:
     """Return the data's standard deviation, the root of its mean square over coordinates; 1 for constant data."""
-    x, _ = evaluation.some(evaluation.data.train, VALID)
+    x, _ = evaluation.subset(evaluation.data.train, VALID)
     return float(rows(x, evaluation).var(0, unbiased=False).mean().sqrt()) or 1.0
 
 
@@ -97,31 +97,24 @@ class Parzen(Metric):
     """
 
     name: str = option("parzen", "registered name")
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return the log-likelihood."""
-        return ["fidelity/log_likelihood_parzen"]
+    tags = ("fidelity/log_likelihood_parzen",)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return kernel, sigma, its grid, n of every part, the unit, and the warning."""
         valid, test = halves(evaluation)
         low, high = (scale(evaluation) * float(COARSE[i]) for i in (0, -1))
-        return {
+        return super().protocol(evaluation) | {
             "kernel": "Gaussian",
             "sigma": sigma_of(evaluation),
             "grid": [low, high],
             "grid_steps": "17, then 25 around the best",
             "unit": "nats, pixels in [0, 1]" if evaluation.data.spec.is_image else "nats, coordinates",
             "split": "half of holdout chooses sigma, the other half is read",
-            "n": evaluation.n,
             "n_sigma": len(valid),
             "n_read": len(test),
-            "G": "averaged weights",
             "warning": WARNING,
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``fidelity/log_likelihood_parzen`` and its standard error over held-out samples."""
         centres, sigma = rows(evaluation.fake[0], evaluation), sigma_of(evaluation)
         found = log_likelihood(halves(evaluation)[1], centres, torch.tensor([sigma]).double())[0]
         error = math.sqrt(float(found.var()) / len(found)) if len(found) > 1 else 0.0
@@ -131,7 +124,7 @@ class Parzen(Metric):
         }
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-        """Return ``parzen``: the answer against sigma, beside training data's, and for a part of the samples."""
+        """Return ``parzen``: the log-likelihood against sigma, training data's too, and for a part of the samples."""
         valid, test = halves(evaluation)
         test = test[:VALID]
         fakes, copies = (rows(part.fake[0], evaluation) for part in (evaluation, evaluation.of_real()))

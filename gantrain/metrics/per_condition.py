@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
 from gantrain.registry import option, register
 
 
@@ -37,30 +36,23 @@ class PerCondition(Metric):
     """
 
     name: str = option("per_condition", "registered name")
+    tags = ("diversity/per_condition_std",)
+    shared_protocol = SAMPLES | {
+        "features": "pixels or coordinates",
+        "split": "holdout, as many samples of each condition",
+    }
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: samples must be asked for, and held-out data of one condition must be several."""
-        if not conditional:
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if not run.conditional:
             return "the model is not conditional (model.condition=none)"
-        y = data.holdout.y
+        if run.data is None:
+            return None
+        y = run.data.holdout.y
         if y is None or len(torch.unique(y, dim=0)) == len(y):
             return "no two held-out samples have the same condition"
         return None
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return the spread, where samples are asked for."""
-        return ["diversity/per_condition_std"] if run.model.is_conditional else []
-
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return features, n and split."""
-        return {
-            "features": "pixels or coordinates",
-            "n": evaluation.n,
-            "split": "holdout, as many samples of each condition",
-            "G": "averaged weights",
-        }
-
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``diversity/per_condition_std``; nothing where held-out samples of a condition are all the same."""
         known, found = per_condition_std(*evaluation.real), per_condition_std(*evaluation.fake)  # type: ignore[arg-type]
+        # ``known`` is 0 where held-out samples of a condition are all the same.
         return {"diversity/per_condition_std": found / known} if known and found is not None else {}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import option, register
 
-ROWS = 1000  # rows of the distance matrix held at a time
+ROWS = 1000  # rows of the distance matrix in memory at a time
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
@@ -37,7 +37,9 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
     """
     real, fake = real.flatten(1).double(), fake.flatten(1).double()
     real_radii, fake_radii = radii(real, k), radii(fake, k)
-    inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)  # real balls that hold each sample
+    inside = torch.zeros(
+        len(fake), dtype=torch.int64, device=fake.device
+    )  # real balls that contain each sample
     recalled, covered = 0, 0
     for i in range(0, len(real), ROWS):
         d = distances(real[i : i + ROWS], fake)
@@ -59,19 +61,13 @@ class PRDC(Metric):
     """Neighbour balls between samples and held-out data; blur and copies score well, so read density with them."""
 
     name: str = option("prdc", "registered name")
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return both pairs."""
-        return ["diversity/coverage", "diversity/recall", "fidelity/precision", "fidelity/density"]
+    tags = ("diversity/coverage", "diversity/recall", "fidelity/precision", "fidelity/density")
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return features, n, k and split."""
         features = "pixels" if evaluation.data.spec.is_image else "coordinates"
-        k = self.neighbours(evaluation)
-        return {"features": features, "n": evaluation.n, "k": k, "split": "holdout", "G": "averaged weights"}
+        return super().protocol(evaluation) | {"features": features, "k": self.neighbours(evaluation)}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return the two pairs under ``fidelity/`` and ``diversity/``."""
         values = prdc(evaluation.real[0], evaluation.fake[0], self.neighbours(evaluation))
         return {
             "diversity/coverage": values["coverage"],

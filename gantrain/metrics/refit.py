@@ -1,4 +1,4 @@
-"""The common scale: the divergence by a fresh discriminator, the same for every objective and model."""
+"""A common scale: the divergence by a fresh discriminator, the same for every objective and model."""
 
 from __future__ import annotations
 
@@ -10,34 +10,33 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gantrain.core.gradients import descend
-from gantrain.metrics.base import CHUNK, Evaluation, Metric, Planned
+from gantrain.metrics.base import CHUNK, Evaluation, Metric, RunSpec
 from gantrain.metrics.js import JS
 from gantrain.models.layers import ConditionEmbedding
 from gantrain.registry import option, register
 
 BATCH, RATE, WIDTH, CHECKS = 256, 2e-3, 128, 16
-OCTAVES, FEW = 6, 8  # waves of each coordinate, where there are at most so few of these
-FAR = 1000.0  # standard deviations beyond which points are drawn in, so that no sample is too far to be trained on
+OCTAVES, MAX_FOURIER_DIMS = 6, 8  # frequencies of each coordinate; most coordinates that have them
+MAX_STDS = 1000.0  # points farther out are clipped to this, so that no sample is too far to be trained on
 
 
-class Waves(nn.Module):
-    """Points [N, d] beside sine and cosine of 1, 2, 4, … times each coordinate, [N, d (1 + 2 octaves)].
+class FourierFeatures(nn.Module):
+    """Points [N, d] with the sine and cosine of 1, 2, 4, … times each coordinate, [N, d (1 + 2 octaves)].
 
     A network of plain coordinates is slow to see structure much finer than the data (Tancik et al. 2020), such as
     the width of the ring's modes.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the coordinates and their waves."""
-        turns = (x[:, :, None] * 2.0 ** torch.arange(OCTAVES, device=x.device)).flatten(1)
-        return torch.cat([x, turns.sin(), turns.cos()], 1)
+        phases = (x[:, :, None] * 2.0 ** torch.arange(OCTAVES, device=x.device)).flatten(1)
+        return torch.cat([x, phases.sin(), phases.cos()], 1)
 
 
-class Fresh(nn.Module):
-    """A discriminator that couples no samples.
+class FreshDiscriminator(nn.Module):
+    """A discriminator without batch statistics.
 
-    Points are put on the training data's own scale, few coordinates beside their waves; images go through two
-    convolutions. Three layers of 128 units judge what comes of it, beside the condition.
+    Points are standardised by the training data, few coordinates with their Fourier features; images go through two
+    convolutions. Three layers of 128 units follow, with the condition as input too.
 
     Args:
         evaluation: The data, and whether the generator sees conditions.
@@ -64,25 +63,24 @@ class Fresh(nn.Module):
             std = x.std(0)
             self.register_buffer("shift", x.mean(0))
             self.register_buffer("scale", torch.where(std > 0, std, 1.0))
-            waves = spec.numel <= FEW  # in many dimensions they would be noise to it
-            self.body = nn.Sequential(Waves()) if waves else nn.Sequential()
-            width = spec.numel * (1 + 2 * OCTAVES * waves)
+            has_waves = spec.numel <= MAX_FOURIER_DIMS  # in many dimensions they would be noise to it
+            self.body = nn.Sequential(FourierFeatures()) if has_waves else nn.Sequential()
+            width = spec.numel * (1 + 2 * OCTAVES * has_waves)
         sizes = [width + self.condition.width, WIDTH, WIDTH, WIDTH]
         layers = [(nn.Linear(i, o), nn.LeakyReLU(0.2)) for i, o in zip(sizes[:-1], sizes[1:], strict=True)]
-        self.judge = nn.Sequential(*[module for pair in layers for module in pair], nn.Linear(WIDTH, 1))
+        self.head = nn.Sequential(*[module for pair in layers for module in pair], nn.Linear(WIDTH, 1))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Return logits [N] of samples [N, *shape] and, where they are seen, conditions [N, ...]."""
-        h = self.body(((x - self.shift) / self.scale).clamp(-FAR, FAR))
-        return self.judge(torch.cat([h, self.condition(y, h)], 1)).squeeze(1)
+        h = self.body(((x - self.shift) / self.scale).clamp(-MAX_STDS, MAX_STDS))
+        return self.head(torch.cat([h, self.condition(y, h)], 1)).squeeze(1)
 
 
 def losses(D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
     """Return D's cross-entropy on each sample of data and on each generated one, float64 [2, N]."""
 
     def logits(x: Tensor) -> Tensor:
-        given = [None] * -(-len(x) // CHUNK) if y is None else y.split(CHUNK)
-        return torch.cat([D(part, c) for part, c in zip(x.split(CHUNK), given, strict=True)]).double()
+        conditions = [None] * -(-len(x) // CHUNK) if y is None else y.split(CHUNK)
+        return torch.cat([D(part, c) for part, c in zip(x.split(CHUNK), conditions, strict=True)]).double()
 
     return torch.stack([softplus(-logits(real)), softplus(logits(fake))])
 
@@ -91,27 +89,27 @@ def bound(terms: Tensor) -> float:
     """Return log 2 + V/2 in nats, a lower bound of JSD for a D that was not fitted to these samples.
 
     Args:
-        terms: What ``losses`` gives, shape [2, N].
+        terms: Of ``losses``, shape [2, N].
     """
     return math.log(2) - 0.5 * float(terms.mean(1).sum())
 
 
-def checks(steps: int) -> set[int]:
-    """Return after which steps the fit is looked at: dense early, where few data are soon overfitted, and the last."""
+def check_steps(steps: int) -> set[int]:
+    """Return the steps after which D is evaluated: dense early, where few data are soon overfitted, and the last."""
     return {max(round(steps * 0.75**k), 1) for k in range(CHECKS)}
 
 
 def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
     """Train a fresh D by cross-entropy against the live generator and return ``losses`` of the best ones, [2, N].
 
-    The held-out samples are two halves. The D that is best on one half speaks on the other, so that no sample chooses
-    the D that is read on it, and all of them are read.
+    The held-out samples are two halves. The D that is best on one half is evaluated on the other, so that no sample
+    chooses the D that is evaluated on it, and all of them are used.
 
     Args:
         evaluation: The generator, the training split, steps and seed.
         real: Held-out data, shape [N, ...].
         fake: As many samples of the live generator.
-        y: What both were asked for, shape [N, ...], or None.
+        y: Conditions of both, shape [N, ...], or None.
     """
     steps, device = evaluation.suite.refit_steps, evaluation.device
     train, draws = evaluation.data.train, torch.Generator().manual_seed(evaluation.seed)
@@ -119,22 +117,22 @@ def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) ->
         devices=[]
     ):  # the first weights come from torch's generator, which training may use
         torch.default_generator.manual_seed(evaluation.seed)
-        D = Fresh(evaluation).to(device)
+        D = FreshDiscriminator(evaluation).to(device)
     optimizer = torch.optim.Adam(D.parameters(), lr=RATE, betas=(0.9, 0.99))
-    due = checks(steps)
+    due = check_steps(steps)
     best = torch.empty(2, len(real), dtype=torch.float64, device=device)
     highest = [-math.inf, -math.inf]
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
         x, labels = train.take(torch.randint(len(train), (BATCH,), generator=draws), device)
-        asked = evaluation.shown(labels)
+        c = evaluation.condition(labels)
         with torch.no_grad():
             z = evaluation.latents(BATCH, f"refit {step}").to(device)
-            against = evaluation.G_live(z, asked).float()
-        # bfloat16, where the run asks for it, is the generator's affair: this D is the same for every run.
+            fakes = evaluation.G_live(z, c).float()
+        # The run's precision is the generator's only: this D is float32 in every run.
         with torch.autocast(device.type, enabled=False):
-            both = torch.cat([x, against])
-            logits = D(both, None if asked is None else torch.cat([asked, asked]))
+            both = torch.cat([x, fakes])
+            logits = D(both, None if c is None else torch.cat([c, c]))
             loss = softplus(-logits[:BATCH]).mean() + softplus(logits[BATCH:]).mean()
             descend(loss, optimizer, "refit")
             if step + 1 in due:
@@ -150,24 +148,22 @@ def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) ->
 @register("metric")
 @dataclass
 class Refit(Metric):
-    """JSD by a discriminator trained afresh on the frozen live G: one network and budget for every objective and model.
+    """JSD by a D trained from scratch against the frozen live G: one network and budget for every objective.
 
-    A lower bound, as ``divergence/js`` is, but by a D that owes nothing to the game: no penalty, noise, packing or
-    other player's pace. For a conditional model it is of pairs of sample and condition.
+    A lower bound, as ``divergence/js`` is, but by a D that is independent of the game: of its penalty, noise, packing
+    and update ratio. For a conditional model it is of pairs of sample and condition.
     """
 
     name: str = option("refit", "registered name")
-    floored = False
+    has_floor = False
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return the fresh estimate, and the gap where the D that plays estimates the same."""
-        gap = "divergence/js" in JS().expected(run)
-        return ["divergence/js_refit", *["divergence/js_gap"] * gap]
+    def expected_tags(self, run: RunSpec) -> list[str]:
+        has_gap = "divergence/js" in JS().expected_tags(run)
+        return ["divergence/js_refit", *["divergence/js_gap"] * has_gap]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return the network, its training, who is judged and on what."""
         spec = evaluation.data.spec
-        first = f"{OCTAVES} octaves of sines, " if spec.numel <= FEW else ""
+        first = f"{OCTAVES} octaves of sines, " if spec.numel <= MAX_FOURIER_DIMS else ""
         if spec.is_image:
             first = "2 convolutions (32 and 64 channels), "
         paired = evaluation.conditional and spec.is_labelled
@@ -184,10 +180,7 @@ class Refit(Metric):
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``divergence/js_refit``, its standard error, and ``divergence/js_gap`` where the game estimates JSD.
-
-        The samples are those of ``divergence/js``, so the gap is the difference of the two numbers.
-        """
+        # The samples are those of ``divergence/js``, so the gap is the difference of the two numbers.
         x, y = evaluation.real
         fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
         with torch.inference_mode(False), torch.enable_grad():
@@ -197,7 +190,7 @@ class Refit(Metric):
         tags = {"divergence/js_refit": value, "divergence/js_refit_se": error}
         # A baseline has no D that plays; the divergence of packs and batches is another quantity.
         if evaluation.objective.has_game and not evaluation.batch:
-            played = evaluation.objective.estimate(JS.read(evaluation))
+            played = evaluation.objective.estimate(JS.logits(evaluation))
             if "js" in played:
                 tags["divergence/js_gap"] = value - played["js"]
         return tags

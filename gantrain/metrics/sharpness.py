@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import CHUNK, Evaluation, Metric, Planned
+from gantrain.metrics.base import CHUNK, SAMPLES, Evaluation, Metric, RunSpec
 from gantrain.registry import option, register
 
 
@@ -34,29 +33,18 @@ class Sharpness(Metric):
     """Sharpness of samples over that of held-out data: 1 is as sharp, below 1 blur or low contrast, above 1 noise."""
 
     name: str = option("sharpness", "registered name")
+    tags = ("fidelity/sharpness",)
+    shared_protocol = SAMPLES | {"features": "variance of the 4-neighbour Laplacian"}
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: there must be pixels with neighbours, and they must differ."""
-        if not data.spec.is_image or min(data.spec.shape[1:]) < 4:
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if not run.spec.is_image or min(run.spec.shape[1:]) < 4:
             return "sharpness is read from images of 4x4 pixels and more"
-        parts = torch.arange(len(data.holdout)).split(CHUNK)
-        flat = all(bool((x == x[..., :1, :1]).all()) for x, _ in map(data.holdout.take, parts))
+        if run.data is None:
+            return None
+        parts = torch.arange(len(run.data.holdout)).split(CHUNK)
+        flat = all(bool((x == x[..., :1, :1]).all()) for x, _ in map(run.data.holdout.take, parts))
         return "the held-out images are flat, each of one colour" if flat else None
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return the sharpness, for images with neighbours enough."""
-        return ["fidelity/sharpness"] if run.spec.is_image and min(run.spec.shape[1:]) >= 4 else []
-
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return features, n and split."""
-        return {
-            "features": "variance of the 4-neighbour Laplacian",
-            "n": evaluation.n,
-            "split": "holdout",
-            "G": "averaged weights",
-        }
-
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``fidelity/sharpness``; nothing where the held-out images that were drawn are flat."""
-        known = sharpness(evaluation.real[0])
+        known = sharpness(evaluation.real[0])  # 0 where the images of this evaluation are flat
         return {"fidelity/sharpness": sharpness(evaluation.fake[0]) / known} if known > 0 else {}

@@ -1,4 +1,4 @@
-"""How far samples have to be carried to become data: the 1-Wasserstein distance, exact and sliced."""
+"""How far samples have to be moved to become data: the 1-Wasserstein distance, exact and sliced."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import option, register
 
-POINTS = 1000  # the exact distance takes the square of them in memory and more than that in time
+MAX_EXACT = 1000  # points; the exact distance takes the square of them in memory and more than that in time
 DIRECTIONS = 200
-PIVOTS = 1_000_000  # hard cases of 1,000 points take tens of thousands, near to POT's own limit
+MAX_PIVOTS = 1_000_000  # hard cases of 1,000 points take tens of thousands, near to POT's own limit
 
 
 def exact(a: Tensor, b: Tensor) -> float:
@@ -26,7 +26,7 @@ def exact(a: Tensor, b: Tensor) -> float:
 
     a, b = a.cpu().double(), b.cpu().double()
     cost = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").numpy()
-    return float(ot.emd2([], [], cost, numItermax=PIVOTS))
+    return float(ot.emd2([], [], cost, numItermax=MAX_PIVOTS))
 
 
 def sliced(a: Tensor, b: Tensor, seed: int) -> float:
@@ -54,31 +54,23 @@ def sliced(a: Tensor, b: Tensor, seed: int) -> float:
 class Wasserstein(Metric):
     """Wasserstein-1 on pixels or coordinates, in the data's unit: exact on at most 1,000 samples, and sliced on all.
 
-    Both read above 0 for a perfect generator, the exact one much so in many dimensions: compare with the floor. In d
-    dimensions a shift of length s reads s exactly and about s sqrt(2 / (pi d)) sliced.
+    Both are above 0 for a perfect generator, the exact one much so in many dimensions: compare with the floor. In d
+    dimensions a shift of length s gives s exactly and about s sqrt(2 / (pi d)) sliced.
     """
 
     name: str = option("wasserstein", "registered name")
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return both distances."""
-        return ["divergence/wasserstein", "divergence/sliced_wasserstein"]
+    tags = ("divergence/wasserstein", "divergence/sliced_wasserstein")
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return features, n of each distance, directions and split."""
-        return {
+        return super().protocol(evaluation) | {
             "features": "pixels" if evaluation.data.spec.is_image else "coordinates",
-            "n": evaluation.n,
-            "n_exact": min(POINTS, evaluation.n),
+            "n_exact": min(MAX_EXACT, evaluation.n),
             "directions": DIRECTIONS,
-            "split": "holdout",
-            "G": "averaged weights",
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``divergence/wasserstein`` and ``divergence/sliced_wasserstein``."""
         real, fake = evaluation.real[0].flatten(1), evaluation.fake[0].flatten(1)
         return {
             "divergence/sliced_wasserstein": sliced(real, fake, evaluation.seed),
-            "divergence/wasserstein": exact(real[:POINTS], fake[:POINTS]),
+            "divergence/wasserstein": exact(real[:MAX_EXACT], fake[:MAX_EXACT]),
         }

@@ -1,4 +1,4 @@
-"""Reading the metric suite: which metrics fit, their numbers, their floors and how they were made."""
+"""Evaluating the metric suite: which metrics a run supports, their values, their floors and their protocol."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from torch import Tensor, nn
 
 from gantrain.config.options import Config
 from gantrain.core.random import stream
-from gantrain.datasets.base import Data
+from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.errors import ConfigError
-from gantrain.metrics.base import Evaluation, Metric
-from gantrain.registry import build
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.training.device import Runtime
 from gantrain.training.losses import wrong_conditions
 from gantrain.training.state import TrainState
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What one evaluation found.
+class EvaluationResult:
+    """The metrics of one evaluation.
 
     Attributes:
         metrics: Value by tag.
-        floors: The same tags with training data in the place of samples: what a perfect generator would read.
-        protocol: How each metric was made, by the metric's name.
+        floors: The same tags with training data in the place of samples: the values of a perfect generator.
+        protocol: How each metric was computed, by the metric's name.
     """
 
     metrics: dict[str, float]
@@ -36,21 +35,42 @@ class Reading:
     protocol: dict[str, dict[str, object]]
 
 
-def fitting(config: Config, data: Data) -> list[Metric]:
-    """Return the suite's metrics that fit the data and model.
+def run_spec(config: Config, data: Data | None = None) -> RunSpec:
+    """Return what decides which metrics a run supports; without data, as far as its config tells."""
+    density = None if data is None else data.density
+    if data is None and isinstance(config.dataset, SyntheticPoints):
+        density = config.dataset.density()
+    return RunSpec(
+        spec=config.spec if data is None else data.spec,
+        objective=config.objective,
+        conditional=config.model.is_conditional,
+        couples_samples=config.model.couples_samples,
+        tractable=config.model.tractable,
+        density=density,
+        data=data,
+    )
+
+
+def why_unsupported(metric: Metric, run: RunSpec) -> str | None:
+    """Return why a metric cannot be computed for a run, or None when it can."""
+    if metric.needs_d and not run.objective.has_game:
+        return "this objective trains no D"
+    return metric.why_unsupported(run)
+
+
+def supported_metrics(config: Config, data: Data) -> list[Metric]:
+    """Return the suite's metrics that the data and the model support.
 
     Raises:
-        ConfigError: When metrics were asked for and none of them fits, with the reasons.
+        ConfigError: When the suite names metrics and none of them is supported, with the reasons.
     """
-    conditional = config.model.is_conditional
-    metrics = [build("metric", {"name": name}) for name in config.metric.names]
-    idle = None if config.objective.has_game else "this objective trains no D"
-    reasons = {m.name: (idle if m.needs_d else None) or m.fits(data, conditional) for m in metrics}
-    fit = [metric for metric in metrics if reasons[metric.name] is None]
-    if metrics and not fit:
+    run, metrics = run_spec(config, data), config.metric.build()
+    reasons = {metric.name: why_unsupported(metric, run) for metric in metrics}
+    supported = [metric for metric in metrics if reasons[metric.name] is None]
+    if metrics and not supported:
         why = ", ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise ConfigError("metric", f"nothing fits this run ({why})", "use metric=fast or metric=none")
-    return fit
+    return supported
 
 
 def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int | None = None) -> Evaluation:
@@ -97,33 +117,35 @@ def in_eval(*networks: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def looked_at(evaluation: Evaluation) -> Iterator[None]:
+def evaluation_mode(evaluation: Evaluation) -> Iterator[None]:
     """Leave training undisturbed inside the block: eval mode, no gradients; networks run as precisely as they train."""
-    players = in_eval(evaluation.G, evaluation.G_live, evaluation.D)
-    with players, torch.inference_mode(), evaluation.autocast():
+    networks = in_eval(evaluation.G, evaluation.G_live, evaluation.D)
+    with networks, torch.inference_mode(), evaluation.autocast():
         yield
 
 
-def read(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) -> Reading:
-    """Read metrics without disturbing training, with their own randomness.
+def compute(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) -> EvaluationResult:
+    """Compute metrics without disturbing training, with their own randomness.
 
     Args:
-        metrics: What ``fitting`` gives.
-        evaluation: What ``view`` gives.
-        floors: Whether to read the real-against-real floors too.
+        metrics: Of ``supported_metrics``.
+        evaluation: Of ``view``.
+        floors: Whether to compute the real-against-real floors too.
     """
     values: dict[str, float] = {}
-    lowest: dict[str, float] = {}
-    with looked_at(evaluation):
+    floor_values: dict[str, float] = {}
+    with evaluation_mode(evaluation):
         for metric in metrics:
             values |= metric(evaluation)
-            if floors and metric.floored:
-                lowest |= metric(evaluation.of_real())
+            if floors and metric.has_floor:
+                floor_values |= metric(evaluation.of_real())
         protocol = {metric.name: metric.protocol(evaluation) for metric in metrics}
-    return Reading(values, lowest, protocol)
+    return EvaluationResult(values, floor_values, protocol)
 
 
-def drawn(metric: Metric, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-    """Return a metric's figures, made as it is read."""
-    with looked_at(evaluation):
+def draw_figures(
+    metric: Metric, evaluation: Evaluation, history: Sequence[Mapping[str, float]]
+) -> dict[str, Image]:
+    """Return a metric's figures, drawn in the mode in which it is computed."""
+    with evaluation_mode(evaluation):
         return metric.figures(evaluation, history)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from gantrain.config.options import Config
-from gantrain.registry import build
+from gantrain.training.evaluate import run_spec, why_unsupported
 
 
-def expected(config: Config) -> list[str]:
+def expected_tags(config: Config) -> list[str]:
     """Return the tags that a run is going to write, those that charts and tables show, before its data are read."""
     objective = config.objective
-    found = ["loss/g"]
+    tags = ["loss/g"]
     if objective.has_game:
-        found += ["loss/d", "logits/real", "logits/fake"]
+        tags += ["loss/d", "logits/real", "logits/fake"]
     if objective.mismatch_weight > 0:
-        found.append("logits/mismatched")
+        tags.append("logits/mismatched")
     if objective.has_game and config.penalty.active:
-        found.append("loss/penalty")
-    for name in config.metric.names:
-        metric = build("metric", {"name": name})
-        if objective.has_game or not metric.needs_d:
-            found += metric.expected(config)
-    return list(dict.fromkeys(found))
+        tags.append("loss/penalty")
+    run = run_spec(config)
+    for metric in config.metric.build():
+        if why_unsupported(metric, run) is None:
+            tags += metric.expected_tags(run)
+    return list(dict.fromkeys(tags))

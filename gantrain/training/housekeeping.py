@@ -21,7 +21,7 @@ from gantrain.tracking.progress import Bar, headline
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import save_checkpoint
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import Reading, drawn, fitting, read, view
+from gantrain.training.evaluate import EvaluationResult, compute, draw_figures, supported_metrics, view
 from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.session import Session
@@ -60,8 +60,8 @@ class Housekeeping:
         self.folder, self.config, self.data = folder, config, data
         self.runtime, self.tracker, self.session = runtime, tracker, session
         self.means = Means()
-        self.reading, self._evaluated_step = Reading({}, {}, {}), -1
-        self.metrics = fitting(config, data)
+        self.reading, self._evaluated_step = EvaluationResult({}, {}, {}), -1
+        self.metrics = supported_metrics(config, data)
         modes = 0 if data.density is None else len(data.density.modes)
         self.health = Health(config.objective, modes, config.train.steps)
         self._latest: dict[str, float] = {}
@@ -158,7 +158,7 @@ class Housekeeping:
         self._window = (state.batches, self.seconds)
         if live and any(isinstance(metric, JS) for metric in self.metrics):
             quick = view(self.config, self.data, state, self.runtime, n=4 * self.config.train.batch_size)
-            tags |= read([JS()], quick).metrics
+            tags |= compute([JS()], quick).metrics
         self._latest |= tags
         self.bar.show(state.step, self._latest)
         self.tracker.scalars(state.step, tags)
@@ -178,7 +178,7 @@ class Housekeeping:
     def compute_metrics(self, state: TrainState) -> None:
         """Compute the metrics, log them, check the run's health, and draw the figures."""
         evaluation = view(self.config, self.data, state, self.runtime)
-        self.reading = read(self.metrics, evaluation, floors=self.is_over(state))
+        self.reading = compute(self.metrics, evaluation, floors=self.is_over(state))
         self._evaluated_step = state.step
         self.tracker.scalars(state.step, self.reading.metrics)
         self._latest |= self.reading.metrics
@@ -187,7 +187,7 @@ class Housekeeping:
             log.warning("step %d: %s", state.step, line)
         for metric in self.metrics:
             if type(metric).figures is not Metric.figures:
-                self.gallery.figures(state.step, drawn(metric, evaluation, self.tracker.history()))
+                self.gallery.figures(state.step, draw_figures(metric, evaluation, self.tracker.history()))
 
     def status_line(self, state: TrainState) -> str:
         """Return how far the run is, how fast, and its metrics at this step, for the log."""

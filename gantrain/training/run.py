@@ -30,8 +30,8 @@ from gantrain.training.batches import Batches, visible_split
 from gantrain.training.checkpoint import Checkpoint, load_checkpoint
 from gantrain.training.device import Runtime
 from gantrain.training.early_stop import held_out_batch
-from gantrain.training.evaluate import fitting
-from gantrain.training.expected_tags import expected
+from gantrain.training.evaluate import supported_metrics
+from gantrain.training.expected_tags import expected_tags
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
 from gantrain.training.restore import describe, init_from
@@ -52,7 +52,7 @@ def prepare(config: Config) -> Data:
     if config.train.batch_size > len(data.train):
         what = f"is {config.train.batch_size} and there are {len(data.train)} training samples"
         raise ConfigError("train.batch_size", what, "lower it")
-    fitting(config, data)
+    supported_metrics(config, data)
     return data
 
 
@@ -137,7 +137,7 @@ def _train(
         with housekeeping.listening():
             if not resumed:
                 tracker.record(0, dashboard.hparams_row(config, session.given))
-                tracker.record(0, dashboard.charts(expected(config)))
+                tracker.record(0, dashboard.charts(expected_tags(config)))
                 tracker.text(0, "run/config", dashboard.page(session.command, config, runtime.environment()))
                 housekeeping.begin(state)
             held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)

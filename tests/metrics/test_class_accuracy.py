@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from composed import composed
+from run_of import run_of
 from safetensors.torch import load, save
 
 from gantrain.config.resolve import resolve
@@ -16,7 +17,7 @@ from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.tools import classifier as module
-from gantrain.metrics.tools.classifier import cached, classifier, predict
+from gantrain.metrics.tools.classifier import classifier, load_or_fit, predict
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import view
 from gantrain.training.state import TrainState
@@ -30,7 +31,7 @@ def digits() -> Data:
 @pytest.fixture(scope="module")
 def here(digits) -> Path:
     """The tests' own cache, which holds the digits' classifier."""
-    cached(digits)
+    load_or_fit(digits)
     return Path(os.environ["XDG_CACHE_HOME"])
 
 
@@ -63,21 +64,23 @@ def small() -> Data:
 
 def test_it_knows_97_of_100_held_out_digits(digits, here):
     x, y = holdout(digits)
-    right = float((predict(cached(digits), x) == y).float().mean())
+    right = float((predict(load_or_fit(digits), x) == y).float().mean())
     assert 0.97 <= right < 1
 
 
 def test_it_is_trained_once_for_the_same_data_and_again_for_other_data(digits, here, monkeypatch):
     files = set(here.rglob("*.*"))
-    first = cached(digits)
+    first = load_or_fit(digits)
     monkeypatch.setattr(module, "fit", refuse)
-    assert same(cached(digits), first)
+    assert same(load_or_fit(digits), first)
     assert set(here.rglob("*.*")) == files
     with pytest.raises(AssertionError, match="trained again"):
-        cached(Digits().load(1))  # another split: some of its held-out digits are training digits of this one
+        load_or_fit(
+            Digits().load(1)
+        )  # another split: some of its held-out digits are training digits of this one
     relabelled = replace(digits, train=Split(digits.train.x, digits.train.y.roll(1)))
     with pytest.raises(AssertionError, match="trained again"):
-        cached(relabelled)
+        load_or_fit(relabelled)
 
 
 def test_training_is_repeatable_and_takes_and_leaves_nothing(tmp_path, monkeypatch, short):
@@ -87,8 +90,8 @@ def test_training_is_repeatable_and_takes_and_leaves_nothing(tmp_path, monkeypat
         torch.manual_seed(i)  # what the program has drawn so far is no matter of the classifier's
         before = torch.get_rng_state()
         with torch.inference_mode():
-            networks.append(cached(small()))
-            networks.append(cached(small()))  # from the cache
+            networks.append(load_or_fit(small()))
+            networks.append(load_or_fit(small()))  # from the cache
         assert torch.equal(torch.get_rng_state(), before)
     assert all(same(network, networks[0]) for network in networks)
 
@@ -97,7 +100,7 @@ def test_training_is_repeatable_and_takes_and_leaves_nothing(tmp_path, monkeypat
 def test_a_cache_that_cannot_be_used_is_made_anew(tmp_path, monkeypatch, short, damage):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     data = small()
-    good = cached(data)
+    good = load_or_fit(data)
     (file,) = tmp_path.rglob("*.safetensors")
     content = file.read_bytes()
     tensors = load(content)
@@ -111,10 +114,10 @@ def test_a_cache_that_cannot_be_used_is_made_anew(tmp_path, monkeypatch, short, 
     if damage == "folder":
         file.unlink()
         file.mkdir()
-        assert same(cached(data), good)
+        assert same(load_or_fit(data), good)
         return
     file.write_bytes(bad[damage])
-    assert same(cached(data), good)
+    assert same(load_or_fit(data), good)
     assert file.read_bytes() == content
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
@@ -122,7 +125,7 @@ def test_a_cache_that_cannot_be_used_is_made_anew(tmp_path, monkeypatch, short, 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeypatch, short):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    network = cached(small())
+    network = load_or_fit(small())
     x, y = holdout(small())
     assert torch.equal(predict(network, x), y)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -131,20 +134,20 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeyp
 def test_the_home_directory_is_used_when_no_cache_is_named(tmp_path, monkeypatch, short):
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
-    cached(small())
+    load_or_fit(small())
     assert len(list((tmp_path / ".cache" / "gantrain").iterdir())) == 1
 
 
-def reading(data: Data, words: list[str], given=None):
+def reading(data: Data, words: list[str], substitute=None):
     config = resolve(composed("objective=conditional", "device=cpu", "model.width=4", *words))
     runtime = Runtime(config.device)
     evaluation = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
-    return evaluation if given is None else replace(evaluation, given=given)
+    return evaluation if substitute is None else replace(evaluation, substitute=substitute)
 
 
 def test_data_in_the_place_of_samples_score_as_the_classifier_does(digits, here):
     metric, n = ClassAccuracy(), len(digits.holdout)
-    evaluation = reading(digits, [f"metric.n={n}"], given=holdout(digits))
+    evaluation = reading(digits, [f"metric.n={n}"], substitute=holdout(digits))
     with torch.inference_mode():
         value = metric(evaluation)["fidelity/class_accuracy"]
         protocol = metric.protocol(evaluation)
@@ -159,10 +162,10 @@ def test_labels_without_meaning_score_chance(digits, here):
     draws = torch.Generator().manual_seed(0)
     shuffled = y[torch.randperm(len(y), generator=draws)]
     with torch.inference_mode():
-        value = ClassAccuracy()(reading(digits, ["metric.n=359"], given=(x, shuffled)))[
+        value = ClassAccuracy()(reading(digits, ["metric.n=359"], substitute=(x, shuffled)))[
             "fidelity/class_accuracy"
         ]
-        wrong = ClassAccuracy()(reading(digits, ["metric.n=359"], given=(x, (y + 1) % 10)))[
+        wrong = ClassAccuracy()(reading(digits, ["metric.n=359"], substitute=(x, (y + 1) % 10)))[
             "fidelity/class_accuracy"
         ]
     assert abs(value - 0.1) < 4 * (0.1 * 0.9 / 359) ** 0.5
@@ -170,8 +173,8 @@ def test_labels_without_meaning_score_chance(digits, here):
 
 
 def test_it_is_for_samples_that_were_asked_for_by_class(digits):
-    assert ClassAccuracy().fits(digits, True) is None
-    assert "condition" in ClassAccuracy().fits(digits, False)
+    assert ClassAccuracy().why_unsupported(run_of(digits, True)) is None
+    assert "condition" in ClassAccuracy().why_unsupported(run_of(digits, False))
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 14), (4, 28, 28), (2,), (1, 1, 1)])

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from composed import composed
+from run_of import run_of
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -22,9 +23,16 @@ from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.class_modes import ClassModes, count_classes
 from gantrain.metrics.modes import Modes
 from gantrain.metrics.tools import classifier as module
-from gantrain.metrics.tools.classifier import cached, classifier, features, fit, predict, trained
+from gantrain.metrics.tools.classifier import (
+    classifier,
+    features,
+    fit,
+    load_or_fit,
+    predict,
+    shared_classifier,
+)
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import read, view
+from gantrain.training.evaluate import compute, view
 from gantrain.training.state import TrainState
 
 K = 1000
@@ -163,7 +171,7 @@ def test_other_triples_of_the_same_digits_have_a_classifier_of_their_own(data, t
     monkeypatch.setattr(module, "STEPS", 2)
     rows = data.train.rows
     for order in (rows, rows, rows.flip(0)):
-        cached(replace(data, train=replace(data.train, rows=order)))
+        load_or_fit(replace(data, train=replace(data.train, rows=order)))
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
 
 
@@ -179,19 +187,19 @@ def test_the_classifier_is_trained_the_same_way_each_time(data, monkeypatch):
 # ------------------------------------------------------------------------------------------ the metric
 
 
-def evaluation(data: Data, *words: str, given: tuple[Tensor, Tensor | None] | None = None) -> Evaluation:
+def evaluation(data: Data, *words: str, substitute: tuple[Tensor, Tensor | None] | None = None) -> Evaluation:
     plain = composed("device=cpu", "model.width=4", "objective=conditional", *words)
     config = resolve_for(plain, data.spec)
     runtime = Runtime(config.device)
     scene = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
-    return scene if given is None else replace(scene, given=given)
+    return scene if substitute is None else replace(scene, substitute=substitute)
 
 
 def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
     """The classifier is right about 9 stacks in 10, and errs into classes that are hardly more or less frequent."""
     x, y = data.holdout.take(torch.arange(3000))
-    scene = evaluation(data, "metric.n=3000", given=(x, y))
-    found = read([ClassModes(), ClassAccuracy()], scene)
+    scene = evaluation(data, "metric.n=3000", substitute=(x, y))
+    found = compute([ClassModes(), ClassAccuracy()], scene)
     truth, right = count_classes(y, K), found.metrics["fidelity/class_accuracy"]
     assert 0.85 < right < 1
     assert abs(found.metrics["diversity/modes"] - truth["modes"]) < 25
@@ -206,8 +214,8 @@ def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
 
 def test_labels_of_channels_in_another_order_are_wrong(data):
     x, y = data.holdout.take(torch.arange(3000))
-    scene = evaluation(data, "metric.n=3000", given=(x[:, [2, 1, 0]], y))
-    value = read([ClassAccuracy()], scene).metrics["fidelity/class_accuracy"]
+    scene = evaluation(data, "metric.n=3000", substitute=(x[:, [2, 1, 0]], y))
+    value = compute([ClassAccuracy()], scene).metrics["fidelity/class_accuracy"]
     same = float((y // 100 == y % 10).float().mean())  # these read the same backwards
     assert same - 0.03 < value < same + 0.01
 
@@ -217,9 +225,9 @@ def test_samples_that_collapsed_read_as_many_modes_as_they_have(data, classes):
     """Images whose predictions differ stand for modes; each is given as often as the others."""
     x, _ = data.train.take(torch.arange(300))
     with torch.inference_mode():
-        labels = predict(trained(data), x).tolist()
+        labels = predict(shared_classifier(data), x).tolist()
     first = [labels.index(label) for label in list(dict.fromkeys(labels))[:classes]]
-    values = read([ClassModes()], evaluation(data, given=(x[first].repeat(5, 1, 1, 1), None))).metrics
+    values = compute([ClassModes()], evaluation(data, substitute=(x[first].repeat(5, 1, 1, 1), None))).metrics
     assert values == {
         "diversity/modes": classes,
         "diversity/mode_kl": pytest.approx(math.log(K / classes), abs=1e-12),
@@ -229,14 +237,14 @@ def test_samples_that_collapsed_read_as_many_modes_as_they_have(data, classes):
 def test_all_samples_count_however_little_they_look_like_a_class(data):
     noise = torch.randn(200, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        labels = predict(trained(data), noise)
-    values = read([ClassModes()], evaluation(data, given=(noise, None))).metrics
+        labels = predict(shared_classifier(data), noise)
+    values = compute([ClassModes()], evaluation(data, substitute=(noise, None))).metrics
     assert {name.split("/")[1]: value for name, value in values.items()} == count_classes(labels, K)
 
 
 def test_the_floor_is_what_training_data_read(data):
     scene = evaluation(data, "metric.n=2000")
-    reading = read([ClassModes()], scene, floors=True)
+    reading = compute([ClassModes()], scene, floors=True)
     y = scene.of_real().fake[1]
     truth = count_classes(y, K)
     assert (
@@ -249,10 +257,10 @@ def test_the_floor_is_what_training_data_read(data):
 def test_it_never_reads_what_the_modes_of_a_density_are_read_from(data):
     ring, digits = Ring(n=50, n_holdout=50).load(0), Digits().load(0)
     for conditional in (True, False):
-        assert ClassModes().fits(data, conditional) is None
-        assert Modes().fits(ring, conditional) is None
+        assert ClassModes().why_unsupported(run_of(data, conditional)) is None
+        assert Modes().why_unsupported(run_of(ring, conditional)) is None
         refused = [
-            Modes().fits(data, conditional),
-            *(ClassModes().fits(d, conditional) for d in (ring, digits)),
+            Modes().why_unsupported(run_of(data, conditional)),
+            *(ClassModes().why_unsupported(run_of(d, conditional)) for d in (ring, digits)),
         ]
         assert all(isinstance(reason, str) for reason in refused)

@@ -26,7 +26,7 @@ from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import in_order
 from gantrain.tracking.progress import headline
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import Reading, read, view
+from gantrain.training.evaluate import EvaluationResult, compute, run_spec, view, why_unsupported
 from gantrain.training.state import TrainState
 
 NAMES = sorted(REGISTERED["metric"])
@@ -64,19 +64,19 @@ def scenes(tmp_path_factory) -> Iterator[dict[str, Scene]]:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("short")))
         patch.setattr(classifier, "STEPS", 20)
         patch.setattr(overshoot, "UPDATES", 2 * overshoot.EVERY)
-        patch.setattr(why_no_likelihood, "DRAWN", 20_000)
+        patch.setattr(why_no_likelihood, "LATENTS", 20_000)
         yield found
 
 
 @pytest.fixture(scope="module")
-def readings(scenes) -> Callable[[Metric, Scene], Reading]:
+def readings(scenes) -> Callable[[Metric, Scene], EvaluationResult]:
     """Return ``reading(metric, scene)``, with floors: made once for all tests that look at it."""
-    made: dict[tuple[str, int], Reading] = {}
+    made: dict[tuple[str, int], EvaluationResult] = {}
 
-    def reading(metric: Metric, scene: Scene) -> Reading:
+    def reading(metric: Metric, scene: Scene) -> EvaluationResult:
         key = metric.name, id(scene)
         if key not in made:
-            made[key] = read([metric], scene.view(), floors=True)
+            made[key] = compute([metric], scene.view(), floors=True)
         return made[key]
 
     return reading
@@ -97,7 +97,7 @@ def fitted(name: str, scenes: dict[str, Scene]) -> list[tuple[Metric, Scene]]:
     found = []
     for scene in scenes.values():
         metric = build("metric", {"name": name})
-        reason = metric.fits(scene.data, scene.config.model.is_conditional)
+        reason = why_unsupported(metric, run_spec(scene.config, scene.data))
         if reason is None:
             found.append((metric, scene))
         else:
@@ -144,7 +144,7 @@ def test_readings_are_finite_numbers_under_known_tags_with_their_protocol(name, 
         assert protocol.get("n", 60) == 60  # an integral and a picture of mathematics have no samples
         assert protocol == json.loads(json.dumps(protocol))
         assert all(value is not None and value != "" for value in protocol.values())
-        if metric.floored:
+        if metric.has_floor:
             assert reading.floors.keys() == reading.metrics.keys()
             assert all(type(value) is float and math.isfinite(value) for value in reading.floors.values())
         else:
@@ -154,7 +154,8 @@ def test_readings_are_finite_numbers_under_known_tags_with_their_protocol(name, 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_expected_before_the_data_are_read_is_what_is_read(name, scenes, readings):
     for metric, scene in fitted(name, scenes):
-        told = metric.expected(scene.config)
+        told = metric.expected_tags(run_spec(scene.config))
+        assert why_unsupported(metric, run_spec(scene.config)) is None
         found = {tag for tag in readings(metric, scene).metrics if not tag.endswith("_se")}
         assert set(told) <= found, name
         assert len(told) == len(set(told))
@@ -167,9 +168,9 @@ def test_the_same_state_gives_the_same_reading(name, scenes, readings):
     for (metric, scene), (other, _) in zip(fitted(name, scenes), fitted(name, scenes), strict=True):
         first = readings(other, scene)
         torch.rand(5)
-        assert read([metric], scene.view(), floors=True) == first
+        assert compute([metric], scene.view(), floors=True) == first
         # Nothing is remembered that would matter, and without floors the rest is the same.
-        assert read([metric], scene.view()) == replace(first, floors={})
+        assert compute([metric], scene.view()) == replace(first, floors={})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -180,7 +181,7 @@ def test_training_is_left_as_it_was(name, mode, scenes):
             network.train(mode)
             next(module for module in network.modules() if not list(module.children())).train(not mode)
         before = everything(scene.state)
-        read([metric], scene.view(), floors=True)
+        compute([metric], scene.view(), floors=True)
         after = everything(scene.state)
         assert {key for key in before if before[key] != after[key]} == set()
 
@@ -190,7 +191,7 @@ def test_no_two_metrics_share_a_tag(scenes, readings):
         owners: dict[str, str] = {}
         for name in NAMES:
             metric = build("metric", {"name": name})
-            if metric.fits(scene.data, scene.config.model.is_conditional) is None:
+            if why_unsupported(metric, run_spec(scene.config, scene.data)) is None:
                 for tag in readings(metric, scene).metrics:
                     assert tag not in owners, (case, tag, name, owners[tag])
                     owners[tag] = name

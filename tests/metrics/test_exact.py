@@ -8,6 +8,7 @@ import math
 
 import pytest
 import torch
+from run_of import run_of
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
@@ -21,7 +22,7 @@ from gantrain.metrics.tools.histogram import Cells, cell_side, estimates
 from gantrain.metrics.tools.quadrature import divergences, frame
 from gantrain.models.base import Generator
 from gantrain.registry import build
-from gantrain.training.evaluate import drawn, read
+from gantrain.training.evaluate import compute, draw_figures
 
 LOG2 = math.log(2)
 
@@ -289,14 +290,14 @@ def evaluation(
 @pytest.mark.parametrize("mean", [(1.0,), (0.6, 0.8)])
 def test_a_generator_with_a_density_is_read_exactly_and_any_other_by_counting_under_other_tags(mean):
     metric = build("metric", {"name": "exact"})
-    known = read([metric], evaluation(mean, True)).metrics
+    known = compute([metric], evaluation(mean, True)).metrics
     assert known["divergence/js_exact"] == pytest.approx(0.111421, abs=1e-6)
     assert known["divergence/kl_exact"] == pytest.approx(0.5, abs=1e-7)
     assert known["divergence/reverse_kl_exact"] == pytest.approx(0.5, abs=1e-7)
     assert known["divergence/total_variation_exact"] == pytest.approx(0.382925, abs=1e-5)
     assert ("divergence/wasserstein_exact" in known) == (len(mean) == 1)
     assert known["divergence/exact_residual"] < 1e-8
-    counted = read([metric], evaluation(mean, False)).metrics
+    counted = compute([metric], evaluation(mean, False)).metrics
     names = ("js_density", "total_variation_density")
     assert set(counted) == {f"divergence/{name}{end}" for name in names for end in ("", "_se")}
     for name, truth in zip(names, (0.111421, 0.382925), strict=True):
@@ -306,23 +307,23 @@ def test_a_generator_with_a_density_is_read_exactly_and_any_other_by_counting_un
 @pytest.mark.parametrize("mean", [(1.0,), (0.6, 0.8)])
 def test_the_best_d_has_no_error_and_another_has_its_own(mean):
     metric = build("metric", {"name": "optimal_discriminator"})
-    best = read([metric], evaluation(mean, True)).metrics
+    best = compute([metric], evaluation(mean, True)).metrics
     assert set(best) == {"divergence/d_error"}
     assert best["divergence/d_error"] < 1e-6
-    off = read([metric], evaluation(mean, True, off=40.0)).metrics["divergence/d_error"]
+    off = compute([metric], evaluation(mean, True, off=40.0)).metrics["divergence/d_error"]
     # D is 1 everywhere: E (1 - D*) over p and q alike is the mean of q / (p + q) under (p + q) / 2, one half.
     assert off == pytest.approx(0.5, abs=5 * 0.5 / math.sqrt(20_000))
-    counted = read([metric], evaluation(mean, False)).metrics
+    counted = compute([metric], evaluation(mean, False)).metrics
     assert set(counted) == {"divergence/d_error_density"}
     assert 0 < counted["divergence/d_error_density"] < 0.05
-    off = read([metric], evaluation(mean, False, off=40.0)).metrics["divergence/d_error_density"]
+    off = compute([metric], evaluation(mean, False, off=40.0)).metrics["divergence/d_error_density"]
     assert off == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_estimate_of_the_best_d_is_the_truth_itself():
     """Theorem 1 of Goodfellow et al. 2014, all three numbers of one evaluation."""
     names = ("js", "exact", "optimal_discriminator")
-    found = read([build("metric", {"name": name}) for name in names], evaluation((1.0,), True)).metrics
+    found = compute([build("metric", {"name": name}) for name in names], evaluation((1.0,), True)).metrics
     assert abs(found["divergence/js"] - found["divergence/js_exact"]) < 4 * found["divergence/js_se"]
     assert found["divergence/d_error"] < 1e-6
 
@@ -331,7 +332,7 @@ def test_the_estimate_of_the_best_d_is_the_truth_itself():
 def test_the_figure_is_drawn_and_shows_a_d_that_is_off(mean, known):
     metric = build("metric", {"name": "optimal_discriminator"})
     pictures = [
-        drawn(metric, evaluation(mean, known, off=off), [])["optimal_discriminator"].tobytes()
+        draw_figures(metric, evaluation(mean, known, off=off), [])["optimal_discriminator"].tobytes()
         for off in (0.0, 3.0)
     ]
     assert pictures[0] != pictures[1]
@@ -341,8 +342,8 @@ def test_a_game_whose_d_is_no_probability_and_a_d_that_looks_across_samples_have
     metric = OptimalDiscriminator()
     across = dataclasses.replace(evaluation((1.0,), True), batch=64)
     for game in (evaluation((1.0,), True, "hinge"), across):
-        assert read([metric], game).metrics == {}
-        assert drawn(metric, game, []) == {}
+        assert compute([metric], game).metrics == {}
+        assert draw_figures(metric, game, []) == {}
 
 
 def test_what_cannot_be_integrated_is_left_out_with_a_reason():
@@ -351,7 +352,7 @@ def test_what_cannot_be_integrated_is_left_out_with_a_reason():
     for name in ("exact", "optimal_discriminator"):
         metric = build("metric", {"name": name})
         for bad in (cube, unknown):
-            assert len(metric.fits(bad, False).split()) > 2
-        assert metric.fits(data(one(0, 0)), False) is None
-    assert build("metric", {"name": "optimal_discriminator"}).fits(data(one(0)), True)
-    assert build("metric", {"name": "exact"}).fits(data(one(0)), True) is None
+            assert len(metric.why_unsupported(run_of(bad, False)).split()) > 2
+        assert metric.why_unsupported(run_of(data(one(0, 0)), False)) is None
+    assert build("metric", {"name": "optimal_discriminator"}).why_unsupported(run_of(data(one(0)), True))
+    assert build("metric", {"name": "exact"}).why_unsupported(run_of(data(one(0)), True)) is None

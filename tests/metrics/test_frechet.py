@@ -37,7 +37,7 @@ def bures(shift: np.ndarray, A: np.ndarray, B: np.ndarray) -> float:
 def evaluation(data: Data, fake: Tensor, n: int) -> Evaluation:
     unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     cpu = torch.device("cpu")
-    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, given=(fake, None), **unused)
+    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, substitute=(fake, None), **unused)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import torch
 from composed import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from run_of import run_of
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
@@ -16,7 +17,7 @@ from gantrain.config.resolve import resolve
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.mismatch import Mismatch, auc
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import read, view
+from gantrain.training.evaluate import compute, view
 from gantrain.training.state import TrainState
 
 LOGITS = st.lists(st.integers(-3, 3), min_size=1, max_size=20).map(lambda v: torch.tensor(v) / 2)
@@ -70,7 +71,7 @@ def angle(x: Tensor) -> Tensor:
 
 
 def value(D: nn.Module, *words: str) -> float:
-    return read([Mismatch()], evaluation(D, *words)).metrics["logits/mismatched_auc"]
+    return compute([Mismatch()], evaluation(D, *words)).metrics["logits/mismatched_auc"]
 
 
 def test_a_d_that_knows_the_classes_reads_1_its_opposite_0_and_one_that_does_not_look_one_half():
@@ -96,7 +97,7 @@ def test_a_game_without_wrong_pairs_is_read_too():
 
 def test_it_needs_conditions():
     data = evaluation(ByTable(lambda x, y: x[:, 0])).data
-    assert Mismatch().fits(data, conditional=True) is None
-    assert "not conditional" in Mismatch().fits(data, conditional=False)
+    assert Mismatch().why_unsupported(run_of(data, conditional=True)) is None
+    assert "not conditional" in Mismatch().why_unsupported(run_of(data, conditional=False))
     one = replace(data, spec=replace(data.spec, classes=1))
-    assert "one condition" in Mismatch().fits(one, conditional=True)
+    assert "one condition" in Mismatch().why_unsupported(run_of(one, conditional=True))

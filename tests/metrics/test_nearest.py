@@ -24,7 +24,7 @@ def draw(n: int, *shape: int, seed: int = 0) -> Tensor:
 def evaluation(data: Data, fake: Tensor, n: int) -> Evaluation:
     unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     cpu = torch.device("cpu")
-    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, given=(fake, None), **unused)
+    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, substitute=(fake, None), **unused)
 
 
 def read(data: Data, fake: Tensor, n: int = 300) -> float:
@@ -58,7 +58,7 @@ def test_near_copies_read_as_near_as_they_are(digits):
     noise = draw(300, 1, 8, 8)
     noise /= noise.flatten(1).norm(dim=1)[:, None, None, None]
     with torch.inference_mode():
-        known = Nearest().yardstick(evaluation(digits, x, 300))
+        known = Nearest().holdout_distance(evaluation(digits, x, 300))
     for size in (1e-3, 0.1):
         assert read(digits, x + size * noise) == pytest.approx(size / known, rel=1e-3)
 
@@ -111,7 +111,7 @@ def test_the_unit_of_the_data_does_not_matter(ring):
     assert read(times(8.0), 8 * fake) == pytest.approx(read(ring, fake), rel=1e-6)
 
 
-def test_data_that_are_training_data_have_no_yardstick_and_the_protocol_shows_it():
+def test_data_that_are_training_data_have_no_holdout_distance_and_the_protocol_shows_it():
     x = draw(40, 2)
     data = Data(Spec((2,)), Split(x), Split(torch.cat([x[:15], draw(5, 2, seed=1)])))
     metric = Nearest()
@@ -121,7 +121,7 @@ def test_data_that_are_training_data_have_no_yardstick_and_the_protocol_shows_it
         assert metric.protocol(scene)["holdout_distance"] == 0
 
 
-def test_the_yardstick_is_that_of_the_data_at_hand(digits, ring):
+def test_the_holdout_distance_is_that_of_the_data_at_hand(digits, ring):
     """One object reads several data, n and seeds as fresh ones would."""
     metric = Nearest()
     with torch.inference_mode():
@@ -133,4 +133,4 @@ def test_the_yardstick_is_that_of_the_data_at_hand(digits, ring):
 
 
 def test_a_floor_of_copies_is_not_printed():
-    assert not Nearest.floored
+    assert not Nearest.has_floor

@@ -38,7 +38,7 @@ def evaluation(data: Data, fake: Tensor) -> Evaluation:
         suite=Suite(n=10_000),
         device=torch.device("cpu"),
         seed=0,
-        given=(fake, None),
+        substitute=(fake, None),
         **unused,
     )
 

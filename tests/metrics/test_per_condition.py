@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from composed import composed
+from run_of import run_of
 from torch import Tensor
 
 from gantrain.config.resolve import resolve
@@ -15,7 +16,7 @@ from gantrain.datasets.digits import Digits
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.per_condition import PerCondition, per_condition_std
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import read, view
+from gantrain.training.evaluate import compute, view
 from gantrain.training.state import TrainState
 
 
@@ -32,8 +33,8 @@ def evaluation(data: Data, *words: str) -> Evaluation:
 
 def value(seen: Evaluation, x: Tensor | None = None) -> float:
     if x is not None:
-        seen = replace(seen, given=(x, seen.real[1]))
-    return read([PerCondition()], seen).metrics["diversity/per_condition_std"]
+        seen = replace(seen, substitute=(x, seen.real[1]))
+    return compute([PerCondition()], seen).metrics["diversity/per_condition_std"]
 
 
 def means(x: Tensor, y: Tensor) -> Tensor:
@@ -89,13 +90,15 @@ def test_every_source_of_noise_is_read_and_noise_that_is_held_reads_0(digits, so
 
 def test_it_needs_conditions_that_repeat(digits):
     metric = PerCondition()
-    assert metric.fits(digits, conditional=True) is None
-    assert "not conditional" in metric.fits(digits, conditional=False)
+    assert metric.why_unsupported(run_of(digits, conditional=True)) is None
+    assert "not conditional" in metric.why_unsupported(run_of(digits, conditional=False))
     apart = Split(digits.holdout.x[:9], torch.arange(9))
-    assert "same condition" in metric.fits(replace(digits, holdout=apart), conditional=True)
+    assert "same condition" in metric.why_unsupported(
+        run_of(replace(digits, holdout=apart), conditional=True)
+    )
 
 
 def test_data_that_do_not_vary_within_a_condition_have_no_yardstick(digits):
     one = torch.zeros(len(digits.holdout), 1, 8, 8)
     flat = replace(digits, holdout=Split(one, digits.holdout.y))
-    assert read([PerCondition()], evaluation(flat)).metrics == {}
+    assert compute([PerCondition()], evaluation(flat)).metrics == {}

@@ -17,12 +17,12 @@ from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.datasets.base import Data, Density, GaussianModes, Split
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.js import JS
-from gantrain.metrics.refit import Refit, checks
+from gantrain.metrics.refit import Refit, check_steps
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.registry import REGISTERED, build
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import read, view
+from gantrain.training.evaluate import compute, view
 from gantrain.training.state import TrainState, players
 
 TAG = "divergence/js_refit"
@@ -115,27 +115,27 @@ def truth(p: Density, q: Density, n: int = 400_000) -> float:
 def test_the_reading_at_its_own_budget_is_within_a_hundredth_of_the_truth(d):
     """For every objective: that the number is the same in all games is the law below."""
     shown = game(drawn(one(), 100_000), Known(one(d)), [], steps=1000, n=100_000)
-    found = read([Refit()], shown).metrics
+    found = compute([Refit()], shown).metrics
     assert abs(found[TAG] - truth(one(), one(d))) < 0.01
     assert found[f"{TAG}_se"] < 0.0025
 
 
 @pytest.mark.parametrize("d", [1.0, *(pytest.param(d, marks=pytest.mark.slow) for d in (0.5, 2.0, 4.0))])
 def test_a_tenth_of_the_budget_is_near_the_truth_too(d):
-    found = read([Refit()], game(drawn(one()), Known(one(d)), [], steps=100)).metrics
+    found = compute([Refit()], game(drawn(one()), Known(one(d)), [], steps=100)).metrics
     error = found[f"{TAG}_se"]
     assert truth(one(), one(d)) - 0.01 - 3 * error < found[TAG] < truth(one(), one(d)) + 3 * error
 
 
 def test_the_truth_is_found_where_only_the_variance_differs():
-    found = read([Refit()], game(drawn(one()), Known(one(std=2.0)), [], steps=200)).metrics
+    found = compute([Refit()], game(drawn(one()), Known(one(std=2.0)), [], steps=200)).metrics
     assert found[TAG] == pytest.approx(0.092733, abs=0.01)
 
 
 def test_modes_that_are_a_half_too_wide_are_seen_although_they_are_small():
     """A network of bare coordinates reads 0.000 here after 1,000 steps."""
     p, q = ring(0.02), ring(0.03)
-    found = read([Refit()], game(drawn(p), Known(q), [], steps=600)).metrics
+    found = compute([Refit()], game(drawn(p), Known(q), [], steps=600)).metrics
     js = truth(p, q)
     assert js - 0.02 < found[TAG] < js + 3 * found[f"{TAG}_se"] + 0.001
 
@@ -144,7 +144,7 @@ def test_a_perfect_generator_reads_0_on_both_sides():
     readings = []
     for seed in range(6):
         shown = replace(game(drawn(one(), 600), Known(one()), [], steps=60, n=600), seed=seed)
-        readings.append(read([Refit()], shown).metrics)
+        readings.append(compute([Refit()], shown).metrics)
     assert all(abs(found[TAG]) < 0.02 for found in readings)
     assert min(found[TAG] for found in readings) < 0  # a bound by a D that learnt nothing: never clipped
     assert len({found[TAG] for found in readings}) == 6
@@ -152,7 +152,7 @@ def test_a_perfect_generator_reads_0_on_both_sides():
 
 @pytest.mark.parametrize("far", [20.0, 1e7, -1e30])
 def test_supports_that_do_not_meet_read_log_2_and_never_more(far):
-    found = read([Refit()], game(drawn(one(), 2000), Known(one(far)), [], steps=100, n=2000)).metrics
+    found = compute([Refit()], game(drawn(one(), 2000), Known(one(far)), [], steps=100, n=2000)).metrics
     assert math.log(2) - 0.01 < found[TAG] <= math.log(2)
 
 
@@ -161,7 +161,7 @@ def test_supports_that_do_not_meet_read_log_2_and_never_more(far):
 )
 def test_the_unit_of_the_data_does_not_matter(mean, std):
     shown = game(drawn(one(mean, std), 4000), Known(one(mean + 2 * std, std)), [], steps=100, n=4000)
-    found = read([Refit()], shown).metrics
+    found = compute([Refit()], shown).metrics
     assert found[TAG] == pytest.approx(0.336831, abs=0.01 + 3 * found[f"{TAG}_se"])
 
 
@@ -169,7 +169,7 @@ def test_data_learnt_by_heart_do_not_count():
     """40 training points and a generator that is perfect: what D knows of those 40 does not reach the reading."""
     data = drawn(GaussianModes(torch.zeros(1, 6), 1.0), 3000)
     data = replace(data, train=Split(data.train.x[:40]))
-    found = read(
+    found = compute(
         [Refit()], game(data, Known(GaussianModes(torch.zeros(1, 6), 1.0)), [], steps=300, n=3000)
     ).metrics
     assert abs(found[TAG]) < 0.02
@@ -183,7 +183,7 @@ def reference() -> tuple[Evaluation, dict[str, float]]:
     data = drawn(one(), 500)
     data = replace(data, spec=Spec((1,), classes=2), train=halved(data.train), holdout=halved(data.holdout))
     shown = game(data, Known(one(1.0)), ["objective=minimax"], steps=5, n=500, condition="concat")
-    return shown, read([Refit()], shown).metrics
+    return shown, compute([Refit()], shown).metrics
 
 
 @pytest.mark.parametrize(
@@ -193,9 +193,9 @@ def test_the_reading_is_bit_for_bit_the_same_in_every_game(option, reference):
     minimax, expected = reference
     objective = build("objective", composed(f"objective={option}")["objective"])
     shown = replace(minimax, objective=objective)
-    found = read([Refit()], shown).metrics
+    found = compute([Refit()], shown).metrics
     assert (found[TAG], found[f"{TAG}_se"]) == (expected[TAG], expected[f"{TAG}_se"])
-    played = read([JS()], shown).metrics if shown.objective.has_game else {}
+    played = compute([JS()], shown).metrics if shown.objective.has_game else {}
     assert ("divergence/js_gap" in found) == ("divergence/js" in played)
     if "divergence/js" in played:
         assert found["divergence/js_gap"] == found[TAG] - played["divergence/js"]
@@ -210,24 +210,24 @@ def test_the_gap_is_how_far_a_d_that_says_nothing_is_from_the_truth():
     shown = game(drawn(one(), 5000), Known(one(2.0)), ["objective=minimax"], steps=100, n=5000)
     for parameter in shown.D.parameters():
         parameter.data.zero_()
-    found = read([JS(), Refit()], shown).metrics
+    found = compute([JS(), Refit()], shown).metrics
     assert found["divergence/js"] == pytest.approx(0.0, abs=1e-6)
     assert found["divergence/js_gap"] == pytest.approx(found[TAG], abs=1e-6)
 
 
 def test_a_d_that_looks_at_packs_has_no_gap_but_the_same_reading():
     shown = game(drawn(one(), 500), Known(one(1.0)), ["objective=minimax"], steps=5, n=500)
-    packed = read([Refit()], replace(shown, batch=64)).metrics
+    packed = compute([Refit()], replace(shown, batch=64)).metrics
     assert packed == {
-        tag: value for tag, value in read([Refit()], shown).metrics.items() if not tag.endswith("_gap")
+        tag: value for tag, value in compute([Refit()], shown).metrics.items() if not tag.endswith("_gap")
     }
 
 
 def test_precision_of_the_run_does_not_reach_it():
     shown = game(drawn(one(), 500), Known(one(1.0)), ["objective=minimax"], steps=30, n=500)
-    expected = read([Refit()], shown).metrics
+    expected = compute([Refit()], shown).metrics
     with torch.autocast("cpu", torch.bfloat16):
-        found = read([Refit()], shown).metrics
+        found = compute([Refit()], shown).metrics
     assert found[TAG] == expected[TAG]
 
 
@@ -264,11 +264,11 @@ def test_a_conditional_generator_is_judged_by_its_pairs(kind, obeys):
         # Words count from 1.
         G.forward = lambda z, y: Obedient.forward(G, z, None if y is None else y - 1)
     shown = game(data, G, ["objective=minimax"], steps=100, n=1000, condition="concat")
-    found = read([Refit()], shown)
+    found = compute([Refit()], shown)
     target = 0.0 if obeys else math.log(2)
     assert found.metrics[TAG] == pytest.approx(target, abs=0.02)
     assert found.protocol["refit"]["sees"] == "sample and condition"
-    alone = read([Refit()], game(data, G, ["objective=minimax"], steps=40, n=1000))
+    alone = compute([Refit()], game(data, G, ["objective=minimax"], steps=40, n=1000))
     assert alone.metrics[TAG] == pytest.approx(0.0, abs=0.02)
     assert alone.protocol["refit"]["sees"] == "sample"
 
@@ -278,7 +278,7 @@ def test_a_conditional_generator_is_judged_by_its_pairs(kind, obeys):
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 100, 1000])
 def test_the_fit_is_looked_at_after_its_last_step_and_never_before_its_first(steps):
-    found = checks(steps)
+    found = check_steps(steps)
     assert max(found) == steps
     assert min(found) >= 1
     assert len(found) <= 16
@@ -289,7 +289,7 @@ def test_the_d_that_a_half_chooses_is_not_read_on_that_half(monkeypatch):
     looks = iter([torch.tensor([[0.0, 5.0, 0.0, 5.0]] * 2), torch.tensor([[5.0, 0.0, 5.0, 0.0]] * 2)])
     monkeypatch.setattr("gantrain.metrics.refit.losses", lambda *_: next(looks).double())
     shown = game(drawn(one(), 4), Known(one(1.0)), ["objective=minimax"], steps=2, n=4)
-    assert read([Refit()], shown).metrics[TAG] == math.log(2) - 5.0
+    assert compute([Refit()], shown).metrics[TAG] == math.log(2) - 5.0
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_images_of_any_shape_are_read(shape, steps):
     x = 0.2 * torch.randn(400, *shape, generator=torch.Generator().manual_seed(0))
     data = Data(Spec(shape), Split(x[:300]), Split(x[300:]))
     near, far = (
-        read([Refit()], game(data, Noise(shift), ["objective=minimax"], steps=steps, n=100)).metrics[TAG]
+        compute([Refit()], game(data, Noise(shift), ["objective=minimax"], steps=steps, n=100)).metrics[TAG]
         for shift in (0.0, 0.5)
     )
     assert far == pytest.approx(math.log(2), abs=0.02)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from run_of import run_of
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
@@ -29,7 +30,7 @@ def evaluation(data: Data, change) -> Evaluation:
     unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     cpu = torch.device("cpu")
     made = Evaluation(data=data, suite=Suite(n=300), device=cpu, seed=0, **unused)
-    return replace(made, given=(change(made.real[0]), None))
+    return replace(made, substitute=(change(made.real[0]), None))
 
 
 def read(data: Data, change) -> float:
@@ -91,12 +92,12 @@ def test_it_is_the_convolution_with_the_laplacians_kernel(shape):
 
 def test_points_and_flat_images_are_refused_with_a_reason(digits):
     points = Split(draw(9, 2))
-    assert Sharpness().fits(digits, False) is None
-    assert "images" in Sharpness().fits(Data(Spec((2,)), points, points), False)
+    assert Sharpness().why_unsupported(run_of(digits, False)) is None
+    assert "images" in Sharpness().why_unsupported(run_of(Data(Spec((2,)), points, points), False))
     tiny = Split(draw(9, 1, 3, 8))
-    assert "4x4" in Sharpness().fits(Data(Spec((1, 3, 8)), tiny, tiny), False)
+    assert "4x4" in Sharpness().why_unsupported(run_of(Data(Spec((1, 3, 8)), tiny, tiny), False))
     colours = Split(draw(9, 3, 1, 1).expand(9, 3, 8, 8).contiguous())
-    assert "flat" in Sharpness().fits(Data(Spec((3, 8, 8)), colours, colours), False)
+    assert "flat" in Sharpness().why_unsupported(run_of(Data(Spec((3, 8, 8)), colours, colours), False))
 
 
 def test_flat_images_by_chance_give_no_number(digits):

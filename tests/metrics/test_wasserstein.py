@@ -17,7 +17,7 @@ from gantrain.datasets.digits import Digits
 from gantrain.datasets.ring import Ring
 from gantrain.metrics import wasserstein as module
 from gantrain.metrics.base import Evaluation, Suite
-from gantrain.metrics.wasserstein import DIRECTIONS, POINTS, Wasserstein, exact, sliced
+from gantrain.metrics.wasserstein import DIRECTIONS, MAX_EXACT, Wasserstein, exact, sliced
 
 
 def draw(n: int, d: int, seed: int) -> Tensor:
@@ -66,7 +66,7 @@ def test_it_is_the_cheapest_assignment(d):
 
 def test_as_many_points_as_are_read_are_solved_to_the_end():
     """A wide cloud to a tight one takes many pivots, and a solver that stopped early would not be at the least."""
-    a = draw(POINTS, 2, 0).double()
+    a = draw(MAX_EXACT, 2, 0).double()
     b = 0.01 * a.roll(1, 0) + torch.tensor([5.0, 0.0])
     cost = (a[:, None] - b).norm(dim=2).numpy()
     assert exact(a, b) == pytest.approx(cost[linear_sum_assignment(cost)].mean(), rel=1e-9)
@@ -116,10 +116,12 @@ def test_directions_are_those_of_the_seed():
 def reading(data: Data, fake: Tensor, n: int) -> tuple[dict[str, float], dict[str, object]]:
     unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     cpu = torch.device("cpu")
-    evaluation = Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, given=(fake, None), **unused)
+    evaluation = Evaluation(
+        data=data, suite=Suite(n=n), device=cpu, seed=0, substitute=(fake, None), **unused
+    )
     with torch.inference_mode():
         if not len(fake):  # data in the place of samples, moved
-            evaluation = replace(evaluation, given=(evaluation.real[0] + 0.25, None))
+            evaluation = replace(evaluation, substitute=(evaluation.real[0] + 0.25, None))
         return Wasserstein()(evaluation), Wasserstein().protocol(evaluation)
 
 
@@ -135,8 +137,8 @@ def test_images_are_read_as_pixels():
 
 def test_the_exact_distance_is_read_on_the_first_thousand():
     data = Ring(n=100, n_holdout=1500).load(0)
-    far = torch.cat([torch.zeros(POINTS, 2), torch.full((500, 2), 1e3)])
+    far = torch.cat([torch.zeros(MAX_EXACT, 2), torch.full((500, 2), 1e3)])
     values, protocol = reading(data, far, 1500)
     assert values["divergence/wasserstein"] == pytest.approx(2.0, rel=0.01)  # the radius
     assert values["divergence/sliced_wasserstein"] > 100
-    assert (protocol["features"], protocol["n"], protocol["n_exact"]) == ("coordinates", 1500, POINTS)
+    assert (protocol["features"], protocol["n"], protocol["n_exact"]) == ("coordinates", 1500, MAX_EXACT)

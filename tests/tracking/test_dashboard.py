@@ -37,7 +37,7 @@ from gantrain.tracking.event_file import read_events
 from gantrain.tracking.pinned_cards import pinned_query, runs_under
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.expected_tags import expected
+from gantrain.training.expected_tags import expected_tags
 from gantrain.training.run import run
 from gantrain.training.session import Session
 
@@ -327,7 +327,7 @@ def test_what_is_expected_of_a_run_is_what_it_writes(tmp_path, suite):
     words += ["train.steps=2", "train.sample_every=0", *SUITES[suite]]
     config = resolve(plain_data(compose(words)))
     found = set(run(config, tmp_path)["metrics"]) | {tag for _, tag in written(tmp_path)}
-    told = expected(config)
+    told = expected_tags(config)
     assert len(told) == len(set(told))
     of_interest = {*COLUMNS, *told, *(tag for lines in dashboard.CHARTS.values() for tag in lines)} - {
         CEILING

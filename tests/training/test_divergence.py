@@ -17,7 +17,7 @@ from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.training.batches import Batches
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import read, view
+from gantrain.training.evaluate import compute, view
 from gantrain.training.loop import train
 from gantrain.training.state import TrainState, players
 
@@ -78,7 +78,7 @@ def test_live_js_of_a_trained_d_is_the_truth_from_below(d, objective):
     config, data, state, runtime = setting(d, objective, steps=250)
     batches = Batches(data.train, config.train.batch_size, config.seed, runtime.device)
     train(state, batches, config, runtime, lambda _: None, lambda _: None)
-    found = read([JS()], view(config, data, state, runtime)).metrics
+    found = compute([JS()], view(config, data, state, runtime)).metrics
     js, error = found["divergence/js"], found["divergence/js_se"]
     assert state.G.d.item() == d
     assert truth(d) - 0.02 <= js <= truth(d) + 3 * error
@@ -95,7 +95,7 @@ def test_live_js_of_the_optimal_d_is_the_truth_within_its_standard_error(d):
     state.D = Optimal()
     errors = []
     for state.step in range(20):  # fresh fakes each time; the held-out reals stay
-        found = read([JS()], view(config, data, state, runtime)).metrics
+        found = compute([JS()], view(config, data, state, runtime)).metrics
         errors.append((found["divergence/js"] - truth(d)) / found["divergence/js_se"])
     assert max(abs(error) for error in errors) < 4
     assert abs(sum(errors) / len(errors)) < 3 / math.sqrt(
@@ -115,7 +115,7 @@ def test_live_js_is_read_from_held_out_data_and_not_from_what_d_was_fitted_to():
             return torch.where(known[at] == x.flatten(), 20.0, -0.5)
 
     state.D = ByHeart()
-    found = read([JS()], view(config, data, state, runtime)).metrics["divergence/js"]
+    found = compute([JS()], view(config, data, state, runtime)).metrics["divergence/js"]
     truth_of_a_constant = math.log(2) - (math.log1p(math.exp(0.5)) + math.log1p(math.exp(-0.5))) / 2
     assert found == pytest.approx(truth_of_a_constant, abs=0.01)
 
@@ -125,7 +125,7 @@ def test_reading_leaves_the_players_and_their_mode_as_they_were():
     before = {name: value.clone() for name, value in state.tensors().items()}
     state.D.train()
     state.G.eval()
-    first = read([JS()], view(config, data, state, runtime)).metrics
-    assert read([JS()], view(config, data, state, runtime)).metrics == first
+    first = compute([JS()], view(config, data, state, runtime)).metrics
+    assert compute([JS()], view(config, data, state, runtime)).metrics == first
     assert all(torch.equal(before[name], value) for name, value in state.tensors().items())
     assert (state.D.training, state.G.training) == (True, False)

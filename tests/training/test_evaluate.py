@@ -20,7 +20,7 @@ from gantrain.metrics.js import JS
 from gantrain.metrics.prdc import PRDC, prdc
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import fitting, in_eval, read, view
+from gantrain.training.evaluate import compute, in_eval, supported_metrics, view
 from gantrain.training.run import run
 from gantrain.training.state import TrainState
 
@@ -62,19 +62,19 @@ def test_each_module_gets_its_own_mode_back_even_after_a_fault():
 
 def test_metrics_that_do_not_fit_are_left_out_and_order_is_kept():
     config, data, *_ = scene("metric.names=[class_accuracy,prdc,modes,js]")
-    assert [metric.name for metric in fitting(config, data)] == ["prdc", "js"]
+    assert [metric.name for metric in supported_metrics(config, data)] == ["prdc", "js"]
     config, data, *_ = scene(*RING, "metric.names=[class_accuracy,prdc,modes,js]")
-    assert [metric.name for metric in fitting(config, data)] == ["prdc", "modes", "js"]
+    assert [metric.name for metric in supported_metrics(config, data)] == ["prdc", "modes", "js"]
     config, data, *_ = scene("objective=conditional", "metric.names=[class_accuracy,modes]")
-    assert [metric.name for metric in fitting(config, data)] == ["class_accuracy"]
+    assert [metric.name for metric in supported_metrics(config, data)] == ["class_accuracy"]
     config, data, *_ = scene("metric=none")
-    assert fitting(config, data) == []
+    assert supported_metrics(config, data) == []
 
 
 def test_a_suite_of_which_nothing_fits_is_refused_with_each_reason():
     config, data, *_ = scene("metric.names=[modes,class_accuracy]")
     with pytest.raises(ConfigError, match=r"metric: nothing fits.*modes: \w+.*class_accuracy: \w+"):
-        fitting(config, data)
+        supported_metrics(config, data)
 
 
 def test_both_sides_are_held_out_and_equally_many():
@@ -99,7 +99,7 @@ def test_floors_are_readings_of_training_data():
     evaluation = view(config, data, state, runtime)
     with torch.inference_mode():
         fake, _ = evaluation.of_real().fake
-        floors = read([PRDC()], evaluation, floors=True).floors
+        floors = compute([PRDC()], evaluation, floors=True).floors
     assert rows(fake) <= rows(data.train.x)
     assert len(rows(fake)) == 50
     expected = prdc(evaluation.real[0], fake, config.metric.k)
@@ -112,7 +112,7 @@ def test_samples_are_judged_by_averaged_weights_and_the_divergence_by_those_that
         *RING, "dataset.radius=0.1", "dataset.std=0.3"
     )  # where an untrained G is
     metrics = [PRDC(), JS()]
-    first = read(metrics, view(config, data, state, runtime)).metrics
+    first = compute(metrics, view(config, data, state, runtime)).metrics
     names = [
         {tag for tag in first if tag.split("/")[0] in kinds}
         for kinds in (("fidelity", "diversity"), ("divergence",))
@@ -123,11 +123,11 @@ def test_samples_are_judged_by_averaged_weights_and_the_divergence_by_those_that
     with torch.no_grad():
         for p in state.G.parameters():
             p.add_(0.3)
-    live = read(metrics, view(config, data, state, runtime)).metrics
+    live = compute(metrics, view(config, data, state, runtime)).metrics
     assert all(live[tag] == first[tag] for tag in judged)
     assert all(live[tag] != first[tag] for tag in played)
     state.G_ema.load_state_dict(state.G.state_dict())
-    both = read(metrics, view(config, data, state, runtime)).metrics
+    both = compute(metrics, view(config, data, state, runtime)).metrics
     assert all(both[tag] == live[tag] for tag in played)
     assert any(both[tag] != live[tag] for tag in judged)
 
@@ -204,11 +204,11 @@ def test_a_reading_is_as_precise_as_the_run_wherever_it_is_asked_for():
     config, data, state, runtime = scene(*RING, "device.precision=bfloat16")
     inside = view(config, data, state, runtime)
     with runtime.autocast():
-        assert read([JS()], inside).metrics == read([JS()], view(config, data, state, runtime)).metrics
+        assert compute([JS()], inside).metrics == compute([JS()], view(config, data, state, runtime)).metrics
     exact = scene(*RING)
-    assert read([JS()], inside).metrics != read([JS()], view(*exact)).metrics
+    assert compute([JS()], inside).metrics != compute([JS()], view(*exact)).metrics
     seen = []
     hook = state.D.register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    read([JS()], inside)
+    compute([JS()], inside)
     hook.remove()
     assert set(seen) == {torch.bfloat16}

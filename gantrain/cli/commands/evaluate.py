@@ -24,7 +24,7 @@ def evaluate(argv: list[str]) -> int:
     """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
     from gantrain.reports.text import table, warned
     from gantrain.training.device import Runtime
-    from gantrain.training.evaluate import fitting, read, view
+    from gantrain.training.evaluate import compute, supported_metrics, view
     from gantrain.training.restore import check_same_data, config_and_spec
     from gantrain.training.state import TrainState
 
@@ -37,7 +37,7 @@ def evaluate(argv: list[str]) -> int:
     data = config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
-    reading = read(fitting(config, data), view(config, data, state, runtime), floors=True)
+    reading = compute(supported_metrics(config, data), view(config, data, state, runtime), floors=True)
     out = RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
     write_json(out, {"step": checkpoint.step, **vars(reading)})
     parts = [

@@ -1,4 +1,4 @@
-"""Why a D that is sure teaches a minimax G nothing: the factor of its gradient, and the norms of both as curves."""
+"""Why a confident D teaches a minimax G nothing: the factor of its gradient, and the norms of both as curves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gantrain.core.figures import panels, render
-from gantrain.metrics.base import Evaluation, Metric, Planned
+from gantrain.metrics.base import EVAL_D, LIVE_G, Evaluation, Metric
 from gantrain.registry import option, register
 
 if TYPE_CHECKING:
@@ -32,20 +32,13 @@ class Gradients(Metric):
     """
 
     name: str = option("gradients", "registered name")
-    floored = False
+    tags = ("logits/fake_probability",)
+    shared_protocol = EVAL_D | LIVE_G
+    has_floor = False
     needs_d = True
 
-    def expected(self, run: Planned) -> list[str]:
-        """Return D's mean probability."""
-        return ["logits/fake_probability"]
-
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return who plays and on what."""
-        return {"D": "playing, eval mode", "G": "live weights", "n": evaluation.n}
-
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``logits/fake_probability``, E sigmoid(logit) over samples; nothing for a D of another scale."""
-        if not evaluation.objective.classifies:
+        if not evaluation.objective.classifies:  # sigmoid(logit) is no probability
             return {}
         fake, y = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
         logits = evaluation.logits(fake, y).cpu().double()
@@ -55,7 +48,7 @@ class Gradients(Metric):
         """Return ``gradients``: both norms over steps and D's held-out accuracy; nothing before they are logged."""
         if not any(tag in row for row in history for tag in NORMS):
             return {}
-        return {"gradients": render(_drawn(history))}
+        return {"gradients": render(_curves_figure(history))}
 
 
 def curve(history: Sequence[Mapping[str, float]], tag: str) -> tuple[list[float], list[float]]:
@@ -64,16 +57,16 @@ def curve(history: Sequence[Mapping[str, float]], tag: str) -> tuple[list[float]
     return [step for step, _ in known], [value for _, value in known]
 
 
-def _drawn(history: Sequence[Mapping[str, float]]) -> Any:
+def _curves_figure(history: Sequence[Mapping[str, float]]) -> Any:
     figure, (ax,) = panels(width=6.4)
     for tag, (label, colour) in NORMS.items():
         steps, norms = curve(history, tag)
-        seen = [
-            (step, norm) for step, norm in zip(steps, norms, strict=True) if norm > 0
-        ]  # 0 has no logarithm
-        if seen:
-            ax.semilogy(*zip(*seen, strict=True), color=colour, lw=1.5, label=label)
-    ax.set(xlabel="step", ylabel="norm of G's gradient", title="What is left of G's gradient when D is sure")
+        points = [pair for pair in zip(steps, norms, strict=True) if pair[1] > 0]  # 0 has no logarithm
+        if points:
+            ax.semilogy(*zip(*points, strict=True), color=colour, lw=1.5, label=label)
+    ax.set(
+        xlabel="step", ylabel="norm of G's gradient", title="What is left of G's gradient when D is confident"
+    )
     right = ax.twinx()
     right.plot(
         *curve(history, "logits/accuracy"), color="grey", lw=1, ls="--", label="D's held-out accuracy (right)"

@@ -1,6 +1,6 @@
 """The picture of min_G max_D V(G, D): for each generator the best D there is, then the generator whose best D is worst.
 
-Exact mathematics of p = N(0, 1) and q = N(mean, std^2); no player is read.
+Exact mathematics of p = N(0, 1) and q = N(mean, std^2); the networks are not evaluated.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def log_density(x: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 def value(w: Tensor, mean: float, std: float = 1.0) -> Tensor:
     """Return V(G, D_w) = E_p log D_w(x) + E_q log(1 - D_w(x)) in nats, shape as ``w`` [S], float64.
 
-    D_w(x) = sigmoid(w (log p(x) - log q(x))): every D is a coin at w = 0, the best one at w = 1.
+    D_w(x) = sigmoid(w (log p(x) - log q(x))): D is 1/2 everywhere at w = 0, the best one at w = 1.
 
     Args:
         w: How much of the best D's logit is used.
@@ -61,14 +61,13 @@ class MinimaxPicture(Metric):
     """A figure without numbers: V over D for three generators, and max_D V over all generators of a line."""
 
     name: str = option("minimax_picture", "registered name")
-    floored = False
+    has_floor = False
+    is_demonstration = True
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return what is drawn."""
         return {"p": "N(0, 1)", "q": [f"N({mean:g}, 1)" for mean in MEANS], "by": "quadrature"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return nothing."""
         return {}
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
@@ -86,9 +85,9 @@ def _names() -> list[str]:
 
 
 def _note(
-    ax: Any, text: str, at: tuple[float, float], away: tuple[int, int], colour: str, ha: str = "left"
+    ax: Any, text: str, at: tuple[float, float], offset: tuple[int, int], colour: str, ha: str = "left"
 ) -> None:
-    ax.annotate(text, at, away, textcoords="offset points", fontsize=9, color=colour, ha=ha)
+    ax.annotate(text, at, offset, textcoords="offset points", fontsize=9, color=colour, ha=ha)
 
 
 def _densities(ax: Any) -> None:

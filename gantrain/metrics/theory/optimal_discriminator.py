@@ -1,4 +1,4 @@
-"""D beside the best D there is, D* = p / (p + q), where the data's density is known."""
+"""D compared with the best D there is, D* = p / (p + q), where the data's density is known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.exact import COUNTED, unknown_density
+from gantrain.metrics.base import PLAYERS, Evaluation, Metric, RunSpec
+from gantrain.metrics.exact import CELL_SAMPLES, why_not_integrable
 from gantrain.metrics.tools.histogram import Cells, cell_side
 from gantrain.metrics.tools.quadrature import density_of_data, density_of_generator, samples
 from gantrain.registry import option, register
@@ -34,22 +33,20 @@ class OptimalDiscriminator(Metric):
     """
 
     name: str = option("optimal_discriminator", "registered name")
-    floored = False
+    shared_protocol = PLAYERS
+    has_floor = False
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: the density must be known, and D must judge points alone."""
-        if conditional:
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if run.conditional:
             return "D judges points with their conditions, whose density is not known"
-        return unknown_density(data)
+        return why_not_integrable(run)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return who is compared with what, and on what."""
-        exact = density_of_generator(evaluation) is not None
-        q: dict[str, object] = {"q": "known density"}
-        if not exact:
-            q = {"q": "samples counted in cells", "n_counted": COUNTED, "cell_side": self._side(evaluation)}
-        shared: dict[str, object] = {"D": "playing, eval mode", "G": "live weights", "split": "holdout"}
-        return shared | {"n": evaluation.n} | q
+        own: dict[str, object] = {"q": "known density"}
+        if density_of_generator(evaluation) is None:
+            side = self._side(evaluation)
+            own = {"q": "samples counted in cells", "n_counted": CELL_SAMPLES, "cell_side": side}
+        return super().protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``divergence/d_error``, or ``divergence/d_error_density``: E |D - D*| over data and samples alike.
@@ -64,7 +61,7 @@ class OptimalDiscriminator(Metric):
         points = x.cpu().double()
         if log_q is None:
             cells = Cells.of(
-                log_p, samples(evaluation, COUNTED, "optimal discriminator"), self._side(evaluation)
+                log_p, samples(evaluation, CELL_SAMPLES, "optimal discriminator"), self._side(evaluation)
             )
             best = cells.best(log_p, points)
         else:
@@ -73,13 +70,13 @@ class OptimalDiscriminator(Metric):
         return {f"divergence/d_error{'_density' * (log_q is None)}": float(error.mean())}
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-        """Return ``optimal_discriminator``: curves of p, q, D and D* on a line, D beside D* on a plane."""
+        """Return ``optimal_discriminator``: curves of p, q, D and D* on a line, D next to D* on a plane."""
         if not _is_probability(evaluation):
             return {}
         data, log_q = evaluation.data, density_of_generator(evaluation)
         log_p = density_of_data(data)
-        drawn = samples(evaluation, COUNTED if log_q is None else 2000, "optimal discriminator")
-        low, high = _shown(evaluation.real[0].cpu().double(), drawn[:2000])
+        cloud = samples(evaluation, CELL_SAMPLES if log_q is None else 2000, "optimal discriminator")
+        low, high = _frame_corners(evaluation.real[0].cpu().double(), cloud[:2000])
         count = SIDE if len(low) == 2 else 4 * SIDE
         step = (high - low) / count
         axes = [low[i] + step[i] * (torch.arange(count) + 0.5) for i in range(len(low))]
@@ -87,13 +84,13 @@ class OptimalDiscriminator(Metric):
         D = torch.sigmoid(evaluation.logits(x.float().to(evaluation.device), None)).cpu().double()
         p = log_p(x).exp()
         if log_q is None:
-            q = _counted(drawn, low, step, count)
-            best, of = p / (p + q), f"q from {COUNTED:,} samples"
+            q = _cell_density(cloud, low, step, count)
+            best, of = p / (p + q), f"q from {CELL_SAMPLES:,} samples"
         else:
             q = log_q(x).exp()
             best, of = torch.sigmoid(log_p(x) - log_q(x)), "q known"
-        # Where neither would leave one of 200,000 samples in a pixel, the ratio of both says nothing worth a colour.
-        best = best.where((p + q) * step.prod() > 1 / COUNTED, torch.nan)
+        # Where neither would leave one of 200,000 samples in a pixel, their ratio is not known well enough to draw.
+        best = best.where((p + q) * step.prod() > 1 / CELL_SAMPLES, torch.nan)
         draw = _line if len(low) == 1 else _plane
         return {"optimal_discriminator": render(draw(axes, p, q, D, best, of))}
 
@@ -106,14 +103,14 @@ def _is_probability(evaluation: Evaluation) -> bool:
     return evaluation.objective.classifies and not evaluation.batch
 
 
-def _shown(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+def _frame_corners(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Return the corners of a frame around both clouds, without the last hundredths of their spread."""
     ends = torch.stack([torch.quantile(x, at, 0) for x in (real, fake) for at in (0.005, 0.995)])
     margin = 0.25 * (ends.amax(0) - ends.amin(0)).max().clamp(min=1e-6)
     return ends.amin(0) - margin, ends.amax(0) + margin
 
 
-def _counted(x: Tensor, low: Tensor, step: Tensor, count: int) -> Tensor:
+def _cell_density(x: Tensor, low: Tensor, step: Tensor, count: int) -> Tensor:
     """Return the density of samples in each pixel of a frame, row by row, by counting."""
     place = ((x - low) / step).floor()
     place = place[((place >= 0) & (place < count)).all(1)].long()
@@ -145,7 +142,7 @@ def _plane(axes: list[Tensor], p: Tensor, q: Tensor, D: Tensor, best: Tensor, of
     for ax, surface, title in zip(
         both, (D, best), ("D(x)", f"D*(x) = p/(p + q), {of}; grey: neither"), strict=True
     ):
-        shown = ax.pcolormesh(
+        mesh = ax.pcolormesh(
             *(axis.numpy() for axis in axes),
             surface.reshape(shape).T.numpy(),
             cmap="RdBu",
@@ -155,5 +152,5 @@ def _plane(axes: list[Tensor], p: Tensor, q: Tensor, D: Tensor, best: Tensor, of
         )
         ax.set(aspect="equal", facecolor="lightgrey")
         ax.set_title(title, fontsize=10)
-    figure.colorbar(shown, ax=both, label="probability of real")
+    figure.colorbar(mesh, ax=both, label="probability of real")
     return figure

@@ -1,4 +1,4 @@
-"""What a generator makes of a discriminator that stands still: too many updates leave the D behind."""
+"""Training G too long against a fixed D: the bound goes on falling, the divergence does not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from torch import Tensor
 
 from gantrain.core.figures import panels, render
 from gantrain.core.gradients import descend, frozen
-from gantrain.datasets.base import Data
 from gantrain.errors import Diverged
-from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.exact import unknown_density
-from gantrain.metrics.js import JS, of_batches
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.exact import why_not_integrable
+from gantrain.metrics.js import JS, batch_tag
 from gantrain.metrics.tools.quadrature import (
     LogDensity,
     density_of_data,
@@ -32,44 +31,44 @@ if TYPE_CHECKING:
 
 
 UPDATES, EVERY, BATCH, RATE = 200, 10, 256, 0.02
-DRAWN = 2000  # samples that show the quadrature where a generator is
+CLOUD = 2000  # samples that show the quadrature where a generator is
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What is read on the way.
+    """An evaluation on the way.
 
     Attributes:
-        updates: Updates of G since D stood still.
+        updates: Updates of G since D was fixed.
         bound: The objective's estimates by this D, without their standard errors.
         truth: The divergences themselves by name, where they are known.
-        drawn: Points of the generator as it was, shape [2000, d].
+        cloud: Points of the generator as it was, shape [2000, d].
         log_q: Its density as it was, or None where it has none.
     """
 
     updates: int
     bound: dict[str, float]
     truth: dict[str, float]
-    drawn: Tensor
+    cloud: Tensor
     log_q: LogDensity | None
 
 
-def stop(evaluation: Evaluation, updates: int) -> Stop:
-    """Read an evaluation as it is."""
-    read = evaluation.objective.estimate(JS.read(evaluation))
-    bound = {name: value for name, value in read.items() if not name.endswith("_se")}
-    log_q, drawn = density_of_generator(evaluation), samples(evaluation, DRAWN, "overshoot shown")
+def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
+    """Return the bound and the truth for the generator as it is."""
+    values = evaluation.objective.estimate(JS.logits(evaluation))
+    bound = {name: value for name, value in values.items() if not name.endswith("_se")}
+    log_q, cloud = density_of_generator(evaluation), samples(evaluation, CLOUD, "overshoot shown")
     truth = {}
     if log_q is not None:
-        truth = divergences(density_of_data(evaluation.data), log_q, *frame(evaluation.data, drawn))
-    return Stop(updates, bound, truth, drawn, log_q)
+        truth = divergences(density_of_data(evaluation.data), log_q, *frame(evaluation.data, cloud))
+    return Stop(updates, bound, truth, cloud, log_q)
 
 
 def descent(evaluation: Evaluation) -> list[Stop]:
-    """Let a copy of the live G descend its own loss against the D that stands still, and read on the way.
+    """Let a copy of the live G descend its own loss against the fixed D, and evaluate it on the way.
 
     Returns:
-        A stop before the first update and after each ``EVERY`` ones, ``UPDATES`` in all; fewer where an update was not
+        A stop before the first update and after every ``EVERY`` ones, ``UPDATES`` in all; fewer where an update was not
         finite.
     """
     way: list[Stop] = []
@@ -83,17 +82,17 @@ def descent(evaluation: Evaluation) -> list[Stop]:
         for m in range(UPDATES + 1):
             if m % EVERY == 0:
                 with torch.no_grad():
-                    way.append(stop(moved, m))
+                    way.append(evaluate_stop(moved, m))
             if m == UPDATES:
                 break
             real, y = evaluation.data.train.take(
                 torch.randint(len(evaluation.data.train), (size,), generator=draws), evaluation.device
             )
-            asked = evaluation.shown(y)
+            c = evaluation.condition(y)
             with frozen(evaluation.D):
                 z = evaluation.latents(size, f"overshoot {m}").to(evaluation.device)
-                beside = evaluation.D(real, asked).float() if objective.g_sees_real else None
-                loss = objective.g_loss(evaluation.D(G(z, asked).float(), asked).float(), beside)
+                real_logits = evaluation.D(real, c).float() if objective.g_sees_real else None
+                loss = objective.g_loss(evaluation.D(G(z, c).float(), c).float(), real_logits)
                 try:
                     descend(loss, optimizer, "g")
                 except Diverged:
@@ -111,25 +110,22 @@ class Overshoot(Metric):
     """
 
     name: str = option("overshoot", "registered name")
-    floored = False
+    has_floor = False
     needs_d = True
+    is_demonstration = True
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: the density must be known, and D must judge points alone."""
-        if conditional:
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if run.conditional:
             return "D judges points with their conditions, whose density is not known"
-        return unknown_density(data)
+        return why_not_integrable(run)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return how G moves, and on what the bound is read."""
-        return {
+        return super().protocol(evaluation) | {
             "D": "playing, eval mode, held still",
             "G": "a copy of the live weights, by the objective's own loss, without noise",
             "updates": UPDATES,
             "optimizer": f"Adam, rate {RATE:g}, betas 0.5 and 0.99",
             "batch": evaluation.batch or BATCH,
-            "split": "holdout",
-            "n": evaluation.n,
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
@@ -141,7 +137,7 @@ class Overshoot(Metric):
         way = evaluation.once(descent)
         tags = {}
         for quantity, bound in way[-1].bound.items():
-            name = of_batches(quantity) if evaluation.batch else quantity
+            name = batch_tag(quantity) if evaluation.batch else quantity
             tags[f"divergence/{name}_after_g"] = bound
         for quantity in way[-1].bound:
             if all(quantity in at.truth for at in way):
@@ -190,14 +186,14 @@ def _curves(ax: Any, way: list[Stop], quantity: str) -> Stop | None:
 
 def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) -> None:
     """Draw the densities of data and generators, and D where it is a probability."""
-    every = torch.cat([evaluation.real[0].cpu().double(), *(at.drawn for at, _, _ in marked)])
+    every = torch.cat([evaluation.real[0].cpu().double(), *(at.cloud for at, _, _ in marked)])
     low, high = torch.quantile(every[:, 0], torch.tensor([0.001, 0.999], dtype=torch.float64)).tolist()
     x = torch.linspace(low, high, 300, dtype=torch.float64)[:, None]
     p = density_of_data(evaluation.data)(x).exp()
     ax.fill_between(x[:, 0], p, color="black", alpha=0.15, label="data")
     for at, colour, name in marked:
         if at.log_q is None:
-            ax.hist(at.drawn[:, 0], bins=60, density=True, histtype="step", color=colour, label=name)
+            ax.hist(at.cloud[:, 0], bins=60, density=True, histtype="step", color=colour, label=name)
         else:
             ax.plot(x[:, 0], at.log_q(x).exp(), color=colour, label=name)
     ax.set(xlabel="x", ylabel="density", ylim=(0, 1.7 * float(p.max())))
@@ -212,8 +208,8 @@ def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) 
 
 def _plane(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) -> None:
     """Draw samples of data and generators."""
-    real = evaluation.real[0].cpu()[:DRAWN]
+    real = evaluation.real[0].cpu()[:CLOUD]
     ax.scatter(real[:, 0], real[:, 1], s=2, color="black", label="data")
     for at, colour, name in marked:
-        ax.scatter(at.drawn[:, 0], at.drawn[:, 1], s=2, color=colour, alpha=0.5, label=name)
+        ax.scatter(at.cloud[:, 0], at.cloud[:, 1], s=2, color=colour, alpha=0.5, label=name)
     ax.set(aspect="equal", title="G goes to where this D says real")

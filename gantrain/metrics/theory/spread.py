@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric, Planned
-from gantrain.metrics.exact import unknown_density
+from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
+from gantrain.metrics.exact import why_not_integrable
 from gantrain.metrics.theory.gradients import curve
 from gantrain.metrics.tools.quadrature import density_of_data, density_of_generator, samples
 from gantrain.registry import option, register
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 POINTS = 600  # at which densities on a line are drawn
-DRAWN = 20_000  # samples that show the density of a generator without one
+CLOUD = 20_000  # samples that show the density of a generator without one
 
 
 @register("metric")
@@ -30,30 +29,20 @@ DRAWN = 20_000  # samples that show the density of a generator without one
 class Spread(Metric):
     """Standard deviation of samples over that of held-out points, all coordinates together.
 
-    The Gaussian of least KL(p, q) has the data's moments, so it reads 1; one that seeks a mode reads less.
+    The Gaussian of least KL(p, q) has the data's moments, so its spread is 1; that of one that seeks a mode is less.
     """
 
     name: str = option("spread", "registered name")
+    tags = ("diversity/spread",)
+    shared_protocol = SAMPLES | {
+        "features": "coordinates",
+        "G": "averaged weights; live weights in the figure",
+    }
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: points on a line or a plane, whose density is known."""
-        return unknown_density(data)
-
-    def expected(self, run: Planned) -> list[str]:
-        """Return the ratio."""
-        return ["diversity/spread"]
-
-    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return what is compared."""
-        return {
-            "features": "coordinates",
-            "n": evaluation.n,
-            "split": "holdout",
-            "G": "averaged weights; live weights in the figure",
-        }
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        return why_not_integrable(run)
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``diversity/spread``."""
         fake, real = (x.double().var(0).sum().sqrt() for x in (evaluation.fake[0], evaluation.real[0]))
         return {"diversity/spread": float(fake / real)}
 
@@ -61,26 +50,28 @@ class Spread(Metric):
         """Return ``densities`` on a line: p and q, and the way of q's mean and standard deviation where it has them."""
         if evaluation.data.spec.numel > 1:
             return {}
-        drawn = samples(evaluation, DRAWN, "densities")
-        low, high = _shown(evaluation.real[0].cpu().double(), drawn)
+        cloud = samples(evaluation, CLOUD, "densities")
+        low, high = _frame_ends(evaluation.real[0].cpu().double(), cloud)
         x = torch.linspace(low, high, POINTS, dtype=torch.float64)[:, None]
         log_q = density_of_generator(evaluation)
         if log_q is None:
-            counts = torch.histc(drawn.flatten(), POINTS // 5, low, high).repeat_interleave(5)
-            q = counts * (POINTS // 5) / ((high - low) * DRAWN)
+            counts = torch.histc(cloud.flatten(), POINTS // 5, low, high).repeat_interleave(5)
+            q = counts * (POINTS // 5) / ((high - low) * CLOUD)
         else:
             q = log_q(x).exp()
-        return {"densities": render(_drawn(x[:, 0], density_of_data(evaluation.data)(x).exp(), q, history))}
+        return {
+            "densities": render(_densities(x[:, 0], density_of_data(evaluation.data)(x).exp(), q, history))
+        }
 
 
-def _shown(*clouds: Tensor) -> tuple[float, float]:
+def _frame_ends(*clouds: Tensor) -> tuple[float, float]:
     """Return the ends of a frame around points [N, 1], without the last thousandths of their spread."""
     ends = torch.stack([torch.quantile(x, at) for x in clouds for at in (0.001, 0.999)])
     margin = 0.1 * float(ends.max() - ends.min())
     return float(ends.min()) - margin, float(ends.max()) + margin
 
 
-def _drawn(x: Tensor, p: Tensor, q: Tensor, history: Sequence[Mapping[str, float]]) -> Any:
+def _densities(x: Tensor, p: Tensor, q: Tensor, history: Sequence[Mapping[str, float]]) -> Any:
     steps, mu = curve(history, "generator/mu")
     _, sigma = curve(history, "generator/sigma")
     figure, axes = panels(2 if steps else 1, width=4.8, height=3.6)

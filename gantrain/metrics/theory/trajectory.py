@@ -1,4 +1,4 @@
-"""The way of a game with two numbers: G's against D's, step by step."""
+"""The trajectory of a game with two numbers: G's against D's, step by step."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from gantrain.core.figures import panels, render
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.models.base import Player
 from gantrain.registry import option, register
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def reading(player: nn.Module) -> tuple[str, float] | None:
-    """Return name and value of the one number that a player is, or None for a player of more."""
+def single_scalar(player: nn.Module) -> tuple[str, float] | None:
+    """Return name and value of a network's only parameter, or None for a network of more."""
     found = player.scalars() if isinstance(player, Player) else {}
     return next(((name, float(value)) for name, value in found.items()), None) if len(found) == 1 else None
 
@@ -34,25 +33,24 @@ class Trajectory(Metric):
     """
 
     name: str = option("trajectory", "registered name")
-    floored = False
+    has_floor = False
     needs_d = True
+    is_demonstration = True
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: such players are for points of one number."""
-        return None if data.spec.shape == (1,) else "players of one number each make points of one number"
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        return None if run.spec.shape == (1,) else "players of one number each make points of one number"
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return whose numbers they are."""
         return {"G": "live weights", "D": "playing"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``generator/radius``, the distance of (theta, psi) from (0, 0); nothing for other players."""
-        theta, psi = reading(evaluation.G_live), reading(evaluation.D)
+        theta, psi = single_scalar(evaluation.G_live), single_scalar(evaluation.D)
         return {} if theta is None or psi is None else {"generator/radius": math.hypot(theta[1], psi[1])}
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
         """Return ``trajectory``: D's number against G's with start and end marked, and the radius at each step."""
-        theta, psi = reading(evaluation.G_live), reading(evaluation.D)
+        theta, psi = single_scalar(evaluation.G_live), single_scalar(evaluation.D)
         if theta is None or psi is None:
             return {}
         tags = f"generator/{theta[0]}", f"discriminator/{psi[0]}"

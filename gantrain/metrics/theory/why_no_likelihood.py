@@ -1,4 +1,4 @@
-"""Why p_G(x) of a network is out of reach: no sample falls on x, and boxes and kernels answer as they are made."""
+"""Why p_G(x) of a network is out of reach: no sample falls on x, and boxes and kernels give what their size decides."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import HOLDOUT, LIVE_G, Evaluation, Metric, RunSpec
 from gantrain.metrics.parzen import log_likelihood, scale
 from gantrain.metrics.tools.quadrature import density_of_data, density_of_generator, samples
 from gantrain.registry import option, register
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-DRAWN = 100_000  # latents
-POINTS = 100  # held-out points at which p_G is asked for, at most
+LATENTS = 100_000
+POINTS = 100  # held-out points at which p_G is estimated, at most
 SIZES = (100, 1000, 10_000)  # samples under the kernels
 # Half the side of a box, and sigma of a kernel, in standard deviations of the data.
 BOXES, SIGMAS = torch.logspace(-4, 0.5, 19).double(), torch.logspace(-3.5, 0.5, 25).double()
-ENOUGH = 400  # hits in all boxes together that make their share a number, to 5 %
+MIN_HITS = 400  # hits in all boxes together that make their share a number, to 5 %
 
 
-def hits(x: Tensor, drawn: Tensor, halves: Tensor) -> Tensor:
+def hits(x: Tensor, cloud: Tensor, halves: Tensor) -> Tensor:
     """Return how many samples fall into the box of each half side around each point, int64 [E, N].
 
     A box is {x' : |x'_i - x_i| <= half for every coordinate i}; that of half side 0 is the point itself, so its count
@@ -37,27 +36,27 @@ def hits(x: Tensor, drawn: Tensor, halves: Tensor) -> Tensor:
 
     Args:
         x: Points, shape [N, d].
-        drawn: Samples, shape [M, d], of the same precision.
+        cloud: Samples, shape [M, d], of the same precision.
         halves: Half sides in the data's unit, shape [E].
     """
     counts = []
-    for part in x.split(max(1, 1_000_000 // len(drawn))):
-        away = torch.stack([(drawn[:, i] - part[:, i, None]).abs() for i in range(x.shape[1])]).amax(0)
+    for part in x.split(max(1, 1_000_000 // len(cloud))):
+        away = torch.stack([(cloud[:, i] - part[:, i, None]).abs() for i in range(x.shape[1])]).amax(0)
         counts.append(torch.stack([(away <= half).sum(1) for half in halves]))
     return torch.cat(counts, 1)
 
 
 def exponent(halves: Tensor, found: Tensor) -> float:
-    """Return the slope of log hits against log half side, between the smallest boxes that hold ``ENOUGH`` and the next.
+    """Return the slope of log hits against log half side, from the smallest boxes with ``MIN_HITS`` to the next.
 
-    The share of samples in a box of half side e goes to 0 as e^d where the points asked for have a density in d
-    dimensions, whatever G is; boxes that are not small against the data read less. 0 where too few samples are found.
+    The share of samples in a box of half side e goes to 0 as e^d where the points have a density in d
+    dimensions, whatever G is; boxes that are not small against the data give less. 0 where too few samples are found.
 
     Args:
         halves: Half sides, ascending, shape [E], positive.
         found: Hits in all boxes of each, shape [E].
     """
-    first = int((found < ENOUGH).sum())
+    first = int((found < MIN_HITS).sum())
     if first + 1 >= len(found):
         return 0.0
     rise = found[first + 1].double().log() - found[first].double().log()
@@ -65,16 +64,16 @@ def exponent(halves: Tensor, found: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What is found when p_G is asked for.
+class Estimates:
+    """Estimates of p_G by counting and by kernels.
 
     Attributes:
         x: Points, shape [N, d].
         sigmas: Of the kernels, in the data's unit, shape [S].
         curves: Mean log-likelihood in nats of each kernel estimate by its number of samples, each [S].
         halves: Half sides of boxes, in the data's unit, shape [E].
-        found: Hits of the drawn samples in each, shape [E, N].
-        exact: Hits on the points themselves, of ``DRAWN`` at each.
+        found: Hits of the cloud samples in each, shape [E, N].
+        exact: Hits on the points themselves, of ``LATENTS`` at each.
     """
 
     x: Tensor
@@ -85,20 +84,20 @@ class Answers:
     exact: int
 
 
-def ask(evaluation: Evaluation) -> Answers:
-    """Ask by counting and by kernels."""
+def estimate_density(evaluation: Evaluation) -> Estimates:
+    """Estimate p_G at held-out points by counting and by kernels."""
     x = evaluation.real[0][:POINTS].cpu().double()
-    drawn, unit = samples(evaluation, DRAWN, "why no likelihood"), scale(evaluation)
-    found = hits(x, drawn, torch.cat([torch.zeros(1).double(), unit * BOXES]))
+    cloud, unit = samples(evaluation, LATENTS, "why no likelihood"), scale(evaluation)
+    found = hits(x, cloud, torch.cat([torch.zeros(1).double(), unit * BOXES]))
     sigmas = unit * SIGMAS
-    curves = {n: log_likelihood(x, drawn[:n], sigmas).mean(1) for n in SIZES}
-    return Answers(x, sigmas, curves, unit * BOXES, found[1:], int(found[0].sum()))
+    curves = {n: log_likelihood(x, cloud[:n], sigmas).mean(1) for n in SIZES}
+    return Estimates(x, sigmas, curves, unit * BOXES, found[1:], int(found[0].sum()))
 
 
-def near_best(answers: Answers, n: int) -> Tensor:
+def near_best(estimates: Estimates, n: int) -> Tensor:
     """Return the part of a kernel's curve, [S'], within a factor of 3 of the sigma at which it is highest."""
-    best = answers.sigmas[answers.curves[n].argmax()]
-    return answers.curves[n][(answers.sigmas / best).log().abs() <= math.log(3)]
+    best = estimates.sigmas[estimates.curves[n].argmax()]
+    return estimates.curves[n][(estimates.sigmas / best).log().abs() <= math.log(3)]
 
 
 @register("metric")
@@ -111,22 +110,19 @@ class WhyNoLikelihood(Metric):
     """
 
     name: str = option("why_no_likelihood", "registered name")
-    floored = False
+    shared_protocol = LIVE_G | HOLDOUT
+    has_floor = False
+    is_demonstration = True
 
-    def fits(self, data: Data, conditional: bool) -> str | None:
-        """Return why not: between pixels no box holds a sample, and on a line rounding makes hits."""
-        if data.spec.is_image:
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if run.spec.is_image:
             return "boxes around images hold no samples to count"
-        return "on a line rounding makes hits" if data.spec.numel == 1 else None
+        return "on a line rounding makes hits" if run.spec.numel == 1 else None
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        """Return how p_G is asked for."""
-        return {
-            "G": "live weights",
-            "split": "holdout",
-            "n": evaluation.n,
+        return super().protocol(evaluation) | {
             "n_points": min(POINTS, evaluation.n),
-            "n_latents": DRAWN,
+            "n_latents": LATENTS,
             "kernel": "Gaussian",
             "n_kernel": list(SIZES),
             "sigmas": [scale(evaluation) * float(SIGMAS[i]) for i in (0, -1)],
@@ -134,13 +130,13 @@ class WhyNoLikelihood(Metric):
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return hits, the power of the tolerance, and by how many nats kernels disagree, under ``generator/``.
+        """Return five numbers under ``generator/``.
 
-        ``exact_hits`` of ``DRAWN`` latents at each point; ``box_exponent``; ``kernel_best``, the mean log-likelihood
+        ``exact_hits`` of ``LATENTS`` latents at each point; ``box_exponent``; ``kernel_best``, the mean log-likelihood
         at the most samples and the best sigma; ``kernel_spread`` over sigma; ``kernel_spread_n`` over the number of
         samples, each at its best sigma.
         """
-        found = evaluation.once(ask)
+        found = evaluation.once(estimate_density)
         swing, best = near_best(found, SIZES[-1]), [float(found.curves[n].max()) for n in SIZES]
         return {
             "generator/exact_hits": float(found.exact),
@@ -151,8 +147,8 @@ class WhyNoLikelihood(Metric):
         }
 
     def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-        """Return ``why_no_likelihood``: share of samples in a box, what that says of p_G, and kernels' answers."""
-        found = evaluation.once(ask)
+        """Return ``why_no_likelihood``: share of samples in a box, what that says of p_G, and kernels' estimates."""
+        found = evaluation.once(estimate_density)
         figure, (boxes, kernels) = panels(2, width=5.8, height=4.6)
         _boxes(boxes, found)
         top = _kernels(kernels, found)
@@ -169,22 +165,22 @@ class WhyNoLikelihood(Metric):
         return {"why_no_likelihood": render(figure)}
 
 
-def _boxes(ax: Any, found: Answers) -> None:
-    share = found.found.sum(1) / (DRAWN * len(found.x))
+def _boxes(ax: Any, found: Estimates) -> None:
+    share = found.found.sum(1) / (LATENTS * len(found.x))
     some = share > 0
     power = exponent(found.halves, found.found.sum(1))
     ax.loglog(
         found.halves[some], share[some], "o-", color="tab:blue", ms=4, label="share of samples in a box"
     )
     if power:
-        first = int((found.found.sum(1) < ENOUGH).sum())
+        first = int((found.found.sum(1) < MIN_HITS).sum())
         line = share[first] * (found.halves / found.halves[first]) ** power
         below, name = line <= 1, f"tolerance to the power {power:.2f}"
         ax.loglog(found.halves[below], line[below], color="grey", lw=1, ls="--", label=name)
     ax.set_ylim(float(share[some].min()) / 3 if some.any() else 1e-9, 100)
     ax.set_xlim(float(found.halves[some][0]) / 2 if some.any() else None, float(found.halves[-1]) * 2)
-    said = f"tolerance 0: {found.exact} of {DRAWN:,} at each of {len(found.x)} points"
-    ax.plot([], [], " ", label=said)
+    exact = f"tolerance 0: {found.exact} of {LATENTS:,} at each of {len(found.x)} points"
+    ax.plot([], [], " ", label=exact)
     ax.set(
         xlabel="tolerance: half side of a box around x", ylabel="Monte-Carlo estimate of P(G(z) in the box)"
     )
@@ -192,7 +188,7 @@ def _boxes(ax: Any, found: Answers) -> None:
     ax.legend(frameon=False, fontsize=9, loc="upper left")
 
 
-def _kernels(ax: Any, found: Answers) -> float:
+def _kernels(ax: Any, found: Estimates) -> float:
     """Draw the curves and return the highest answer."""
     shades, highest = ("#c8a2d0", "#9659a8", "#4b1d5e"), []
     for (n, curve), colour in zip(found.curves.items(), shades, strict=True):

@@ -1,4 +1,4 @@
-"""A small classifier of the data's own labels, trained once and cached: it judges classes and gives features."""
+"""A small classifier of the data's own labels, trained once and cached: it assigns classes and gives features."""
 
 from __future__ import annotations
 
@@ -22,18 +22,17 @@ log = logging.getLogger("gantrain")
 
 STEPS, BATCH = 600, 128
 CLASSIFIER = "penultimate layer of a classifier of the training split"
-LATEST: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most
+LAST_FIT: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most
 
 
-class Written(nn.Linear):
-    """From each channel's activations [N, C, d] to scores [N, K^C] of the numbers that C classes write in base K.
+class JointScores(nn.Linear):
+    """From each channel's activations [N, C, d] to scores [N, K^C] of the numbers that C classes make in base K.
 
     The first channel's class is the highest digit. A number's score is the sum of its classes', so the likeliest number
-    is written by the likeliest classes, and its cross-entropy is the sum of theirs: each channel is learnt by itself.
+    has the likeliest classes, and its cross-entropy is the sum of theirs: each channel is learnt by itself.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scores of all numbers, in their order."""
         scores, *lower = super().forward(x).unbind(1)
         for channel in lower:
             scores = (scores[:, :, None] + channel[:, None]).flatten(1)
@@ -43,15 +42,15 @@ class Written(nn.Linear):
 def classifier(spec: Spec) -> nn.Sequential:
     """Return an untrained classifier, samples [N, ...] to class scores [N, classes].
 
-    Where channels have classes of their own, one network judges every channel without the others.
+    Where channels have classes of their own, one network classifies every channel without the others.
     """
     if not spec.is_image:
         return nn.Sequential(nn.Linear(spec.numel, 128), nn.ReLU(), nn.Linear(128, spec.classes))
     channels, h, w = spec.shape
     sizes = -(-h // 4) * -(-w // 4)
-    apart = spec.channel_classes > 0
+    per_channel = spec.channel_classes > 0
     layers = [
-        nn.Conv2d(1 if apart else channels, 32, 3, stride=2, padding=1),
+        nn.Conv2d(1 if per_channel else channels, 32, 3, stride=2, padding=1),
         nn.ReLU(),
         nn.Conv2d(32, 64, 3, stride=2, padding=1),
         nn.ReLU(),
@@ -59,11 +58,11 @@ def classifier(spec: Spec) -> nn.Sequential:
         nn.Linear(64 * sizes, 128),
         nn.ReLU(),
     ]
-    if not apart:
+    if not per_channel:
         return nn.Sequential(*layers, nn.Linear(128, spec.classes))
-    taken_apart = nn.Flatten(0, 1), nn.Unflatten(0, (-1, 1))  # [N, C, H, W] to [N * C, 1, H, W]
-    together = nn.Unflatten(0, (-1, channels))  # [N * C, 128] to [N, C, 128]
-    return nn.Sequential(*taken_apart, *layers, together, Written(128, spec.channel_classes))
+    split_channels = nn.Flatten(0, 1), nn.Unflatten(0, (-1, 1))  # [N, C, H, W] to [N * C, 1, H, W]
+    join_channels = nn.Unflatten(0, (-1, channels))  # [N * C, 128] to [N, C, 128]
+    return nn.Sequential(*split_channels, *layers, join_channels, JointScores(128, spec.channel_classes))
 
 
 def fit(data: Data) -> nn.Sequential:
@@ -81,8 +80,8 @@ def fit(data: Data) -> nn.Sequential:
     return network.eval()
 
 
-def cached(data: Data) -> nn.Sequential:
-    """Return the classifier of this very training split, from the user's cache when it is there."""
+def load_or_fit(data: Data) -> nn.Sequential:
+    """Return the classifier of this very training split, from the user's cache or else fitted."""
     key = hashlib.sha256(f"{data.spec} {STEPS} {BATCH} {torch.__version__}".encode())
     for tensor in vars(data.train).values():  # a mapped split says by a third tensor which rows are its own
         key.update(tensor.flatten().numpy())
@@ -104,11 +103,11 @@ def cached(data: Data) -> nn.Sequential:
     return network
 
 
-def trained(data: Data) -> nn.Sequential:
+def shared_classifier(data: Data) -> nn.Sequential:
     """Return the classifier of these data, which all metrics of a run share."""
-    if not LATEST or LATEST[0][0]() is not data:
-        LATEST[:] = [(weakref.ref(data), cached(data))]
-    return LATEST[0][1]
+    if not LAST_FIT or LAST_FIT[0][0]() is not data:
+        LAST_FIT[:] = [(weakref.ref(data), load_or_fit(data))]
+    return LAST_FIT[0][1]
 
 
 def predict(network: nn.Module, x: Tensor) -> Tensor:
@@ -116,8 +115,8 @@ def predict(network: nn.Module, x: Tensor) -> Tensor:
     return torch.cat([network(part).argmax(1) for part in x.cpu().split(CHUNK)])
 
 
-def judge(evaluation: Evaluation) -> dict[str, object]:
-    """Return what judges classes, in words, and the share of held-out samples that it puts into their own."""
+def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
+    """Return what the classifier is, and its accuracy on held-out samples."""
     x, y = evaluation.real
     assert y is not None  # only labelled data have a classifier
     spec = evaluation.data.spec
@@ -125,7 +124,9 @@ def judge(evaluation: Evaluation) -> dict[str, object]:
     where = " on each channel" if spec.channel_classes else ""
     return {
         "classifier": f"{name}{where}, {STEPS} steps on the training split",
-        "classifier_accuracy": float((predict(trained(evaluation.data), x) == y.cpu()).float().mean()),
+        "classifier_accuracy": float(
+            (predict(shared_classifier(evaluation.data), x) == y.cpu()).float().mean()
+        ),
     }
 
 
@@ -136,14 +137,14 @@ def features(data: Data, x: Tensor) -> Tensor:
     classes of its own; other images are their pixels and points their coordinates.
     """
     x = x.cpu()
-    if described(data) == CLASSIFIER:
-        network = trained(data)[:-1]
+    if feature_kind(data) == CLASSIFIER:
+        network = shared_classifier(data)[:-1]
         x = torch.cat([network(part) for part in x.split(CHUNK)])
     return x.flatten(1).double()
 
 
-def described(data: Data) -> str:
-    """Return what ``features`` are of these data, in words."""
+def feature_kind(data: Data) -> str:
+    """Return what ``features`` are of these data, as a protocol states it."""
     if not data.spec.is_image:
         return "coordinates"
     return CLASSIFIER if data.spec.classes > 1 else "pixels"

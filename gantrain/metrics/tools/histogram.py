@@ -1,4 +1,4 @@
-"""Divergences of a known density and one that is known by its samples alone: counts in cells, with a margin."""
+"""Divergences of a known density and samples: histogram estimates with an error bound."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from torch import Tensor
 
 from gantrain.metrics.tools.quadrature import LogDensity
 
-CELLS = 500  # cells of even density that would hold the data; the side of a cell follows from it
-PRIOR = (
-    500  # samples that are taken to be spread as the data are, so that an empty cell is not an impossible one
-)
-FAR = 1e-3  # see ``Cells.ratio``; a millionth of the data or so lies in such cells
-FARTHEST = 2**30  # cells from 0 along an axis; what is farther away is put there
+CELLS = 500  # of even density that would contain the data; the side of a cell follows
+PRIOR = 500  # pseudo-samples spread as the data are, so that an empty cell is not an impossible one
+MIN_COUNT = 1e-3  # expected data in a cell, see ``Cells.ratio``; about a millionth of the data lies below it
+MAX_CELL = 2**30  # cells from 0 along an axis; points farther away are put there
 
 
 def cell_side(log_p: LogDensity, real: Tensor) -> float:
@@ -34,7 +32,7 @@ class Cells:
 
     Attributes:
         side: Of a cell, in the data's unit.
-        keys: Of the cells that hold samples, ascending, shape [C].
+        keys: Of the cells that contain samples, ascending, shape [C].
         p: Mass of the known density in each, shape [C].
         counts: Samples in each, of either half of them, shape [2, C].
     """
@@ -48,7 +46,7 @@ class Cells:
     def of(cls, log_p: LogDensity, fake: Tensor, side: float) -> Cells:
         """Count samples, shape [n, d], float64, in cells of a side."""
         n, d = fake.shape
-        places = _places(fake, side)
+        places = _cell_indices(fake, side)
         keys, which = _keys(places).unique(return_inverse=True)
         first = torch.empty(len(keys), d, dtype=torch.int64).index_copy_(0, which, places)
         counts = torch.stack(
@@ -76,23 +74,23 @@ class Cells:
     def ratio(self, p: Tensor, counts: Tensor, n: float) -> Tensor:
         """Return p / q in cells, shape [C], q their share of ``n`` counts and of ``PRIOR`` more, spread as p is.
 
-        Where p would have no sample in a thousand times as many, it is ``FAR``: whatever is there is a fake.
+        Where p would have no sample in a thousand times as many, it is 0.001: whatever is there is a fake.
         """
-        return torch.where(p * n < FAR, FAR, p * (n + PRIOR) / (counts + PRIOR * p))
+        return torch.where(p * n < MIN_COUNT, MIN_COUNT, p * (n + PRIOR) / (counts + PRIOR * p))
 
     def best(self, log_p: LogDensity, x: Tensor) -> Tensor:
         """Return p / (p + q) in the cells of points, shape [N, d] to [N]."""
-        places = _places(x, self.side)
+        places = _cell_indices(x, self.side)
         p, keys = self.mass(log_p, places, self.side), _keys(places)
         at = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
-        held = torch.where(self.keys[at] == keys, self.counts.sum(0)[at], 0.0)
-        return 1 / (1 + 1 / self.ratio(p, held, float(self.counts.sum())))
+        counts = torch.where(self.keys[at] == keys, self.counts.sum(0)[at], 0.0)
+        return 1 / (1 + 1 / self.ratio(p, counts, float(self.counts.sum())))
 
-    def between(self) -> dict[str, tuple[float, float]]:
+    def intervals(self) -> dict[str, tuple[float, float]]:
         """Return for ``js`` and ``total_variation`` of the cells an interval's middle and half its width.
 
-        Its upper end puts the counts into the divergence, which is convex, so that it reads too much on average. Its
-        lower end is the bound of a discriminator that was fitted to one half of the samples and is judged by the
+        Its upper end puts the counts into the divergence, which is convex, so that it is too high on average. Its
+        lower end is the bound of a discriminator that was fitted to one half of the samples and is evaluated on the
         other. Two standard errors are added to both sides.
         """
         p, q = self.p, self.counts.sum(0) / self.counts.sum()
@@ -104,7 +102,7 @@ class Cells:
         }
         lower, spread = dict.fromkeys(upper, 0.0), dict.fromkeys(upper, 0.0)
         for half, other in ((0, 1), (1, 0)):
-            fitted, seen = self.counts[half], self.counts[other] / self.counts[other].sum()
+            fitted, share = self.counts[half], self.counts[other] / self.counts[other].sum()
             ratio = self.ratio(p, fitted, float(fitted.sum()))
             unseen = math.log1p(PRIOR / (float(fitted.sum()) + PRIOR))
             real = -float((p * torch.log1p(1 / ratio)).nansum()) - self.rest * unseen
@@ -113,9 +111,9 @@ class Cells:
                 "total_variation": (float(p[ratio > 1].sum()) + self.rest, -(ratio > 1).double()),
             }
             for name, (of_real, of_fake) in terms.items():
-                mean_fake = float((seen * of_fake).sum())
+                mean_fake = float((share * of_fake).sum())
                 lower[name] += 0.5 * (of_real + mean_fake)
-                spread[name] += 0.5 * float((seen * of_fake.square()).sum() - mean_fake**2)
+                spread[name] += 0.5 * float((share * of_fake.square()).sum() - mean_fake**2)
         n = float(self.counts.sum())
         return {
             name: (
@@ -129,10 +127,10 @@ class Cells:
 def estimates(log_p: LogDensity, fake: Tensor, side: float) -> dict[str, float]:
     """Return ``js`` and ``total_variation`` of a known density and samples [n, d], and a margin ``…_se`` for each.
 
-    The margin is half an interval, see ``Cells.between``, and what twice the side of a cell would change: differences
-    within a cell are not seen, so the reading is low by about a third of that.
+    The margin is half an interval, see ``Cells.intervals``, and what twice the side of a cell would change: differences
+    within a cell are not seen, so the estimate is low by about a third of that.
     """
-    fine, coarse = (Cells.of(log_p, fake, factor * side).between() for factor in (1, 2))
+    fine, coarse = (Cells.of(log_p, fake, factor * side).intervals() for factor in (1, 2))
     found = {}
     for name, (middle, margin) in fine.items():
         found[name] = middle
@@ -140,10 +138,10 @@ def estimates(log_p: LogDensity, fake: Tensor, side: float) -> dict[str, float]:
     return found
 
 
-def _places(x: Tensor, side: float) -> Tensor:
-    return (x / side).floor().nan_to_num().clamp(-FARTHEST, FARTHEST).long()
+def _cell_indices(x: Tensor, side: float) -> Tensor:
+    return (x / side).floor().nan_to_num().clamp(-MAX_CELL, MAX_CELL).long()
 
 
 def _keys(places: Tensor) -> Tensor:
     """Return one number for each cell, shape [C, d] to [C], d at most 2."""
-    return places[:, 0] if places.shape[1] == 1 else places[:, 0] * (4 * FARTHEST) + places[:, 1]
+    return places[:, 0] if places.shape[1] == 1 else places[:, 0] * (4 * MAX_CELL) + places[:, 1]

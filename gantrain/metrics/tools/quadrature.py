@@ -1,4 +1,4 @@
-"""The truth beside an estimate: integrals over two densities that are known, and counts where one of them is not."""
+"""Divergences of two densities that are known, by integrals over both."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from gantrain.metrics.base import CHUNK, Evaluation
 from gantrain.models.base import Generator
 
 LogDensity = Callable[[Tensor], Tensor]  # points [N, d], float64 on the CPU, to nats [N]
-TOLERANCE = 1e-3  # how far an integral of a density may be from 1 before nothing is said of it
+TOLERANCE = 1e-3  # how far an integral of a density may be from 1 before its divergences are left out
 ORDER = 8  # Gauss-Legendre nodes along each axis of a cell
-BUDGET = 8_000_000  # points at which the densities are read, at most
-CROWD = 8  # points of a mode's 64 that a cell may hold
+BUDGET = 8_000_000  # points at which the densities are computed, at most
+MAX_POINTS_PER_CELL = 8  # of a mode's 64
 
 
 def density_of_data(data: Data) -> LogDensity:
     """Return log p. The data's density must be known."""
-    assert data.density is not None  # a metric's ``fits`` was asked
+    assert data.density is not None  # as ``why_unsupported`` requires
     return data.density.log_prob
 
 
@@ -39,20 +39,20 @@ def density_of_generator(evaluation: Evaluation) -> LogDensity | None:
 
 
 def samples(evaluation: Evaluation, n: int, purpose: str) -> Tensor:
-    """Return ``n`` fresh points of the generator that D plays, [n, d], float64 on the CPU, asked for as data are."""
-    y, drawn = evaluation.shown(evaluation.real[1]), []
+    """Return ``n`` fresh points of the live G, [n, d], float64 on the CPU, with conditions of held-out data."""
+    y, parts = evaluation.condition(evaluation.real[1]), []
     for start in range(0, n, 20 * CHUNK):
         count = min(20 * CHUNK, n - start)
         z = evaluation.latents(count, f"{purpose} {start}").to(evaluation.device)
         rows = torch.arange(start, start + count, device=evaluation.device) % (1 if y is None else len(y))
-        drawn.append(evaluation.G_live(z, None if y is None else y[rows]).cpu().double())
-    return torch.cat(drawn)
+        parts.append(evaluation.G_live(z, None if y is None else y[rows]).cpu().double())
+    return torch.cat(parts)
 
 
 # ------------------------------------------------------------------------------------------ integrals
 @dataclass(frozen=True)
 class Integrals:
-    """What cubature found.
+    """Integrals by cubature.
 
     Attributes:
         values: An integral of each function, shape [F].
@@ -123,29 +123,29 @@ def cubature(
 
 
 def _crowded(cells: Tensor, level: int, low: Tensor, high: Tensor, clouds: list[Tensor]) -> Tensor:
-    """Return which cells, shape [C, d], hold too much of a cloud, shape [C]."""
-    found = torch.zeros(len(cells), dtype=torch.bool)
+    """Return which cells, shape [C, d], contain too much of a cloud, shape [C]."""
+    crowded = torch.zeros(len(cells), dtype=torch.bool)
     place = 2 ** (level * torch.arange(cells.shape[1]))
     for cloud in clouds:
         inside = cloud[((cloud >= low) & (cloud < high)).all(1)]
         where = ((inside - low) / (high - low) * 2.0**level).long()
-        keys, wanted = (where * place).sum(1).sort().values, (cells * place).sum(1)
-        held = torch.searchsorted(keys, wanted, right=True) - torch.searchsorted(keys, wanted)
-        found |= held > max(CROWD, len(cloud) / 100)
-    return found
+        keys, cell_keys = (where * place).sum(1).sort().values, (cells * place).sum(1)
+        inside_count = torch.searchsorted(keys, cell_keys, right=True) - torch.searchsorted(keys, cell_keys)
+        crowded |= inside_count > max(MAX_POINTS_PER_CELL, len(cloud) / 100)
+    return crowded
 
 
-def frame(data: Data, drawn: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Return the corners of a box that holds both densities, and clouds of points where they are.
+def frame(data: Data, cloud: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Return the corners of a box that contains both densities, and clouds of points where they are.
 
     Args:
         data: Of known density. Its box reaches 12 standard deviations beyond each mode.
-        drawn: Points of the generator, shape [n, d]. Theirs is three times as wide as they are.
+        cloud: Points of the generator, shape [n, d]. Theirs is three times as wide as they are.
     """
     density = data.density
-    assert density is not None  # a metric's ``fits`` was asked
-    real = data.holdout.x[:4096].double().reshape(-1, drawn.shape[1])
-    clouds, boxes = [drawn[:4096]], [_thrice(drawn)]
+    assert density is not None  # as ``why_unsupported`` requires
+    real = data.holdout.x[:4096].double().reshape(-1, cloud.shape[1])
+    clouds, boxes = [cloud[:4096]], [_thrice(cloud)]
     modes = density.modes.double()
     if len(modes):
         std = torch.as_tensor(density.std).double().expand(len(modes))[:, None]

@@ -13,8 +13,8 @@ from gantrain.errors import ConfigError, Pruned, suggest
 from gantrain.sweeps.optuna.search import Search, pruner
 from gantrain.sweeps.optuna.study import SEARCH, load_study, metric_value
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import fitting, read, view
-from gantrain.training.expected_tags import expected
+from gantrain.training.evaluate import compute, supported_metrics, view
+from gantrain.training.expected_tags import expected_tags
 from gantrain.training.run import prepare
 from gantrain.training.state import TrainState
 
@@ -32,7 +32,7 @@ def check_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
     Raises:
         ConfigError: With the tags that there are.
     """
-    known = {tag for config in configs for tag in expected(config) if not tag.startswith("loss/")}
+    known = {tag for config in configs for tag in expected_tags(config) if not tag.startswith("loss/")}
     if known.issuperset(tags):  # the common case, without loading the data
         return
     known |= set(measured_tags(configs[0]))  # some metrics know their tags only once they have the data
@@ -51,7 +51,7 @@ def measured_tags(config: Config) -> list[str]:
     """
     data, runtime = prepare(config), Runtime(config.device)
     state = TrainState.create(config, data.spec, runtime)
-    return list(read(fitting(config, data), view(config, data, state, runtime)).metrics)
+    return list(compute(supported_metrics(config, data), view(config, data, state, runtime)).metrics)
 
 
 def pruning_callback(folder: Path, options: Train) -> Callback | None:

@@ -199,7 +199,7 @@ def _time_evaluations(times: int, housekeeping: Housekeeping, state: TrainState)
     state.seconds = 0.0
     first = _seconds(lambda: housekeeping.compute_metrics(state))
     if first > MAX_SECONDS:
-        floors = first if any(metric.floored for metric in housekeeping.metrics) else 0.0
+        floors = first if any(metric.has_floor for metric in housekeeping.metrics) else 0.0
         return times * first + floors
     again = _seconds(lambda: housekeeping.compute_metrics(state))
     state.seconds = float("inf")  # the budget is used up, so floors are computed

@@ -18,7 +18,7 @@ from gantrain.metrics.js import JS
 from gantrain.metrics.theory import overshoot
 from gantrain.metrics.theory.overshoot import EVERY, UPDATES, Overshoot, Stop, descent
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import drawn, in_eval, read, view
+from gantrain.training.evaluate import compute, draw_figures, in_eval, view
 from gantrain.training.state import TrainState
 
 WORDS = ["dataset=gaussian", "model=gaussian", "device=cpu", "metric.n=2000", "dataset.n=4000"]
@@ -87,14 +87,14 @@ def test_the_bound_stays_a_bound(minimax):
 
 
 def test_before_the_first_update_bound_and_truth_are_those_of_js_and_exact(shown, minimax):
-    known = read([JS(), Exact()], shown).metrics
+    known = compute([JS(), Exact()], shown).metrics
     assert minimax[0].bound["js"] == known["divergence/js"]
     assert minimax[0].truth["js"] == pytest.approx(known["divergence/js_exact"], abs=1e-9)
 
 
 def test_the_tags_are_the_last_stop_and_the_least_truth(shown, minimax):
     truth = [at.truth["js"] for at in minimax]
-    assert read([Overshoot()], shown).metrics == {
+    assert compute([Overshoot()], shown).metrics == {
         "divergence/js_after_g": minimax[-1].bound["js"],
         "divergence/js_exact_after_g": truth[-1],
         "divergence/js_exact_least": min(truth),
@@ -124,25 +124,25 @@ def test_the_numbers_and_the_picture_of_an_evaluation_show_one_descent(short, mo
     evaluation, steps = scene("objective=minimax", "metric.n=100"), []
     descend = overshoot.descend
     monkeypatch.setattr(overshoot, "descend", lambda *words: steps.append(words) or descend(*words))
-    found = read([Overshoot()], evaluation).metrics
-    drawn(Overshoot(), evaluation, [])
+    found = compute([Overshoot()], evaluation).metrics
+    draw_figures(Overshoot(), evaluation, [])
     assert len(steps) == 2 * EVERY
     moved = dataclasses.replace(evaluation, D=BestD().requires_grad_(False))
     moved.D.slope.mul_(0.5)
-    assert read([Overshoot()], moved).metrics != found  # another evaluation has its own
+    assert compute([Overshoot()], moved).metrics != found  # another evaluation has its own
     assert len(steps) == 4 * EVERY
 
 
 def test_a_generator_without_a_density_has_a_bound_and_no_truth(short):
     evaluation = scene("objective=non_saturating", "model=mlp", "model.width=8")
-    found = read([Overshoot()], evaluation).metrics
+    found = compute([Overshoot()], evaluation).metrics
     assert found.keys() == {"divergence/js_after_g"}
-    assert "overshoot" in drawn(Overshoot(), evaluation, [])
+    assert "overshoot" in draw_figures(Overshoot(), evaluation, [])
 
 
 @pytest.mark.parametrize("words", [["objective=fgan_kl"], ["objective=relativistic"]])
 def test_every_game_has_its_own_bound_on_the_way(words, short):
-    metrics = read([Overshoot()], scene(*words)).metrics
+    metrics = compute([Overshoot()], scene(*words)).metrics
     quantity = {"objective=fgan_kl": "kl", "objective=relativistic": "game"}[words[0]]
     assert f"divergence/{quantity}_after_g" in metrics
     assert ("divergence/kl_exact_least" in metrics) == (quantity == "kl")
@@ -150,5 +150,5 @@ def test_every_game_has_its_own_bound_on_the_way(words, short):
 
 @pytest.mark.parametrize("dim", [1, 2])
 def test_a_line_and_a_plane_are_drawn(dim, short):
-    picture = drawn(Overshoot(), scene(f"dataset.dim={dim}", "metric.n=500"), [])["overshoot"]
+    picture = draw_figures(Overshoot(), scene(f"dataset.dim={dim}", "metric.n=500"), [])["overshoot"]
     assert len(picture.getcolors(1 << 20)) > 20

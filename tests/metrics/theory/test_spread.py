@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from composed import composed
+from run_of import run_of
 from torch import Tensor
 
 from gantrain.config.resolve import Config, resolve
@@ -16,7 +17,7 @@ from gantrain.metrics.base import Evaluation
 from gantrain.metrics.exact import Exact
 from gantrain.metrics.theory.spread import Spread
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import drawn, read, view
+from gantrain.training.evaluate import compute, draw_figures, view
 from gantrain.training.state import TrainState
 
 SMALL = ["dataset.n=300", "dataset.n_holdout=2000", "metric.n=2000", "device=cpu"]
@@ -31,7 +32,7 @@ def evaluation(*words: str) -> tuple[Config, TrainState, Evaluation]:
 
 
 def spread(seen: Evaluation) -> float:
-    return read([Spread()], seen).metrics["diversity/spread"]
+    return compute([Spread()], seen).metrics["diversity/spread"]
 
 
 @pytest.mark.parametrize("dataset", ["gaussian_mixture", "ring"])
@@ -39,7 +40,7 @@ def spread(seen: Evaluation) -> float:
 def test_scaled_and_shifted_data_read_the_scale(dataset, factor):
     _, _, seen = evaluation(f"dataset={dataset}", *SMALL)
     x, y = seen.real
-    assert spread(replace(seen, given=(factor * x + 5, y))) == pytest.approx(factor, abs=1e-5)
+    assert spread(replace(seen, substitute=(factor * x + 5, y))) == pytest.approx(factor, abs=1e-5)
 
 
 def at(state: TrainState, mu: float, sigma: float) -> None:
@@ -66,7 +67,7 @@ def test_the_numbers_of_the_experiment_are_the_least_divergence_and_where_it_is(
 
     def divergence(mu: float, sigma: float) -> float:
         at(state, mu, sigma)
-        return read([Exact()], seen).metrics[name]
+        return compute([Exact()], seen).metrics[name]
 
     mu, sigma = printed["generator/mu"], printed["generator/sigma"]
     least = divergence(mu, sigma)
@@ -96,7 +97,7 @@ def test_the_figure_is_of_the_line_and_of_this_generator_and_its_way():
     history = [{"step": i, "generator/mu": 0.1 * i, "generator/sigma": 1.0} for i in range(5)]
 
     def picture(rows: list) -> Tensor:
-        (image,) = drawn(Spread(), seen, rows).values()
+        (image,) = draw_figures(Spread(), seen, rows).values()
         return torch.from_numpy(np.asarray(image).copy())
 
     first = picture(history)
@@ -108,12 +109,12 @@ def test_the_figure_is_of_the_line_and_of_this_generator_and_its_way():
 
 def test_a_network_has_its_density_drawn_from_counts_and_a_plane_has_no_figure():
     _, _, network = evaluation("dataset=gaussian_mixture", *SMALL)
-    assert list(drawn(Spread(), network, [])) == ["densities"]
+    assert list(draw_figures(Spread(), network, [])) == ["densities"]
     _, _, plane = evaluation("dataset=ring", *SMALL)
-    assert drawn(Spread(), plane, []) == {}
+    assert draw_figures(Spread(), plane, []) == {}
 
 
 def test_it_needs_a_known_density():
     _, _, seen = evaluation(*LINE)
-    assert Spread().fits(seen.data, False) is None
-    assert "density" in Spread().fits(replace(seen.data, density=None), False)
+    assert Spread().why_unsupported(run_of(seen.data, False)) is None
+    assert "density" in Spread().why_unsupported(run_of(replace(seen.data, density=None), False))

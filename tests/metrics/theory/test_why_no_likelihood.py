@@ -8,6 +8,7 @@ import math
 import pytest
 import torch
 from composed import composed
+from run_of import run_of
 from torch import Tensor
 
 from gantrain.config.resolve import resolve
@@ -15,10 +16,10 @@ from gantrain.core.spec import Spec
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.theory.why_no_likelihood import (
     BOXES,
-    ENOUGH,
+    MIN_HITS,
     SIZES,
     WhyNoLikelihood,
-    ask,
+    estimate_density,
     exponent,
     hits,
     near_best,
@@ -26,7 +27,7 @@ from gantrain.metrics.theory.why_no_likelihood import (
 from gantrain.models.base import Generator
 from gantrain.registry import build
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import drawn, read, view
+from gantrain.training.evaluate import compute, draw_figures, view
 from gantrain.training.state import TrainState
 
 
@@ -70,7 +71,7 @@ def test_the_share_in_a_box_goes_as_its_side_to_the_power_d(d):
     x = 0.3 + 0.4 * torch.rand(20, d, generator=draws).double()
     halves = BOXES[BOXES <= 0.3]
     found = hits(x, samples, halves).sum(1)
-    assert exponent(halves, found) == pytest.approx(d, abs=4 * math.sqrt(2 / ENOUGH) / math.log(10**0.25))
+    assert exponent(halves, found) == pytest.approx(d, abs=4 * math.sqrt(2 / MIN_HITS) / math.log(10**0.25))
 
 
 def test_the_power_is_exact_for_exact_counts_and_0_without_any():
@@ -81,7 +82,7 @@ def test_the_power_is_exact_for_exact_counts_and_0_without_any():
 
 
 def test_a_network_never_says_x_and_counts_go_as_the_square_of_the_tolerance(plane):
-    found = read([WhyNoLikelihood()], plane).metrics
+    found = compute([WhyNoLikelihood()], plane).metrics
     assert found["generator/exact_hits"] == 0.0
     assert found["generator/box_exponent"] == pytest.approx(2, abs=0.5)
     assert found["generator/kernel_spread"] > 0.05
@@ -95,14 +96,14 @@ def test_a_generator_that_says_one_of_the_points_hits_it_each_time(plane):
 
     model = build("model", {"name": "mlp"})
     said = dataclasses.replace(plane, G_live=Parrot(model, []))
-    assert read([WhyNoLikelihood()], said).metrics["generator/exact_hits"] == 100_000.0
+    assert compute([WhyNoLikelihood()], said).metrics["generator/exact_hits"] == 100_000.0
 
 
 def test_the_most_samples_and_the_best_sigma_come_near_a_density_that_is_known():
     """Of a Gaussian in the plane; fewer samples are further off, and their answer swings more with sigma."""
     evaluation = scene("dataset=gaussian", "dataset.dim=2", "model=gaussian")
     with torch.inference_mode():
-        answers = ask(evaluation)
+        answers = estimate_density(evaluation)
         truth = float(evaluation.data.density.log_prob(answers.x).mean())
     best = [float(answers.curves[n].max()) for n in SIZES]
     assert best[-1] == pytest.approx(truth, abs=0.1)
@@ -119,11 +120,11 @@ def test_the_most_samples_and_the_best_sigma_come_near_a_density_that_is_known()
 
 def test_it_is_drawn_and_the_same_each_time(plane):
     both = (plane, dataclasses.replace(plane))
-    first, again = (drawn(WhyNoLikelihood(), seen, [])["why_no_likelihood"] for seen in both)
+    first, again = (draw_figures(WhyNoLikelihood(), seen, [])["why_no_likelihood"] for seen in both)
     assert first.tobytes() == again.tobytes()
 
 
 @pytest.mark.parametrize("shape", [(1,), (1, 8, 8)])
 def test_lines_and_images_are_refused_with_a_reason(shape):
     data = dataclasses.replace(scene("dataset=ring").data, spec=Spec(shape))
-    assert len(WhyNoLikelihood().fits(data, False).split()) > 3
+    assert len(WhyNoLikelihood().why_unsupported(run_of(data, False)).split()) > 3

@@ -15,7 +15,7 @@ from gantrain.config.resolve import Config, resolve
 from gantrain.metrics.theory.gradients import NORMS, Gradients, curve
 from gantrain.metrics.tools.quadrature import divergences, frame
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import drawn, read, view
+from gantrain.training.evaluate import compute, draw_figures, view
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 from gantrain.training.updates import g_step
@@ -108,23 +108,23 @@ def test_the_mean_probability_times_the_logits_slope_is_the_minimax_gradient(the
     config, state, runtime = scene(theta, f"metric.n={N}", f"dataset.n_holdout={N}")
     data = config.dataset.load(0)
     evaluation = replace(view(config, data, state, runtime), latents=quantiles)
-    value = read([Gradients()], evaluation).metrics["logits/fake_probability"]
+    value = compute([Gradients()], evaluation).metrics["logits/fake_probability"]
     assert theta * value == pytest.approx(IDENTITIES[theta][0], abs=1e-4)
 
 
 def test_a_d_whose_logits_are_no_log_ratio_has_no_probability():
     config, state, runtime = scene(1.0, "objective=hinge", "train.compare_gradients=false")
-    assert read([Gradients()], view(config, config.dataset.load(0), state, runtime)).metrics == {}
+    assert compute([Gradients()], view(config, config.dataset.load(0), state, runtime)).metrics == {}
 
 
 def test_the_figure_needs_curves_and_shows_them():
     config, state, runtime = scene(1.0)
     evaluation = view(config, config.dataset.load(0), state, runtime)
-    assert drawn(Gradients(), evaluation, [{"step": 1, "loss/d": 1.0}]) == {}
+    assert draw_figures(Gradients(), evaluation, [{"step": 1, "loss/d": 1.0}]) == {}
     rows = [dict.fromkeys(NORMS, 10.0**-i) | {"step": i, "logits/accuracy": 0.9} for i in range(5)]
     empty = [{"step": 1, "gradient/g_minimax": 0.0}, {"step": 2, "gradient/g_minimax": None}]  # no logarithms
     shown = {
-        name: np.asarray(drawn(Gradients(), evaluation, history)["gradients"])
+        name: np.asarray(draw_figures(Gradients(), evaluation, history)["gradients"])
         for name, history in (
             ("rows", rows),
             ("flat", [row | dict.fromkeys(NORMS, 1.0) for row in rows]),
