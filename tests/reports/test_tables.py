@@ -3,10 +3,7 @@
 import csv
 import json
 import math
-import os
 import statistics
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from hypothesis import strategies as some
 from made_runs import made
 from PIL import Image
 
-from gantrain.core.files import replace_file
 from gantrain.reports.figures import axis_key, chart, samples
 from gantrain.reports.ranking import (
     COLUMNS,
@@ -28,7 +24,7 @@ from gantrain.reports.ranking import (
     ranked,
     settings,
 )
-from gantrain.reports.runs import Row, rows
+from gantrain.reports.runs import Row, jobs_of, rows
 from gantrain.reports.tables import markdown, run_table, seed_table, summarise, table, write_files
 from gantrain.reports.text import beside_published, tail_means, warned
 
@@ -56,7 +52,7 @@ def one(name: str, numbers: dict, status: str = "finished", **varied: str) -> Ro
     return Row(name, varied, status, numbers, {}, 1.0)
 
 
-def test_only_what_varies_is_a_column_and_runs_stand_best_first(folders):
+def test_run_table_has_what_varies_and_the_best_run_first(folders):
     head, *lines = run_table(rows(folders))
     tags = [
         "diversity/modes",
@@ -68,7 +64,7 @@ def test_only_what_varies_is_a_column_and_runs_stand_best_first(folders):
     assert lines[0] == ["0", "minimax", "0", "8.000", "0.000", "1.000", "2", "finished"]
 
 
-def test_seeds_become_mean_and_sd_and_the_worst_is_named_in_the_direction_that_is_worse(folders):
+def test_seed_table_has_mean_sd_and_the_worst_seed(folders):
     head, *lines = seed_table(rows(folders))
     assert head[:2] == ["objective", "seeds"]
     assert [line[:2] for line in lines] == [["hinge", "2"], ["minimax", "2"]]  # 6.75 modes before 6.5
@@ -83,7 +79,7 @@ def test_seeds_become_mean_and_sd_and_the_worst_is_named_in_the_direction_that_i
 
 
 @given(some.lists(some.floats(-5, 5) | some.none(), min_size=2, max_size=8), some.sampled_from(COLUMNS))
-def test_the_first_run_of_a_table_is_the_best_and_those_without_a_number_are_last(values, tag):
+def test_ranking_puts_the_best_first_and_missing_values_last(values, tag):
     found = [one(f"r{i}", {} if v is None else {tag: v}, x=f"v{i}") for i, v in enumerate(values)]
     order = [row.numbers.get(tag) for row in ranked(found)]
     known = [value for value in order if value is not None]
@@ -98,14 +94,14 @@ def test_the_first_run_of_a_table_is_the_best_and_those_without_a_number_are_las
         assert columns(found) == [tag]
 
 
-def test_seeds_that_miss_1_on_both_sides_are_behind_those_that_are_near_it():
+def test_ranking_puts_seeds_near_1_before_those_around_it():
     sharp = {("wide", "0"): 0.2, ("wide", "1"): 1.8, ("near", "0"): 0.95, ("near", "1"): 0.95}
     found = [one(f"{x}{s}", {"fidelity/sharpness": v}, x=x, seed=s) for (x, s), v in sharp.items()]
     assert [setting.label for setting in settings(found)] == ["near", "wide"]
     assert settings(found)[1].mean("fidelity/sharpness") == 1.0
 
 
-def test_a_number_that_some_finished_runs_lack_ranks_nothing():
+def test_ranking_ignores_a_tag_that_a_finished_run_lacks():
     found = [
         one("a", {"divergence/js_refit": 0.1, "diversity/coverage": 0.2}, x="1"),
         one("b", {"diversity/coverage": 0.9}, x="2"),
@@ -116,7 +112,7 @@ def test_a_number_that_some_finished_runs_lack_ranks_nothing():
     assert order_note(found) == "best first by diversity/coverage (more is better)"
 
 
-def test_the_estimate_of_each_runs_own_discriminator_is_said_to_be_no_common_scale():
+def test_ranking_reports_that_own_estimates_share_no_scale():
     found = [one("a", {"divergence/js": 0.1}, objective="x"), one("b", {"divergence/js": 0.2}, objective="y")]
     assert "each run's own D" in order_note(found)
     refit = [one(row.name, row.numbers | {"divergence/js_refit": 0.3}, **row.varied) for row in found]
@@ -124,7 +120,7 @@ def test_the_estimate_of_each_runs_own_discriminator_is_said_to_be_no_common_sca
     assert order_note(found[:1]) == ""
 
 
-def test_a_metric_that_no_list_names_ranks_runs_before_what_their_own_discriminators_estimate():
+def test_ranking_prefers_an_unlisted_metric_to_own_estimates():
     numbers = {"divergence/triangular": 0.1, "divergence/triangular_se": 0.01, "loss/g": 0.5}
     result = {"protocol": {"js": {"estimates": ["divergence/triangular"]}}}
     found = [replace(one(name, numbers, x=name), result=result) for name in "ab"]
@@ -136,12 +132,12 @@ def test_a_metric_that_no_list_names_ranks_runs_before_what_their_own_discrimina
 
 
 @pytest.mark.parametrize("broken", [7, {"js": 7}, {"js": {"estimates": 7}}, {"js": {"estimates": [7, None]}}])
-def test_a_result_with_a_broken_protocol_is_ranked_by_what_it_has(broken):
+def test_ranking_of_a_result_with_a_broken_protocol(broken):
     found = [replace(one(name, {"loss/g": 0.5}, x=name), result={"protocol": broken}) for name in "ab"]
     assert "each run's own D" in order_note(found)
 
 
-def test_published_numbers_choose_the_columns_and_stand_beside_the_tail(tmp_path):
+def test_published_values_choose_the_columns_of_a_table(tmp_path):
     runs = [
         made(tmp_path / f"{i}-job", [f"objective.divergence={name}"], {
             "metrics": {"divergence/js": 9.0}, "tail": {"generator/mu": mu, f"divergence/{name}": d, "loss/d": 1.0},
@@ -166,7 +162,7 @@ ENDS = [
 ]
 
 
-def test_a_number_in_print_that_no_run_read_hides_none_that_runs_read():
+def test_published_value_without_a_reading_hides_no_column():
     found = [
         replace(one(f"{i}", {"divergence/js_refit": value}, seed=str(i)), published={"diversity/modes": 8.0})
         for i, value in enumerate((0.5, 0.2))
@@ -176,7 +172,7 @@ def test_a_number_in_print_that_no_run_read_hides_none_that_runs_read():
     assert "in brackets" not in table(found)
 
 
-def test_each_seed_is_held_against_its_own_number_in_print():
+def test_published_value_is_compared_with_its_own_seed():
     read = {"a1": 1.1, "a2": 1.3, "b0": 5.0}
     found = [one("a0", {}, "failed", x="a", seed="0")]
     for name, value in read.items():
@@ -186,7 +182,7 @@ def test_each_seed_is_held_against_its_own_number_in_print():
     assert "(1.300, seed 2)" in seed_table(found)[1][-2]
 
 
-def test_a_mean_over_fewer_runs_than_finished_says_over_how_many():
+def test_seed_table_says_over_how_many_runs_a_mean_is():
     numbers = ({"diversity/modes": 8.0, "divergence/kl_exact": 1.0}, {"diversity/modes": 8.0})
     found = [one(f"{i}", read, x="a", seed=str(i)) for i, read in enumerate(numbers)]
     head, line = seed_table(found, worst=False)
@@ -194,7 +190,7 @@ def test_a_mean_over_fewer_runs_than_finished_says_over_how_many():
     assert " of " not in dict(zip(head, line, strict=True))["diversity/modes"]
 
 
-def test_runs_that_failed_are_named_with_their_own_code_and_count_in_no_mean(tmp_path, folders):
+def test_table_names_failed_runs_and_leaves_them_out_of_means(tmp_path, folders):
     words = [["dataset=ring", "objective=hinge", f"seed={seed}"] for seed in range(2, 8)]
     bad = [
         made(tmp_path / f"{7 + i}-job", words[i], {
@@ -229,7 +225,7 @@ def test_runs_that_failed_are_named_with_their_own_code_and_count_in_no_mean(tmp
 @pytest.mark.parametrize(
     "content", ["[]", "null", '{"metrics": 3}', '{"metrics": {"a": "x", "b": true}}', '"\\ud800"']
 )
-def test_a_result_of_any_shape_loses_no_table(tmp_path, folders, content):
+def test_table_survives_a_result_of_any_shape(tmp_path, folders, content):
     odd = made(tmp_path / "9-job", ["dataset=ring", "objective=hinge", "seed=9"])
     (odd / "result.json").write_text(content)
     (odd / ".hydra" / "overrides.yaml").write_text("{" if content == "null" else "[1, a=b]")
@@ -238,7 +234,7 @@ def test_a_result_of_any_shape_loses_no_table(tmp_path, folders, content):
     assert len((tmp_path / "summary.csv").read_text().splitlines()) == 7
 
 
-def test_a_name_or_error_with_control_characters_breaks_no_line(tmp_path):
+def test_table_survives_control_characters(tmp_path):
     error = {"status": "failed", "exit_code": 1, "error": "a\n\x1b[31mb"}
     found = rows([made(tmp_path / "0-a\x1b[2J", ["a=x|y\n"], error), made(tmp_path / "1-b", ["a=2"], {})])
     said = table(found)
@@ -247,7 +243,7 @@ def test_a_name_or_error_with_control_characters_breaks_no_line(tmp_path):
     assert "x\\|y\\n" in markdown(run_table(found))
 
 
-def test_the_files_hold_every_number_and_the_same_tables(tmp_path, folders):
+def test_summary_files_have_every_value_and_the_same_tables(tmp_path, folders):
     said = summarise(tmp_path, folders)
     with (tmp_path / "summary.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -264,7 +260,7 @@ def test_the_files_hold_every_number_and_the_same_tables(tmp_path, folders):
             image.load()
 
 
-def test_files_that_cannot_be_written_cost_a_line_and_leave_what_was_there(tmp_path, folders):
+def test_summary_files_that_cannot_be_written_cost_a_line(tmp_path, folders):
     whole = summarise(tmp_path, folders)
     (tmp_path / "summary.csv").unlink()
     (tmp_path / "summary.csv").mkdir()  # nothing can be written in its place
@@ -276,27 +272,7 @@ def test_files_that_cannot_be_written_cost_a_line_and_leave_what_was_there(tmp_p
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_a_file_is_whole_or_is_what_it_was(tmp_path):
-    path = tmp_path / "page.html"
-    replace_file(path, b"old")
-    path.with_name(f".page.html.{os.getpid()}.part").symlink_to(FULL)
-    with pytest.raises(OSError, match="No space"):
-        replace_file(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_two_processes_may_write_one_file_at_once(tmp_path):
-    write = "import sys, pathlib, gantrain.core.files as f; p = pathlib.Path(sys.argv[1])\n"
-    write += "for _ in range(200): f.replace_file(p, sys.argv[2].encode() * 50)"
-    command = [sys.executable, "-c", write, str(tmp_path / "page.html")]
-    both = [subprocess.Popen([*command, word]) for word in ("first", "second")]
-    assert [process.wait() for process in both] == [0, 0]
-    assert (tmp_path / "page.html").read_bytes() in (b"first" * 50, b"second" * 50)
-    assert list(tmp_path.iterdir()) == [tmp_path / "page.html"]
-
-
-def test_a_table_that_is_long_is_cut_on_the_terminal_and_whole_in_the_file(tmp_path):
+def test_table_that_is_long_is_cut_only_on_the_terminal(tmp_path):
     found = [one(f"{i:02d}-job", {"diversity/modes": float(i)}, x=str(i)) for i in range(60)]
     said = table(found)
     assert "and 20 more, in summary.md" in said
@@ -308,7 +284,7 @@ def test_a_table_that_is_long_is_cut_on_the_terminal_and_whole_in_the_file(tmp_p
 # ------------------------------------------------------------------------------------------- the pictures
 
 
-def test_a_numeric_key_is_the_axis_and_words_are_not():
+def test_chart_axis_is_a_numeric_key():
     rates = ("1e-4", "1e-3", "1e-2")
     swept = [
         one(f"{r}{o}", {"diversity/modes": 1.0}, **{"optimizer.d_lr": r, "objective": o})
@@ -325,7 +301,7 @@ def test_a_numeric_key_is_the_axis_and_words_are_not():
 
 
 @pytest.mark.parametrize("count", [1, 8, 40])
-def test_the_figure_has_a_row_for_every_setting_that_can_be_read(count):
+def test_chart_has_a_legible_row_for_every_setting(count):
     found = [one(f"{i}", {"diversity/modes": float(i)}, objective=f"option number {i}") for i in range(count)]
     image = chart(found)
     assert image is not None
@@ -337,7 +313,7 @@ def middle(image: Image.Image, x: int, y: int) -> tuple[int, ...]:
     return image.getpixel((x, y))
 
 
-def test_the_sheet_has_settings_as_rows_seeds_as_columns_and_the_last_picture_of_each(tmp_path):
+def test_sample_sheet_has_settings_by_seeds_and_last_pictures(tmp_path):
     colours = {("a", "0"): "red", ("a", "1"): "lime", ("b", "0"): "blue", ("b", "1"): "yellow"}
     runs = [
         made(tmp_path / f"{o}{s}", [f"objective={o}", f"seed={s}"], {"metrics": {"diversity/modes": float(o == "a")}},
@@ -360,7 +336,7 @@ def test_the_sheet_has_settings_as_rows_seeds_as_columns_and_the_last_picture_of
     assert samples(bare) is None
 
 
-def test_a_hundred_runs_make_a_sheet_that_can_be_opened(tmp_path):
+def test_sample_sheet_of_a_hundred_runs_can_be_opened(tmp_path):
     folder = made(tmp_path / "0", pictures={1: "red"})
     found = [Row(f"{i}", {"x": f"v{i}"}, "finished", {}, {}, 1.0, folder=folder) for i in range(100)]
     sheet = samples(found)
@@ -371,7 +347,7 @@ def test_a_hundred_runs_make_a_sheet_that_can_be_opened(tmp_path):
 # ------------------------------------------------------------------------------------------- the command
 
 
-def test_a_sweep_prints_its_table_at_the_end(run_cli, tmp_path):
+def test_summary_is_printed_at_the_end_of_a_sweep(run_cli, tmp_path):
     words = ["debug=tiny", "dataset=ring", "device=cpu", "metric=js", "train.steps=2", "run.dir=s"]
     code, out, error = run_cli("-m", *words, "objective=minimax,hinge")
     assert code == 0, error
@@ -385,7 +361,7 @@ def test_a_sweep_prints_its_table_at_the_end(run_cli, tmp_path):
     assert (tmp_path / "s" / "samples.png").is_file()
 
 
-def test_metrics_read_in_two_ways_are_said_not_to_compare():
+def test_ranking_reports_protocols_that_do_not_compare():
     def read(n: int, sigma: float) -> Row:
         protocol = {
             "js": {"n": n, "split": "holdout"},
@@ -400,7 +376,7 @@ def test_metrics_read_in_two_ways_are_said_not_to_compare():
     assert line == "metric js was read in different ways (n 100 or 500): not comparable"
 
 
-def test_a_runs_published_numbers_stand_in_columns_beside_the_means_of_its_last_fifth():
+def test_published_values_stand_next_to_the_tail_means():
     history = [{"step": step, "loss/d": float(step)} for step in range(0, 101, 10)]
     tail = tail_means(history, 100)
     assert tail == {"loss/d": 95.0}  # of steps 90 and 100
@@ -413,7 +389,7 @@ def test_a_runs_published_numbers_stand_in_columns_beside_the_means_of_its_last_
     assert beside_published(tail, {}) == ""
 
 
-def test_a_metric_with_a_warning_says_it_beside_the_numbers_it_was_made_with():
+def test_warning_of_a_metric_stands_next_to_its_protocol():
     made = {"kernel": "Gaussian", "sigma": 0.20443, "grid": [0.00026, 2.6], "n": 10000, "warning": "swings"}
     assert (
         warned({"js": {"n": 3}, "parzen": made})
@@ -421,3 +397,13 @@ def test_a_metric_with_a_warning_says_it_beside_the_numbers_it_was_made_with():
     )
     assert warned({"js": {"n": 3}}) == ""
     assert math.isinf(badness("diversity/modes", None, {}))
+
+
+@pytest.mark.parametrize(
+    "torn", ["", "null", "[]", '{"jobs": 7}', '{"jobs": {"a": 1}}', '{"jobs": [{"folder": "0-a", "overrides": 5}]}']
+)  # fmt: skip
+def test_rows_are_found_next_to_a_torn_plan(tmp_path, torn):
+    run = made(tmp_path / "0-a", ["objective=hinge"], {"metrics": {}})
+    (tmp_path / "sweep.json").write_text(torn)
+    assert set(jobs_of(tmp_path)) <= {"0-a"}
+    assert [row.status for row in rows([run])] == ["finished"]
