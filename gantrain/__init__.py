@@ -18,7 +18,7 @@ from gantrain.errors import (
 )
 
 if TYPE_CHECKING:
-    from gantrain.api import Run
+    from gantrain.api import Plugins, Run
 
 __all__ = [
     "CheckpointError",
@@ -35,15 +35,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
+def load(run: str | os.PathLike[str], device: str = "cpu", plugins: Plugins = ()) -> Run:
     """Return a run by its folder or a checkpoint in it; see ``gantrain.api.load``."""
     from gantrain import api
 
-    return api.load(run, device)
+    return api.load(run, device, plugins)
 
 
-def train(overrides: Sequence[str] = ()) -> Run:
+def train(overrides: Sequence[str] = (), plugins: Plugins = ()) -> Run:
     """Train one run in this process and return it; see ``gantrain.api.train``."""
     from gantrain import api
 
-    return api.train(overrides)
+    return api.train(overrides, plugins)

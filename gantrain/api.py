@@ -17,6 +17,7 @@ from gantrain.cli.hydra_app import trained
 from gantrain.config.options import Device
 from gantrain.config.overrides import read
 from gantrain.core.files import read_json
+from gantrain.core.plugins import use
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.spec import Spec
 from gantrain.core.system import resolve_device
@@ -147,17 +148,22 @@ class Run:
         return conditions_of(wanted, self.spec, self.config["model"]["condition"] != "none")
 
 
-def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
+Plugins = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def load(run: str | os.PathLike[str], device: str = "cpu", plugins: Plugins = ()) -> Run:
     """Return a run; the data that it was trained on need not be there.
 
     Args:
         run: A run's folder, for its newest checkpoint, or a checkpoint inside one.
         device: Where the networks go: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        plugins: Folders of plug-ins in place of those that the run was trained with; none: those, if they are trusted.
 
     Raises:
         CheckpointError: When there is none, or it is damaged.
-        ConfigError: For a device that is not there.
+        ConfigError: For a device that is not there, or plug-ins that are not trusted, absent or changed.
     """
+    _use(plugins)
     checkpoint = load_checkpoint(os.fspath(run))
     config, spec = config_and_spec(checkpoint)
     place = resolve_device(parse(Device, "device", {"kind": device}).kind)
@@ -168,17 +174,19 @@ def load(run: str | os.PathLike[str], device: str = "cpu") -> Run:
     return Run(checkpoint.run, checkpoint.step, config.plain(), spec, G, D, place)
 
 
-def train(overrides: Sequence[str] = ()) -> Run:
+def train(overrides: Sequence[str] = (), plugins: Plugins = ()) -> Run:
     """Train one run in this process and return it; in a notebook an interrupt saves it first.
 
     Args:
         overrides: What stands after ``gantrain`` on a command line: ``["dataset=ring", "train.steps=100"]``.
+        plugins: Folders of plug-ins, as after ``--plugins``.
 
     Raises:
         GantrainError: What a command line would report in one line; ``exit_code`` is its exit code.
     """
     if isinstance(overrides, str):
         raise ConfigError("overrides", "is one string", f"give a list of words: {overrides.split()}")
+    _use(plugins)
     words = list(map(str, overrides))
     if flags := read(words).flags:
         remedy = "give key=value words alone, and for several runs call it for each"
@@ -196,7 +204,11 @@ def train(overrides: Sequence[str] = ()) -> Run:
         raise ConfigError(
             "train.dry_run", "trains no run to return", "leave it out, or type it in a terminal"
         )
-    return load(folder)
+    return load(folder, plugins=plugins)
+
+
+def _use(plugins: Plugins) -> None:
+    use([plugins] if isinstance(plugins, str | os.PathLike) else plugins)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import gantrain.config.resolve  # noqa: F401  (registers what is shipped)
+from gantrain.cli.completion import offers
 from gantrain.core import plugin_loading, plugin_trust, plugins
 from gantrain.core.groups import choices
 from gantrain.errors import CheckpointError, ConfigError
@@ -400,6 +401,34 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
     code, _, err = run_cli("resume", "run", "train.steps=6", f"--plugins={bounded}")
     assert code == 0, err
     assert "this run will not continue bit for bit: bounded.py" in err
+
+
+def test_plugin_words_complete(bounded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert set(offers(["--plug"])) == {"--plugins"}
+    assert set(offers(["--plugins", "mi"])) == {"mine/"}
+    assert set(offers(["--plugins=mi"])) == {"--plugins=mine/"}
+    assert offers(["--plugins", "mine", "objective=bo"]) == {"objective=bounded": "Bounded logits"}
+    assert set(offers(["--plugins", "mine", "sam"])) == {"sample"}
+    assert offers(["--plugins=gone", "objective=bo"]) == {}
+    assert "bounded" not in REGISTERED["objective"]
+
+
+def test_plugin_objective_serves_from_python(bounded, tmp_path, monkeypatch):
+    import gantrain
+
+    monkeypatch.chdir(tmp_path)
+    words = ["objective=bounded", "run.dir=run", *TINY]
+    with pytest.raises(ConfigError, match="has no option 'bounded'"):
+        gantrain.train(words)
+    run = gantrain.train(words, plugins=bounded)
+    in_new_process()
+    assert gantrain.load("run").sample(3).equal(run.sample(3))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+    in_new_process()
+    with pytest.raises(ConfigError, match="not loaded before"):
+        gantrain.load("run")
+    assert gantrain.load("run", plugins=[bounded]).sample(3).equal(run.sample(3))
 
 
 def test_plugin_objective_is_swept_and_resumed(bounded, tmp_path, run_cli, monkeypatch):

@@ -12,7 +12,9 @@ from gantrain.cli.help import offer
 from gantrain.cli.known_keys import Keys, default_choice, keys_of_choice, keys_of_group
 from gantrain.core.groups import GROUPS, choices
 from gantrain.core.override import Override, values_by_key
+from gantrain.core.plugins import split_plugins, use
 from gantrain.core.run_folder import is_run, is_sweep
+from gantrain.errors import GantrainError
 
 # Words, each with its description where there is one; a word that ends in = or . is to be continued.
 Offers = dict[str, str]
@@ -22,6 +24,7 @@ FLAGS = {
     "-m": "sweep",
     "--multirun": "sweep",
     "--config-dir": "a folder with YAML files of your own",
+    "--plugins": "a folder with plug-ins of your own",
     "--cfg": "print the composed config and run nothing",
     "--traceback": "show where an error was raised",
     "--version": "print the version",
@@ -36,11 +39,17 @@ def offers(words: list[str]) -> Offers:
         words: The command line up to the cursor, after the command itself; the last one is being typed.
     """
     *before, word = words or [""]
+    if before[-1:] != ["--plugins"]:
+        before, folders = split_plugins(before)
+        with suppress(GantrainError):  # a mistyped folder has no choices to offer
+            use(folders)
     verb = before[0] if before and before[0] in command_names() else ""
     if before and before[-1] == "--cfg":
         found = dict.fromkeys(("job", "hydra", "all"), "")
-    elif before and before[-1] == "--config-dir":
+    elif before and before[-1] in ("--config-dir", "--plugins"):
         found = _paths(word)
+    elif word.startswith("--plugins="):
+        found = _words("--plugins", _paths(word.partition("=")[2]))
     elif word.startswith("-"):
         found = FLAGS
     elif verb:

@@ -18,6 +18,7 @@ FLAGS = """\
 RUN is a run's folder or a checkpoint in it; resume and show take a sweep's folder too.
 
 flags
+  --plugins DIR      a folder with plug-ins of your own: Python files, and their choices in configs/GROUP/NAME.yaml
   --config-dir DIR   a folder with YAML files of your own       -m, --multirun   sweep
   --traceback        show where an error was raised             --version        print the version
 """

@@ -123,6 +123,7 @@ def split_plugins(argv: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def use(folders: Iterable[str | os.PathLike[str] | PluginFolder]) -> None:
     """Make these the plug-ins of the command that begins, and drop those of the one before. Raises ConfigError."""
+    _in_use.clear()
     read = [folder if isinstance(folder, PluginFolder) else read_folder(folder) for folder in folders]
     _in_use[:] = {folder.path: folder for folder in read}.values()
 
