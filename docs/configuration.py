@@ -81,6 +81,11 @@ def limits(rule: Mapping[str, Any]) -> str:
     )
 
 
+def annotation(field: dataclasses.Field[Any]) -> str:
+    """Return a field's type as it is written."""
+    return field.type.__name__ if type(field.type) is type else str(field.type)
+
+
 def default(field: dataclasses.Field[Any]) -> str:
     """Return what a key is when nobody sets it."""
     made = field.default_factory
@@ -98,7 +103,13 @@ def keys(cls: type, prefix: str) -> str:
     """Return the table of a dataclass's keys; the registered name is not set by hand."""
     dot = f"{prefix}." if prefix else ""
     lines = [
-        [f"`{dot}{f.name}`", kind(str(f.type)), f"`{default(f)}`", limits(f.metadata), f.metadata["help"]]
+        [
+            f"`{dot}{f.name}`",
+            kind(f.type.__name__ if type(f.type) is type else str(f.type)),
+            f"`{default(f)}`",
+            limits(f.metadata),
+            f.metadata["help"],
+        ]
         for f in dataclasses.fields(cls)  # type: ignore[arg-type]
         if f.metadata and (prefix in PLAIN or f.name != "name")
     ]
