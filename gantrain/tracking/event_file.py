@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.run_folder import EVENTS, RunFolder
+
 
 def write_events(folder: Path, events: Iterable[Any]) -> Any:
     """Put an event file in the place of a folder's earlier ones, and return its open writer.
@@ -18,15 +20,15 @@ def write_events(folder: Path, events: Iterable[Any]) -> Any:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    earlier = sorted(folder.glob("events.out.tfevents.*"))
-    path = folder / f"events.out.tfevents.{time.time_ns() // 1000:017d}.gantrain.{os.getpid()}"
+    earlier = RunFolder(folder).event_files
+    path = folder / EVENTS.replace("*", f"{time.time_ns() // 1000:017d}.gantrain.{os.getpid()}")
     part = folder / f".{path.name}.part"
     writer = RecordWriter(part.open("wb"))
     for event in [Event(wall_time=time.time(), file_version="brain.Event:2"), *events]:
         writer.write(event.SerializeToString())
     writer.flush()
     part.replace(path)
-    left = folder.glob(".events.out.tfevents.*.part")  # by a killed process
+    left = folder.glob(f".{EVENTS}.part")  # by a killed process
     for old in [*earlier, *left]:
         old.unlink()
     return writer

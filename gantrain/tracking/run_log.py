@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gantrain.core.run_folder import RunFolder
+
 log = logging.getLogger("gantrain")
 
 
@@ -35,7 +37,7 @@ def logging_to(folder: Path) -> Iterator[None]:
     console.setFormatter(_ForTerminal("%(message)s"))
     handlers: list[logging.Handler] = [console]
     try:
-        file = _LogFile(folder / "gantrain.log", encoding="utf-8", errors="backslashreplace")
+        file = _LogFile(RunFolder(folder).log_file, encoding="utf-8", errors="backslashreplace")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         handlers.append(file)
     except OSError as error:

@@ -18,6 +18,7 @@ import gantrain
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.override import values_by_key
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
 
@@ -156,7 +157,7 @@ def sweep_record(folder: Path, jobs: Iterable[Sequence[str]], metrics: Sequence[
 
     summary = hparams_columns(varying(jobs), metrics)
     try:
-        earlier = sorted(folder.glob("events.out.tfevents.*"))
+        earlier = RunFolder(folder).event_files
         if [event.summary for path in earlier for event in read_events(path)] != [summary]:
             write_events(folder, [Event(summary=summary)]).close()
     except OSError as error:

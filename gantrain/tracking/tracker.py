@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.files import replace_file
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
 
@@ -66,8 +67,8 @@ class Tracker:
 
     def __init__(self, folder: Path, step: int = 0):
         self._events = _Sink("TensorBoard's event file", lambda: _reopen_events(folder, step))
-        self._path = folder / "metrics.jsonl"
-        self._lines = _Sink("metrics.jsonl", lambda: _reopen_lines(self._path, step))
+        self._path = RunFolder(folder).metrics_file
+        self._lines = _Sink(self._path.name, lambda: _reopen_lines(self._path, step))
         self._rows: list[dict[str, Any]] | None = None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -104,7 +105,7 @@ class Tracker:
             try:
                 self._rows = [json.loads(line) for line in self._path.read_bytes().splitlines()]
             except OSError as error:
-                log.warning("metrics.jsonl cannot be read (%s)", error)
+                log.warning("%s cannot be read (%s)", self._path.name, error)
                 return []
         return self._rows
 
@@ -161,5 +162,5 @@ def _reopen_events(folder: Path, step: int) -> Any:
     The last one began so too, and holds them all. A fresh file, rather than an append, is what a dashboard that is
     already open follows; purging by a session record is not honoured by all of its loaders.
     """
-    earlier = sorted(folder.glob("events.out.tfevents.*"))
+    earlier = RunFolder(folder).event_files
     return write_events(folder, [e for path in earlier[-1:] for e in read_events(path) if e.step <= step])

@@ -11,6 +11,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from gantrain.config.options import Config
+from gantrain.core.run_folder import FIGURES, RunFolder
 from gantrain.datasets.base import Data
 from gantrain.sampling.generate import draw
 from gantrain.sampling.images import Picture, encode, grid, landscape, nearest_pairs, sort_by_condition
@@ -73,14 +74,14 @@ class Gallery:
                 self._image(step, "samples/density", picture)
             else:
                 return
-        self._file(self.folder / "samples" / f"{step:06d}.png", picture)
+        self._file(RunFolder(self.folder).samples / f"{step:06d}.png", picture)
 
     def figures(self, step: int, images: Mapping[str, Image]) -> None:
         """Write what metrics drew: every step for the dashboard, the latest as ``figures/<name>.png``."""
         for name, image in images.items():
             picture = encode(image)
             self._image(step, f"figures/{name}", picture)
-            self._file(self.folder / "figures" / f"{name}.png", picture)
+            self._file(self.folder / FIGURES / f"{name}.png", picture)
 
     def _file(self, path: Path, picture: Picture) -> None:
         try:
