@@ -403,6 +403,96 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
     assert "this run will not continue bit for bit: bounded.py" in err
 
 
+FAMILIES = {
+    "objective": (
+        "from gantrain.objectives.cross_entropy import NonSaturating as Base",
+        "ceiling: float = option(3.0, 'largest logit', above=0)",
+    ),
+    "penalty": (
+        "from gantrain.penalties.r1 import R1 as Base",
+        "gamma: float = option(0.5, 'weight', minimum=0)",
+    ),
+    "optimizer": (
+        "from gantrain.optimizers.sgd import SGD as Base",
+        "momentum: float = option(0.25, 'share', minimum=0)",
+    ),
+    "model": (
+        "from gantrain.models.mlp import MLP as Base",
+        "depth: int = option(1, 'layers', minimum=1)",
+    ),
+    "dataset": (
+        """import torch
+from gantrain.core.spec import Spec
+from gantrain.datasets.base import Split, Synthetic as Base""",
+        """length: float = option(2.0, "of the segment", above=0)
+
+    def spec(self):
+        return Spec(shape=(2,))
+
+    def sample(self, n, generator):
+        return Split(self.length * torch.rand(n, 2, generator=generator), None)""",
+    ),
+    "metric": (
+        "from gantrain.metrics.base import Metric as Base",
+        """tags = ("fidelity/own",)
+
+    def __call__(self, evaluation):
+        return {"fidelity/own": float((evaluation.real[0] - evaluation.fake[0]).mean())}""",
+    ),
+    "augment": (
+        "import torch\nfrom gantrain.augment.base import Augmentation as Base",
+        """size: float = option(0.1, "of the shift", minimum=0)
+
+    def __call__(self, x, generator):
+        return x + self.size * torch.randn(x.shape, generator=generator).to(x.device)""",
+    ),
+}
+
+
+@pytest.fixture
+def families(tmp_path) -> Path:
+    """A folder with one plug-in of each family, a Python file and a YAML file each."""
+    files = {}
+    for group, (base, body) in FAMILIES.items():
+        files[f"my_{group}.py"] = f"""
+from dataclasses import dataclass
+from gantrain.registry import option, register
+{base}
+
+
+@register("{group}")
+@dataclass
+class Own(Base):
+    name: str = option("own", "registered name")
+    {body}
+"""
+        schema = "suite@_here_, _self_]\nnames: [own]" if group == "metric" else "own@_here_]"
+        files[f"configs/{group}/own.yaml"] = (
+            f"# A {group} of my own: gantrain {group}=own\ndefaults: [/schema/{group}/{schema}\n"
+        )
+    return write(tmp_path / "all", files)
+
+
+def test_plugin_of_each_family_is_used_in_one_run(run_cli, families, tmp_path):
+    words = [f"{group}=own" for group in FAMILIES]
+    words += ["debug=tiny", "train.steps=2", "device=cpu", "dataset.length=3"]
+    code, _, err = run_cli("--plugins", families, *words, "run.dir=run")
+    assert code == 0, err
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    for group in FAMILIES:
+        assert (config[group]["name"] if group != "metric" else config[group]["names"][0]) == "own"
+    assert config["dataset"]["length"] == 3
+    assert config["penalty"]["gamma"] == 0.5
+    assert "fidelity/own" in json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]
+    code, out, _ = run_cli("list", f"--plugins={families}")
+    assert code == 0
+    assert out.count(" of my own: gantrain ") == len(FAMILIES)
+    for verb in (["evaluate", "run", "metric=own"], ["sample", "run"], ["resume", "run", "train.steps=3"]):
+        in_new_process()
+        code, _, err = run_cli(*verb)
+        assert code == 0, err
+
+
 def test_plugin_words_complete(bounded, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert set(offers(["--plug"])) == {"--plugins"}
