@@ -1,4 +1,4 @@
-"""Noise on what D sees: on its inputs, so that supports overlap, and on its labels, so that it is never sure."""
+"""Noise on D's inputs, so that supports overlap, and on its labels, so that it is never certain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gantrain.registry import option
 
-SURE = 1e-6  # probabilities are kept this far from 0 and 1 when smoothing is undone
+MIN_PROBABILITY = 1e-6  # distance from 0 and 1 to which probabilities are clipped when smoothing is undone
 
 
 @dataclass
@@ -19,28 +19,31 @@ class Noise:
 
     name: str = option("noise", "registered name")
     instance_std: float = option(
-        0.0, "standard deviation of Gaussian noise on D's inputs, data's unit", minimum=0
+        0.0, "standard deviation of Gaussian noise on D's inputs, in the data's unit", minimum=0
     )
-    anneal_steps: int = option(0, "steps over which that falls linearly to 0; 0 keeps it", minimum=0)
+    anneal_steps: int = option(0, "steps over which it falls linearly to 0; 0 keeps it", minimum=0)
     label_smoothing: float = option(
-        0.0, "data's target is 1 minus this; fakes keep 0 (one-sided)", minimum=0, below=0.5
+        0.0,
+        "the target of real data is 1 minus this; that of fakes stays 0 (one-sided)",
+        minimum=0,
+        below=0.5,
     )
     label_flip: float = option(
-        0.0, "probability that a sample gets the other kind's target", minimum=0, below=0.5
+        0.0, "probability that a sample gets the opposite target", minimum=0, below=0.5
     )
 
     @property
     def on_labels(self) -> bool:
-        """Whether D's targets are not plainly 1 and 0."""
+        """Whether D's targets differ from 1 and 0."""
         return self.label_smoothing > 0 or self.label_flip > 0
 
     def std(self, step: int) -> float:
-        """Return the instance noise's standard deviation in the update after ``step`` finished ones."""
-        left = max(0.0, 1 - step / self.anneal_steps) if self.anneal_steps else 1.0
-        return self.instance_std * left
+        """Return the standard deviation of the instance noise after ``step`` finished steps."""
+        remaining = max(0.0, 1 - step / self.anneal_steps) if self.anneal_steps else 1.0
+        return self.instance_std * remaining
 
-    def scheduled(self, step: int) -> dict[str, float]:
-        """Return what is worth logging of an update: the noise that is there, by key."""
+    def levels(self, step: int) -> dict[str, float]:
+        """Return the levels to log, by key: those that are not 0 in the config."""
         levels = {
             "instance_std": self.std(step),
             "label_smoothing": self.label_smoothing,
@@ -49,7 +52,7 @@ class Noise:
         return {key: level for key, level in levels.items() if getattr(self, key)}
 
     def perturb(self, x: Tensor, step: int, draw: Callable[[], torch.Generator]) -> Tensor:
-        """Return ``x`` [N, ...] with this step's instance noise; ``x`` itself, with nothing drawn, without."""
+        """Return ``x`` [N, ...] plus this step's instance noise; without noise ``x`` itself, and nothing is drawn."""
         std = self.std(step)
         if not std:
             return x
@@ -58,11 +61,11 @@ class Noise:
     def targets(self, real: bool, n: int, generator: torch.Generator) -> Tensor:
         """Return D's targets for ``n`` samples, shape [n]: 1 - smoothing for data and 0 for fakes, some exchanged."""
         flipped = torch.rand(n, generator=generator) < self.label_flip
-        called_real = flipped.logical_not() if real else flipped
-        return called_real * (1 - self.label_smoothing)
+        labelled_real = flipped.logical_not() if real else flipped
+        return labelled_real * (1 - self.label_smoothing)
 
     def undo(self, logits: Tensor) -> Tensor:
-        """Return the logits of the D that plain targets would have given, shape [N] to [N].
+        """Return the logits of the D that targets 1 and 0 would give, shape [N] to [N].
 
         The optimum under targets alpha for data and beta for fakes is (alpha p + beta q) / (p + q), so
         (D - beta) / (alpha - beta) is p / (p + q) again.
@@ -71,4 +74,6 @@ class Noise:
             return logits
         smooth = 1 - self.label_smoothing
         alpha, beta = smooth * (1 - self.label_flip), smooth * self.label_flip
-        return torch.logit(((torch.sigmoid(logits) - beta) / (alpha - beta)).clamp(SURE, 1 - SURE))
+        return torch.logit(
+            ((torch.sigmoid(logits) - beta) / (alpha - beta)).clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+        )

@@ -25,7 +25,7 @@ from gantrain.reports.tables import summarise
 from gantrain.reports.text import end_table
 from gantrain.sweeps.plan import MAX_NAME_LETTERS
 from gantrain.sweeps.stop import read_signals
-from gantrain.tracking.tensorboard import sweep_record
+from gantrain.tracking.tensorboard import write_hparams_columns
 from gantrain.training.dry_run.report import summary_line
 from gantrain.training.expected_tags import expected_tags
 
@@ -134,7 +134,7 @@ def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
 def write_hparams(sweep: SweepFolder, plan: Plan, configs: Sequence[Config | None]) -> None:
     """Write for TensorBoard's HPARAMS page which keys vary and which metrics there will be."""
     tags = {tag for config in configs if config for tag in expected_tags(config)}
-    sweep_record(sweep.path, [job.overrides for job in plan.jobs], in_order(tags))
+    write_hparams_columns(sweep.path, [job.overrides for job in plan.jobs], in_order(tags))
 
 
 def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""TensorBoard's event file of a folder: read, and put in the place of the one before."""
+"""The TensorBoard event file of a folder: reading and replacing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gantrain.core.run_folder import EVENTS, RunFolder
 
 
 def write_events(folder: Path, events: Iterable[Any]) -> Any:
-    """Put an event file in the place of a folder's earlier ones, and return its open writer.
+    """Replace the event files of a folder by a new one, and return its open writer.
 
     Raises:
         OSError: When the folder cannot be written.
@@ -28,14 +28,13 @@ def write_events(folder: Path, events: Iterable[Any]) -> Any:
         writer.write(event.SerializeToString())
     writer.flush()
     part.replace(path)
-    left = folder.glob(f".{EVENTS}.part")  # by a killed process
-    for old in [*earlier, *left]:
+    for old in [*earlier, *folder.glob(f".{EVENTS}.part")]:  # parts of killed processes too
         old.unlink()
     return writer
 
 
 def read_events(path: Path) -> Iterator[Any]:
-    """Yield the events of a file that hold a summary, up to a record that was cut short."""
+    """Yield the events of a file that hold a summary, up to a truncated record."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 

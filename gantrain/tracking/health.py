@@ -1,4 +1,4 @@
-"""Short advice while a run goes wrong: what was read, what it means, and the key to turn."""
+"""Advice while a run goes wrong: the symptom, what it means, and the key to change."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 
 from gantrain.objectives.base import Objective
 
-PATIENCE = 2  # readings in a row for which a fault must show before a word is said
+PATIENCE = 2  # evaluations in a row that must show a fault before it is reported
 
 Scalars = Mapping[str, float]
 
 
 @dataclass
 class Health:
-    """Looks at each evaluation's numbers and says what is wrong, once for as long as it lasts.
+    """Checks the scalars of each evaluation, and reports a fault once for as long as it lasts.
 
     Attributes:
-        objective: The game, which knows its own chance level.
-        modes: How many modes the data have; 0 where that is not known.
-        steps: Length of the run: some faults are none at its beginning.
+        objective: For its chance level.
+        modes: Number of modes of the data; 0 where it is not known.
+        steps: Length of the run: some symptoms are no fault early on.
+        standing: The faults reported and not over, by name.
     """
 
     objective: Objective
@@ -29,17 +30,17 @@ class Health:
     _count: dict[str, int] = field(default_factory=dict)
     _most_modes: float = 0.0
 
-    def check(self, step: int, read: Scalars) -> list[str]:
-        """Return the lines that are new, each a fault with its number and the key to turn.
+    def check(self, step: int, scalars: Scalars) -> list[str]:
+        """Return new faults, one line each with the number and the key to change.
 
         Args:
             step: Finished steps.
-            read: The latest value of every tag.
+            scalars: The latest value of every tag.
         """
-        self._most_modes = max(self._most_modes, read.get("diversity/modes", 0.0))
+        self._most_modes = max(self._most_modes, scalars.get("diversity/modes", 0.0))
         new = []
         for name, rule in RULES.items():
-            line = rule(self, step, read)
+            line = rule(self, step, scalars)
             self._count[name] = self._count.get(name, 0) + 1 if line else 0
             if line is None:
                 self.standing.pop(name, None)
@@ -49,13 +50,13 @@ class Health:
                 self.standing[name] = line
         return new
 
-    def d_at_chance(self, step: int, read: Scalars) -> str | None:
-        """Say that D knows nothing of a G that other metrics find bad."""
-        loss, chance = read.get("loss/d"), self.objective.chance
+    def d_at_chance(self, step: int, scalars: Scalars) -> str | None:
+        """D is at chance although metrics show that G is poor."""
+        loss, chance = scalars.get("loss/d"), self.objective.chance
         poor = [
-            f"{tag} {read[tag]:.2f}"
+            f"{tag} {scalars[tag]:.2f}"
             for tag in ("fidelity/high_quality", "fidelity/precision", "diversity/coverage")
-            if read.get(tag, 1.0) < 0.5
+            if scalars.get(tag, 1.0) < 0.5
         ]
         if loss is None or not poor or not chance or abs(loss - chance) > 0.01 * chance:
             return None
@@ -64,9 +65,9 @@ class Health:
             "raise train.d_steps, optimizer.d_lr or model.width"
         )
 
-    def d_perfect(self, step: int, read: Scalars) -> str | None:
-        """Say that D separates what it has not seen: the supports look disjoint."""
-        accuracy = read.get("logits/accuracy", 0.0)
+    def d_perfect(self, step: int, scalars: Scalars) -> str | None:
+        """D separates held-out data from samples: the supports look disjoint."""
+        accuracy = scalars.get("logits/accuracy", 0.0)
         if accuracy <= 0.99:
             return None
         flat = ", where JSD is log 2 whatever G does" if self.objective.classifies else ""
@@ -75,19 +76,19 @@ class Health:
             "use noise=instance, penalty=r1, or lower optimizer.d_lr"
         )
 
-    def g_vanished(self, step: int, read: Scalars) -> str | None:
-        """Say that a D that is sure gives G no gradient."""
-        slope = read.get("gradient/g")
-        if slope is None or slope > 1e-3 or read.get("logits/accuracy", 0.0) < 0.9:
+    def vanishing_gradient(self, step: int, scalars: Scalars) -> str | None:
+        """A confident D gives G no gradient."""
+        slope = scalars.get("gradient/g")
+        if slope is None or slope > 1e-3 or scalars.get("logits/accuracy", 0.0) < 0.9:
             return None
         return (
-            f"G's gradient has vanished (gradient/g {slope:.1e}) before a D that is sure: "
+            f"G's gradient has vanished (gradient/g {slope:.1e}) because D is confident: "
             "use objective=non_saturating, noise=instance or objective=wasserstein"
         )
 
-    def modes_lost(self, step: int, read: Scalars) -> str | None:
-        """Say that modes once found are gone, or were never found."""
-        found = read.get("diversity/modes")
+    def missing_modes(self, step: int, scalars: Scalars) -> str | None:
+        """Modes are lost, or not found late in the run."""
+        found = scalars.get("diversity/modes")
         if found is None or not self.modes:
             return None
         lost, late = self._most_modes - found, 2 * step >= self.steps
@@ -98,19 +99,19 @@ class Health:
             "model.minibatch_std=true, penalty=r1 or objective=relativistic"
         )
 
-    def d_overfits(self, step: int, read: Scalars) -> str | None:
-        """Say that D knows its training data by heart."""
-        seen, unseen = read.get("logits/real"), read.get("logits/holdout")
-        if seen is None or unseen is None or not self.objective.classifies or seen - unseen < 3:
+    def d_overfits(self, step: int, scalars: Scalars) -> str | None:
+        """D has memorised its training data."""
+        train, holdout = scalars.get("logits/real"), scalars.get("logits/holdout")
+        if train is None or holdout is None or not self.objective.classifies or train - holdout < 3:
             return None
         return (
-            f"D overfits (mean logit {seen:.1f} on training data, {unseen:.1f} on held-out data): "
+            f"D overfits (mean logit {train:.1f} on training data, {holdout:.1f} on held-out data): "
             "use penalty=r1, a smaller model.width, more data, or fewer train.steps"
         )
 
-    def g_copies(self, step: int, read: Scalars) -> str | None:
-        """Say that samples are training data."""
-        distance = read.get("fidelity/nearest_distance", 1.0)
+    def g_copies(self, step: int, scalars: Scalars) -> str | None:
+        """Samples are copies of training data."""
+        distance = scalars.get("fidelity/nearest_distance", 1.0)
         if distance >= 0.5:
             return None
         return (
@@ -122,8 +123,8 @@ class Health:
 RULES: dict[str, Callable[[Health, int, Scalars], str | None]] = {
     "D at chance": Health.d_at_chance,
     "D perfect": Health.d_perfect,
-    "generator gradient vanished": Health.g_vanished,
-    "modes lost": Health.modes_lost,
+    "generator gradient vanished": Health.vanishing_gradient,
+    "modes lost": Health.missing_modes,
     "D overfits": Health.d_overfits,
     "G copies training data": Health.g_copies,
 }

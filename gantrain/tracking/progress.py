@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, and the same in words for a log."""
+"""Progress of a run: a bar on a terminal, and its parts as text for the log."""
 
 from __future__ import annotations
 
@@ -10,90 +10,87 @@ from tqdm import tqdm
 
 from gantrain.config.options import Train
 
-# Done of all, time so far and, as the pace so far has it, time left; then what was read last.
+# Progress, elapsed time, time left at the mean speed so far, and the latest scalars.
 BY_STEPS = "|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{desc}"
 BY_SECONDS = "|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]{desc}"
 
 
-class Bar:
-    """Draws on standard error where that is a terminal, and nothing elsewhere.
+class ProgressBar:
+    """A bar on standard error where that is a terminal, and nothing elsewhere.
 
     Args:
-        options: The loop, whose budget is the bar's length.
-        step: Steps that an earlier process finished.
-        seconds: Seconds of training that it took for them.
-        wanted: Whether this run may draw; of several side by side none does.
+        options: The training budget is the bar's length.
+        step: Steps finished by earlier processes.
+        seconds: Training time of earlier processes.
+        is_enabled: Whether to draw; False for runs in parallel.
     """
 
-    def __init__(self, options: Train, step: int, seconds: float, wanted: bool):
+    def __init__(self, options: Train, step: int, seconds: float, is_enabled: bool):
         self.options = options
         self._total = options.steps if options.seconds is None else options.seconds
-        self._first, self._began = self._done(step, seconds), time.perf_counter()
+        self._initial, self._start = self._done(step, seconds), time.perf_counter()
         self._tqdm = tqdm(
             total=self._total,
-            initial=self._first,
+            initial=self._initial,
             bar_format=BY_STEPS if options.seconds is None else BY_SECONDS,
-            smoothing=0,  # the mean pace, in which metrics and pictures have their share
+            smoothing=0,  # the mean speed, metrics and images included
             dynamic_ncols=True,
-            disable=not (wanted and sys.stderr.isatty()),
+            disable=not (is_enabled and sys.stderr.isatty()),
         )
 
     @property
-    def is_drawn(self) -> bool:
-        """Whether there is a terminal to draw on."""
+    def is_visible(self) -> bool:
+        """Whether it is drawn on a terminal."""
         return not self._tqdm.disable
 
     def advance(self, step: int, seconds: float) -> None:
-        """Move to where the run is, after so many steps and seconds of training."""
+        """Move to a number of finished steps and seconds of training."""
         self._tqdm.update(self._done(step, seconds) - self._tqdm.n)
 
-    def show(self, step: int, read: Mapping[str, float]) -> None:
-        """Write beside the bar what was read last: speed, losses, divergence."""
-        at = "" if self.options.seconds is None else f"  step {step:>6}"
-        self._tqdm.set_description_str(at + readings(read), refresh=False)
+    def show(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Write the latest speed, losses and divergence next to the bar."""
+        prefix = "" if self.options.seconds is None else f"  step {step:>6}"
+        self._tqdm.set_description_str(prefix + format_scalars(scalars), refresh=False)
 
-    def left(self, step: int, seconds: float) -> str:
-        """Return the time that the run still takes at its mean pace in this process, as 01:23 or 1:23:45."""
+    def time_left(self, step: int, seconds: float) -> str:
+        """Return the time left at the mean speed of this process, as 01:23 or 1:23:45."""
         done = self._done(step, seconds)
-        passed = time.perf_counter() - self._began
-        return tqdm.format_interval(passed * (self._total - done) / max(done - self._first, 1e-9))
+        elapsed = time.perf_counter() - self._start
+        return tqdm.format_interval(elapsed * (self._total - done) / max(done - self._initial, 1e-9))
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Leave the bar on the terminal as it is."""
         self._tqdm.close()
 
     def _done(self, step: int, seconds: float) -> float:
         return step if self.options.seconds is None else min(seconds, self._total)
 
 
-def readings(read: Mapping[str, float]) -> str:
-    """Return speed, losses and divergence in columns that keep their width; what was not read has none.
+def format_scalars(scalars: Mapping[str, float]) -> str:
+    """Return speed, losses and divergence in columns of constant width, as far as they are known.
 
     Args:
-        read: The latest value of each tag.
+        scalars: The latest value of each tag.
     """
-    speed = [f"{read[tag]:>7,.0f} images/s" for tag in ("speed/images_per_second",) if tag in read]
-    tags = ["loss/d", "loss/g", *headline(read)[:1]]
-    return "".join(f"  {cell}" for cell in speed + [f"{name(t)} {short(read[t])}" for t in tags if t in read])
+    cells = [f"{scalars[t]:>7,.0f} images/s" for t in ("speed/images_per_second",) if t in scalars]
+    for tag in ("loss/d", "loss/g", *headline_tags(scalars)[:1]):
+        if tag in scalars:
+            cells.append(f"{tag.rpartition('/')[2]} {format_short(scalars[tag])}")
+    return "".join(f"  {cell}" for cell in cells)
 
 
-def name(tag: str) -> str:
-    """Return a tag without its section."""
-    return tag.rpartition("/")[2]
-
-
-def short(value: float) -> str:
-    """Return a number in six places, with as many decimals as they hold, three at most."""
+def format_short(value: float) -> str:
+    """Return a number in six characters, with up to three decimals."""
     for places in (3, 2, 1, 0):
         if len(text := f"{value:.{places}f}") <= 6:
             return f"{text:>6}"
     return f"{value:6.0e}"
 
 
-def headline(read: Mapping[str, float]) -> list[str]:
-    """Return the tags worth a line in a terminal, the divergence first."""
-    estimates = [tag for tag in read if tag.startswith("divergence/") and f"{tag}_se" in read]
-    wanted = (
+def headline_tags(scalars: Mapping[str, float]) -> list[str]:
+    """Return the tags to print on the terminal, the estimated divergence first."""
+    estimates = [tag for tag in scalars if tag.startswith("divergence/") and f"{tag}_se" in scalars]
+    others = (
         "divergence/game",
         "diversity/coverage",
         "diversity/modes",
@@ -101,6 +98,4 @@ def headline(read: Mapping[str, float]) -> list[str]:
         "fidelity/high_quality",
         "fidelity/class_accuracy",
     )
-    return list(
-        dict.fromkeys([*estimates, *(key for key in wanted if key in read)])
-    )  # a game may be the estimate
+    return list(dict.fromkeys([*estimates, *(tag for tag in others if tag in scalars)]))

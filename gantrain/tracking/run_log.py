@@ -14,14 +14,14 @@ log = logging.getLogger("gantrain")
 
 
 class _ForTerminal(logging.Formatter):
-    """Escapes what no terminal can show, such as a file name that is not UTF-8, so that the line is not lost."""
+    """Escapes what cannot be encoded, such as a file name that is not UTF-8, so that the line is not lost."""
 
     def format(self, record: logging.LogRecord) -> str:
         return super().format(record).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that is given up, with one warning, at its first failure."""
+    """A log file that is abandoned, with one warning, at its first failure."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         self.setLevel(logging.CRITICAL + 1)
@@ -30,7 +30,7 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def logging_to(folder: Path) -> Iterator[None]:
-    """Send the program's log to the terminal, above a progress bar if there is one, and to ``gantrain.log``."""
+    """Log to the terminal, above a progress bar if there is one, and to ``gantrain.log``."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     console = logging.StreamHandler()
@@ -49,6 +49,6 @@ def logging_to(folder: Path) -> Iterator[None]:
             yield
     finally:
         for handler in handlers:
-            with suppress(OSError):  # of a full disk the run has been told
+            with suppress(OSError):  # a full disk has been reported
                 handler.close()
         log.handlers = []

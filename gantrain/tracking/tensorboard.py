@@ -1,4 +1,4 @@
-"""What TensorBoard is told beside scalars and pictures: hyperparameters, a page of charts, a page of text."""
+"""What TensorBoard shows next to scalars and images: hyperparameters, a page of charts, a page of text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gantrain.tracking.event_file import read_events, write_events
 log = logging.getLogger("gantrain")
 
 VERSIONS = ("torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy")
-# Each chart keeps to one scale. A chart is shown where a run has one of its tags, with the others that runs have.
+# Each chart has one scale. A run that has one of its tags gets the chart, with whichever of its tags runs have.
 CHARTS = {
     "losses": ("loss/d", "loss/g", "loss/penalty"),
     "logits": ("logits/real", "logits/fake", "logits/holdout", "logits/mismatched"),
@@ -48,29 +48,29 @@ CHARTS = {
 }
 
 
-def charts(tags: Sequence[str]) -> Any:
-    """Return the summary that lays out the CUSTOM SCALARS page for a run that writes ``tags``.
+def charts_summary(tags: Sequence[str]) -> Any:
+    """Return the layout of the CUSTOM SCALARS page for a run that writes ``tags``.
 
-    TensorBoard joins the pages of all runs and keeps one of charts that are equal, so a chart never depends on the
-    run: what a run does not have is no line of it.
+    TensorBoard merges the pages of all runs and keeps one of equal charts, so a chart must not depend on the run; a
+    tag that a run lacks is not drawn.
     """
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.custom_scalar import layout_pb2, metadata
     from tensorboard.util.tensor_util import make_tensor_proto
 
-    shown = {title: lines for title, lines in CHARTS.items() if set(lines) & set(tags)}
+    layouts = {title: lines for title, lines in CHARTS.items() if set(lines) & set(tags)}
     known = {tag for lines in CHARTS.values() for tag in lines} | {"divergence/js_gap"}
     for tag in tags:
         if tag not in known:
-            truth = tag.removesuffix("_batch")
-            shown[tag.replace("/", ": ")] = (tag, f"{truth}_exact", f"{truth}_density")
+            exact = tag.removesuffix("_batch")
+            layouts[tag.replace("/", ": ")] = (tag, f"{exact}_exact", f"{exact}_density")
     content = [
         layout_pb2.Chart(
             title=title,
-            # A pattern, which TensorBoard holds against the beginning of every tag.
+            # TensorBoard matches the pattern at the beginning of every tag.
             multiline=layout_pb2.MultilineChartContent(tag=[f"({'|'.join(map(re.escape, lines))})$"]),
         )
-        for title, lines in shown.items()
+        for title, lines in layouts.items()
     ]
     layout = layout_pb2.Layout(category=[layout_pb2.Category(title="gantrain", chart=content)])
     value = Summary.Value(
@@ -81,51 +81,51 @@ def charts(tags: Sequence[str]) -> Any:
     return Summary(value=[value])
 
 
-def typed(text: str) -> bool | float | str:
-    """Return what a value means that was typed on a command line: a boolean, a finite number, or a word."""
+def parse_hparam(text: str) -> bool | float | str:
+    """Parse a value of the command line to a boolean, a finite number, or text."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
         number = float(text)
     except ValueError:
-        quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
-        return text[1:-1] if quoted else text
+        is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+        return text[1:-1] if is_quoted else text
     if not math.isfinite(number):
         return text
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def hparams_row(config: Config, given: Mapping[str, str]) -> Any:
-    """Return the summary that gives a run its row in HPARAMS: its seed and the keys set by hand, but not its place."""
+    """Return the row of a run in HPARAMS: its seed and the keys set by hand, except the run's folder."""
     from tensorboard.plugins.hparams import summary_v2
 
-    values = {key: typed(text) for key, text in given.items() if not key.startswith(("run.", "hydra"))}
-    # Without a name of its own the row has that of the run, so no two runs share one.
+    values = {key: parse_hparam(text) for key, text in given.items() if not key.startswith(("run.", "hydra"))}
+    # With an empty name TensorBoard uses that of the run, which is unique.
     return summary_v2.hparams_pb(values | {"seed": config.seed}, trial_id="")
 
 
-def varying(jobs: Iterable[Sequence[str]]) -> dict[str, list[str]]:
-    """Return the keys that differ among jobs, each with its values as typed; all keys of a single job.
+def differing_keys(jobs: Iterable[Sequence[str]]) -> dict[str, list[str]]:
+    """Return the keys that differ among jobs with their values as typed, or all keys of a single job.
 
-    A key has no values where some job leaves it at its default.
+    The values are empty where some job leaves the key at its default.
 
     Args:
         jobs: The overrides of each job: ``["objective=hinge", "seed=2"]``.
     """
     rows = [values_by_key(words) for words in jobs]
-    found = {}
+    differing = {}
     for key in dict.fromkeys(key for row in rows for key in row):
         values = {row.get(key) for row in rows}
         if len(values) > 1 or len(rows) == 1:
-            found[key] = [] if None in values else list(dict.fromkeys(row[key] for row in rows))
-    return found
+            differing[key] = [] if None in values else list(dict.fromkeys(row[key] for row in rows))
+    return differing
 
 
 def hparams_columns(varied: Mapping[str, Sequence[str]], metrics: Sequence[str]) -> Any:
-    """Return the summary that names the columns of HPARAMS for a sweep.
+    """Return the columns of HPARAMS for a sweep.
 
     Args:
-        varied: The keys, each with its values as typed; without values where not all are known.
+        varied: The keys with their values as typed; empty where not all values are known.
         metrics: Tags of scalars.
     """
     from tensorboard.plugins.hparams import summary_v2 as hparams
@@ -136,26 +136,26 @@ def hparams_columns(varied: Mapping[str, Sequence[str]], metrics: Sequence[str])
             return hparams.Discrete(values)
         if kinds and kinds <= {int, float}:
             return hparams.RealInterval(float(min(values)), float(max(values)))
-        return None  # unknown, or words beside numbers: a filter would hide rows
+        return None  # unknown, or text mixed with numbers: a filter would hide rows
 
-    keys = [hparams.HParam(key, domain([typed(v) for v in values])) for key, values in varied.items()]
+    keys = [hparams.HParam(key, domain([parse_hparam(v) for v in values])) for key, values in varied.items()]
     return hparams.hparams_config_pb(keys, [hparams.Metric(tag) for tag in dict.fromkeys(metrics)])
 
 
-def sweep_record(folder: Path, jobs: Iterable[Sequence[str]], metrics: Sequence[str]) -> None:
-    """Give a sweep's HPARAMS the columns of what varies and of metrics, by an event file in the sweep's folder.
+def write_hparams_columns(folder: Path, jobs: Iterable[Sequence[str]], metrics: Sequence[str]) -> None:
+    """Write the columns of a sweep's HPARAMS, differing keys and metrics, as an event file in its folder.
 
-    The folder has one such file, however often this is called; the same columns leave it alone. TensorBoard shows
-    other columns once it is started anew. A folder that cannot be written costs one warning.
+    The folder has one such file; equal columns leave it unchanged. TensorBoard shows changed columns after a restart.
+    A folder that cannot be written costs one warning.
 
     Args:
         folder: The sweep's.
         jobs: The overrides of each job: ``["objective=hinge", "seed=2"]``.
-        metrics: Tags of scalars, ``expected`` before the jobs, what their results hold after them.
+        metrics: Tags of scalars: those expected before the jobs run, those of their results afterwards.
     """
     from tensorboard.compat.proto.event_pb2 import Event
 
-    summary = hparams_columns(varying(jobs), metrics)
+    summary = hparams_columns(differing_keys(jobs), metrics)
     try:
         earlier = RunFolder(folder).event_files
         if [event.summary for path in earlier for event in read_events(path)] != [summary]:
@@ -164,34 +164,34 @@ def sweep_record(folder: Path, jobs: Iterable[Sequence[str]], metrics: Sequence[
         log.warning("the columns of HPARAMS cannot be written (%s)", error)
 
 
-def commit(folder: Path) -> str | None:
-    """Return the git commit of a folder, ``-dirty`` when files differ from it; None where there is none, or no git."""
-    words = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "describe"]
-    words += ["--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def git_commit(folder: Path) -> str | None:
+    """Return the git commit of a folder, with ``-dirty`` for local changes; None without a repository or git."""
+    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "describe"]
+    command += ["--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     return done.stdout.strip() or None
 
 
-def page(command: str, config: Config, environment: Mapping[str, object]) -> str:
-    """Return the Markdown of a run's page in TEXT: the command, the game, versions and commits, the config as YAML.
+def run_page(command: str, config: Config, environment: Mapping[str, object]) -> str:
+    """Return the Markdown of a run for the TEXT tab: the command, the game, versions and commits, the config as YAML.
 
     Args:
         command: What the user typed.
         config: The run.
-        environment: What ``Runtime.environment`` says of the machine.
+        environment: Of ``Runtime.environment``.
     """
     chance = config.objective.chance
-    level = f"A D that knows nothing has loss/d {chance:.3f}. " if math.isfinite(chance) else ""
-    game = [config.objective.meaning, f"{level}What goes wrong is said in gantrain.log, in words."]
+    level = f"At chance loss/d is {chance:.3f}. " if math.isfinite(chance) else ""
+    game = [config.objective.meaning, f"{level}Faults are reported in gantrain.log."]
     game += [f"Caution: {line}." for line in cautions(config)]
-    rows = dict(environment) | _installed() | _commits()
+    rows = dict(environment) | _package_versions() | _commits()
     table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
     parts = {
-        # Indented, so that no backtick in it ends the block.
+        # Indented, so that a backtick cannot end the block.
         "Command": textwrap.indent(command or "from Python", "    "),
         "The game": "\n\n".join(game),
         "Versions": "\n".join(table),
@@ -200,19 +200,19 @@ def page(command: str, config: Config, environment: Mapping[str, object]) -> str
     return "\n\n".join(f"### {title}\n\n{part}" for title, part in parts.items())
 
 
-def _installed() -> dict[str, str]:
-    found = {}
+def _package_versions() -> dict[str, str]:
+    versions = {}
     for name in VERSIONS:
         try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # a package that is on the path without having been installed
+            versions[name] = version(name)
+        except PackageNotFoundError:  # on the path but not installed
             continue
-    return found
+    return versions
 
 
 def _commits() -> dict[str, str]:
     checkout = Path(gantrain.__file__).parents[1]
-    found = {"commit of the working directory": commit(Path())}
+    commits = {"commit of the working directory": git_commit(Path())}
     if (checkout / ".git").exists():
-        found["commit of gantrain"] = commit(checkout)
-    return {name: value for name, value in found.items() if value}
+        commits["commit of gantrain"] = git_commit(checkout)
+    return {name: value for name, value in commits.items() if value}

@@ -6,9 +6,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,7 +18,22 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
 
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
 log = logging.getLogger("gantrain")
+
+
+class Writer(Protocol):
+    """An open file that a run writes to."""
+
+    def write(self, content: bytes, /) -> object: ...
+
+    def close(self) -> None: ...
+
+
+W = TypeVar("W", bound=Writer)
+R = TypeVar("R")
 
 
 class Means:
@@ -36,47 +51,47 @@ class Means:
             self._counts[tag] = self._counts.get(tag, 0) + 1
 
     def flush(self) -> dict[str, float]:
-        """Return the mean of each tag since the last flush, and forget them."""
+        """Return the mean of each tag since the last flush, and reset them."""
         means = {tag: float(total) / self._counts[tag] for tag, total in self._sums.items()}
         self._sums, self._counts = {}, {}
         return means
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return what was added since the last flush, as a checkpoint stores it: sum and count of each tag."""
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return sum and count of each tag since the last flush, as a checkpoint stores them."""
         counts = {f"means/{tag}/count": torch.tensor(count) for tag, count in self._counts.items()}
         return {f"means/{tag}/sum": total for tag, total in self._sums.items()} | counts
 
-    def load(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
-        """Take over the sums and counts of a checkpoint, so that a mean over its step is that of an unbroken run."""
+    def load_state_dict(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+        """Restore the sums and counts of a checkpoint, so that means equal those of an uninterrupted run."""
         for name, value in tensors.items():
             part, _, rest = name.partition("/")
-            tag, _, what = rest.rpartition("/")
-            if part == "means" and what == "sum":
+            tag, _, kind = rest.rpartition("/")
+            if part == "means" and kind == "sum":
                 self._sums[tag] = value.to(device)
-            elif part == "means" and what == "count":
+            elif part == "means" and kind == "count":
                 self._counts[tag] = int(value)
 
 
 class Tracker:
-    """Writes scalars, images and text of one run. Training goes on when a write fails: one warning says so.
+    """Writes scalars, images and text of one run. A write that fails costs one warning, and training goes on.
 
     Args:
-        folder: The run's folder; the event file lies directly in it.
-        step: Keep what earlier processes wrote up to this step, and drop what they wrote beyond it.
+        folder: The run's folder; the event file is directly in it.
+        step: What earlier processes wrote up to this step is kept, the rest is dropped.
     """
 
     def __init__(self, folder: Path, step: int = 0):
-        self._events = _Sink("TensorBoard's event file", lambda: _reopen_events(folder, step))
         self._path = RunFolder(folder).metrics_file
-        self._lines = _Sink(self._path.name, lambda: _reopen_lines(self._path, step))
+        self._events = _Sink[Any]("TensorBoard's event file", lambda: _reopen_events(folder, step))
+        self._lines = _Sink[BinaryIO](self._path.name, lambda: _reopen_lines(self._path, step))
         self._rows: list[dict[str, Any]] | None = None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write tags at a step: one event, with the ceiling of JSD beside its estimates, and one line, without it."""
+        """Write values by tag at a step: one line and one event, to which log 2 is added next to estimates of JSD."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        shown = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
-        self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in shown.items()]))
+        charted = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
+        self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in charted.items()]))
         row = {"step": step} | {tag: v if math.isfinite(v) else None for tag, v in values.items()}
         self._lines.write(lambda file: file.write(json.dumps(row).encode() + b"\n"))
         if self._rows is not None:
@@ -100,7 +115,7 @@ class Tracker:
         self.record(step, Summary(value=[value]))
 
     def history(self) -> list[dict[str, Any]]:
-        """Return every scalar so far: ``{"step": …, tag: value}`` for each line of ``metrics.jsonl``, oldest first."""
+        """Return all scalars so far, oldest first: ``{"step": …, tag: value}`` for each line of ``metrics.jsonl``."""
         if self._rows is None:
             try:
                 self._rows = [json.loads(line) for line in self._path.read_bytes().splitlines()]
@@ -114,35 +129,38 @@ class Tracker:
         self._events.close()
         self._lines.close()
 
-    def record(self, step: int, summary: Any) -> None:
-        """Write a ``tensorboard.compat.proto.summary_pb2.Summary`` for TensorBoard alone."""
+    def record(self, step: int, summary: Summary) -> None:
+        """Write a summary to the event file alone."""
         from tensorboard.compat.proto.event_pb2 import Event
 
         event = Event(step=step, wall_time=time.time(), summary=summary).SerializeToString()
         self._events.write(lambda writer: (writer.write(event), writer.flush()))
 
 
-class _Sink:
-    """An open writer that is given up, with one warning, at its first failure."""
+class _Sink(Generic[W]):
+    """A file that is abandoned, with one warning, at its first failure."""
 
-    def __init__(self, what: str, open_it: Any):
-        self._what, self._writer = what, None
-        self.write(lambda _: setattr(self, "_writer", open_it()))
+    def __init__(self, name: str, open_writer: Callable[[], W]):
+        self._name = name
+        self._writer = self._attempt(open_writer)
 
-    def write(self, action: Any) -> None:
-        if self._what:
-            try:
-                action(self._writer)
-            except OSError as error:
-                log.warning("%s cannot be written (%s); training goes on without it", self._what, error)
-                self._what = ""
+    def write(self, action: Callable[[W], object]) -> None:
+        if (writer := self._writer) is not None:
+            self._attempt(lambda: action(writer))
 
     def close(self) -> None:
-        if self._writer is not None:
-            self.write(lambda writer: writer.close())
+        self.write(lambda writer: writer.close())
+
+    def _attempt(self, action: Callable[[], R]) -> R | None:
+        try:
+            return action()
+        except OSError as error:
+            log.warning("%s cannot be written (%s); training goes on without it", self._name, error)
+            self._writer = None
+            return None
 
 
-def _reopen_lines(path: Path, step: int) -> Any:
+def _reopen_lines(path: Path, step: int) -> BinaryIO:
     if path.exists():
         kept = [line + b"\n" for line in path.read_bytes().splitlines() if _line_step(line) <= step]
         replace_file(path, b"".join(kept))
@@ -153,14 +171,14 @@ def _line_step(line: bytes) -> float:
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
-        return math.inf  # a line that a killed process left half written
+        return math.inf  # half a line of a killed process
 
 
 def _reopen_events(folder: Path, step: int) -> Any:
-    """Open a new event file that begins with what the last one holds up to ``step``, and remove the earlier ones.
+    """Open a new event file that starts with the last one's events up to ``step``, and remove the earlier ones.
 
-    The last one began so too, and holds them all. A fresh file, rather than an append, is what a dashboard that is
-    already open follows; purging by a session record is not honoured by all of its loaders.
+    The last one started so too, and holds them all. It is a new file since a TensorBoard that is already open follows
+    it, and not all of its loaders honour a purge by a session record.
     """
     earlier = RunFolder(folder).event_files
     return write_events(folder, [e for path in earlier[-1:] for e in read_events(path) if e.step <= step])

@@ -17,7 +17,7 @@ from gantrain.errors import OutputError
 from gantrain.metrics.base import Metric
 from gantrain.metrics.js import JS
 from gantrain.tracking.health import Health
-from gantrain.tracking.progress import Bar, headline
+from gantrain.tracking.progress import ProgressBar, headline_tags
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import save_checkpoint
 from gantrain.training.device import Runtime
@@ -72,7 +72,7 @@ class Housekeeping:
         # Batches and seconds at the last log point: the speed is that of the steps since.
         self._window = (state.batches, 0.0)
         # A bar needs a terminal; elsewhere plain lines are written as often as the metrics are computed.
-        self.bar = Bar(config.train, state.step, state.seconds, session.bar)
+        self.bar = ProgressBar(config.train, state.step, state.seconds, session.bar)
 
     def replay_health(self, state: TrainState) -> None:
         """Feed Health what earlier processes logged, so that its advice does not depend on when a run was stopped."""
@@ -150,7 +150,7 @@ class Housekeeping:
         rule, before = self.config.optimizer, state.step - 1
         factor = lr_factor(rule, before)
         tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
-        tags |= {f"schedule/{name}": value for name, value in self.config.noise.scheduled(before).items()}
+        tags |= {f"schedule/{name}": value for name, value in self.config.noise.levels(before).items()}
         tags |= network_scalars(state)
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size
@@ -168,7 +168,7 @@ class Housekeeping:
         if self.metrics:
             self.compute_metrics(state)
         self.bar.show(state.step, self._latest)
-        if not self.bar.is_drawn:
+        if not self.bar.is_visible:
             log.info("%s", self.status_line(state))
         if self.metrics and self.session.watch:
             length = self.config.train.estimated_steps(state.step, state.seconds)
@@ -197,9 +197,9 @@ class Housekeeping:
         if (speed := self._latest.get("speed/images_per_second")) is not None:
             parts.append(f"{speed:,.0f} images/s")
         if not over:
-            parts.append(f"{self.bar.left(state.step, state.seconds)} left")
+            parts.append(f"{self.bar.time_left(state.step, state.seconds)} left")
         metrics = self.reading.metrics if self._evaluated_step == state.step else {}
-        values = [f"{tag} {metrics[tag]:.3f}" for tag in headline(metrics)]
+        values = [f"{tag} {metrics[tag]:.3f}" for tag in headline_tags(metrics)]
         return ", ".join(parts) + (f": {', '.join(values)}" if values else "")
 
     def save(self, state: TrainState) -> None:
@@ -210,7 +210,7 @@ class Housekeeping:
         """
         if self.saved_step == state.step:
             return
-        tensors = state.tensors() | self.means.tensors()
+        tensors = state.tensors() | self.means.state_dict()
         described = describe(self.config, self.data, self.runtime) | {"seconds": state.seconds}
         try:
             save_checkpoint(self.folder, state.step, tensors, described, self.config.train.keep_checkpoints)

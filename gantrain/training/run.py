@@ -129,7 +129,7 @@ def _train(
         log.warning("%s", line)
     housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session)
     if resumed:
-        housekeeping.means.load(resumed.tensors, runtime.device)
+        housekeeping.means.load_state_dict(resumed.tensors, runtime.device)
         housekeeping.replay_health(state)
     batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
     # Train; signals end the run after the step under way.
@@ -137,8 +137,10 @@ def _train(
         with housekeeping.listening():
             if not resumed:
                 tracker.record(0, dashboard.hparams_row(config, session.given))
-                tracker.record(0, dashboard.charts(expected_tags(config)))
-                tracker.text(0, "run/config", dashboard.page(session.command, config, runtime.environment()))
+                tracker.record(0, dashboard.charts_summary(expected_tags(config)))
+                tracker.text(
+                    0, "run/config", dashboard.run_page(session.command, config, runtime.environment())
+                )
                 housekeeping.begin(state)
             held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
             train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out)

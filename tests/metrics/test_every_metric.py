@@ -24,7 +24,7 @@ from gantrain.metrics.theory import overshoot, why_no_likelihood
 from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import in_order
-from gantrain.tracking.progress import headline
+from gantrain.tracking.progress import headline_tags
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import EvaluationResult, compute, run_spec, view, why_unsupported
 from gantrain.training.state import TrainState
@@ -195,7 +195,7 @@ def test_no_two_metrics_share_a_tag(scenes, readings):
                 for tag in readings(metric, scene).metrics:
                     assert tag not in owners, (case, tag, name, owners[tag])
                     owners[tag] = name
-        assert headline(dict.fromkeys(owners, 0.0))
+        assert headline_tags(dict.fromkeys(owners, 0.0))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -384,7 +384,7 @@ def test_means_taken_over_from_a_checkpoint_are_those_of_an_unbroken_run(cut):
         whole.add({"loss/d": value, "logits/real": -value})
     for value in values[:cut]:
         first.add({"loss/d": value, "logits/real": -value})
-    second.load({"G/weight": torch.ones(3)} | first.tensors(), torch.device("cpu"))
+    second.load_state_dict({"G/weight": torch.ones(3)} | first.state_dict(), torch.device("cpu"))
     for value in values[cut:]:
         second.add({"loss/d": value, "logits/real": -value})
     assert second.flush() == whole.flush()

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gantrain.core.tags import CEILING
-from gantrain.tracking.tensorboard import CHARTS, sweep_record
+from gantrain.tracking.tensorboard import CHARTS, write_hparams_columns
 
 pytestmark = pytest.mark.browser
 
@@ -61,7 +61,7 @@ def sweep(tmp_path_factory) -> Path:
         text=True,
     )
     jobs = [[f"objective={o}", f"seed={s}", *words] for o, s in itertools.product(OBJECTIVES, SEEDS)]
-    sweep_record(folder, jobs, METRICS)
+    write_hparams_columns(folder, jobs, METRICS)
     return folder
 
 

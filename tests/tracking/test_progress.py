@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantrain.config.options import Train
-from gantrain.tracking.progress import Bar, headline, readings, short
+from gantrain.tracking.progress import ProgressBar, format_scalars, format_short, headline_tags
 
 TINY = [
     "debug=tiny",
@@ -96,7 +96,7 @@ def test_off_a_terminal_a_line_at_each_evaluation_says_the_same(run_cli):
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_a_number_has_six_places_and_is_right_as_far_as_they_go(value):
-    text = short(value)
+    text = format_short(value)
     assert len(text) == 6
     within = 0.5e-3 if abs(value) < 10 else 0.5 * 10 ** (len(f"{abs(value):.0f}") - 4) + 0.5
     assert float(text) == pytest.approx(value, rel=0.5, abs=within)
@@ -104,12 +104,12 @@ def test_a_number_has_six_places_and_is_right_as_far_as_they_go(value):
 
 def test_a_game_that_is_its_own_estimate_is_told_once():
     read = {"divergence/game": 0.1, "divergence/game_se": 0.01, "diversity/coverage": 0.5}
-    assert headline(read) == ["divergence/game", "diversity/coverage"]
+    assert headline_tags(read) == ["divergence/game", "diversity/coverage"]
 
 
 def test_what_was_not_read_has_no_column():
-    assert readings({}) == ""
-    assert readings({"loss/g": 1.5}) == "  g  1.500"
+    assert format_scalars({}) == ""
+    assert format_scalars({"loss/g": 1.5}) == "  g  1.500"
     whole = {
         "divergence/js": 0.25,
         "divergence/js_se": 0.01,
@@ -117,7 +117,7 @@ def test_what_was_not_read_has_no_column():
         "loss/g": 2.0,
         "loss/penalty": 9.0,
     }
-    assert readings(whole | {"speed/images_per_second": 1234.4}) == (
+    assert format_scalars(whole | {"speed/images_per_second": 1234.4}) == (
         "    1,234 images/s  d  1.000  g  2.000  js  0.250"
     )
 
@@ -127,8 +127,8 @@ def test_time_left_is_what_the_pace_of_this_process_gives(options, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("gantrain.tracking.progress.time.perf_counter", lambda: now[0])
     options.resolve_budget(True)
-    bar = Bar(options, step=20, seconds=20.0, wanted=False)  # an earlier process did a fifth
+    bar = ProgressBar(options, step=20, seconds=20.0, is_enabled=False)  # an earlier process did a fifth
     now[0] += 60
-    assert bar.left(40, 40.0) == "03:00"  # a fifth took a minute, three are left
-    assert bar.left(100, 100.0) == "00:00"
-    assert not bar.is_drawn
+    assert bar.time_left(40, 40.0) == "03:00"  # a fifth took a minute, three are left
+    assert bar.time_left(100, 100.0) == "00:00"
+    assert not bar.is_visible

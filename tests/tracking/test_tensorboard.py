@@ -131,7 +131,7 @@ def sweep(tmp_path_factory) -> Path:
             folder / f"{number}-job",
             session=Session(COMMAND, dict(w.split("=") for w in [place, *job])),
         )
-    dashboard.sweep_record(folder, JOBS, ["divergence/js", "diversity/modes", "loss/g"])
+    dashboard.write_hparams_columns(folder, JOBS, ["divergence/js", "diversity/modes", "loss/g"])
     return folder
 
 
@@ -154,32 +154,32 @@ def sweep(tmp_path_factory) -> Path:
     ],
 )
 def test_a_typed_value_is_a_boolean_a_number_or_a_word(text, means):
-    assert dashboard.typed(text) == means
-    assert type(dashboard.typed(text)) is type(means)
+    assert dashboard.parse_hparam(text) == means
+    assert type(dashboard.parse_hparam(text)) is type(means)
 
 
 def test_what_varies_is_what_two_jobs_disagree_on():
-    assert dashboard.varying(JOBS) == {
+    assert dashboard.differing_keys(JOBS) == {
         "objective": ["minimax", "hinge"],
         "optimizer.g_lr": ["1e-3", "2e-4"],
         "seed": ["0", "1"],
         "model.minibatch_std": [],
     }
-    assert dashboard.varying([["+a=1", "b=x=y"]]) == {"a": ["1"], "b": ["x=y"]}
-    assert dashboard.varying([["a=1"], ["a=1"]]) == {}
-    assert dashboard.varying([]) == {}
+    assert dashboard.differing_keys([["+a=1", "b=x=y"]]) == {"a": ["1"], "b": ["x=y"]}
+    assert dashboard.differing_keys([["a=1"], ["a=1"]]) == {}
+    assert dashboard.differing_keys([]) == {}
 
 
 def test_a_sweep_has_a_row_a_run_and_the_columns_of_what_varies(sweep):
     board = Board(sweep)
     columns = board.columns()
-    assert [info.name for info in columns.hparam_infos] == sorted(dashboard.varying(JOBS))
+    assert [info.name for info in columns.hparam_infos] == sorted(dashboard.differing_keys(JOBS))
     metrics = [info.name.tag for info in columns.metric_infos]
     assert metrics == ["divergence/js", "diversity/modes", "loss/g"]
     rows = board.rows()
     assert set(rows) == {"0-job", "1-job", "2-job"}
     for (name, row), job in zip(sorted(rows.items()), JOBS, strict=True):
-        given = {key: dashboard.typed(text) for key, text in (word.split("=") for word in job)}
+        given = {key: dashboard.parse_hparam(text) for key, text in (word.split("=") for word in job)}
         assert {key: value(shown) for key, shown in row.hparams.items()} == given  # and not run.dir
         assert {type(value(s)) for k, s in row.hparams.items() if k == "model.minibatch_std"} <= {bool}
         last: dict[str, float] = {}
@@ -209,24 +209,24 @@ def test_the_filters_that_the_page_offers_hide_no_row(tmp_path, jobs):
         tracker = Tracker(tmp_path / str(number))
         tracker.record(0, dashboard.hparams_row(config, dict(word.split("=") for word in job)))
         tracker.close()
-    dashboard.sweep_record(tmp_path, jobs, ["loss/g"])
+    dashboard.write_hparams_columns(tmp_path, jobs, ["loss/g"])
     board = Board(tmp_path)
-    assert [info.name for info in board.columns().hparam_infos] == sorted(dashboard.varying(jobs))
+    assert [info.name for info in board.columns().hparam_infos] == sorted(dashboard.differing_keys(jobs))
     assert set(board.rows(filtered=True)) == {str(number) for number in range(len(jobs))}
 
 
 def test_a_sweeps_record_is_there_once_however_often_it_is_written(tmp_path):
-    dashboard.sweep_record(tmp_path, JOBS, ["loss/g"])
+    dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g"])
     path, content = event_file(tmp_path), event_file(tmp_path).read_bytes()
-    dashboard.sweep_record(tmp_path, JOBS, ["loss/g"])
+    dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g"])
     assert (event_file(tmp_path), event_file(tmp_path).read_bytes()) == (path, content)
-    dashboard.sweep_record(tmp_path, JOBS, ["loss/g", "divergence/js"])
+    dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g", "divergence/js"])
     assert written(tmp_path) == [(0, "_hparams_/experiment")]
     assert [info.name.tag for info in Board(tmp_path).columns().metric_infos] == ["loss/g", "divergence/js"]
 
 
 def test_a_sweeps_folder_that_cannot_be_written_costs_a_warning(tmp_path, caplog):
-    dashboard.sweep_record(tmp_path / "gone", JOBS, ["loss/g"])
+    dashboard.write_hparams_columns(tmp_path / "gone", JOBS, ["loss/g"])
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
@@ -288,10 +288,10 @@ def test_the_charts_of_a_sweep_are_joined_and_none_is_empty(sweep):
 
 def test_a_chart_never_depends_on_the_run():
     tags = {tag for lines in dashboard.CHARTS.values() for tag in lines}
-    whole = dashboard.charts(sorted(tags)).value[0].tensor.string_val[0]
+    whole = dashboard.charts_summary(sorted(tags)).value[0].tensor.string_val[0]
     for title, lines in dashboard.CHARTS.items():
         for tag in lines:
-            alone = dashboard.charts([tag]).value[0].tensor.string_val[0]
+            alone = dashboard.charts_summary([tag]).value[0].tensor.string_val[0]
             assert title.encode() in alone
             assert alone[alone.index(title.encode()) :] in whole
 
@@ -357,7 +357,7 @@ def test_the_page_holds_the_command_the_config_the_game_and_the_versions(sweep):
 
 def test_the_page_holds_nothing_of_the_environment(monkeypatch):
     monkeypatch.setenv("SOME_API_KEY", "pa55word")
-    page = dashboard.page("gantrain", configured(), {"torch": "2"})
+    page = dashboard.run_page("gantrain", configured(), {"torch": "2"})
     assert "pa55word" not in page
     assert "SOME_API_KEY" not in page
 
@@ -367,19 +367,19 @@ def test_a_run_from_a_folder_that_is_gone_has_its_page(tmp_path, monkeypatch):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    assert "commit of the working directory" not in dashboard.page("", config, {})
+    assert "commit of the working directory" not in dashboard.run_page("", config, {})
 
 
 def test_a_command_of_several_lines_stays_one_block():
     command = "gantrain 'name=a\n\n```\n# b'"
-    shown = markdown_to_safe_html(dashboard.page(command, configured(), {}))
+    shown = markdown_to_safe_html(dashboard.run_page(command, configured(), {}))
     block = re.search(r"<pre><code>(.*?)</code></pre>", shown, re.S)
     assert html.unescape(block[1]).strip() == command
 
 
 def test_the_commit_is_gits_and_its_absence_is_no_fault(tmp_path, monkeypatch):
-    assert dashboard.commit(tmp_path) is None
-    assert dashboard.commit(tmp_path / "gone") is None
+    assert dashboard.git_commit(tmp_path) is None
+    assert dashboard.git_commit(tmp_path / "gone") is None
 
     def git(*words: str) -> str:
         own = {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]}
@@ -389,19 +389,19 @@ def test_the_commit_is_gits_and_its_absence_is_no_fault(tmp_path, monkeypatch):
         ).stdout.strip()
 
     git("init", "-q")
-    assert dashboard.commit(tmp_path) is None  # there is no commit yet
+    assert dashboard.git_commit(tmp_path) is None  # there is no commit yet
     (tmp_path / "a").write_text("1")
     git("add", "a")
     git("commit", "-qm", "a")
     git("tag", "v1")
     head = git("rev-parse", "HEAD")
-    assert dashboard.commit(tmp_path) == head
+    assert dashboard.git_commit(tmp_path) == head
     (tmp_path / "a").write_text("2")
-    assert dashboard.commit(tmp_path) == f"{head}-dirty"
+    assert dashboard.git_commit(tmp_path) == f"{head}-dirty"
     monkeypatch.chdir(tmp_path)
-    assert f"| commit of the working directory | {head}-dirty |" in dashboard.page("", configured(), {})
+    assert f"| commit of the working directory | {head}-dirty |" in dashboard.run_page("", configured(), {})
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert dashboard.commit(tmp_path) is None
+    assert dashboard.git_commit(tmp_path) is None
 
 
 def test_pictures_begin_with_the_untrained_generator(sweep):
