@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gantrain")
 
 
-class Writer(Protocol):
+class _Writer(Protocol):
     """An open file that a run writes to."""
 
     def write(self, content: bytes, /) -> object: ...
@@ -32,7 +32,7 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-W = TypeVar("W", bound=Writer)
+W = TypeVar("W", bound=_Writer)
 R = TypeVar("R")
 
 
