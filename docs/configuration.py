@@ -188,7 +188,7 @@ def words() -> Iterator[str]:
     for name, command in all_commands().items():
         if command.options:
             yield f"### gantrain {name}"
-            yield keys(command.options, "")
+            yield keys(command.options(), "")
 
 
 def page() -> str:

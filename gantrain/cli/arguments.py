@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantrain.core.override import Override
 from gantrain.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str
     Raises:
         ConfigError: For a flag.
     """
+    from gantrain.core.override import Override
+
     folders: list[str] = []
     words: dict[str, str] = {}
     for argument in argv:

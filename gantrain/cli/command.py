@@ -6,18 +6,16 @@ every verb without torch.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from gantrain.cli import commands as package
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """A ``key=value`` word of a verb.
 
     Attributes:
@@ -31,8 +29,7 @@ class Word:
     is_path: bool = False
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """What a verb is to the user, and the function that runs it.
 
     Attributes:
@@ -43,7 +40,7 @@ class Command:
         many: Whether it takes several of them.
         arguments: The legal words that are not folders.
         words: Its ``key=value`` words by key. A key that is a config group stands for the keys of the group too.
-        options: A dataclass that declares more of them, each by ``gantrain.core.fields.option``.
+        options: Returns a dataclass that declares more of them, each by ``gantrain.core.fields.option``.
     """
 
     run: Callable[[list[str]], int]
@@ -52,16 +49,18 @@ class Command:
     folder: str = ""
     many: bool = False
     arguments: tuple[str, ...] = ()
-    words: Mapping[str, Word] = field(default_factory=dict)
-    options: type | None = None
+    words: Mapping[str, Word] = MappingProxyType({})
+    options: Callable[[], type] | None = None
 
-    @cached_property
+    @property
     def known_words(self) -> dict[str, Word]:
         """Every ``key=value`` word, of ``words`` and of ``options``."""
-        return {**self.words, **(_words_of(self.options) if self.options else {})}
+        return {**self.words, **(_words_of(self.options()) if self.options else {})}
 
 
 def _words_of(cls: type) -> dict[str, Word]:
+    import dataclasses
+
     return {
         key.name: Word(
             key.metadata["help"],

@@ -13,7 +13,6 @@ from gantrain.cli.known_keys import Keys, default_choice, keys_of_choice, keys_o
 from gantrain.core.groups import GROUPS, choices
 from gantrain.core.override import Override, values_by_key
 from gantrain.core.plugins import split_plugins, use
-from gantrain.core.run_folder import is_run, is_sweep
 from gantrain.errors import GantrainError
 
 # Words, each with its description where there is one; a word that ends in = or . is to be continued.
@@ -72,7 +71,7 @@ def _overrides(before: list[str], word: str) -> Offers:
     group, dot, _ = word.partition(".")
     if dot:
         return {f"{group}.{key}=": known["help"] for key, known in _keys(group, before).items()}
-    found = {f"{name}=": f"{len(choices(name))} choices" for name in GROUPS if choices(name)}
+    found = {f"{name}=": f"{len(known)} choices" for name in GROUPS if (known := choices(name))}
     if choices("hydra/launcher"):
         found["hydra/launcher="] = "where the jobs of a sweep run"
     found |= {f"{key}=": known["help"] for key, known in keys_of_group("").items()}
@@ -174,6 +173,8 @@ def _runs(typed: str, sweeps: bool) -> Offers:
 
 def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
     """Find runs and sweeps; a run holds no others."""
+    from gantrain.core.run_folder import is_run, is_sweep
+
     with suppress(OSError):
         for path in folder.iterdir():
             if is_run(path):

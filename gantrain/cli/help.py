@@ -58,15 +58,17 @@ def offer(key: str, legal: tuple[str, ...]) -> str:
 
 
 def group_page(group: str) -> str:
-    """Return one group as lines: each choice and its description."""
+    """Return one group as lines, each choice and its description; "" for a group without choices."""
     lines = choices(group)
-    width = max(map(len, lines), default=0)
+    if not lines:
+        return ""
+    width = max(map(len, lines))
     return "\n".join([group, *(f"  {name:{width}}  {text}" for name, text in lines.items())])
 
 
 def all_groups_page() -> str:
     """Return every group that has choices."""
-    return "\n\n".join(group_page(group) for group in GROUPS if choices(group))
+    return "\n\n".join(filter(None, map(group_page, GROUPS)))
 
 
 def help_page() -> str:

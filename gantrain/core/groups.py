@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gantrain.core.plugins import config_folders
 from gantrain.errors import ConfigError, GantrainError
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     import yaml
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """A row of the table of config groups.
 
     Attributes:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gantrain.errors import ConfigError
 
 
-@dataclass(frozen=True)
-class Override:
+class Override(NamedTuple):
     """``key=value``.
 
     Attributes:
@@ -40,7 +39,7 @@ class Override:
         """Return a copy whose value is quoted, so that Hydra's grammar reads exactly this text."""
         # A backslash escapes only before a quote, so those before one, and before the closing one, are doubled.
         text = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + found[2].replace("'", r"\'"), self.value)
-        return replace(self, value=f"'{text}'")
+        return self._replace(value=f"'{text}'")
 
     def __str__(self) -> str:
         return f"{self.prefix}{self.key}={self.value}"

@@ -8,24 +8,19 @@ This module reads files and runs none of them; ``gantrain.core.plugin_loading`` 
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
-from gantrain.core.plugin_trust import is_trusted
 from gantrain.errors import CheckpointError, ConfigError
 
 ENTRY_POINTS = "gantrain.plugins"
 
 
-@dataclass(frozen=True)
-class PluginFolder:
+class PluginFolder(NamedTuple):
     """A folder of the user's own, as it was when it was read.
 
     Attributes:
@@ -40,6 +35,8 @@ class PluginFolder:
     @property
     def digests(self) -> dict[str, str]:
         """The SHA-256 of each file."""
+        import hashlib  # here, since the help page and completion use this module and load in milliseconds
+
         return {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
 
     @property
@@ -48,8 +45,7 @@ class PluginFolder:
         return Path(self.path, "configs")
 
 
-@dataclass(frozen=True)
-class PluginPackage:
+class PluginPackage(NamedTuple):
     """An installed package with an entry point for gantrain.
 
     Attributes:
@@ -218,6 +214,10 @@ def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginF
             not installed.
         CheckpointError: For anything but what ``provenance`` gives.
     """
+    from shlex import quote
+
+    from gantrain.core.plugin_trust import is_trusted
+
     folders, packages = _parsed(remembered, run)
     add = "add to the command: " + " ".join(f"--plugins {quote(path)}" for path in folders)
     for path, digests in folders.items():

@@ -1,4 +1,4 @@
-"""The options of sampling, of ``gantrain sample`` and of the Python API; light until conditions are made."""
+"""The options of sampling and export, for the verbs and the Python API; light until conditions are made."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ class SampleOptions:
         "a .png grid, an .npz, or a folder for single PNGs; for a table a .csv or .parquet; "
         "for an animation a .gif, .png or .apng, or a folder for its frames",
     )
+
+
+@dataclass
+class ExportOptions:
+    """Where to write the generator."""
+
+    out: str | None = option(None, "a .pt2 for torch, or an .onnx")
 
 
 def conditions_of(options: SampleOptions, spec: Spec, is_conditional: bool) -> Tensor | None:

@@ -33,7 +33,7 @@ COMMAND = Command(
     order=15,
     folder="run",
     words={"n": Word("how often")},
-    options=GreetOptions,
+    options=lambda: GreetOptions,
 )
 """
 

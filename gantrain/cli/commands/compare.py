@@ -10,7 +10,6 @@ from pathlib import Path
 
 from gantrain.cli.arguments import find_runs, folders_and_out
 from gantrain.cli.command import Command, Word
-from gantrain.core.run_folder import is_sweep
 from gantrain.errors import ConfigError, OutputError
 
 
@@ -42,6 +41,8 @@ def compare(argv: list[str]) -> int:
 
 def _own_sweep(folder: Path, runs: Sequence[Path]) -> bool:
     """Return whether a folder is the sweep of all these runs, whose own summary is then made anew."""
+    from gantrain.core.run_folder import is_sweep
+
     return is_sweep(folder) and {run.parent for run in runs} == {folder.resolve()}
 
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantrain.cli.arguments import checkpoint_and_words, parse_value
 from gantrain.cli.command import Command, Word
-from gantrain.core.files import write_json
 from gantrain.core.groups import choices
-from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -22,6 +20,8 @@ KEYS = (*GROUPS, "dataset.root", "dataset.path")
 
 def evaluate(argv: list[str]) -> int:
     """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
+    from gantrain.core.files import write_json
+    from gantrain.core.run_folder import RunFolder
     from gantrain.reports.text import table, warned
     from gantrain.training.device import Runtime
     from gantrain.training.evaluate import compute, supported_metrics, view

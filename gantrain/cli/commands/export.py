@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from gantrain.cli.arguments import checkpoint_and_words, parse_value
 from gantrain.cli.command import Command
-from gantrain.core.fields import option
 
 
-@dataclass
-class ExportOptions:
-    """The words of ``gantrain export``."""
+def _options() -> type:
+    from gantrain.sampling.options import ExportOptions
 
-    out: str | None = option(None, "a .pt2 for torch, or an .onnx")
+    return ExportOptions
 
 
 def export(argv: list[str]) -> int:
     """Write the averaged generator as one file that loads where gantrain is not installed."""
     from gantrain.registry import parse
     from gantrain.sampling.export import write_generator
+    from gantrain.sampling.options import ExportOptions
     from gantrain.training.restore import load_generator
 
     checkpoint, words = checkpoint_and_words("export", argv)
@@ -37,5 +35,5 @@ COMMAND = Command(
     usage=(("RUN [out=g.pt2|g.onnx]", "the generator as a file that needs no gantrain"),),
     order=30,
     folder="run",
-    options=ExportOptions,
+    options=_options,
 )

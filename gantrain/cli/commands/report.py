@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 
 from gantrain.cli.arguments import find_runs, folders_and_out
 from gantrain.cli.command import Command, Word
-from gantrain.core.files import replace_file
-from gantrain.core.sweep_folder import SweepFolder
-from gantrain.core.text import format_size
 from gantrain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +19,8 @@ KINDS = (".html", ".gif", ".png")
 
 def report(argv: list[str]) -> int:
     """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
+    from gantrain.core.files import replace_file
+    from gantrain.core.text import format_size
     from gantrain.reports.frames import animation
     from gantrain.reports.html import page
     from gantrain.reports.runs import rows
@@ -51,6 +50,7 @@ def report(argv: list[str]) -> int:
 
 def command_of(home: Path, found: Sequence[Row]) -> str:
     """Return the command that makes a run again; for several, what was typed where their sweep knows it."""
+    from gantrain.core.sweep_folder import SweepFolder
     from gantrain.reports.runs import given_words
 
     if len(found) > 1:

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from gantrain.cli.arguments import checkpoint_and_words, parse_value, single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.core.override import Override
-from gantrain.core.run_folder import RunFolder
-from gantrain.core.sweep_folder import Plan, SweepFolder
 from gantrain.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
+    from gantrain.core.sweep_folder import Plan
     from gantrain.training.checkpoint import Checkpoint
 
 BUDGETS = ("train.steps", "train.images", "train.seconds")
@@ -23,6 +21,8 @@ BUDGETS = ("train.steps", "train.images", "train.seconds")
 
 def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
+    from gantrain.core.sweep_folder import SweepFolder
+
     folders, _ = split_arguments("resume", argv)
     folder = single_folder("resume", folders)
     plan = SweepFolder(folder).plan()
@@ -38,6 +38,7 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
         ConfigError: For a word that would make it another run.
     """
     from gantrain.config.resolve import resolve
+    from gantrain.core.run_folder import RunFolder
     from gantrain.reports.text import end_table
     from gantrain.training.restore import check_same_data, config_and_spec
     from gantrain.training.run import prepare, run
@@ -84,6 +85,7 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
         GantrainError: When a job failed.
     """
     from gantrain.cli.hydra_app import train
+    from gantrain.core.override import Override
     from gantrain.core.plugin_loading import recall
 
     recall(plan.plugins, folder)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from gantrain.cli.arguments import checkpoint_and_words, parse_value
 from gantrain.cli.command import Command
-from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError
-from gantrain.sampling.options import SampleOptions, conditions_of
 
 if TYPE_CHECKING:
     import torch
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
 
     from gantrain.core.spec import Spec
     from gantrain.models.base import Generator
+    from gantrain.sampling.options import SampleOptions
 
 FRAMES_PER_ARC = 16  # from one latent to the next, where frames is not given
 IMAGES_PER_FRAME, POINTS_PER_FRAME = 16, 500  # where n is not given
@@ -26,10 +25,12 @@ IMAGES_PER_FRAME, POINTS_PER_FRAME = 16, 500  # where n is not given
 
 def sample(argv: list[str]) -> int:
     """Write samples of the averaged generator: a grid, single PNGs, an .npz, rows of a table, or an animation."""
+    from gantrain.core.run_folder import RunFolder
     from gantrain.core.system import resolve_device
     from gantrain.registry import parse
     from gantrain.sampling.animation import write_animation
     from gantrain.sampling.generate import draw
+    from gantrain.sampling.options import SampleOptions, conditions_of
     from gantrain.sampling.write import check_animation_file, check_samples_file, write_samples
     from gantrain.training.restore import load_generator
 
@@ -96,6 +97,12 @@ def _check_frames(options: SampleOptions) -> None:
         raise ConfigError("frames", what, f"give {options.interpolate} or more, or leave it out")
 
 
+def _options() -> type:
+    from gantrain.sampling.options import SampleOptions
+
+    return SampleOptions
+
+
 COMMAND = Command(
     sample,
     usage=(
@@ -107,5 +114,5 @@ COMMAND = Command(
     ),
     order=20,
     folder="run",
-    options=SampleOptions,
+    options=_options,
 )

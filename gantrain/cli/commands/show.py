@@ -6,13 +6,13 @@ from pathlib import Path
 
 from gantrain.cli.arguments import single_folder, split_arguments
 from gantrain.cli.command import Command, Word
-from gantrain.core.run_folder import is_checkpoint, is_run, is_sweep
-from gantrain.core.text import escape_controls
 from gantrain.errors import CheckpointError, ConfigError
 
 
 def show(argv: list[str]) -> int:
     """Print what a run, a sweep or a checkpoint is, how it went, where its files are, and what to type next."""
+    from gantrain.core.run_folder import is_checkpoint, is_run, is_sweep
+    from gantrain.core.text import escape_controls
     from gantrain.reports.description import checkpoint_page, run_page, sweep_page
 
     path, full = _path_and_full(argv)
@@ -45,6 +45,8 @@ def _path_and_full(argv: list[str]) -> tuple[Path, bool]:
 
 def _nearest(path: Path) -> str:
     """Return which folder may have been meant: the newest run or sweep below."""
+    from gantrain.core.run_folder import is_run, is_sweep
+
     below = [
         child for pattern in ("*", "*/*") for child in path.glob(pattern) if is_run(child) or is_sweep(child)
     ]
