@@ -56,8 +56,8 @@ def register(group: str) -> Callable[[type[T]], type[T]]:
         name = str(next(f.default for f in dataclasses.fields(cls) if f.name == "name"))
         before = REGISTERED.setdefault(group, {}).get(name)
         is_shipped = before is not None and before.__module__.startswith("gantrain.")
-        # A module that is imported anew, as a cell of a notebook is, takes its own place.
-        if before not in (None, cls) and (is_shipped or before.__module__ != cls.__module__):
+        # A file that is imported anew, or under another name, and a cell of a notebook take their own place.
+        if before not in (None, cls) and (is_shipped or _file(before) != _file(cls)):
             owner = "gantrain's own" if is_shipped else f"that of {before.__module__}"
             raise ConfigError(
                 f"{group}.name", f"{name} is {owner}, and {where} has the same name", "give it another name"
@@ -67,6 +67,10 @@ def register(group: str) -> Callable[[type[T]], type[T]]:
         return cls
 
     return add
+
+
+def _file(cls: type) -> str:
+    return getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__
 
 
 def _missing_attributes(cls: type[DataclassInstance]) -> list[str]:

@@ -9,6 +9,8 @@ import runpy
 import shlex
 import subprocess
 import sys
+import textwrap
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -62,10 +64,10 @@ def test_the_reference_has_every_option_and_every_key_that_can_be_set():
 SHORT = {"debug": "debug=tiny", "train.steps": "train.steps=2", "metric": "metric=js", "device": "device=cpu"}
 
 
-def typed(page: str, starter: str) -> list[list[str]]:
-    """Return the words of each command of a page that starts with a script of the reader's."""
-    lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
-    return [shlex.split(line)[2:] for line in lines if line.startswith(f"python {starter} ")]
+def typed(page: str) -> list[list[str]]:
+    """Return the words of each command of the blocks of a page that use plug-ins."""
+    found = [block.splitlines() for block in blocks(page, "bash") if "--plugins" in block]
+    return [shlex.split(line)[1:] for lines in found for line in lines]
 
 
 def short(words: list[str], folder: str) -> list[str]:
@@ -78,19 +80,20 @@ def short(words: list[str], folder: str) -> list[str]:
 def desk(tmp_path_factory) -> Path:
     """A folder outside the checkout as a reader of the two pages would fill it."""
     folder = tmp_path_factory.mktemp("desk")
-    module, starter, law = blocks("own-objective.md", "python")
-    data, data_starter = blocks("own-data.md", "python")
-    option, preset = blocks("own-objective.md", "yaml")
-    (data_option,) = blocks("own-data.md", "yaml")
+    module, law = blocks("own-objective.md", "python")
+    (data,) = blocks("own-data.md", "python")
+    choice, preset = blocks("own-objective.md", "yaml")
+    (data_choice,) = blocks("own-data.md", "yaml")
     files = {
-        "chernoff.py": module,
-        "mygan.py": starter,
-        "law.py": law,
-        "arrays.py": data,
-        "mydata.py": data_starter,
-        "my-configs/objective/chernoff.yaml": option,
-        "my-configs/objective/chernoff_third.yaml": preset,
-        "my-configs/dataset/arrays.yaml": data_option,
+        "my-plugins/chernoff.py": module,
+        "my-plugins/test_chernoff.py": law,
+        "my-plugins/arrays.py": data,
+        "my-plugins/configs/objective/chernoff.yaml": choice,
+        "my-plugins/configs/objective/chernoff_third.yaml": preset,
+        "my-plugins/configs/dataset/arrays.yaml": data_choice,
+        "site/chernoff_gan/__init__.py": "from chernoff_gan import chernoff",
+        "site/chernoff_gan/chernoff.py": module,
+        "site/chernoff_gan/configs/objective/chernoff.yaml": choice,
     }
     for name, text in files.items():
         path = folder / name
@@ -113,67 +116,96 @@ def followed(folder: Path, script: str, timeout: int = 300) -> str:
 
 # Commands as a shell would start them, in one process, so that torch is imported once.
 FOLLOW = """
-import runpy, sys
 import pytest
-import gantrain.cli.main
-def start(script, words, code=0):
-    sys.argv = [script, *words]
-    with pytest.raises(SystemExit) as left:
-        runpy.run_path(script, run_name="__main__")
-    assert left.value.code == code, (words, left.value.code)
+from gantrain.cli.main import main
+def start(words, code=0):
+    assert main(words) == code, words
+if __name__ == "__main__":
 """
 
 
-def test_an_objective_and_a_dataset_of_ones_own_run_as_the_pages_say(desk):
-    objective, data = typed("own-objective.md", "mygan.py"), typed("own-data.md", "mydata.py")
+def test_plugins_of_the_pages_run(desk):
     lines = [
-        FOLLOW,
-        "assert pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', 'law.py']) == 0",
-        "digits = ['objective=conditional', 'debug=tiny', 'train.steps=2', 'metric=none', 'run.dir=digits']",
-        "assert gantrain.cli.main.main(digits) == 0",
-        "assert gantrain.cli.main.main(['sample', 'digits', 'n=200', 'out=pictures.npz']) == 0",
+        "assert pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', 'my-plugins']) == 0",
+        "start(['objective=conditional', 'debug=tiny', 'train.steps=2', 'metric=none', 'run.dir=digits'])",
+        "start(['sample', 'digits', 'n=200', 'out=pictures.npz'])",
     ]
-    runs = []
-    for script, commands in (("mygan.py", objective), ("mydata.py", data)):
-        for i, words in enumerate(commands):
+    runs: dict[str, list[str]] = {"own-objective.md": [], "own-data.md": []}
+    for page, own in runs.items():
+        for words in typed(page):
             if "-m" in words:  # each of its jobs imports torch anew: the slow test follows these
                 continue
             if "RUN" in words:
-                given = [
-                    runs[0] if w == "RUN" else re.sub(r"^train\.steps=.*", "train.steps=4", w) for w in words
+                run = own[0] if page == "own-objective.md" else own[-1]
+                words = [
+                    run if w == "RUN" else re.sub(r"^train\.steps=.*", "train.steps=4", w) for w in words
                 ]
-                given = [runs[-1] if w == runs[0] and script == "mydata.py" else w for w in given]
-            else:
-                runs.append(f"{Path(script).stem}{i}")
-                given = short(words, runs[-1])
-            lines.append(f"start({script!r}, {given!r})")
-    lines.append(f"start('mygan.py', {[*objective[0], 'objective.order=2']!r}, 2)")
-    followed(desk, "\n".join(lines))
+            elif "list" not in words:
+                own.append(f"{Path(page).stem}{len(own)}")
+                words = short(words, own[-1])
+            lines.append(f"start({words!r})")
+    lines.append("start(['--plugins', 'my-plugins', 'objective=chernoff', 'objective.order=2'], 2)")
+    followed(desk, FOLLOW + textwrap.indent("\n".join(lines), "    "))
 
-    results = {name: json.loads((desk / name / "result.json").read_text()) for name in runs}
-    assert {result["status"] for result in results.values()} == {"finished"}
-    assert results[runs[0]]["step"] == 4  # it was resumed
-    for name in runs:
-        config = json.loads((desk / name / "config.json").read_text())
-        if name.startswith("mygan"):
-            metrics = results[name]["metrics"]
-            assert {"divergence/chernoff", "divergence/chernoff_se", "divergence/js"} <= set(metrics)
-            assert metrics["divergence/chernoff"] <= 1
-        else:
-            assert config["dataset"] == {"name": "arrays", "path": "pictures.npz", "holdout": 0.1}
-            assert config["objective"]["name"] == ("conditional" if name.endswith("1") else "non_saturating")
+    for page, own in runs.items():
+        assert len(own) == 2
+        for name in own:
+            result = json.loads((desk / name / "result.json").read_text())
+            config = json.loads((desk / name / "config.json").read_text())
+            assert result["status"] == "finished"
+            assert [folder["path"] for folder in result["plugins"]["folders"]] == [str(desk / "my-plugins")]
+            if page == "own-objective.md":
+                assert result["step"] == (4 if name.endswith("0") else 2)  # one was resumed
+                assert {"divergence/chernoff", "divergence/chernoff_se", "divergence/js"} <= set(
+                    result["metrics"]
+                )
+                assert result["metrics"]["divergence/chernoff"] <= 1
+            else:
+                assert config["dataset"] == {"name": "arrays", "path": "pictures.npz", "holdout": 0.1}
+                wanted = "conditional" if name.endswith("1") else "non_saturating"
+                assert config["objective"]["name"] == wanted
     with np.load(desk / "pictures.npz") as given, np.load(desk / "more.npz") as more:
         assert more["x"].shape[1:] == given["x"].shape[1:] == (8, 8, 1)
 
 
+def test_plugin_package_of_the_page_is_listed(desk):
+    (project,) = blocks("own-objective.md", "toml")
+    known = tomllib.loads(project)["project"]
+    (entry,) = known["entry-points"]["gantrain.plugins"].items()
+    info = desk / "site" / f"chernoff_gan-{known['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {known['name']}\nVersion: {known['version']}\n"
+    )
+    (info / "entry_points.txt").write_text("[gantrain.plugins]\n" + " = ".join(entry) + "\n")
+    script = "import sys\nsys.path.insert(0, 'site')\nfrom gantrain.cli.main import main\nmain(['list', 'objective'])"
+    assert re.search(r"^  chernoff +Chernoff's coefficient", followed(desk, script), re.M)
+
+
 @pytest.mark.slow
-def test_a_sweep_over_an_objective_of_ones_own_runs_as_the_page_says(desk):
-    (words,) = (words for words in typed("own-objective.md", "mygan.py") if "-m" in words)
+def test_plugin_sweep_of_the_page_runs(desk):
+    (words,) = (words for words in typed("own-objective.md") if "-m" in words)
     words = [word for word in words if not word.startswith("metric=")]
-    followed(desk, FOLLOW + f"start('mygan.py', {short(words, 'swept')!r})")
+    followed(desk, FOLLOW + f"    start({short(words, 'swept')!r})")
     found = [json.loads(path.read_text()) for path in sorted((desk / "swept").glob("*/result.json"))]
-    assert [result["status"] for result in found] == ["finished"] * 9
+    assert [result["status"] for result in found] == ["finished"] * 6
     assert sum("divergence/chernoff" in result["metrics"] for result in found) == 3
+
+
+def test_a_starter_script_registers_a_class(desk):
+    starter = (
+        "import sys\nimport chernoff\nfrom gantrain.cli.main import main\nsys.exit(main(sys.argv[1:]))\n"
+    )
+    (desk / "my-plugins" / "conftest.py").write_text("")  # never imported as a plug-in
+    (desk / "starter.py").write_text(starter)
+    words = short(["--config-dir", "my-plugins/configs", "objective=chernoff", "dataset=ring"], "started")
+    script = f"import sys\nsys.path.insert(0, 'my-plugins')\nsys.argv = ['starter.py', *{words!r}]\n"
+    (
+        desk / "my-plugins/configs/dataset/arrays.yaml"
+    ).unlink()  # of the class that the starter does not import
+    followed(desk, script + "import runpy\nrunpy.run_path('starter.py', run_name='__main__')\n")
+    result = json.loads((desk / "started" / "result.json").read_text())
+    assert (result["status"], "plugins" in result) == ("finished", False)
 
 
 def test_the_sweep_of_ones_own_composes(tmp_path):
