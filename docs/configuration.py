@@ -13,6 +13,7 @@ import yaml
 from gantrain.cli.command import all_commands
 from gantrain.cli.known_keys import KEYS_FILE
 from gantrain.config.options import Folder, Top, Train, class_of
+from gantrain.core.fields import flat_fields
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.registry import REGISTERED
 from gantrain.sweeps.optuna.search import Search
@@ -56,6 +57,11 @@ def kind(annotation: str) -> str:
     else:
         words = TYPES[outer]
     return f"{words}, or {kind(rest)}" if rest else words
+
+
+def type_name(annotation: Any) -> str:
+    """Return an annotation as it is written."""
+    return annotation.__name__ if type(annotation) is type else str(annotation)
 
 
 def shown(value: Any) -> str:
@@ -103,15 +109,9 @@ def keys(cls: type, prefix: str) -> str:
     """Return the table of a dataclass's keys; the registered name is not set by hand."""
     dot = f"{prefix}." if prefix else ""
     lines = [
-        [
-            f"`{dot}{f.name}`",
-            kind(f.type.__name__ if type(f.type) is type else str(f.type)),
-            f"`{default(f)}`",
-            limits(f.metadata),
-            f.metadata["help"],
-        ]
-        for f in dataclasses.fields(cls)  # type: ignore[arg-type]
-        if f.metadata and (prefix in PLAIN or f.name != "name")
+        [f"`{dot}{key}`", kind(type_name(f.type)), f"`{default(f)}`", limits(f.metadata), f.metadata["help"]]
+        for key, f in flat_fields(cls)
+        if prefix in PLAIN or key != "name"
     ]
     return table(["key", "type", "default", "range", "meaning"], lines) if lines else "No keys."
 
@@ -235,15 +235,15 @@ def key_table() -> dict[str, Any]:
 def described_keys(cls: type, with_name: bool) -> dict[str, Any]:
     """Return help, default and legal words of each key of a dataclass that may be set by hand."""
     return {
-        field.name: {
+        key: {
             "help": field.metadata["help"],
             "default": default(field),
             "choices": ["true", "false"]
             if field.type in (bool, "bool")
             else list(field.metadata["choices"] or ()),
         }
-        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
-        if field.metadata and (with_name or field.name != "name")
+        for key, field in flat_fields(cls)
+        if with_name or key != "name"
     }
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 V = TypeVar("V")
-REGISTERED: dict[str, dict[str, type]] = {}
+REGISTERED: dict[str, dict[str, type[Any]]] = {}
 
 
 def key_property(getter: Callable[[Any], V]) -> V:
@@ -81,12 +81,11 @@ def _missing_attributes(cls: type[DataclassInstance]) -> list[str]:
     return sorted(unset | set(getattr(cls, "__abstractmethods__", ())))
 
 
-def schema(group: str, name: str, cls: type[DataclassInstance]) -> None:
-    """Store a dataclass in Hydra's ConfigStore as ``schema/<group>/<name>``, for the YAML of a choice."""
-    node: Any = cls
-    if not cls.__module__.startswith("gantrain."):
+def schema(group: str, name: str, node: Any) -> None:
+    """Store a dataclass, or plain data, in Hydra's ConfigStore as ``schema/<group>/<name>``, for YAML to start from."""
+    if isinstance(node, type) and not node.__module__.startswith("gantrain."):
         # Hydra hands its store to the processes of a sweep, which cannot import a plug-in by its module's name.
-        node = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(cls)))
+        node = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(node)))
     ConfigStore.instance().store(group=f"schema/{group}" if group else "schema", name=name, node=node)
 
 

@@ -51,10 +51,11 @@ class PluginSearchPath(SearchPathPlugin):
 
 def load_plugins() -> None:
     """Load the plug-ins of this command before it is composed. Raises ConfigError."""
-    import gantrain.config.resolve  # noqa: F401  (what is shipped is registered first)
+    from gantrain.config.resolve import refresh_suite  # which registers what is shipped
     from gantrain.core.plugin_loading import check_plugin_choices, load
 
     load()
+    refresh_suite()
     check_plugin_choices()
     Plugins.instance().register(PluginSearchPath)
 

@@ -194,9 +194,10 @@ class Top:
 
 
 def class_of(group: Group) -> type:
-    """Return the dataclass that serves every choice of a group."""
+    """Return the dataclass that serves every choice of a group, with the keys of the metrics that are registered."""
     module, _, name = group.cls.partition(":")
-    return getattr(import_module(f"gantrain.{module}"), name)
+    cls: type = getattr(import_module(f"gantrain.{module}"), name)
+    return cls.complete() if issubclass(cls, Suite) else cls
 
 
 def _root_field(group: Group) -> tuple[str, Any, Any]:

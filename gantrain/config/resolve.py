@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import secrets
 from collections.abc import Mapping
@@ -14,9 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.options import KEYED, Config, Folder, Root, Top, Train, class_of
 from gantrain.config.validate import check_together
+from gantrain.core.groups import GROUPS
 from gantrain.core.hydra_errors import in_words, unknown_key
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
+from gantrain.metrics.base import full_suite, without_absent_metrics
 from gantrain.models.auto import Auto
 from gantrain.registry import build, parse, schema
 
@@ -26,6 +29,18 @@ for group in KEYED:
         import_module(f"gantrain.{group.family}")  # registers its classes
     else:
         schema(group.name, class_of(group).__name__.lower(), class_of(group))
+
+
+@functools.lru_cache(maxsize=1)
+def store_suite(cls: type, full: tuple[str, ...]) -> None:
+    """Store the schema of a suite, and the names of ``metric=full``; does nothing when they are stored."""
+    schema("metric", "suite", cls)
+    schema("metric", "full", {"names": list(full)})
+
+
+def refresh_suite() -> None:
+    """Store the suite of the metrics that are registered now."""
+    store_suite(class_of(GROUPS["metric"]), tuple(full_suite()))
 
 
 def plain_data(composed: DictConfig) -> dict[str, Any]:
@@ -76,6 +91,7 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         raise ConfigError(
             "name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-"
         )
+    plain["metric"] = without_absent_metrics(plain["metric"])
     train, run = parse(Train, "train", plain["train"]), parse(Folder, "run", plain["run"])
     groups = {
         group.name: build(group.name, plain[group.name])

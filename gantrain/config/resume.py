@@ -35,5 +35,7 @@ def conflicting_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[
         if not isinstance(value, Mapping) or not isinstance(old, Mapping):
             keys += [group] if old != value else []
         else:
-            keys += [f"{group}.{key}" for key in value if old.get(key) != value[key]]
+            # A run from before a metric was registered lacks the group of the metric's own keys.
+            shared = [key for key in value if key in old or not isinstance(value[key], Mapping)]
+            keys += [f"{group}.{key}" for key in shared if old.get(key) != value[key]]
     return [key for key in keys if key not in RESUMABLE_KEYS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -31,3 +32,12 @@ def option(
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def flat_fields(cls: Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Yield the keys of a dataclass with their fields; a nested one's are ``<its key>.<key>``."""
+    for field in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(field.default_factory):
+            yield from flat_fields(field.default_factory, f"{prefix}{field.name}.")
+        elif field.metadata:
+            yield prefix + field.name, field

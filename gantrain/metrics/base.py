@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Density, Split
+from gantrain.errors import ConfigError
 from gantrain.objectives.base import Objective
-from gantrain.registry import build, option
+from gantrain.registry import REGISTERED, build, option
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,7 +43,47 @@ class Suite:
 
     def build(self) -> list[Metric]:
         """Return the metrics that ``names`` lists, each with its own keys."""
-        return [build("metric", {"name": name}) for name in self.names]
+        own = {name: asdict(getattr(self, name)) for name in self.names if hasattr(self, name)}
+        return [build("metric", {"name": name, **own.get(name, {})}) for name in self.names]
+
+    @classmethod
+    def complete(cls) -> type[Suite]:
+        """Return the class with ``<name>.<key>`` for each key of each registered metric that declares some."""
+        return _suite_class(tuple(REGISTERED["metric"].items()))
+
+
+@functools.cache
+def _suite_class(metrics: tuple[tuple[str, type[Metric]], ...]) -> type[Suite]:
+    groups = []
+    for metric, cls in metrics:
+        own = [f for f in fields(cls) if f.name != "name"]  # type: ignore[arg-type]
+        if own and hasattr(Suite, metric):
+            raise ConfigError("metric", f"{metric} has keys, and the suite has a key {metric}", "rename it")
+        if own:
+            types = get_type_hints(cls)
+            copies = [
+                field(default=f.default, default_factory=f.default_factory, metadata=f.metadata) for f in own
+            ]
+            keys = [(f.name, types[f.name], copied) for f, copied in zip(own, copies, strict=True)]
+            group = make_dataclass(f"{cls.__name__}Keys", keys)
+            groups.append((metric, group, field(default_factory=group)))
+    if not groups:
+        return Suite
+    # A sweep's processes get the class itself, for want of a module that has it under this name.
+    return make_dataclass("Suite", groups, bases=(Suite,), namespace={"__module__": __name__})
+
+
+def full_suite() -> list[str]:
+    """Return the names of ``metric=full``: every registered metric but those that demonstrate a point of theory."""
+    return [name for name, cls in REGISTERED["metric"].items() if not cls.is_demonstration]
+
+
+def without_absent_metrics(plain: Any) -> Any:
+    """Return a suite's plain data without the keys of metrics that are neither registered nor used by it."""
+    if not isinstance(plain, Mapping):
+        return plain
+    known = {f.name for f in fields(Suite.complete())} | set(plain.get("names") or ())
+    return {key: value for key, value in plain.items() if key in known or not isinstance(value, Mapping)}
 
 
 @dataclass(frozen=True)

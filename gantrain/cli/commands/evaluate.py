@@ -65,9 +65,14 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     composed = plain_data(compose(overrides))
     plain |= {group: composed[group] for group in GROUPS if group in words}
     for key, text in words.items():
-        group, _, name = key.partition(".")
-        if name:
-            plain[group][name] = composed[group][name] if group in GROUPS else parse_value(key, text)
+        group, *path = key.split(".")
+        if path and group in GROUPS:
+            target, source = plain[group], composed[group]
+            for name in path[:-1]:  # of a metric with keys of its own
+                target, source = target.setdefault(name, {}), source[name]
+            target[path[-1]] = source[path[-1]]
+        elif path:
+            plain[group][path[0]] = parse_value(key, text)
     return resolve(plain)
 
 
