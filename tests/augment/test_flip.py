@@ -86,14 +86,14 @@ def test_augment_is_refused_without_a_discriminator():
         resolve(composed("dataset=digits", "objective=regression", "model.condition=concat", "augment=flip"))
 
 
-def test_augment_none_is_what_a_config_without_the_group_stands_for():
+def test_augment_none_is_a_config_without_the_group():
     plain = composed(*BASE)
     assert plain.pop("augment") == {"name": "none"}
     assert isinstance(resolve(plain).augment, NoAugmentation)
     assert isinstance(resolve_for(plain, Spec((1, 8, 8), classes=10)).augment, NoAugmentation)
 
 
-def test_augment_flip_of_probability_0_trains_as_none_bit_for_bit():
+def test_flip_of_probability_0_trains_as_none_bit_for_bit():
     none = trained()
     assert is_same(none, trained("augment=flip", "augment.probability=0"))
     assert not is_same(none, trained("augment=flip"))
@@ -108,7 +108,7 @@ def test_augment_flip_trains_in_every_kind_of_update(words):
     assert not is_same(plain, flipped)
 
 
-def test_d_input_is_augmented_by_a_stream_of_its_own_before_noise():
+def test_d_input_is_augmented_by_its_own_stream_before_noise():
     config = resolve(composed(*BASE, "augment=flip", "noise=instance"))
     play = Play.create(config, Runtime(config.device))
     x = torch.randn(16, 1, 8, 8, generator=seeded(1))

@@ -38,12 +38,12 @@ def game() -> tuple[nn.Module, Tensor, Tensor, Tensor]:
 
 
 @every_penalty
-def test_name_is_the_one_it_is_registered_under(name):
+def test_penalty_has_the_name_it_is_registered_under(name):
     assert make(name).name == name
 
 
 @every_cost
-def test_it_is_one_finite_number_at_least_0(name, game):
+def test_penalty_is_one_finite_number_at_least_0(name, game):
     cost = cost_of(make(name), *game)
     assert cost.shape == ()
     assert cost.dtype == torch.float32
@@ -52,13 +52,13 @@ def test_it_is_one_finite_number_at_least_0(name, game):
 
 
 @every_penalty
-def test_it_is_paid_at_some_step_exactly_when_it_is_active(name):
+def test_penalty_is_due_at_some_step_exactly_when_active(name):
     penalty = make(name)
     assert any(penalty.for_step(step, 10) is not None for step in range(100)) == penalty.active
 
 
 @every_cost
-def test_it_costs_something_and_teaches_d(name, game):
+def test_penalty_costs_something_and_has_gradients_for_d(name, game):
     D, penalty = game[0], make(name)
     cost = cost_of(penalty, *game)
     assert cost > 0
@@ -67,7 +67,7 @@ def test_it_costs_something_and_teaches_d(name, game):
 
 
 @every_cost
-def test_a_flat_d_gets_a_finite_gradient(name, game):
+def test_penalty_of_a_flat_d_has_a_finite_gradient(name, game):
     """The norm of a gradient of 0 has no derivative; a NaN there would end the run."""
     D, *rest = game
     with torch.no_grad():
@@ -80,7 +80,7 @@ def test_a_flat_d_gets_a_finite_gradient(name, game):
 
 
 @every_cost
-def test_it_touches_neither_weights_nor_their_gradients_nor_the_samples(name, game):
+def test_penalty_leaves_weights_gradients_and_samples(name, game):
     D, real, fake, y = game
     before, samples = copy.deepcopy(D.state_dict()), (real.clone(), fake.clone())
     cost_of(make(name), D, real, fake, y)
@@ -92,7 +92,7 @@ def test_it_touches_neither_weights_nor_their_gradients_nor_the_samples(name, ga
 
 
 @every_cost
-def test_its_randomness_is_the_generators_and_not_torchs(name, game):
+def test_penalty_draws_from_its_generator_alone(name, game):
     state = torch.random.get_rng_state()
     first = cost_of(make(name), *game)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -103,7 +103,7 @@ def test_its_randomness_is_the_generators_and_not_torchs(name, game):
 
 
 @every_cost
-def test_conditions_go_with_their_samples(name, game):
+def test_penalty_keeps_conditions_with_their_samples(name, game):
     """A D that reads its condition is penalised at the conditions it is trained with."""
     D, real, fake, y = game
     assert cost_of(make(name), D, real, fake, y) != cost_of(make(name), D, real, fake, (y + 1) % 3)

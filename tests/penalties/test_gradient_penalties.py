@@ -73,7 +73,7 @@ def test_dragan_looks_around_the_data_only():
         torch.testing.assert_close(cost, by_hand, rtol=1e-6, atol=1e-7)
 
 
-def test_weight_clip_puts_every_weight_into_its_box_and_moves_no_other():
+def test_weight_clip_clips_every_weight_and_moves_no_other():
     D = Curved()
     before = [p.detach().clone() for p in D.parameters()]
     WeightClip(clip=0.1).project(D)
@@ -82,7 +82,7 @@ def test_weight_clip_puts_every_weight_into_its_box_and_moves_no_other():
     assert any((was.abs() > 0.1).any() for was in before)
 
 
-def test_lecam_measures_from_the_other_kinds_running_mean_which_has_moved():
+def test_lecam_measures_from_the_other_kinds_running_mean():
     D, real, fake = Curved(), batch(1), batch(2)
     a, b = D(real).mean().item(), D(fake).mean().item()
     first = LeCam(gamma=1.0, decay=0.5)
@@ -95,7 +95,7 @@ def test_lecam_measures_from_the_other_kinds_running_mean_which_has_moved():
     assert first.state_dict()["fake"].item() == pytest.approx(b, rel=1e-5)
 
 
-def test_lecam_goes_on_from_what_it_remembered():
+def test_lecam_resumes_from_its_state_dict():
     D, real, fake = Curved(), batch(1), batch(2)
     whole, stopped = LeCam(), LeCam()
     for penalty in (whole, stopped):
@@ -106,7 +106,7 @@ def test_lecam_goes_on_from_what_it_remembered():
     assert torch.equal(whole.state_dict()["real"], resumed.state_dict()["real"])
 
 
-def test_a_lazy_penalty_costs_as_much_in_all():
+def test_lazy_penalty_costs_as_much_in_total():
     D, real, fake = Curved(), batch(1), batch(2)
     every, lazy = R1(gamma=0.3), R1(gamma=0.3, every=4)
     due = [p for p in (lazy.for_step(step, 100) for step in range(8)) if p is not None]
@@ -115,7 +115,7 @@ def test_a_lazy_penalty_costs_as_much_in_all():
     assert paid == pytest.approx(8 * every(D, real, fake, None, draws()).item(), rel=1e-6)
 
 
-def test_gamma_falls_in_a_line_and_stays_at_its_end():
+def test_penalty_gamma_falls_linearly_and_stays_at_its_end():
     penalty = R1(gamma=2.0, gamma_end=0.5)
     assert [penalty.for_step(step, 10).gamma for step in (0, 5, 10, 99)] == pytest.approx(
         [2.0, 1.25, 0.5, 0.5]
@@ -123,7 +123,7 @@ def test_gamma_falls_in_a_line_and_stays_at_its_end():
     assert penalty.gamma == 2.0
 
 
-def test_a_scheduled_lecam_shares_its_memory():
+def test_lecam_with_a_schedule_shares_its_state():
     D, penalty = Curved(), LeCam(gamma=1.0, gamma_end=0.0)
     now = penalty.for_step(3, 10)
     now(D, batch(1), batch(2), None, draws())

@@ -49,7 +49,7 @@ def discriminator(model, spec: Spec) -> nn.Module:
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 5)])
 @pytest.mark.parametrize("gamma", [0.3, 1.0, 10.0])
-def test_of_a_linear_d_it_is_half_gamma_times_its_squared_weights_wherever_the_data_is(shape, gamma):
+def test_r1_of_a_linear_d_is_half_gamma_times_squared_weights(shape, gamma):
     a = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     for scale in (0.0, 1.0, 1000.0):
         real = scale * torch.randn(5, *shape, generator=torch.Generator().manual_seed(2))
@@ -57,7 +57,7 @@ def test_of_a_linear_d_it_is_half_gamma_times_its_squared_weights_wherever_the_d
         assert cost.item() == pytest.approx(gamma / 2 * a.square().sum().item(), rel=1e-6)
 
 
-def test_norms_are_each_samples_own_and_not_the_batchs():
+def test_r1_norms_are_of_each_sample_not_of_the_batch():
     real = torch.tensor([[3.0, 4.0], [0.0, 1.0], [0.0, 0.0]])
     assert cost_of(R1(gamma=2.0), HalfSquare(), real, real, None).item() == pytest.approx(
         (25 + 1 + 0) / 3, rel=1e-6
@@ -67,7 +67,7 @@ def test_norms_are_each_samples_own_and_not_the_batchs():
 @pytest.mark.parametrize(
     "model", [MLP(width=32), DCGAN(width=8), DCGAN(width=8, condition="concat")], ids=repr
 )
-def test_it_equals_a_loop_over_samples(model):
+def test_r1_equals_a_loop_over_samples(model):
     spec = Spec((1, 9, 12), classes=3)
     D, (real, y) = discriminator(model, spec), images(6, spec)
     squares = []
@@ -80,7 +80,7 @@ def test_it_equals_a_loop_over_samples(model):
     assert cost > 1e-3
 
 
-def test_the_condition_is_the_one_that_goes_with_the_sample():
+def test_r1_keeps_conditions_with_their_samples():
     spec = Spec((5,), classes=3)
     D, (real, y) = discriminator(MLP(width=16, condition="concat"), spec), images(6, spec)
     assert cost_of(R1(), D, real, real, y).item() != pytest.approx(
@@ -88,21 +88,21 @@ def test_the_condition_is_the_one_that_goes_with_the_sample():
     )
 
 
-def test_the_size_of_the_batch_does_not_matter():
+def test_r1_does_not_depend_on_the_batch_size():
     spec = Spec((4,), classes=1)
     D, (real, _) = discriminator(MLP(width=16), spec), images(5, spec)
     once = cost_of(R1(), D, real, real, None).item()
     assert cost_of(R1(), D, real.repeat(7, 1), real, None).item() == pytest.approx(once, rel=1e-5)
 
 
-def test_its_gradient_in_ds_weights_is_gamma_times_the_weights_of_a_linear_d():
+def test_r1_gradient_of_a_linear_d_is_gamma_times_its_weights():
     a = torch.tensor([1.0, -2.0, 0.5])
     D, real = Linear(a.clone()), torch.randn(4, 3)
     cost_of(R1(gamma=0.3), D, real, real, None).backward()
     torch.testing.assert_close(D.a.grad, 0.3 * a)
 
 
-def test_only_the_data_matters_and_it_is_left_as_it_was():
+def test_r1_depends_on_the_data_alone_and_leaves_it():
     real = torch.randn(4, 3, generator=torch.Generator().manual_seed(5))
     before = real.clone()
     D = HalfSquare()

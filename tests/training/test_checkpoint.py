@@ -63,7 +63,7 @@ def names(run: Path) -> set[str]:
     return {path.name for path in (run / "checkpoints").iterdir()}
 
 
-def test_every_kind_of_tensor_reads_back_bit_for_bit(tmp_path):
+def test_checkpoint_reads_every_kind_of_tensor_back_bit_for_bit(tmp_path):
     image, wide = torch.randn(4, 3, 5, 6), torch.randn(8, 9)
     tensors = {
         "contiguous": image,
@@ -101,7 +101,7 @@ def test_every_kind_of_tensor_reads_back_bit_for_bit(tmp_path):
     seed=st.integers(0, 2**31),
     turn=st.randoms(use_true_random=False),
 )
-def test_any_shape_type_and_stride_reads_back(tmp_path_factory, shape, dtype, seed, turn):
+def test_checkpoint_reads_any_shape_type_and_stride_back(tmp_path_factory, shape, dtype, seed, turn):
     order = turn.sample(range(len(shape)), len(shape))
     tensor = (torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * 9).to(dtype).permute(order)
     run = tmp_path_factory.mktemp("run")
@@ -109,14 +109,14 @@ def test_any_shape_type_and_stride_reads_back(tmp_path_factory, shape, dtype, se
     assert bits(read.tensors["a/b"]) == bits(tensor)
 
 
-def test_tied_weights_are_saved_under_both_names(tmp_path):
+def test_checkpoint_saves_tied_weights_under_both_names(tmp_path):
     weight = torch.randn(3, 4)
     read = load_checkpoint(save_checkpoint(tmp_path, 1, {"a": weight, "b": weight}, DESCRIBED, 1))
     assert bits(read.tensors["a"]) == bits(read.tensors["b"]) == bits(weight)
 
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
-def test_the_newest_n_remain_and_foreign_files_are_left(tmp_path, keep):
+def test_checkpoint_keeps_the_newest_n_and_leaves_foreign_files(tmp_path, keep):
     parent = tmp_path / "checkpoints"
     for foreign in ("best/weights.bin", "notes.txt", "000002 copy/state.json", "7.bak/x"):
         (parent / foreign).parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def test_the_newest_n_remain_and_foreign_files_are_left(tmp_path, keep):
     assert all(path.read_bytes() == b"mine" for path in parent.rglob("*.txt"))
 
 
-def test_the_newest_is_the_one_of_the_highest_step_whatever_clock_and_spelling_say(tmp_path):
+def test_newest_checkpoint_is_of_the_highest_step(tmp_path):
     for age, step in enumerate((999_998, 999_999, 1_000_000)):  # names sort the last one first
         os.utime(write(tmp_path, step, step, keep=3), (10**9 - age, 10**9 - age))
     assert load_checkpoint(tmp_path).step == 1_000_000
@@ -138,7 +138,7 @@ def test_the_newest_is_the_one_of_the_highest_step_whatever_clock_and_spelling_s
 
 
 @pytest.mark.parametrize("keep", [1, 2])
-def test_what_is_saved_after_a_resume_from_an_older_one_is_the_newest(tmp_path, keep):
+def test_checkpoint_after_resuming_an_older_one_is_the_newest(tmp_path, keep):
     for step in (10, 20, 30):
         write(tmp_path, step, step, keep=3)
     write(tmp_path, 15, 99, keep)  # resumed from 10: the future in which 20 and 30 were is given up
@@ -147,7 +147,7 @@ def test_what_is_saved_after_a_resume_from_an_older_one_is_the_newest(tmp_path, 
     assert names(tmp_path) == {1: {"000015"}, 2: {"000010", "000015"}}[keep]
 
 
-def test_leftovers_of_a_killed_process_are_ignored_and_cleaned_at_the_next_save(tmp_path):
+def test_checkpoint_save_cleans_up_after_a_killed_process(tmp_path):
     whole = write(tmp_path, 5, 5)
     for leftover in (".part-1", f".part-{os.getpid()}", ".part-old-000009"):
         shutil.copytree(whole, whole.with_name(leftover))
@@ -224,7 +224,7 @@ class Half:
 @pytest.mark.parametrize(
     "fault", [OSError(errno.ENOSPC, "No space left on device"), Killed()], ids=["full", "killed"]
 )
-def test_every_write_fails_once_and_a_whole_checkpoint_is_always_there(tmp_path, monkeypatch, fault, keep):
+def test_checkpoint_is_whole_whichever_write_fails(tmp_path, monkeypatch, fault, keep):
     old, new = all_bits(some(1)), all_bits(some(2))
     outcomes = []
     for at in itertools.count(1):
@@ -263,7 +263,7 @@ def test_every_write_fails_once_and_a_whole_checkpoint_is_always_there(tmp_path,
 @pytest.mark.parametrize(
     "fault", [OSError(errno.EIO, "Input/output error"), Killed()], ids=["broken", "killed"]
 )
-def test_replacing_a_step_never_loses_the_run(tmp_path, monkeypatch, fault):
+def test_checkpoint_replacement_never_loses_the_run(tmp_path, monkeypatch, fault):
     allowed = {5: [all_bits(some(0))], 10: [all_bits(some(1)), all_bits(some(2))]}
     for at in itertools.count(1):
         run, faults = tmp_path / str(at), Faults(at, fault)
@@ -284,7 +284,7 @@ def test_replacing_a_step_never_loses_the_run(tmp_path, monkeypatch, fault):
     assert all_bits(read.tensors) == all_bits(some(2))
 
 
-def test_all_is_on_disk_before_it_is_seen(tmp_path, monkeypatch):
+def test_checkpoint_is_on_disk_before_it_is_visible(tmp_path, monkeypatch):
     write(tmp_path, 5, 5)
     order, sync, rename = [], os.fsync, Path.rename
 
@@ -312,7 +312,7 @@ def loaded_or_refused(path: Path) -> Checkpoint | None:
         return None
 
 
-def test_every_flipped_byte_is_refused_or_means_the_same(tmp_path):
+def test_checkpoint_with_a_flipped_byte_is_refused_or_equal(tmp_path):
     chance = random.Random(0)
     path = write(tmp_path, 12, 4)
     good = load_checkpoint(path)
@@ -339,7 +339,7 @@ def test_every_flipped_byte_is_refused_or_means_the_same(tmp_path):
     assert refused >= len(places) - state.count(b" ") - state.count(b"\n")  # white space may be any other
 
 
-def test_every_truncation_is_refused(tmp_path):
+def test_checkpoint_truncated_anywhere_is_refused(tmp_path):
     chance = random.Random(1)
     path = write(tmp_path, 12, 4)
     for name in (STATE, TENSORS):
@@ -358,7 +358,7 @@ def test_every_truncation_is_refused(tmp_path):
     assert load_checkpoint(path).step == 12
 
 
-def test_a_set_torn_between_two_checkpoints_is_refused_and_the_older_one_named(tmp_path):
+def test_checkpoint_of_mixed_files_is_refused(tmp_path):
     older, newer = write(tmp_path, 5, 5), write(tmp_path, 10, 10)
     for name in (TENSORS, STATE):
         content = (newer / name).read_bytes()
@@ -405,14 +405,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_tensors_a_stranger_made_are_refused_in_one_line(tmp_path, what):
+def test_checkpoint_with_forged_tensors_is_refused_in_one_line(tmp_path, what):
     signed(tmp_path / "checkpoints" / "000001", HOSTILE[what])
     with pytest.raises(CheckpointError, match=TENSORS):
         load_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("depth", [400, 900, 1100, 100_000])
-def test_a_description_nested_without_end_is_refused_in_one_line(tmp_path, depth):
+def test_checkpoint_state_nested_too_deep_is_refused_in_one_line(tmp_path, depth):
     path = write(tmp_path, 1, 1)
     state = (path / STATE).read_text().rstrip("}\n") + ', "x": ' + "[" * depth + "]" * depth + "}"
     (path / STATE).write_text(state)
@@ -433,7 +433,7 @@ def test_a_description_nested_without_end_is_refused_in_one_line(tmp_path, depth
     ],
     ids=str,
 )
-def test_a_description_of_another_kind_is_refused(tmp_path, change):
+def test_checkpoint_state_of_another_format_is_refused(tmp_path, change):
     signed(tmp_path / "checkpoints" / "000001", save(some(0)), **change)
     with pytest.raises(CheckpointError, match=STATE):
         load_checkpoint(tmp_path)
@@ -442,7 +442,7 @@ def test_a_description_of_another_kind_is_refused(tmp_path, change):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
-def test_what_could_not_be_loaded_is_never_written(tmp_path, bad):
+def test_checkpoint_that_could_not_be_loaded_is_never_written(tmp_path, bad):
     write(tmp_path, 5, 5, keep=1)
     broken = some(6)
     broken["G/weight"][1, 2, 3, 4] = bad
@@ -452,7 +452,7 @@ def test_what_could_not_be_loaded_is_never_written(tmp_path, bad):
     assert all_bits(load_checkpoint(tmp_path).tensors) == all_bits(some(5))
 
 
-def test_folders_without_a_checkpoint_are_told_apart(tmp_path):
+def test_load_checkpoint_tells_folders_without_one_apart(tmp_path):
     with pytest.raises(CheckpointError, match="no such run folder"):
         load_checkpoint(tmp_path / "absent")
     with pytest.raises(CheckpointError, match="is not a run folder"):
@@ -502,7 +502,7 @@ def dangers(tree: ast.AST) -> list[str]:
     return found
 
 
-def test_nothing_in_the_package_runs_or_unpickles_what_it_reads():
+def test_package_never_runs_or_unpickles_what_it_reads():
     sources = sorted(Path(gantrain.__file__).parent.rglob("*.py"))
     assert len(sources) > 40
     found = {path.name: dangers(ast.parse(path.read_text())) for path in sources}

@@ -89,7 +89,7 @@ SOON = [("minimax", 0.0), ("non_saturating", 0.3)]
     ("objective", "gamma"),
     [game if game in SOON else pytest.param(*game, marks=pytest.mark.slow) for game in RADII],
 )
-def test_radius_after_500_steps(objective, gamma, order):
+def test_dirac_gan_radius_after_500_steps(objective, gamma, order):
     config, state, batches, runtime = game(
         objective, gamma, "alternating" if order == "d first" else "simultaneous"
     )
@@ -110,7 +110,7 @@ def test_radius_after_500_steps(objective, gamma, order):
 
 @pytest.mark.parametrize("update", ["alternating", "simultaneous"])
 @pytest.mark.parametrize("d_steps", [1, 3])
-def test_one_step_by_hand(update, d_steps):
+def test_dirac_gan_step_by_hand(update, d_steps):
     """k updates of psi against the old theta; then theta, against the new psi or the psi before its last update."""
     config, state, batches, runtime = game("non_saturating", 0.3, update, d_steps)
     config.train.steps = 1

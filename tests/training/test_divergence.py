@@ -86,7 +86,7 @@ def test_live_js_of_a_trained_d_is_the_truth_from_below(d, objective):
 
 
 @pytest.mark.parametrize("d", [0.5, 1.0, 2.0, 4.0])
-def test_live_js_of_the_optimal_d_is_the_truth_within_its_standard_error(d):
+def test_live_js_of_the_optimal_d_is_the_truth_within_its_error(d):
     class Optimal(nn.Module):
         def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
             return (d * d / 2 - d * x).squeeze(1)
@@ -104,7 +104,7 @@ def test_live_js_of_the_optimal_d_is_the_truth_within_its_standard_error(d):
     assert max(errors) - min(errors) > 0.5
 
 
-def test_live_js_is_read_from_held_out_data_and_not_from_what_d_was_fitted_to():
+def test_live_js_is_of_held_out_data_not_of_training_data():
     """A D that knows the training points by heart says nothing of the held-out ones."""
     config, data, state, runtime = setting(0.0, "non_saturating", steps=1)
     known = data.train.x.flatten().sort().values
@@ -120,7 +120,7 @@ def test_live_js_is_read_from_held_out_data_and_not_from_what_d_was_fitted_to():
     assert found == pytest.approx(truth_of_a_constant, abs=0.01)
 
 
-def test_reading_leaves_the_players_and_their_mode_as_they_were():
+def test_evaluation_leaves_networks_and_their_modes_as_they_were():
     config, data, state, runtime = setting(1.0, "non_saturating", steps=1)
     before = {name: value.clone() for name, value in state.tensors().items()}
     state.D.train()

@@ -69,7 +69,7 @@ def found() -> Estimate:
     ],
     ids=" ".join,
 )
-def test_every_parameter_is_in_one_layer_and_the_last_shape_is_the_players(words):
+def test_dry_run_layers_hold_every_parameter_once(words):
     base = [word for word in SMALL if not word.startswith("dataset")] if "dataset=digits" in words else SMALL
     asked = resolve(composed(*base, *words))
     G, D = players(asked, asked.spec)
@@ -86,7 +86,7 @@ def test_every_parameter_is_in_one_layer_and_the_last_shape_is_the_players(words
         assert not any(m._forward_hooks for m in player.modules())
 
 
-def test_a_layer_is_named_once_with_its_first_shape_and_an_idle_one_is_told():
+def test_dry_run_layer_has_its_first_shape_or_none_when_idle():
     shared = nn.Linear(3, 3)
     network = nn.Sequential(
         spectral_norm(nn.Linear(2, 3)), nn.ReLU(), shared, shared, nn.Unflatten(1, (3, 1))
@@ -102,7 +102,7 @@ def test_a_layer_is_named_once_with_its_first_shape_and_an_idle_one_is_told():
     ]
 
 
-def test_the_forecast_counts_what_the_run_would_do(found):
+def test_dry_run_estimate_counts_what_the_run_would_do(found):
     assert (found.steps, found.images) == (2000 // 32, 2000 // 32 * 32)
     assert {work.what: work.times for work in found.chores} == {
         "scalars": 2,  # after step 50 and the last, 62
@@ -118,14 +118,14 @@ def test_the_forecast_counts_what_the_run_would_do(found):
     assert least < found.checkpoint < least + 40_000
 
 
-def test_seconds_are_turned_into_the_steps_that_fit():
+def test_dry_run_estimate_turns_seconds_into_steps():
     asked = config("train.seconds=60")
     found = estimate(asked, prepare(asked), Runtime(asked.device), max_seconds=0.1)
     assert found.training == pytest.approx(60, abs=found.step_seconds)
     assert found.images == found.steps * 16
 
 
-def test_a_lazy_penalty_is_weighed_by_how_often_it_is_paid(monkeypatch):
+def test_dry_run_weighs_a_lazy_penalty_by_its_frequency(monkeypatch):
     """On a clock that ticks 1 s for a step and 9 s more where the penalty is paid, 16 steps take 25 s."""
     asked = config("penalty=r1", "penalty.every=16", "metric=none", "train.sample_every=0")
     now = [0.0]
@@ -149,7 +149,7 @@ def test_a_lazy_penalty_is_weighed_by_how_often_it_is_paid(monkeypatch):
 
 
 @pytest.mark.parametrize("words", [[], ["train.seconds=30", "run.dir=exact"]], ids=str)
-def test_the_command_tells_and_leaves_nothing(words, run_cli, tmp_path, monkeypatch):
+def test_dry_run_command_reports_and_leaves_nothing(words, run_cli, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr("gantrain.training.dry_run.report.MAX_SECONDS", 0.2)
     code, out, error = run_cli(*SMALL, "train.dry_run=true", "train.steps=40", *words)
@@ -162,7 +162,7 @@ def test_the_command_tells_and_leaves_nothing(words, run_cli, tmp_path, monkeypa
     assert logging.root.manager.disable == 0
 
 
-def test_a_dry_run_meets_the_faults_that_the_run_would(run_cli, tmp_path):
+def test_dry_run_raises_the_errors_that_the_run_would(run_cli, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     for words, said in (
@@ -178,7 +178,7 @@ def test_a_dry_run_meets_the_faults_that_the_run_would(run_cli, tmp_path):
     assert everything(tmp_path) == {"full", "full/file"}
 
 
-def test_a_job_of_a_sweep_is_one_line(monkeypatch):
+def test_dry_run_of_a_sweep_job_is_one_line(monkeypatch):
     monkeypatch.setattr("gantrain.training.dry_run.report.MAX_SECONDS", 0.2)
     asked = config("train.steps=40", "objective=hinge", "name=it")
     text = summary_line(asked)
@@ -219,6 +219,6 @@ def test_sizes_are_said_in_powers_of_a_thousand():
     ]
 
 
-def test_the_sum_of_a_forecast_is_that_of_its_parts():
+def test_dry_run_estimate_is_the_sum_of_its_parts():
     parts = [Chore("a", 3, 1.5), Chore("b", 0, 0.0)]
     assert Estimate([], [], 10, 10, 0.2, 1.0, parts, 0, 0).seconds == pytest.approx(4.5)

@@ -53,14 +53,14 @@ def played(*words: str) -> tuple[list[float], list[float], TrainState]:
     return counts, losses, state
 
 
-def test_without_a_gain_every_step_has_all_its_updates():
+def test_without_d_gain_every_step_has_d_steps_updates():
     counts, _, state = played("train.d_steps=3")
     assert counts == []
     assert state.d_updates == 24
 
 
 @pytest.mark.parametrize(("gain", "each"), [(1e6, 1), (0.0, None)])
-def test_the_cap_holds_and_a_gain_that_no_update_can_have_leaves_one(gain, each):
+def test_d_gain_out_of_reach_leaves_one_update_and_d_steps_caps(gain, each):
     counts, _, state = played("train.d_steps=5", f"train.d_gain={gain}")
     assert len(counts) == 8
     assert sum(counts) == state.d_updates
@@ -69,7 +69,7 @@ def test_the_cap_holds_and_a_gain_that_no_update_can_have_leaves_one(gain, each)
         assert counts == [each] * 8
 
 
-def test_a_smaller_gain_asks_for_more_updates():
+def test_d_gain_smaller_means_more_updates():
     totals = [
         sum(played("train.d_steps=20", f"train.d_gain={gain}", "optimizer.d_lr=2e-3")[0])
         for gain in (1e-2, 1e-3, 1e-5)
@@ -77,7 +77,7 @@ def test_a_smaller_gain_asks_for_more_updates():
     assert totals[0] < totals[1] < totals[2]
 
 
-def test_a_stopped_run_goes_on_bit_for_bit_though_its_steps_are_of_unequal_length(run_cli, tmp_path):
+def test_d_gain_run_resumes_bit_for_bit(run_cli, tmp_path):
     words = [
         *BASE,
         "train.d_steps=8",
@@ -98,7 +98,7 @@ def test_a_stopped_run_goes_on_bit_for_bit_though_its_steps_are_of_unequal_lengt
     assert sum(counts) == whole["loop/d_updates"]
 
 
-def test_the_held_out_loss_is_the_same_number_when_read_twice_and_moves_nothing():
+def test_held_out_loss_is_repeatable_and_changes_nothing():
     _, _, state = played("train.d_steps=1")
     config = resolve(composed(*BASE, "train.batch_size=32", "model.packing=4"))
     plain = resolve(composed(*BASE, "train.batch_size=32"))
@@ -110,7 +110,7 @@ def test_the_held_out_loss_is_the_same_number_when_read_twice_and_moves_nothing(
     assert len(held_out_batch(data, config, runtime)[0]) % 4 == 0
 
 
-def test_the_two_gradients_are_of_the_steps_own_graph_and_change_nothing():
+def test_compare_gradients_is_of_the_step_and_changes_nothing():
     for objective, own in (("minimax", "g_minimax"), ("non_saturating", "g_non_saturating")):
         config = resolve(composed(*BASE, "train.steps=4", f"objective={objective}"))
         twin = resolve(

@@ -57,9 +57,7 @@ def seen() -> set[tuple[str, bool]]:
 
 
 @pytest.mark.parametrize(("objective", "condition"), [("non_saturating", "none"), ("conditional", "concat")])
-def test_players_see_labels_exactly_where_they_are_conditional(
-    objective, condition, seen, tmp_path, monkeypatch
-):
+def test_networks_see_labels_exactly_where_conditional(objective, condition, seen, tmp_path, monkeypatch):
     monkeypatch.setattr(overshoot, "UPDATES", 2)
     config = resolve(composed(*SMALL, f"objective={objective}", f"model.condition={condition}"))
     config.model = Watched(width=4, condition=condition)

@@ -31,7 +31,7 @@ def play(run_cli, tmp_path):
     return run
 
 
-def test_minimax_stalls_and_non_saturating_explodes(play):
+def test_lines_minimax_stalls_and_non_saturating_explodes(play):
     stalled, other = play("objective=minimax"), play("objective=non_saturating")
     assert stalled["gradient/g"] < 1e-3
     assert stalled["generator/theta"] > 0.9
@@ -42,7 +42,7 @@ def test_minimax_stalls_and_non_saturating_explodes(play):
 
 
 @pytest.mark.slow
-def test_noise_moves_minimax_by_less_than_non_saturating_explodes(play):
+def test_lines_noise_moves_minimax_by_less_than_non_saturating(play):
     stalled, other = play("objective=minimax"), play("objective=non_saturating")
     noisy = play("objective=minimax", "noise=instance", "noise.instance_std=0.4", "noise.anneal_steps=0")
     assert noisy["generator/theta"] < stalled["generator/theta"] - 0.1

@@ -131,7 +131,7 @@ ALL_GAMES = pytest.mark.parametrize(
 )
 
 
-def test_g_is_judged_beside_data_as_noisy_as_its_samples():
+def test_g_step_adds_the_same_noise_to_relativistic_real_data():
     g = game(objective="relativistic")
     g.config.noise = Noise(instance_std=0.1)
     g.state.D = spy = Spy(g.state.D)
@@ -148,7 +148,7 @@ def test_g_is_judged_beside_data_as_noisy_as_its_samples():
 
 
 @ALL_GAMES
-def test_d_step_differentiates_d_and_touches_no_weight_and_nothing_of_g(options):
+def test_d_step_differentiates_d_and_touches_nothing_else(options):
     g = game(**options)
     before = g.tensors("G", "D", "G_ema", "opt_G", "opt_D")
     g.move_d()
@@ -158,7 +158,7 @@ def test_d_step_differentiates_d_and_touches_no_weight_and_nothing_of_g(options)
 
 
 @ALL_GAMES
-def test_g_step_differentiates_g_and_touches_no_weight_and_nothing_of_d(options):
+def test_g_step_differentiates_g_and_touches_nothing_else(options):
     g = game(**options)
     before = g.tensors("G", "D", "G_ema", "opt_G", "opt_D")
     g.move_g()
@@ -179,7 +179,7 @@ def test_g_step_keeps_the_gradient_that_waits_for_ds_update(options):
 
 @pytest.mark.parametrize("update", ["alternating", "simultaneous"])
 @pytest.mark.parametrize(("frozen", "free"), [("G", "D"), ("D", "G")])
-def test_a_rate_of_0_leaves_a_player_bitwise_as_it_was(frozen, free, update):
+def test_learning_rate_0_leaves_a_network_bit_for_bit_as_it_was(frozen, free, update):
     g = game(optimizer={f"{frozen.lower()}_lr": 0}, update=update, penalty="r1")
     still, moving = g.tensors(frozen), g.tensors(free)
     g.play()
@@ -215,7 +215,7 @@ class Recorder(NonSaturating):
         (2, 2, "alternating"),
     ],
 )
-def test_each_step_is_k_of_d_then_those_of_g_then_housekeeping(k, g_steps, update):
+def test_loop_step_is_k_of_d_then_g_then_housekeeping(k, g_steps, update):
     g = game(d_steps=k, g_steps=g_steps, steps=3, update=update)
     g.config.objective = Recorder()
     g.play()
@@ -227,7 +227,7 @@ def test_each_step_is_k_of_d_then_those_of_g_then_housekeeping(k, g_steps, updat
 
 
 @pytest.mark.parametrize(("k", "g_steps"), [(1, 1), (3, 1), (2, 2)])
-def test_every_update_has_its_own_latents_and_every_one_of_d_its_own_batch(k, g_steps):
+def test_updates_have_fresh_latents_and_those_of_d_fresh_batches(k, g_steps):
     g = game(d_steps=k, g_steps=g_steps, steps=4)
     g.state.G = Spy(g.state.G)
     numbers, seen = [], []
@@ -246,7 +246,7 @@ def test_every_update_has_its_own_latents_and_every_one_of_d_its_own_batch(k, g_
     assert all(z.shape == (8, g.config.model.z_dim) for z, _ in g.state.G.calls)
 
 
-def test_simultaneous_play_shows_g_the_d_before_the_update_and_alternating_the_d_after():
+def test_update_simultaneous_shows_g_the_d_before_its_update():
     for update in ("alternating", "simultaneous"):
         g = game(update=update, steps=1, optimizer={"d_lr": 0.1, "g_lr": 0})
         old = copy.deepcopy(g.state.D)
@@ -263,7 +263,7 @@ def test_simultaneous_play_shows_g_the_d_before_the_update_and_alternating_the_d
         assert g.reports[-1]["loss/g"].item() == pytest.approx(losses[seen], rel=1e-6)
 
 
-def test_both_players_use_the_rates_of_the_schedule():
+def test_learning_rates_of_both_networks_follow_the_schedule():
     g = game(optimizer={"schedule": "linear", "horizon": 4, "g_lr": 0.02, "d_lr": 0.01}, steps=6)
     rates = []
 
@@ -278,7 +278,7 @@ def test_both_players_use_the_rates_of_the_schedule():
 # The sum that D descends
 
 
-def test_wrong_pairs_are_the_same_data_beside_a_wrong_condition_and_fakes_are_asked_for_the_right_one():
+def test_mismatched_pairs_are_the_data_with_a_wrong_condition():
     g = game("conditional", condition="concat")
     g.state.D, g.state.G = Spy(g.state.D), Spy(g.state.G)
     offsets = []
@@ -302,7 +302,7 @@ def test_wrong_pairs_are_the_same_data_beside_a_wrong_condition_and_fakes_are_as
     assert set(offsets) == {1, 2, 3}
 
 
-def test_a_weight_of_0_shows_d_no_wrong_pairs():
+def test_mismatch_weight_0_shows_d_no_wrong_pairs():
     g = game("conditional", condition="concat", steps=1)
     g.config.objective.mismatch_weight = 0.0
     g.state.D = Spy(g.state.D)
@@ -311,7 +311,7 @@ def test_a_weight_of_0_shows_d_no_wrong_pairs():
     assert "logits/mismatched" not in report
 
 
-def test_the_report_says_what_d_thought_of_each_kind_of_pair_and_its_loss():
+def test_d_step_reports_the_logits_of_each_kind_and_the_loss():
     g = game("conditional", condition="concat")
     real, y = g.batches(0)
     g.state.D = Spy(g.state.D)
@@ -330,7 +330,7 @@ def test_the_report_says_what_d_thought_of_each_kind_of_pair_and_its_loss():
     assert report["loss/d"].item() == pytest.approx(loss.item(), rel=1e-6)
 
 
-def test_the_penalty_is_added_to_ds_loss_once_and_reported_apart():
+def test_penalty_is_added_to_d_loss_once_and_reported_apart():
     alone, penalised = game(), game(penalty="r1")
     penalised.config.penalty.gamma = 30.0
     reports = [g.move_d() for g in (alone, penalised)]
@@ -379,7 +379,7 @@ EVERYTHING = ("G", "D", "G_ema", "opt_G", "opt_D")
 @pytest.mark.parametrize("update", ["alternating", "simultaneous"])
 @pytest.mark.parametrize("how", ["loss", "gradient"])
 @pytest.mark.parametrize("player", ["d", "g"])
-def test_a_value_that_is_not_finite_stops_before_its_update(player, how, update):
+def test_non_finite_value_stops_before_its_update(player, how, update):
     reference = game(update=update, steps=2).play()
     g = game(update=update)
     g.config.objective = Breaks(player=player, how=how)
@@ -396,7 +396,7 @@ def test_a_value_that_is_not_finite_stops_before_its_update(player, how, update)
     assert all(torch.isfinite(value).all() for value in g.tensors(*EVERYTHING).values())
 
 
-def test_one_broken_sample_stops_the_run_before_it_reaches_the_players():
+def test_non_finite_sample_stops_before_it_reaches_the_networks():
     g = game()
     before = g.tensors(*EVERYTHING)
     x = g.data.train.x.clone()
@@ -406,7 +406,7 @@ def test_one_broken_sample_stops_the_run_before_it_reaches_the_players():
     assert same(before, g.tensors(*EVERYTHING))
 
 
-def test_a_penalty_that_is_not_finite_stops_the_run_too():
+def test_non_finite_penalty_stops_the_run_too():
     class Endless(Penalty):
         def __call__(self, D, real, fake, y, generator=None):
             return D(real, y).sum() * math.inf
@@ -423,7 +423,7 @@ def test_a_penalty_that_is_not_finite_stops_the_run_too():
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 33, 100])
-def test_every_pass_shows_each_sample_once_in_an_order_of_its_own(size):
+def test_batches_of_an_epoch_have_each_sample_once_reordered(size):
     n = 100
     batches = Batches(Split(torch.arange(n).float()[:, None], torch.arange(n)), size, 3, torch.device("cpu"))
     passes = 7
@@ -435,7 +435,7 @@ def test_every_pass_shows_each_sample_once_in_an_order_of_its_own(size):
     assert len({tuple(order.tolist()) for order in orders}) == len(orders)
 
 
-def test_batches_by_number_are_the_same_in_whatever_order_they_are_asked_for():
+def test_batches_do_not_depend_on_the_order_of_access():
     split = Split(torch.arange(23).float()[:, None], torch.arange(23))
     forward = Batches(split, 5, 1, torch.device("cpu"))
     inorder = [forward(i) for i in range(40)]
@@ -466,7 +466,7 @@ def averaged() -> TrainState:
     return TrainState(G=G, D=D, G_ema=copy.deepcopy(G).requires_grad_(False), opt_G=opt_G, opt_D=opt_D)
 
 
-def test_an_average_of_decay_0_is_g_itself():
+def test_ema_of_decay_0_is_g_itself():
     g = game(ema=0.0, dataset={"name": "digits"}).play()
     assert [name.replace("G_ema", "G") for name in g.tensors("G_ema")] == list(g.tensors("G"))
     assert all(
@@ -474,7 +474,7 @@ def test_an_average_of_decay_0_is_g_itself():
     )
 
 
-def test_the_average_is_the_ramped_exponential_one_and_gets_no_gradient():
+def test_ema_is_ramped_and_gets_no_gradient():
     state, expected = averaged(), torch.tensor([1.0, -3.0], dtype=torch.float64)
     for step in range(30):
         state.step = step
@@ -488,7 +488,7 @@ def test_the_average_is_the_ramped_exponential_one_and_gets_no_gradient():
     assert state.G.weight.requires_grad
 
 
-def test_buffers_of_the_average_are_copies_of_gs():
+def test_ema_buffers_are_copies_of_those_of_g():
     state = averaged()
     state.G.count += 7
     state.G.mean += 0.25
@@ -499,7 +499,7 @@ def test_buffers_of_the_average_are_copies_of_gs():
     assert state.G_ema.count.item() == 7
 
 
-def test_the_average_of_a_normalising_generator_has_statistics_of_its_own_weights():
+def test_ema_tracks_batch_statistics_of_its_own_weights():
     """As if its weights had been frozen at each step and one batch shown to it."""
     g = game(condition="conditional_batch_norm")
     means = []
@@ -520,7 +520,7 @@ def test_the_average_of_a_normalising_generator_has_statistics_of_its_own_weight
 # Randomness
 
 
-def test_a_run_is_a_function_of_its_seed_and_leaves_torchs_random_state_alone():
+def test_run_is_a_function_of_its_seed_and_leaves_torch_rng():
     torch_state = torch.random.get_rng_state()
     first = game(penalty="r1").play().tensors(*EVERYTHING)
     torch.random.manual_seed(12345)
@@ -533,7 +533,7 @@ def test_a_run_is_a_function_of_its_seed_and_leaves_torchs_random_state_alone():
     assert torch.equal(torch.random.get_rng_state(), torch_state)
 
 
-def test_streams_differ_by_seed_step_and_purpose_and_repeat_by_all_three():
+def test_stream_is_a_function_of_seed_step_and_purpose():
     keys = [
         (0, 0, "g"),
         (1, 0, "g"),

@@ -35,7 +35,7 @@ def networks(checkpoint) -> dict[str, torch.Tensor]:
     return {k: v for k, v in checkpoint.tensors.items() if k.split("/")[0] in ("G", "D", "G_ema")}
 
 
-def test_both_players_start_with_the_weights_and_everything_else_starts_anew(run_cli, parent):
+def test_init_from_copies_weights_and_nothing_else(run_cli, parent):
     code, _, error = run_cli(
         *TINY,
         *FROZEN,
@@ -58,7 +58,7 @@ def test_both_players_start_with_the_weights_and_everything_else_starts_anew(run
     assert all(step == 1 for step in steps)
 
 
-def test_weights_of_another_shape_start_fresh_and_are_named(run_cli, parent, tmp_path):
+def test_init_from_names_weights_of_another_shape(run_cli, parent, tmp_path):
     code, _, error = run_cli(
         *TINY, *FROZEN, "run.dir=child", "model.width=4", "objective=conditional", "train.init_from=parent"
     )
@@ -73,7 +73,7 @@ def test_weights_of_another_shape_start_fresh_and_are_named(run_cli, parent, tmp
     assert all(name in log for name in differing)
 
 
-def test_players_of_one_number_each_are_adopted(run_cli, tmp_path):
+def test_init_from_works_for_networks_of_one_number(run_cli, tmp_path):
     words = [*TINY, "dataset=dirac", "model=dirac"]
     assert run_cli(*words, "run.dir=parent")[0] == 0
     code, _, error = run_cli(*words, *FROZEN, "run.dir=child", "train.init_from=parent")
@@ -83,7 +83,7 @@ def test_players_of_one_number_each_are_adopted(run_cli, tmp_path):
     assert "initialised at random" not in (tmp_path / "child" / "gantrain.log").read_text()
 
 
-def test_a_child_goes_on_where_it_was_though_its_parent_is_gone(run_cli, parent, tmp_path):
+def test_init_from_run_resumes_without_the_other_run(run_cli, parent, tmp_path):
     words = [*TINY, "train.steps=4", "model.width=4", "train.init_from=parent"]
     assert run_cli(*words, "run.dir=whole")[0] == 0
     assert run_cli(*words[:-1], "train.init_from=parent", "run.dir=half", "train.steps=2")[0] == 0
@@ -103,7 +103,7 @@ def test_a_child_goes_on_where_it_was_though_its_parent_is_gone(run_cli, parent,
         (["train.init_from=parent", "dataset=ring", "model.width=6"], "holds no weights with the names"),
     ],
 )
-def test_what_cannot_be_adopted_is_said_in_one_line(run_cli, parent, tmp_path, words, said):
+def test_init_from_is_refused_in_one_line(run_cli, parent, tmp_path, words, said):
     code, _, error = run_cli(*TINY, "run.dir=child", *words)
     assert code == 4
     assert said in error.splitlines()[-1]

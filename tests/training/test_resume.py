@@ -168,7 +168,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", [pytest.param("digits", marks=pytest.mark.slow), "ring", "conditional"])
-def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case, fresh):
+def test_resume_in_a_fresh_process_25_and_35_steps_are_60(tmp_path, case, fresh):
     whole = train(tmp_path / "whole", *CASES[case], "train.steps=60")
     part = train(tmp_path / "part", *CASES[case], "train.steps=25", "optimizer.horizon=60")
     assert fingerprint(part)["step"] == 25
@@ -193,7 +193,7 @@ def test_25_and_35_steps_in_a_fresh_process_are_60(tmp_path, case, fresh):
         ).read_bytes()
 
 
-def test_after_two_kills_weights_books_and_pictures_are_those_of_the_unbroken_run(tmp_path, fresh):
+def test_resume_after_two_kills_equals_the_unbroken_run(tmp_path, fresh):
     every = "log_every=5 sample_every=15 evaluate_every=25 checkpoint_every=12 keep_checkpoints=2 steps=60"
     words = [*HARD, *RING, "metric=toy", "metric.n=60", *(f"train.{word}" for word in every.split())]
     whole, broken = train(tmp_path / "whole", *words), tmp_path / "broken"
@@ -220,7 +220,7 @@ def test_after_two_kills_weights_books_and_pictures_are_those_of_the_unbroken_ru
 
 
 @pytest.mark.parametrize("case", ["digits", "ring", "conditional"])
-def test_looking_never_changes_what_is_looked_at(tmp_path, case):
+def test_evaluating_and_sampling_never_change_training(tmp_path, case):
     words = {"digits": [], "ring": RING, "conditional": ["objective=conditional"]}[case]
     never = [f"train.{what}_every=0" for what in ("log", "sample", "evaluate", "checkpoint")]
     often = [
@@ -233,7 +233,7 @@ def test_looking_never_changes_what_is_looked_at(tmp_path, case):
     assert {k: v for k, v in blind.items() if not k.startswith("means/")} == seen
 
 
-def test_the_seed_decides(tmp_path):
+def test_seed_decides_the_run(tmp_path):
     runs = [
         train(tmp_path / str(i), *RING, "train.steps=3", f"seed={seed}") for i, seed in enumerate((1, 1, 2))
     ]
@@ -255,7 +255,7 @@ def finished(eight, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("words", [[], ["train.steps=8"], ["train.steps=3"], ["train.log_every=1"]], ids=str)
-def test_a_finished_run_is_left_as_it_is(finished, words, capfd):
+def test_resume_leaves_a_finished_run_as_it_is(finished, words, capfd):
     before = contents(finished)
     for _ in range(2):
         assert main(["resume", str(finished), *words]) == 0
@@ -265,7 +265,7 @@ def test_a_finished_run_is_left_as_it_is(finished, words, capfd):
     assert contents(finished) == before
 
 
-def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path, fresh):
+def test_run_folder_lock_refuses_a_second_process(finished, tmp_path, fresh):
     before = contents(finished)
     with run_folder_lock(finished):
         code, said = fresh("resume", str(finished), "train.steps=20", where=tmp_path)
@@ -277,7 +277,7 @@ def test_a_second_process_in_the_same_folder_is_refused(finished, tmp_path, fres
     assert load_checkpoint(finished).step == 9
 
 
-def test_a_look_at_a_folder_keeps_no_run_from_starting_there(tmp_path):
+def test_run_folder_lock_survives_a_glance_at_the_folder(tmp_path):
     (tmp_path / ".lock").touch()
     handle = os.open(tmp_path / ".lock", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_SH)  # as gantrain show does, for a moment
@@ -289,7 +289,7 @@ def test_a_look_at_a_folder_keeps_no_run_from_starting_there(tmp_path):
     assert not is_locked(tmp_path)
 
 
-def test_a_disk_without_locks_is_named_and_holds_nothing(tmp_path, monkeypatch):
+def test_run_folder_lock_names_a_disk_without_locks(tmp_path, monkeypatch):
     (tmp_path / ".lock").touch()
 
     def without(*_: object) -> None:
@@ -304,7 +304,7 @@ def test_a_disk_without_locks_is_named_and_holds_nothing(tmp_path, monkeypatch):
     assert not is_locked(tmp_path)
 
 
-def test_the_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, monkeypatch):
+def test_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -316,7 +316,7 @@ def test_the_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, mo
     assert fault.exit_code == 5
 
 
-def test_a_weight_that_is_frozen_for_good_is_resumed_without_moments():
+def test_resume_of_a_frozen_weight_needs_no_moments():
     config = resolve(composed(*SMALL, *RING, "train.steps=2"))
 
     def state() -> TrainState:
@@ -343,7 +343,7 @@ def test_a_weight_that_is_frozen_for_good_is_resumed_without_moments():
     [{"torch": "1.13.1"}, {"threads": 3}, {"device": "cuda:0", "machine": "arm64"}, {"precision": None}, {}],
     ids=str,
 )
-def test_what_a_repetition_depends_on_is_stored_and_a_change_of_it_warned_of(finished, was, capfd):
+def test_resume_warns_of_a_changed_environment(finished, was, capfd):
     read = load_checkpoint(finished)
     now = read.environment
     assert now["torch"] == torch.__version__
@@ -361,7 +361,7 @@ def test_what_a_repetition_depends_on_is_stored_and_a_change_of_it_warned_of(fin
         assert f"{key} {value} -> {now[key]}" in warned[0]
 
 
-def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path, finished, capfd):
+def test_resume_after_a_corrupt_checkpoint_uses_the_one_before(tmp_path, finished, capfd):
     whole = train(
         tmp_path / "whole", *RING, "train.steps=12", "train.checkpoint_every=4", "optimizer.horizon=20"
     )
@@ -378,7 +378,7 @@ def test_a_damaged_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path
     assert lines(finished) == lines(whole)
 
 
-def test_an_older_checkpoint_can_be_gone_on_from(tmp_path, finished):
+def test_resume_from_an_older_checkpoint(tmp_path, finished):
     whole = train(
         tmp_path / "whole", *RING, "train.steps=6", "train.checkpoint_every=4", "optimizer.horizon=20"
     )
@@ -389,7 +389,7 @@ def test_an_older_checkpoint_can_be_gone_on_from(tmp_path, finished):
     assert sorted({step for step, _ in lines(finished)}) == [6]
 
 
-def test_many_short_resumes_are_one_run(tmp_path):
+def test_resume_many_times_is_one_run(tmp_path):
     whole = train(tmp_path / "whole", *RING, *HARD, "train.steps=12")
     part = train(tmp_path / "part", *RING, *HARD, "train.steps=1", "optimizer.horizon=12")
     for stop in itertools.chain(range(2, 12, 3), [12]):

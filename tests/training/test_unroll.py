@@ -93,7 +93,7 @@ def by_hand(theta: float, psi: float, objective: str, rate: float, k: int) -> fl
 @pytest.mark.parametrize("k", [0, 1, 2, 5])
 @pytest.mark.parametrize("objective", ["minimax", "non_saturating"])
 @pytest.mark.parametrize(("theta", "psi", "rate"), [(1.0, -1.0, 0.2), (0.5, 2.0, 1.0), (-1.5, 0.3, 3.0)])
-def test_the_gradient_of_the_dirac_gan_is_that_by_hand(theta, psi, rate, objective, k):
+def test_unroll_gradient_of_the_dirac_gan_is_that_by_hand(theta, psi, rate, objective, k):
     config, state, batches, runtime = dirac(theta, psi, objective, rate, unroll=k)
     tags = g_step(state, *batches(0), 0, Play.create(config, runtime))
     expected = by_hand(theta, psi, objective, rate, k)
@@ -108,7 +108,7 @@ def test_the_gradient_of_the_dirac_gan_is_that_by_hand(theta, psi, rate, objecti
 
 
 @pytest.mark.parametrize("theta", [1.0, -0.7])
-def test_unroll_lr_is_the_rate_of_the_foreseen_steps_alone(theta):
+def test_unroll_lr_is_the_rate_of_the_unrolled_steps_alone(theta):
     gradients = []
     for options in ({"unroll_lr": 0.9}, {"unroll_lr": None}):
         config, state, batches, runtime = dirac(theta, 0.4, "minimax", 0.3, unroll=2, **options)
@@ -120,7 +120,7 @@ def test_unroll_lr_is_the_rate_of_the_foreseen_steps_alone(theta):
 
 
 @pytest.mark.parametrize("foresight", [0.0, 0.5, 1.0])
-def test_foresight_makes_the_minimax_dirac_gan_converge_at_the_rate_of_its_linear_law(foresight):
+def test_unroll_makes_the_minimax_dirac_gan_converge_by_its_law(foresight):
     """Near 0 one foreseen step of rate e damps theta: an alternating step of h multiplies areas by 1 - h e / 2."""
     h, steps = 0.2, 60
     starts = [(1e-3, 0.0), (0.0, 1e-3)]
@@ -147,7 +147,7 @@ def loss_of(game: Any, real: Tensor, fake: Tensor):
     "keys", [{}, {"packing": 2}, {"minibatch_std": True}, {"spectral_norm": True}], ids=str
 )
 @pytest.mark.parametrize("k", [0, 1, 4])
-def test_what_judges_is_d_after_as_many_real_steps(keys, k):
+def test_unroll_returns_d_after_as_many_real_steps(keys, k):
     D, game = small(**keys), build("objective", {"name": "non_saturating"})
     real, fake, x = (torch.randn(6, 2, generator=torch.Generator().manual_seed(i)) for i in range(3))
     before = {name: value.clone() for name, value in D.state_dict().items()}
@@ -171,7 +171,7 @@ def test_what_judges_is_d_after_as_many_real_steps(keys, k):
 
 @pytest.mark.parametrize("keys", [{}, {"packing": 2}, {"spectral_norm": True}], ids=str)
 @pytest.mark.parametrize("name", ["non_saturating", "relativistic", "wasserstein"])
-def test_the_gradient_by_samples_is_that_of_differences(name, keys):
+def test_unroll_gradient_by_samples_is_that_of_differences(name, keys):
     D, game = small(**keys).double(), build("objective", {"name": name})
     generator = torch.Generator().manual_seed(1)
     real, fake = (torch.randn(4, 2, generator=generator).double() for _ in range(2))
@@ -196,7 +196,7 @@ def still_d(D: nn.Module, game: Any, real: Tensor, fake: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", GAMES)
-def test_every_game_bends_twice(name):
+def test_unroll_is_twice_differentiable_for_every_game(name):
     """What D minimises must have a second derivative, or G's gradient would lack its second part in silence."""
     game = build("objective", {"name": name})
     logits = torch.tensor([0.3, -0.6, 1.4], dtype=torch.float64)
@@ -233,7 +233,7 @@ def ring(unroll: int, seed: int = 0, **keys: Any) -> tuple[Config, TrainState, B
 
 @pytest.mark.parametrize("unroll", [0, 3])
 @pytest.mark.parametrize("model", [{}, {"spectral_norm": True}, {"packing": 2}], ids=str)
-def test_a_step_of_g_leaves_d_bit_for_bit_as_it_is(model, unroll):
+def test_unroll_leaves_d_bit_for_bit_as_it_is(model, unroll):
     config, state, batches, runtime = ring(unroll, model=model)
     for value in state.D.parameters():
         value.grad = torch.ones_like(value)
@@ -246,7 +246,7 @@ def test_a_step_of_g_leaves_d_bit_for_bit_as_it_is(model, unroll):
     assert not state.opt_D.state_dict()["state"]
 
 
-def test_no_foresight_and_foresight_at_rate_0_are_the_same_game_and_foresight_is_another():
+def test_unroll_at_rate_0_is_no_unrolling_and_else_another_game():
     ends = []
     for options in ({"unroll": 0}, {"unroll": 4, "unroll_lr": 0.0}, {"unroll": 4}):
         config, state, batches, runtime = ring(4, train=options)
@@ -266,7 +266,7 @@ def test_no_foresight_and_foresight_at_rate_0_are_the_same_game_and_foresight_is
     ],
     ids=lambda keys: next(iter(keys)),
 )
-def test_foresight_is_a_function_of_the_seed_and_the_step_whatever_the_game(keys):
+def test_unroll_is_a_function_of_seed_and_step_for_every_game(keys):
     ends = []
     for seed in (0, 0, 1):
         config, state, batches, runtime = ring(2, seed, **copy.deepcopy(keys))
@@ -287,7 +287,7 @@ def test_foresight_is_a_function_of_the_seed_and_the_step_whatever_the_game(keys
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_foreseen_is_refused_in_one_line_and_taken_without_foresight(keys, reason):
+def test_unroll_is_refused_in_one_line_where_unsupported(keys, reason):
     if "objective" in keys:
         keys = keys | {"model": {"condition": "concat"}}
     with pytest.raises(ConfigError, match=rf"^train\.unroll: .*{reason}.*; .*train\.unroll=0"):
@@ -295,7 +295,7 @@ def test_what_cannot_be_foreseen_is_refused_in_one_line_and_taken_without_foresi
     ring(0, **copy.deepcopy(keys))
 
 
-def test_every_pair_of_keys_that_touch_foresight_is_told_apart():
+def test_unroll_refusals_cover_every_pair_of_keys():
     """Steps and their rate are both felt, in any combination."""
     gradients = []
     for k, rate in itertools.product((1, 2), (0.2, 0.4)):
