@@ -30,7 +30,7 @@ from gantrain.sampling.latents import latents
 from gantrain.sampling.options import SampleOptions, conditions_of
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.restore import config_and_spec
-from gantrain.training.state import load_network, players
+from gantrain.training.state import build_networks, load_network
 
 if TYPE_CHECKING:
     import pandas
@@ -167,7 +167,7 @@ def load(run: str | os.PathLike[str], device: str = "cpu", plugins: Plugins = ()
     checkpoint = load_checkpoint(os.fspath(run))
     config, spec = config_and_spec(checkpoint)
     place = resolve_device(parse(Device, "device", {"kind": device}).kind)
-    G, D = players(config, spec)
+    G, D = build_networks(config, spec)
     for player, part in ((G, "G_ema"), (D, "D")):
         load_network(player, checkpoint.tensors, part)
         player.eval().to(place)

@@ -27,5 +27,6 @@ class Flip(Augmentation):
         return None if spec.is_image else "mirrors images, and this data is not images"
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        # One draw a sample, whatever the probability: streams stay aligned. Dimension 3 is the width of [N, C, H, W].
         mirrored = torch.rand(len(x), generator=generator) < self.probability
         return torch.where(mirrored.to(x.device).view(-1, 1, 1, 1), x.flip(3), x)

@@ -152,13 +152,13 @@ class Config:
         run: Where to write.
         dataset: The data source.
         spec: Its shape and classes.
-        model: The players' recipe, never ``auto``.
+        model: How G and D are built, never ``auto``.
         penalty: The cost on D.
         objective: The game.
         noise: What is added to D's inputs and labels.
         augment: How D's inputs are transformed.
-        optimizer: Update rule of both players; ``horizon`` is set.
-        device: The machine that was asked for.
+        optimizer: Optimizer of both networks; ``horizon`` is set.
+        device: The machine.
         metric: The suite that is read.
         train: The loop.
     """
@@ -181,7 +181,7 @@ class Config:
     def plain(self) -> dict[str, Any]:
         """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
         plain = dataclasses.asdict(self)
-        del plain["spec"]  # the dataset says it
+        del plain["spec"]  # the dataset determines it
         return plain
 
 

@@ -33,12 +33,12 @@ def cautions(config: Config) -> list[str]:
     rule = config.optimizer
     if rule.schedule != "constant" and rule.horizon == ENDLESS:
         lines.append(
-            "how many steps fit into train.seconds is not known, so the rates do not decay; "
-            "set optimizer.horizon to the step at which they are to be 0, or optimizer.schedule=constant"
+            "how many steps fit into train.seconds is not known, so the learning rates do not decay; "
+            "set optimizer.horizon to the step at which they reach 0, or optimizer.schedule=constant"
         )
     if rule.schedule != "constant" and config.train.steps > rule.horizon:
         lines.append(
-            f"both rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to go on learning"
+            f"both learning rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to continue training"
         )
     return lines
 
@@ -67,7 +67,7 @@ def _of_model(config: Config) -> Iterator[ConfigError]:
         what = f"must divide train.batch_size, got {model.packing} and {size}"
         yield ConfigError("model.packing", what, "choose a multiple for train.batch_size")
     if model.couples_samples and config.penalty.differentiates_input:
-        what = f"{config.penalty.name} differentiates D by each sample alone, and this D looks across samples"
+        what = f"{config.penalty.name} needs per-sample gradients, and this D couples samples"
         remedy = "set penalty=none, or model.packing=1 and model.minibatch_std=false"
         yield ConfigError("penalty", what, remedy)
 
@@ -75,7 +75,7 @@ def _of_model(config: Config) -> Iterator[ConfigError]:
 def _of_conditions(config: Config) -> Iterator[ConfigError]:
     key, objective, conditional = "model.condition", config.objective, config.model.is_conditional
     if conditional and not config.spec.is_labelled:
-        what = "the players cannot see labels, since this dataset has none"
+        what = "needs labels, and this dataset has none"
         yield ConfigError(key, what, "set model.condition=none")
     if objective.needs_condition and not conditional:
         what = "is none, and this objective is about the condition"
@@ -112,12 +112,12 @@ def _of_unroll(config: Config) -> Iterator[ConfigError]:
     if not config.train.unroll:
         return
     if not config.objective.has_game:
-        yield ConfigError(key, "there is no D whose updates could be foreseen", remedy)
+        yield ConfigError(key, "this objective has no discriminator to unroll", remedy)
     if config.train.update == "simultaneous":
-        what = "shows G a D of the future, and with simultaneous updates it answers D as it is"
+        what = "is for alternating updates; with simultaneous ones G answers D as it is"
         yield ConfigError(key, what, f"{remedy} or train.update=alternating")
     if not isinstance(config.penalty, NoPenalty):
-        what = "foresees D's updates by its loss alone, and this D pays a penalty too"
+        what = "does not support a penalty: the unrolled updates descend D's loss alone"
         yield ConfigError(key, what, f"{remedy} or penalty=none")
 
 
@@ -126,11 +126,13 @@ def _of_loop(config: Config) -> Iterator[ConfigError]:
     if config.train.update == "alternating":
         return
     if not config.objective.has_game:
-        yield ConfigError("train.update", "there is no D to move at the same time", remedy)
+        yield ConfigError(
+            "train.update", "this objective has no discriminator to update at the same time", remedy
+        )
     if config.train.d_gain is not None:
-        yield ConfigError("train.d_gain", "cannot stop D when both players move at once", remedy)
+        yield ConfigError("train.d_gain", "cannot stop D when both networks are updated at once", remedy)
     if config.train.g_steps > 1:
-        yield ConfigError("train.g_steps", "must be 1 when both players move at once", remedy)
+        yield ConfigError("train.g_steps", "must be 1 when both networks are updated at once", remedy)
 
 
 def _of_budget(config: Config) -> Iterator[ConfigError]:

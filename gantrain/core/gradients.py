@@ -12,16 +12,16 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from gantrain.errors import Diverged
 
-PLAYERS = ("d", "g")
+NETWORKS = ("d", "g")
 
 
 def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
-    """Put the gradient of ``loss`` into the optimizer's parameters, and refuse one that is not finite.
+    """Compute the gradient of ``loss`` for the optimizer's parameters, and refuse one that is not finite.
 
     Args:
         loss: 0-dim, float32.
         optimizer: Its parameters receive ``.grad``; nothing is updated.
-        what: What learns, in the message: ``d`` or ``g``, or what a metric trains.
+        what: What is trained, for the message: ``d``, ``g``, or a metric's own network.
 
     Returns:
         The gradient's L2 norm over all parameters, 0-dim.
@@ -31,6 +31,7 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    # One number tells whether all are finite: a sum is NaN or infinite when any term is.
     norm = total_norm([p.grad for p in weights_of(optimizer) if p.grad is not None])
     if not math.isfinite((norm + loss.detach()).item()):
         cause = "gradient" if torch.isfinite(loss.detach()) else "loss"
@@ -38,7 +39,7 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
         raise Diverged(
             f"loss/{what}",
             f"the {cause} is not finite (loss {loss.item():g}, gradient norm {norm.item():g}), so no update was made",
-            remedy if what in PLAYERS else "leave the metric that trains it out of metric.names",
+            remedy if what in NETWORKS else "leave the metric that trains it out of metric.names",
         )
     return norm
 
@@ -57,13 +58,13 @@ def total_norm(tensors: list[Tensor]) -> Tensor:
 
 
 def gradient_norm(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
-    """Return the L2 norm of a loss's gradient, 0-dim; the weights' own ``.grad`` and the graph stay as they are."""
+    """Return the L2 norm of a loss's gradient, 0-dim; ``.grad`` of the weights and the graph stay as they are."""
     slopes = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
     return total_norm([slope for slope in slopes if slope is not None])
 
 
 def differentiable_gradient(loss: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return a loss's gradient by each weight, with a graph of its own; 0 for a weight that the loss does not see."""
+    """Return a loss's gradient by each weight, itself differentiable; 0 for a weight that the loss does not use."""
     return torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
 
 
@@ -76,18 +77,18 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside the block ``network`` gets no gradients and moves no spectral norm; gradients pass through it."""
-    thawed = [p for p in network.parameters() if p.requires_grad]  # a weight that is frozen for good stays so
-    # Spectral norm moves its singular vectors at each forward pass in train mode.
-    moving = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]
-    for p in thawed:
+    """Inside the block ``network`` gets no weight gradients and updates no spectral norm; gradients pass through it."""
+    trainable = [p for p in network.parameters() if p.requires_grad]  # others stay frozen
+    # Spectral norm updates its singular vectors at each forward pass in train mode.
+    spectral = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]
+    for p in trainable:
         p.requires_grad_(False)
-    for m in moving:
+    for m in spectral:
         m.eval()
     try:
         yield
     finally:
-        for p in thawed:
+        for p in trainable:
             p.requires_grad_(True)
-        for m in moving:
+        for m in spectral:
             m.train()

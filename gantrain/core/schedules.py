@@ -1,4 +1,4 @@
-"""When something is due, and how a rate changes: pure functions of the step."""
+"""Schedules: when something is due, and how learning rates change; pure functions of the step."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 
 
 def due(step: int, every: int, last: int) -> bool:
-    """Say whether work repeated each ``every`` steps is due after ``step``; always so at ``last``, never for 0."""
+    """Return whether work of every ``every`` steps is due after ``step``; always at ``last``, never with 0."""
     return every > 0 and (step % every == 0 or step >= last)
 
 
 def decay(kind: str, step: int, horizon: int) -> float:
-    """Return the factor in [0, 1] on a learning rate for the update that follows ``step`` finished ones.
+    """Return the factor in [0, 1] on a learning rate in the step after ``step`` finished ones.
 
     Args:
         kind: ``constant``, ``linear`` (to 0) or ``cosine`` (half a period, to 0; Loshchilov and Hutter 2017, eq. 5).
@@ -32,7 +32,7 @@ def warmup(step: int, steps: int) -> float:
 
 
 def ema_decay(decay: float, step: int) -> float:
-    """Return the averaging decay after ``step`` updates, ramped so that a young average forgets its random start.
+    """Return the EMA decay after ``step`` updates, ramped so that a young average forgets its random start.
 
     The ramp (1 + t) / (10 + t) is that of TensorFlow's ExponentialMovingAverage with ``num_updates``.
     """

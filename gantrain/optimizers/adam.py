@@ -15,7 +15,7 @@ from gantrain.registry import option, register
 @register("optimizer")
 @dataclass
 class Adam(OptimizerOptions):
-    """Adam (Kingma and Ba 2015, alg. 1), one for each player, fused where the device has it."""
+    """Adam (Kingma and Ba 2015, alg. 1), one for each network, fused where the device has it."""
 
     name: str = option("adam", "registered name")
     beta1: float = option(0.5, "decay of the mean of gradients", minimum=0, below=1)

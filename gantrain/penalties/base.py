@@ -76,6 +76,7 @@ class Weighted(Penalty):
     every: int = option(1, "pay at each n-th step only, n times as much (lazy regularisation)", minimum=1)
 
     def for_step(self, step: int, horizon: int) -> Self | None:
+        # Lazy regularisation (Karras et al. 2020, app. B): n times the weight at each n-th step.
         if step % self.every:
             return None
         if self.every == 1 and self.gamma_end is None:

@@ -34,6 +34,7 @@ class WGANGP(Weighted):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
+        # epsilon x + (1 - epsilon) G(z), epsilon uniform on [0, 1] for each sample.
         epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real)
         return self.gamma * slope_cost(D, epsilon * real + (1 - epsilon) * fake, y)
 

@@ -74,6 +74,7 @@ def save_checkpoint(
         Diverged: When a tensor is not finite, before anything is written or removed.
         OSError: When it cannot be written; earlier checkpoints are untouched.
     """
+    # Nothing that could not be loaded again is written.
     broken = _not_finite(tensors)
     if broken:
         what = f"{broken} holds numbers that are not finite, so step {step} was not saved"
@@ -83,6 +84,7 @@ def save_checkpoint(
     parent = final.parent
     parent.mkdir(exist_ok=True)
     _remove(parent.glob(".part-*"))  # what a killed process left
+    # Write to a hidden folder, then rename: a reader finds whole checkpoints only.
     part = parent / f".part-{os.getpid()}"
     try:
         _write(part, step, tensors, described)
@@ -90,6 +92,7 @@ def save_checkpoint(
     except OSError:
         _remove([part])  # leave space on a full disk
         raise
+    # Keep the newest up to this step; those beyond it are of an abandoned continuation.
     found = folder.checkpoints
     at = found.index(final) + 1
     for old in [*found[:at][:-keep], *found[at:]]:
@@ -202,6 +205,7 @@ def _read(path: Path) -> Checkpoint:
         raise CheckpointError(
             path / STATE, f"has format {state['format']}, this gantrain reads {FORMAT}", "update gantrain"
         )
+    # Both checksums: of the description, then of the tensors.
     if digest != state.get("state_sha256"):
         raise CheckpointError(path / STATE, "is corrupt: its SHA-256 checksum does not match", remedy)
     if hashlib.sha256(blob).hexdigest() != state["sha256"]:

@@ -23,7 +23,7 @@ class Runtime:
     """
 
     def __init__(self, options: Device):
-        """Take the device and its share of threads. Raises ConfigError as ``resolve_device``."""
+        """Resolve the device and set the number of threads. Raises ConfigError as ``resolve_device``."""
         self.device = resolve_device(options.kind, options.index)
         self._bfloat16 = options.precision == "bfloat16"
         self.precision = options.precision
@@ -33,7 +33,7 @@ class Runtime:
         keep_memory()
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which networks run: bfloat16 where asked for, else nothing."""
+        """Return the context in which networks run: bfloat16 autocast, or none."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16)
 
     def environment(self) -> dict[str, object]:
@@ -50,7 +50,7 @@ class Runtime:
 
 
 def keep_memory() -> None:
-    """Tell glibc to keep large freed blocks: an activation freed and mapped anew each step costs up to a third."""
+    """Tell glibc to keep large freed blocks: mapping activations anew at each step costs up to a third of the time."""
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
         libc = ctypes.CDLL(None)

@@ -59,6 +59,7 @@ def update_until_no_gain(
 def held_out_loss(state: TrainState, held_out: Batch, play: Play) -> float:
     """Return D's loss on held-out data and fakes, without noise; the latents are the same throughout a step."""
     real, y = held_out
+    # Keyed by the step alone, so that successive losses differ only by D.
     z = state.G.latents(len(real), play.stream(state.step, "held out")).to(play.device)
     with frozen(state.D), play.autocast():
         fake = state.G(z, y).float()

@@ -1,4 +1,4 @@
-"""The pictures of a run: grids, nearest training images, points over D's landscape, and the figures of metrics."""
+"""The pictures of a run: sample grids, nearest training images, points over D's landscape, figures of metrics."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ log = logging.getLogger("gantrain")
 
 
 class Gallery:
-    """Draws, and writes each picture to the run's folder and its tracker; a full disk stops no training.
+    """Draws pictures and writes each to the run's folder and tracker; a full disk does not stop training.
 
     Args:
         folder: The run's folder.
         config: The run.
-        data: For real samples and the frame of figures.
+        data: For real samples and the limits of figures.
         runtime: Where the networks are.
         tracker: Receives the images.
     """
@@ -38,37 +38,38 @@ class Gallery:
         self.folder, self.config, self.data = folder, config, data
         self.runtime, self.tracker = runtime, tracker
         # A conditional grid has a row for each condition, at most 20; another one has 8 rows.
-        self.asked = data.spec.conditions(limit=20) if config.model.is_conditional else None
-        self.cells = 8 * (8 if self.asked is None else len(self.asked))
+        self.conditions = data.spec.conditions(limit=20) if config.model.is_conditional else None
+        self.cells = 8 * (8 if self.conditions is None else len(self.conditions))
 
     def real(self) -> None:
-        """Draw training images, laid out as samples will be."""
+        """Draw training images in the layout of the sample grids."""
         if self.data.spec.is_image:
             x, y = self.data.train.take(torch.arange(min(self.cells, len(self.data.train))))
             self._image(
-                0, "samples/real", encode(grid(sort_by_condition(x, None if self.asked is None else y), 8))
+                0,
+                "samples/real",
+                encode(grid(sort_by_condition(x, None if self.conditions is None else y), 8)),
             )
 
-    def sample(self, state: TrainState, readings: Mapping[str, float]) -> None:
-        """Draw the fixed latents with the averaged generator, and write the picture to the folder and the tracker.
+    def sample(self, state: TrainState, metrics: Mapping[str, float]) -> None:
+        """Draw the averaged generator's samples of fixed latents, and write the picture to the folder and the tracker.
 
         Args:
-            state: The players.
-            readings: What was read of this very state, for the title of a figure.
+            state: The networks.
+            metrics: Values of this very state by tag, for the title of a figure.
         """
         config, spec, step = self.config, self.data.spec, state.step
         count = self.cells if spec.is_image else 2000
         with in_eval(state.G_ema, state.D):
-            x, y = draw(state.G_ema, count, config.seed, self.asked, self.runtime.device)
+            # The same latents each time, so that pictures of a run can be compared.
+            x, y = draw(state.G_ema, count, config.seed, self.conditions, self.runtime.device)
             if spec.is_image:
                 picture = encode(grid(sort_by_condition(x, y), 8))
                 self._image(step, "samples/ema", picture)
                 pairs = encode(nearest_pairs(x[:32], self.data.train))
                 self._image(step, "samples/nearest", pairs)
             elif spec.shape == (2,):
-                known = {
-                    tag: readings[tag] for tag in ("divergence/js", "diversity/modes") if tag in readings
-                }
+                known = {tag: metrics[tag] for tag in ("divergence/js", "diversity/modes") if tag in metrics}
                 title = f"step {step}" + "".join(f", {k.split('/')[1]} {v:.3g}" for k, v in known.items())
                 picture = encode(landscape(x, self.data, lambda at: self._logits(state, at), title))
                 self._image(step, "samples/density", picture)
@@ -77,7 +78,7 @@ class Gallery:
         self._file(RunFolder(self.folder).samples / f"{step:06d}.png", picture)
 
     def figures(self, step: int, images: Mapping[str, Image]) -> None:
-        """Write what metrics drew: every step for the dashboard, the latest as ``figures/<name>.png``."""
+        """Write the figures of metrics: every step for TensorBoard, the latest as ``figures/<name>.png``."""
         for name, image in images.items():
             picture = encode(image)
             self._image(step, f"figures/{name}", picture)
@@ -91,13 +92,13 @@ class Gallery:
             log.warning("%s/%s cannot be written (%s); training goes on", path.parent.name, path.name, error)
 
     def _logits(self, state: TrainState, points: Tensor) -> Tensor:
-        """Return log of p / q as D sees it at points [M, 2]: the mean over conditions where there are any."""
-        # A D that judges packs is shown packs of equal points.
+        """Return D's logits at points [M, 2], averaged over conditions where there are any."""
+        # A packed D gets packs of equal points.
         points = points.to(self.runtime.device).repeat_interleave(self.config.model.packing, 0)
-        if self.asked is None:
+        if self.conditions is None:
             return state.D(points, None)
-        asked = self.data.spec.conditions().to(points.device)
-        return torch.stack([state.D(points, y.expand(len(points), *y.shape)) for y in asked]).mean(0)
+        conditions = self.data.spec.conditions().to(points.device)
+        return torch.stack([state.D(points, y.expand(len(points), *y.shape)) for y in conditions]).mean(0)
 
     def _image(self, step: int, tag: str, picture: Picture) -> None:
         self.tracker.image(step, tag, picture.png, picture.size)

@@ -94,6 +94,7 @@ class Housekeeping:
 
     def __call__(self, state: TrainState) -> None:
         """Do what is due after the state's step; after a signal, save and raise Interrupted."""
+        # Training time is what passed since the last call returned.
         spent = time.perf_counter() - self._since
         self.seconds += spent
         state.seconds += spent

@@ -28,6 +28,7 @@ def d_loss(
         play: Objective, noise and precision.
     """
     objective, noise = play.objective, play.noise
+    # Right data with a wrong condition: a third kind of pair, which D should reject (Reed et al. 2016).
     wrong = None
     if objective.mismatch_weight > 0 and y is not None:
         wrong = wrong_conditions(y, play.classes, draw("wrong"))
@@ -37,6 +38,7 @@ def d_loss(
             fake=D(fake, y).float(),
             mismatched=None if wrong is None else D(real, wrong).float(),
         )
+    # Smoothed or flipped labels become targets between 0 and 1 for each sample.
     if not noise.on_labels:
         return objective.d_loss(logits), logits
     labels = [noise.targets(kind, len(real), draw(f"label {kind}")).to(real) for kind in (True, False)]
@@ -57,6 +59,7 @@ def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Ten
     if y.dim() == 1:
         # A shift of 1 to classes - 1 never hits the right class.
         return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes
+    # Equal condition vectors count as one kind; each is shifted to another kind.
     kinds, which = torch.unique(y.cpu(), dim=0, return_inverse=True)
     if len(kinds) == 1:
         return None

@@ -74,6 +74,7 @@ class Play:
 
     def d_input(self, x: Tensor, step: int, purpose: str) -> Tensor:
         """Return samples ``x`` [N, ...] as D sees them while training: augmented, then with instance noise."""
+        # Each has a stream of its own, so switching one on leaves every other draw as it was.
         if self.augment.active:
             x = self.augment(x, self.stream(step, f"augment {purpose}"))
         return self.noise.perturb(x, step, lambda: self.stream(step, f"noise {purpose}"))

@@ -19,7 +19,7 @@ from gantrain.errors import CheckpointError, ConfigError, DataError
 from gantrain.models.base import Generator
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.device import Runtime
-from gantrain.training.state import TrainState, load_network, players, under
+from gantrain.training.state import TrainState, build_networks, load_network, tensors_of
 
 log = logging.getLogger("gantrain")
 
@@ -33,6 +33,7 @@ def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
         "environment": runtime.environment(),
         "spec": data.spec.plain(),
     }
+    # Plug-ins from outside the package are named with their hashes, to be checked when loaded again.
     used = provenance(packages_of(plain))
     return description | {"plugins": used} if used else description
 
@@ -51,7 +52,7 @@ def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
         with torch.device("meta"):  # shapes alone: a forged width must not take the machine's memory
             G, D = config.model.build(spec)
         for part, network in (("G", G), ("D", D), ("G_ema", G)):
-            network.load_state_dict(under(checkpoint.tensors, part), strict=True, assign=True)
+            network.load_state_dict(tensors_of(checkpoint.tensors, part), strict=True, assign=True)
     except (ConfigError, KeyError, TypeError, ValueError, RuntimeError) as error:
         what = f"does not hold a run ({' '.join(str(error).split())})"
         raise CheckpointError(checkpoint.path, what, "restore it, or use another checkpoint") from error
@@ -61,7 +62,7 @@ def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
 def load_generator(checkpoint: Checkpoint) -> tuple[Config, Spec, Generator]:
     """Return a checkpoint's config, data spec and averaged generator; the data itself need not be there."""
     config, spec = config_and_spec(checkpoint)
-    G, _ = players(config, spec)
+    G, _ = build_networks(config, spec)
     load_network(G, checkpoint.tensors, "G_ema")
     return config, spec, G
 

@@ -55,9 +55,9 @@ class TrainState:
         """Build both networks; their initial weights depend on the seed alone."""
         # Convolutions run an eighth faster on channels-last weights. The last bits differ, so it is no option.
         layout = torch.channels_last if spec.is_image else torch.preserve_format
-        G, D = players(config, spec)
-        for player in (G, D):
-            player.to(runtime.device).to(memory_format=layout)
+        G, D = build_networks(config, spec)
+        for network in (G, D):
+            network.to(runtime.device).to(memory_format=layout)
         rule = config.optimizer
         G_ema = copy.deepcopy(G).requires_grad_(False)
         opt_G, opt_D = rule.build(G.parameters(), rule.g_lr), rule.build(D.parameters(), rule.d_lr)
@@ -79,6 +79,7 @@ class TrainState:
     def update_ema(self, decay: float) -> None:
         """Move the average towards G; buffers are copied, except batch statistics, which it tracks itself."""
         weight = 1.0 - ema_decay(decay, self.step)
+        # EMA: averaged += weight * (G - averaged), all tensors in one call.
         averaged, buffers = self._average
         torch._foreach_lerp_(averaged, weights_of(self.opt_G), weight)
         if not self.G_ema.has_batch_stats:
@@ -101,6 +102,7 @@ class TrainState:
                 named |= {
                     f"{part}/{index}/{name}": value for name, value in values.items() if value is not None
                 }
+        # A checkpoint holds the step in its description, and this count as a tensor.
         named["loop/d_updates"] = torch.tensor(self.d_updates)
         return named | {f"penalty/{name}": value for name, value in self.penalty.state_dict().items()}
 
@@ -117,7 +119,7 @@ class TrainState:
                 optimizer: torch.optim.Optimizer = getattr(self, part)
                 weights = weights_of(optimizer)
                 state: dict[int, dict[str, Tensor]] = {}
-                for name, value in under(tensors, part).items():
+                for name, value in tensors_of(tensors, part).items():
                     index, key = name.split("/")
                     # Moments take the memory layout of their weights, which safetensors does not store.
                     moment = torch.empty_like(weights[int(index)]).copy_(value) if value.dim() else value
@@ -127,7 +129,7 @@ class TrainState:
                 if state and len(state) != trainable:
                     raise ValueError(f"{part} holds {len(state)} of {trainable} parameters")
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-            self.penalty.load_state_dict(under(tensors, "penalty"))
+            self.penalty.load_state_dict(tensors_of(tensors, "penalty"))
             self.d_updates = int(tensors["loop/d_updates"])
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             what = f"does not hold the tensors of this run ({' '.join(str(error).split())})"
@@ -147,7 +149,7 @@ class TrainState:
         matched: list[str] = []
         missing: list[str] = []
         for part in ("G", "D", "G_ema"):
-            found = under(tensors, part)
+            found = tensors_of(tensors, part)
             for name, mine in getattr(self, part).state_dict().items():
                 theirs = found.get(name)
                 if theirs is None or theirs.shape != mine.shape:
@@ -163,17 +165,17 @@ def lr_factor(rule: OptimizerOptions, step: int) -> float:
     return decay(rule.schedule, step, rule.horizon) * warmup(step, rule.warmup)
 
 
-def under(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     """Return the tensors whose names start with ``part/``, without that prefix."""
     return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}
 
 
 def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -> None:
     """Load one network's weights and buffers. Raises RuntimeError on any name or shape that differs."""
-    network.load_state_dict(under(tensors, part), strict=True)
+    network.load_state_dict(tensors_of(tensors, part), strict=True)
 
 
-def players(config: Config, spec: Spec) -> tuple[Generator, Player]:
+def build_networks(config: Config, spec: Spec) -> tuple[Generator, Player]:
     """Build G and D on the CPU with weights from the run's seed; torch's global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())

@@ -33,6 +33,7 @@ class StopSignal:
         """Receive signals inside the block. A second one raises Interrupted wherever the process is."""
 
         def receive(number: int) -> None:
+            # This may interrupt any line of Python: it only notes the signal, or leaves.
             if self.number or self.is_closing:
                 when = "at once" if self.number else "after the last step, before its metrics"
                 raise self._interruption(f"stopped {when}", number)

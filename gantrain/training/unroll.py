@@ -26,6 +26,7 @@ def unrolled_discriminator(
         j: Index of the generator update within the step.
         play: Objective, noise, number and learning rate of the unrolled updates.
     """
+    # D's noise in these updates is independent of that in its real ones.
     real = play.d_input(real, state.step, f"real unroll{j}")
     lr = state.opt_D.param_groups[0]["lr"] if play.unroll_lr is None else play.unroll_lr
 
@@ -57,7 +58,9 @@ def unroll(D: nn.Module, loss_of: Callable[[Discriminator], Tensor], k: int, lr:
     def unrolled(x: Tensor, y: Tensor | None) -> Tensor:
         return functional_call(D, weights, (x, y))
 
+    # D's weights as leaves of a graph of their own: the real ones are never touched.
     weights = {name: weight.detach().requires_grad_(True) for name, weight in D.named_parameters()}
+    # w <- w - lr dL/dw, each step with a graph, so that the samples' effect on D is differentiated too.
     for _ in range(k):
         slopes = differentiable_gradient(loss_of(unrolled), list(weights.values()))
         weights = {n: w - lr * slope for (n, w), slope in zip(weights.items(), slopes, strict=True)}

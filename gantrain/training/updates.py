@@ -38,6 +38,7 @@ def d_step(state: TrainState, real: Tensor, y: Tensor | None, i: int, play: Play
     real = play.d_input(real, state.step, f"real{i}")
     fake = play.d_input(fake, state.step, f"fake{i}")
 
+    # D's loss, plus the penalty where one is due.
     loss, logits = d_loss(state.D, real, fake, y, draw, play)
     tags = {"loss/d": loss, "logits/real": logits.real.mean(), "logits/fake": logits.fake.mean()}
     if logits.mismatched is not None:
@@ -70,6 +71,7 @@ def g_step(state: TrainState, real: Tensor, y: Tensor | None, j: int, play: Play
         0-dim tensors by tag.
     """
     z = state.G.latents(len(real), play.stream(state.step, f"g{j}")).to(play.device)
+    # D's weights need no gradients here; the loss still reaches G through D.
     with frozen(state.D):
         with play.autocast():
             fake = play.d_input(state.G(z, y).float(), state.step, f"g{j}")

@@ -23,7 +23,7 @@ from gantrain.models.mlp import MLP
 from gantrain.registry import REGISTERED, build
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, view
-from gantrain.training.state import TrainState, players
+from gantrain.training.state import TrainState, build_networks
 
 TAG = "divergence/js_refit"
 GAMES = REGISTERED["objective"]  # of an f-divergence and of its presets, which are one class, one is fast
@@ -80,7 +80,7 @@ def game(
     runtime = Runtime(config.device)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        D = players(config, data.spec)[1]
+        D = build_networks(config, data.spec)[1]
     optimizers = [torch.optim.SGD(D.parameters(), lr=0.0) for _ in range(2)]
     return view(config, data, TrainState(G, D, G, *optimizers), runtime)
 

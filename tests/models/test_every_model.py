@@ -15,7 +15,7 @@ from gantrain.models.auto import Auto
 from gantrain.models.base import Generator
 from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding
 from gantrain.registry import REGISTERED, build
-from gantrain.training.state import players
+from gantrain.training.state import build_networks
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (4, 9, 13), (1, 24, 40), (1, 11, 8), (2,), (1,)]
 MODELS = sorted(name for name, cls in REGISTERED["model"].items() if cls is not Auto)
@@ -172,7 +172,7 @@ def test_first_weights_are_a_function_of_the_seed_and_torchs_random_state_is_lef
         return torch.cat(
             [
                 p.flatten()
-                for network in players(config(name, seed, shape), Spec(shape))
+                for network in build_networks(config(name, seed, shape), Spec(shape))
                 for p in network.parameters()
             ]
         )

@@ -19,7 +19,7 @@ from gantrain.training.batches import Batches
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, view
 from gantrain.training.loop import train
-from gantrain.training.state import TrainState, players
+from gantrain.training.state import TrainState, build_networks
 
 N = 20_000
 
@@ -56,7 +56,7 @@ def setting(d: float, objective: str, steps: int) -> tuple[Config, Data, TrainSt
     config = resolve_for(plain, spec)
     x = torch.randn(2 * N, 1, generator=stream(7, 0, "gaussian"))
     runtime = Runtime(config.device)
-    G, D = Shift(d), players(config, spec)[1]
+    G, D = Shift(d), build_networks(config, spec)[1]
     opt_G, opt_D = (config.optimizer.build(player.parameters(), 0.0) for player in (G, D))
     state = TrainState(G=G, D=D, G_ema=copy.deepcopy(G).requires_grad_(False), opt_G=opt_G, opt_D=opt_D)
     return config, Data(spec, Split(x[:N]), Split(x[N:])), state, runtime

@@ -23,7 +23,7 @@ from gantrain.training.dry_run.layers import count, layers
 from gantrain.training.dry_run.report import summary_line
 from gantrain.training.loop import train
 from gantrain.training.run import prepare
-from gantrain.training.state import players
+from gantrain.training.state import build_networks
 
 SMALL = [
     "device=cpu",
@@ -72,7 +72,7 @@ def found() -> Estimate:
 def test_dry_run_layers_hold_every_parameter_once(words):
     base = [word for word in SMALL if not word.startswith("dataset")] if "dataset=digits" in words else SMALL
     asked = resolve(composed(*base, *words))
-    G, D = players(asked, asked.spec)
+    G, D = build_networks(asked, asked.spec)
     z = G.latents(6, torch.Generator().manual_seed(0))
     y = asked.spec.conditions()[torch.zeros(6, dtype=torch.long)] if asked.model.is_conditional else None
     x: list[torch.Tensor] = []
@@ -182,7 +182,7 @@ def test_dry_run_of_a_sweep_job_is_one_line(monkeypatch):
     monkeypatch.setattr("gantrain.training.dry_run.report.MAX_SECONDS", 0.2)
     asked = config("train.steps=40", "objective=hinge", "name=it")
     text = summary_line(asked)
-    G, D = players(asked, Spec(shape=(2,), classes=8))
+    G, D = build_networks(asked, Spec(shape=(2,), classes=8))
     sizes = [f"{sum(p.numel() for p in player.parameters()):,}" for player in (G, D)]
     assert re.fullmatch(
         rf"it: [\d.]+ (ms|s), 40 steps, 640 images, G {sizes[0]} and D {sizes[1]} parameters, [\d.]+ [MG]B",

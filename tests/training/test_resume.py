@@ -385,7 +385,7 @@ def test_resume_from_an_older_checkpoint(tmp_path, finished):
     assert main(["resume", str(RunFolder(finished).checkpoints[0]), "train.steps=6"]) == 0
     assert fingerprint(finished) == fingerprint(
         whole
-    )  # the newest, not the one of the future that was given up
+    )  # the newest, not the one of the abandoned continuation
     assert sorted({step for step, _ in lines(finished)}) == [6]
 
 

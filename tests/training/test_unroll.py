@@ -121,7 +121,7 @@ def test_unroll_lr_is_the_rate_of_the_unrolled_steps_alone(theta):
 
 @pytest.mark.parametrize("foresight", [0.0, 0.5, 1.0])
 def test_unroll_makes_the_minimax_dirac_gan_converge_by_its_law(foresight):
-    """Near 0 one foreseen step of rate e damps theta: an alternating step of h multiplies areas by 1 - h e / 2."""
+    """Near 0 one unrolled step of rate e damps theta: an alternating step of h multiplies areas by 1 - h e / 2."""
     h, steps = 0.2, 60
     starts = [(1e-3, 0.0), (0.0, 1e-3)]
     ends = []
@@ -190,7 +190,7 @@ def test_unroll_gradient_by_samples_is_that_of_differences(name, keys):
 
 
 def still_d(D: nn.Module, game: Any, real: Tensor, fake: Tensor) -> Tensor:
-    """G's loss with the same foreseen D, taken as one that G does not bend."""
+    """G's loss with the same unrolled D, taken as fixed."""
     judge = unroll(D, loss_of(game, real, fake.detach()), 2, 0.7)
     return game.g_loss(judge(fake, None), judge(real, None))
 
@@ -280,7 +280,7 @@ def test_unroll_is_a_function_of_seed_and_step_for_every_game(keys):
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        ({"objective": {"name": "regression"}}, "there is no D"),
+        ({"objective": {"name": "regression"}}, "no discriminator"),
         ({"train": {"update": "simultaneous"}}, "simultaneous"),
         ({"penalty": {"name": "r1"}}, "penalty"),
         ({"penalty": {"name": "weight_clip"}}, "penalty"),

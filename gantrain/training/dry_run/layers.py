@@ -45,12 +45,14 @@ def layers(network: nn.Module, call: Callable[[], object]) -> list[Layer]:
         if name not in found and (own or changed):
             found[name] = Layer(name, _kind(module), None if after is None else tuple(after), own)
 
+    # Hooks record each layer the first time a batch passes through it.
     handles = [module.register_forward_hook(record) for _, module, _ in _parts(network)]
     try:
         call()
     finally:
         for handle in handles:
             handle.remove()
+    # Layers with parameters that are not called as modules.
     for name, module, own in _parts(network):
         if own and name not in found:
             found[name] = Layer(name, _kind(module), None, own)

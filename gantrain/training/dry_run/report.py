@@ -47,6 +47,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
     where = config.run.dir or f"a new folder under {config.run.root}"
     kept = min(options.keep_checkpoints, next(w.times for w in found.chores if w.what == "checkpoints"))
     on = "of the process" if runtime.device.type == "cpu" else f"on {runtime.device}"
+    # One line a subject, in columns.
     lines = [
         f"data      {len(data.train):,} samples to train on, {len(data.holdout):,} held out, "
         f"each {list(spec.shape)}{classes}",
