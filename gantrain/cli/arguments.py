@@ -61,11 +61,11 @@ def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
 
 def find_runs(folder: Path) -> list[Path]:
     """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
-    from gantrain.reports.runs import runs_in
+    from gantrain.reports.runs import runs_under
 
     if not folder.exists():
         raise CheckpointError(folder, "there is no such folder", "give a run, or a folder that holds runs")
-    runs = runs_in(folder)
+    runs = runs_under(folder)
     if not runs:
         raise CheckpointError(folder, "holds no runs", "give a run, or a folder that holds runs")
     return runs

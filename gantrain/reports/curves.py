@@ -9,9 +9,9 @@ from typing import Any
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import JENSEN_SHANNON
-from gantrain.reports.runs import Row, numbers_in
+from gantrain.reports.runs import Row, finite_numbers
 
-POINTS = 400  # of a curve, at most
+MAX_POINTS = 400  # of a curve, at most
 ONE_AXIS = (*JENSEN_SHANNON, "divergence/js_gap")  # which share an axis
 LOG_2 = math.log(2)
 FIRST = ("divergence", "loss", "logits", "diversity and fidelity", "diversity", "fidelity", "generator")
@@ -19,7 +19,7 @@ FIRST = ("divergence", "loss", "logits", "diversity and fidelity", "diversity", 
 Curve = tuple[list[int], list[float | None]]
 
 
-def history(run: Path) -> dict[str, Curve]:
+def read_curves(run: Path) -> dict[str, Curve]:
     """Return steps and values of every scalar that a run wrote, by tag; None where a number was not finite.
 
     Raises:
@@ -27,7 +27,7 @@ def history(run: Path) -> dict[str, Curve]:
     """
     found: dict[str, Curve] = {}
     for row in RunFolder(run).history:
-        step, finite = row["step"], numbers_in(row)
+        step, finite = row["step"], finite_numbers(row)
         for tag in row.keys() - {"step"}:
             steps, values = found.setdefault(tag, ([], []))
             steps.append(step)
@@ -35,7 +35,7 @@ def history(run: Path) -> dict[str, Curve]:
     return found
 
 
-def thinned(curve: Curve, most: int = POINTS) -> Curve:
+def thin(curve: Curve, most: int = MAX_POINTS) -> Curve:
     """Return a curve with at most about so many points: its ends, and the least and largest of each stretch."""
     steps, values = curve
     if len(steps) <= most:
@@ -57,17 +57,17 @@ def thinned(curve: Curve, most: int = POINTS) -> Curve:
     return [steps[i] for i in order], [values[i] for i in order]
 
 
-def series(name: str, curves: Mapping[str, Curve], tag: str, most: int = POINTS) -> dict[str, Any]:
+def series(name: str, curves: Mapping[str, Curve], tag: str, most: int = MAX_POINTS) -> dict[str, Any]:
     """Return a curve as the page draws it, with a band of one standard error where the run read one."""
-    steps, values = thinned(curves[tag], most)
-    drawn: dict[str, Any] = {"name": name, "x": steps, "y": [_short(v) for v in values]}
+    steps, values = thin(curves[tag], most)
+    drawn: dict[str, Any] = {"name": name, "x": steps, "y": [_round(v) for v in values]}
     if f"{tag}_se" in curves:
         error = dict(zip(*curves[f"{tag}_se"], strict=True))
-        drawn["se"] = [_short(error.get(step)) for step in steps]
+        drawn["se"] = [_round(error.get(step)) for step in steps]
     return drawn
 
 
-def _short(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
@@ -86,11 +86,11 @@ def reference_lines(found: Sequence[Row], tags: Sequence[str]) -> list[dict[str,
     for tag in tags:
         name = tag.split("/", 1)[-1]
         for part, words in {"floors": "real against real", "published": "published or exact"}.items():
-            values = [numbers_in(row.result.get(part)).get(tag) for row in found]
+            values = [finite_numbers(row.result.get(part)).get(tag) for row in found]
             read = [value for value in values if value is not None]
             if read and max(read) - min(read) <= 0.02 * max(map(abs, read)):
                 label = "" if words in told else words  # once, for lines in the colours of their curves
-                lines.append({"y": _short(sum(read) / len(read)), "label": label, "of": name})
+                lines.append({"y": _round(sum(read) / len(read)), "label": label, "of": name})
                 told.add(words)
     return lines
 

@@ -14,7 +14,7 @@ from gantrain.core.files import read_json
 from gantrain.core.run_folder import DIFFERS, DONE, NAN, STATE, RunFolder, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import align_columns, format_duration, format_number
-from gantrain.reports.text import beside_published, table, warned
+from gantrain.reports.text import metric_table, protocol_warnings, published_table
 
 MAX_LETTERS = 80  # of a key and its value
 SECTIONS = ("divergence/", "diversity/", "fidelity/", "generator/", "logits/")  # of an unfinished run's tags
@@ -111,9 +111,9 @@ def _results(run: RunFolder) -> str:
             for part in ("metrics", "floors", "tail")
         )
         parts = [
-            table(metrics, floors),
-            warned(result.get("protocol", {})),
-            beside_published(tail, result.get("published", {})),
+            metric_table(metrics, floors),
+            protocol_warnings(result.get("protocol", {})),
+            published_table(tail, result.get("published", {})),
         ]
         return "\n\n".join(part for part in parts if part)
     return _last_values(run, None)
@@ -122,7 +122,7 @@ def _results(run: RunFolder) -> str:
 def _last_values(run: RunFolder, step: int | None) -> str:
     latest = run.last_values(step)
     losses = ", ".join(f"{tag} {format_number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
-    metrics = table({tag: value for tag, value in latest.items() if tag.startswith(SECTIONS)}, {})
+    metrics = metric_table({tag: value for tag, value in latest.items() if tag.startswith(SECTIONS)}, {})
     return "\n\n".join(part for part in (metrics, losses) if part)
 
 

@@ -9,19 +9,20 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from gantrain.core.figures import panels, render
-from gantrain.reports.frames import fitted, last_picture
-from gantrain.reports.ranking import Setting, columns, direction, has_seeds, keys_of, of_its_own_d, settings
-from gantrain.reports.runs import Row, finite, in_short
+from gantrain.reports.frames import last_image, resize
+from gantrain.reports.ranking import Setting, columns, direction, has_seeds, keys_of, own_d_tags, settings
+from gantrain.reports.runs import Row
+from gantrain.reports.varying import short_label, to_number
 
 COLOURS = ("#3478c8", "#d9772e", "#2f9e6e", "#b8459a", "#7e64c9", "#a8861f", "#cf4a5e", "#3f9fb3")
 PANELS = 3  # numbers that are drawn
 ACROSS = 4  # pictures side by side where there are no seeds
-SHEET = 2400  # pixels that the sheet of samples is wide or high at most
-NAMES = 3.0  # inches for the names of settings beside the panels
-MOST = 40  # settings that are drawn; the table has all
+MAX_SHEET_PIXELS = 2400  # pixels that the sheet of samples is wide or high at most
+NAME_INCHES = 3.0  # inches for the names of settings beside the panels
+MAX_SETTINGS = 40  # settings that are drawn; the table has all
 
 
-def png(image: Image.Image | None) -> bytes | None:
+def encode_png(image: Image.Image | None) -> bytes | None:
     """Return an image as the bytes of a PNG, or None for none."""
     if image is None:
         return None
@@ -39,7 +40,7 @@ def axis_key(found: Sequence[Row]) -> str | None:
     for key in keys_of(found):
         values = {row.varied.get(key, "") for row in found}
         rest = {tuple(v for k, v in s.varied.items() if k != key) for s in groups}
-        numeric = all(finite(value) is not None for value in values)
+        numeric = all(to_number(value) is not None for value in values)
         if (
             key != "seed"
             and numeric
@@ -72,18 +73,18 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
     Settings are rows, best first; where a numeric key varies, it is the axis. None without a number.
     """
     tags = columns(found, PANELS)[:PANELS]
-    shown = [s for s in settings(found)[:MOST] if any(s.values(tag) for tag in tags)]
+    shown = [s for s in settings(found)[:MAX_SETTINGS] if any(s.values(tag) for tag in tags)]
     if not tags or not shown:
         return None
     key = axis_key([row for s in shown for row in s.runs])
     height = 4.2 if key else 1.5 + 0.3 * max(4, len(shown))
-    figure, axes = panels(len(tags), 4.6 if key else 4.6 + NAMES / len(tags), height)
-    own = of_its_own_d(found)
+    figure, axes = panels(len(tags), 4.6 if key else 4.6 + NAME_INCHES / len(tags), height)
+    own = own_d_tags(found)
     for place, (axis, tag) in enumerate(zip(axes, tags, strict=True)):
         if key:
-            _along(axis, shown, tag, key)
+            _draw_along_key(axis, shown, tag, key)
         else:
-            _listed(axis, shown, tag, named=place == 0)
+            _draw_rows(axis, shown, tag, named=place == 0)
         for words, value in floors(found, tag).items():
             draw = axis.axhline if key else axis.axvline
             draw(value, color="#888888", linestyle="--", linewidth=1, label=words)
@@ -96,7 +97,7 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
     return render(figure)
 
 
-def _listed(axis: Any, shown: Sequence[Setting], tag: str, named: bool) -> None:
+def _draw_rows(axis: Any, shown: Sequence[Setting], tag: str, named: bool) -> None:
     rows = range(len(shown))
     for y, setting in zip(rows, shown, strict=True):
         values, mean = setting.values(tag), setting.mean(tag)
@@ -110,11 +111,11 @@ def _listed(axis: Any, shown: Sequence[Setting], tag: str, named: bool) -> None:
     axis.set_ylim(len(shown) - 0.4, -0.6)
 
 
-def _along(axis: Any, shown: Sequence[Setting], tag: str, key: str) -> None:
+def _draw_along_key(axis: Any, shown: Sequence[Setting], tag: str, key: str) -> None:
     lines: dict[str, list[Setting]] = {}
     for setting in shown:
         others = {k: v for k, v in setting.varied.items() if k != key}
-        lines.setdefault(in_short(others), []).append(setting)
+        lines.setdefault(short_label(others), []).append(setting)
     places = sorted({float(setting.varied[key]) for setting in shown})
     for colour, (label, line) in zip(COLOURS, lines.items(), strict=False):
         line = sorted(line, key=lambda setting: float(setting.varied[key]))
@@ -135,7 +136,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def samples(found: Sequence[Row], side: int = 300) -> Image.Image | None:
+def sample_sheet(found: Sequence[Row], side: int = 300) -> Image.Image | None:
     """Return the last picture of every run on one sheet, best first; None where no run has any.
 
     Settings are rows and seeds columns where there are seeds; a run without a picture has how it ended in its place.
@@ -144,7 +145,7 @@ def samples(found: Sequence[Row], side: int = 300) -> Image.Image | None:
         found: The runs.
         side: Pixels of a picture, fewer where there are many.
     """
-    groups = settings(found)[:MOST]
+    groups = settings(found)[:MAX_SETTINGS]
     seeded = has_seeds(found)
     seeds = sorted({row.varied.get("seed", "") for s in groups for row in s.runs}, key=lambda s: (len(s), s))
     if seeded and seeds != [""]:
@@ -156,8 +157,8 @@ def samples(found: Sequence[Row], side: int = 300) -> Image.Image | None:
         runs: list[Row | None] = [row for s in groups for row in s.runs]
         table = [runs[i : i + ACROSS] for i in range(0, len(runs), ACROSS)]
     wide = max(map(len, table), default=1)
-    side = max(96, min(side, SHEET // max(wide, len(table), 1)))
-    shots = [[None if row is None else last_picture(row.folder) for row in line] for line in table]
+    side = max(96, min(side, MAX_SHEET_PIXELS // max(wide, len(table), 1)))
+    shots = [[None if row is None else last_image(row.folder) for row in line] for line in table]
     if not any(shot for line in shots for shot in line):
         return None
     return _sheet(table, shots, side)
@@ -167,7 +168,7 @@ def _sheet(
     table: Sequence[Sequence[Row | None]], shots: Sequence[Sequence[Image.Image | None]], side: int
 ) -> Image.Image:
     head, gap = 22, 10
-    small = [[fitted(shot, side) if shot else None for shot in line] for line in shots]
+    small = [[resize(shot, side) if shot else None for shot in line] for line in shots]
     tall = max(shot.height for line in small for shot in line if shot)
     across = max(shot.width for line in small for shot in line if shot)
     cell, wide = (max(across, 96) + gap, tall + head + gap), max(map(len, table))
@@ -184,7 +185,7 @@ def _sheet(
             else:
                 pen.rectangle((x, y + head, x + cell[0] - gap, y + head + tall), fill="#eeeeee")
             if not row.counts:
-                pen.text((x + 6, y + head + 4), row.ended, fill="#b00020", font=font)
+                pen.text((x + 6, y + head + 4), row.ending, fill="#b00020", font=font)
     return sheet
 
 

@@ -13,24 +13,29 @@ from gantrain.core.files import replace_file
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import CheckpointError
 
-MOST = 60  # frames of a slider or an animation
-SHOWN, HELD = 120, 1500  # milliseconds of a frame, and of the last one
+MAX_FRAMES = 60  # frames of a slider or an animation
+FRAME_MS, LAST_FRAME_MS = 120, 1500  # milliseconds of a frame, and of the last one
 BUDGET = 5_000_000  # characters of pictures in a page
 SIZES = ((720, 60), (540, 60), (540, 30), (360, 24), (240, 12), (160, 2))  # pixels and frames, until they fit
-SMALL = 300  # pixels of one run's picture among others
-BROKEN = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises for a cut file
+SMALL_PIXELS = 300  # pixels of one run's picture among others
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+)  # what Pillow raises for a cut file
 
 
-def drawn(run: Path) -> list[tuple[int, Path]]:
+def grid_files(run: Path) -> list[tuple[int, Path]]:
     """Return the step and the file of every picture under ``samples``, in the order of steps."""
     files = RunFolder(run).pictures
     found = sorted((int(path.stem), path) for path in files if path.stem.isdecimal())
-    while found and opened(found[-1][1]) is None:  # a process that was killed while it wrote
+    while found and open_image(found[-1][1]) is None:  # a process that was killed while it wrote
         found.pop()
     return found
 
 
-def evenly(found: Sequence[tuple[int, Path]], most: int = MOST) -> list[tuple[int, Path]]:
+def pick_evenly(found: Sequence[tuple[int, Path]], most: int = MAX_FRAMES) -> list[tuple[int, Path]]:
     """Return at most so many of them, evenly spread, the first and the last among them."""
     if len(found) <= most:
         return list(found)
@@ -38,30 +43,30 @@ def evenly(found: Sequence[tuple[int, Path]], most: int = MOST) -> list[tuple[in
     return [found[round(i * last / max(most - 1, 1))] for i in range(most)] if most > 1 else [found[-1]]
 
 
-def opened(path: Path) -> Image.Image | None:
+def open_image(path: Path) -> Image.Image | None:
     """Return a picture in RGB, or None where it is absent or cut short."""
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except BROKEN:
+    except UNREADABLE:
         return None
 
 
-def pictures(found: Sequence[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
+def read_images(found: Sequence[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
     """Return those that can be read, one at a time, with their steps."""
     for step, path in found:
-        image = opened(path)
+        image = open_image(path)
         if image is not None:
             yield step, image
 
 
-def last_picture(run: Path) -> Image.Image | None:
+def last_image(run: Path) -> Image.Image | None:
     """Return the latest picture of a run that can be read."""
-    found = drawn(run)
-    return opened(found[-1][1]) if found else None
+    found = grid_files(run)
+    return open_image(found[-1][1]) if found else None
 
 
-def fitted(image: Image.Image, side: int) -> Image.Image:
+def resize(image: Image.Image, side: int) -> Image.Image:
     """Return a picture with sides of at most ``side`` pixels; one that is far smaller is enlarged by whole pixels."""
     whole = side // max(image.size)
     if whole >= 2:
@@ -80,8 +85,8 @@ def embed_frames(runs: Sequence[Path], budget: int = BUDGET) -> list[list[tuple[
     """
     for side, most in SIZES:
         if len(runs) > 1:
-            side, most = min(side, SMALL), max(2, min(most, 240 // len(runs)))
-        frames = _frames_within([evenly(drawn(run), most) for run in runs], side, budget)
+            side, most = min(side, SMALL_PIXELS), max(2, min(most, 240 // len(runs)))
+        frames = _frames_within([pick_evenly(grid_files(run), most) for run in runs], side, budget)
         if frames is not None:
             return frames
     return [[] for _ in runs]
@@ -92,22 +97,22 @@ def _frames_within(
 ) -> list[list[tuple[int, str]]] | None:
     frames: list[list[tuple[int, str]]] = [[] for _ in found]
     for files, own in zip(found, frames, strict=True):
-        for step, image in pictures(files):
-            own.append((step, as_data(fitted(image, side))))
+        for step, image in read_images(files):
+            own.append((step, data_url(resize(image, side))))
             budget -= len(own[-1][1])
             if budget < 0:
                 return None
     return frames
 
 
-def as_data(image: Image.Image, quality: int = 80) -> str:
+def data_url(image: Image.Image, quality: int = 80) -> str:
     """Return a picture as a ``data:`` address, in WebP."""
     buffer = io.BytesIO()
     image.save(buffer, format="WEBP", quality=quality, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def animation(run: Path, out: Path) -> int:
+def write_animation(run: Path, out: Path) -> int:
     """Write a run's pictures over training as an animated GIF or PNG, as the name says.
 
     Args:
@@ -121,17 +126,17 @@ def animation(run: Path, out: Path) -> int:
         CheckpointError: When the run has no picture that can be read.
         OSError: When the file cannot be written.
     """
-    shots = [image for _, image in pictures(evenly(drawn(run)))]
+    shots = [image for _, image in read_images(pick_evenly(grid_files(run)))]
     if not shots:
         raise CheckpointError(
             RunFolder(run).samples, "holds no pictures", "train with train.sample_every=100, say"
         )
     # A run that went on with another layout has pictures of two sizes; a file has one.
     size = (max(image.width for image in shots), max(image.height for image in shots))
-    frames = [_on(image, size) for image in shots]
+    frames = [_on_sheet(image, size) for image in shots]
     if out.suffix.lower() == ".gif":
         frames = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
-    times = [SHOWN] * (len(frames) - 1) + [HELD]
+    times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     buffer = io.BytesIO()
     frames[0].save(
         buffer,
@@ -145,7 +150,7 @@ def animation(run: Path, out: Path) -> int:
     return len(frames)
 
 
-def _on(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _on_sheet(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.size == size:
         return image
     sheet = Image.new("RGB", size, "white")

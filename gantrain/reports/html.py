@@ -14,22 +14,23 @@ import gantrain
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import MEANING
 from gantrain.core.text import format_number, format_with_error
-from gantrain.reports.curves import POINTS, Curve, charts, history, reference_lines, series
+from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
 from gantrain.reports.figures import chart
-from gantrain.reports.frames import as_data, embed_frames, fitted, opened
+from gantrain.reports.frames import data_url, embed_frames, open_image, resize
 from gantrain.reports.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
-from gantrain.reports.runs import Row, flat, given_words, numbers_in
+from gantrain.reports.runs import Row, finite_numbers, overrides_of
 from gantrain.reports.tables import failures, run_table, seed_table
+from gantrain.reports.varying import flatten
 
 if TYPE_CHECKING:
     import jinja2
 
-FIGURES = 12  # of one run, at most
+MAX_FIGURES = 12  # of one run, at most
 METRICS = ("divergence/", "diversity/", "fidelity/")  # tags that are metrics, also before the run's end
 NOT_FINISHED = ("failed", "diverged", "killed", "missing", "unreadable", "interrupted")
 
 
-def page(found: Sequence[Row], title: str, command: str) -> str:
+def render_page(found: Sequence[Row], title: str, command: str) -> str:
     """Return the page of one run, or of several side by side, as HTML.
 
     Args:
@@ -91,23 +92,26 @@ def _cell_class(text: str) -> Any:
 
 def _run_values(row: Row) -> dict[str, Any]:
     """Return what the page of one run is rendered from."""
-    result, curves = row.result, history(row.folder)
+    result, curves = row.result, read_curves(row.folder)
     shots = embed_frames([row.folder])[0]
     drawn = charts(row, curves)
     main = [i for i, one in enumerate(drawn) if one["main"]]
     first = [i for i in main if drawn[i]["title"] == "divergence"]
     facts = [
-        row.ended,
-        *(flat(row.config).get(key, "") for key in ("objective", "dataset", "model")),
+        row.ending,
+        *(flatten(row.config).get(key, "") for key in ("objective", "dataset", "model")),
         f"{result['step']:,} steps" if isinstance(result.get("step"), int) else "",
         f"{result['images']:,} images" if isinstance(result.get("images"), int) else "",
         f"{row.seconds:,.0f} s" if row.seconds else "",
         f"seed {row.config['seed']}" if "seed" in row.config else "",
     ]
-    files = RunFolder(row.folder).figures[:FIGURES]
-    images = ((opened(path), path.stem.replace("_", " ")) for path in files)
-    by_hand = given_words(row.folder)
-    config = [[key, text, "set by hand" * (key in by_hand)] for key, text in flat(row.config, _whole).items()]
+    files = RunFolder(row.folder).figures[:MAX_FIGURES]
+    images = ((open_image(path), path.stem.replace("_", " ")) for path in files)
+    by_hand = overrides_of(row.folder)
+    config = [
+        [key, text, "set by hand" * (key in by_hand)]
+        for key, text in flatten(row.config, _value_text).items()
+    ]
     return {
         "name": row.name,
         "facts": facts,
@@ -121,9 +125,9 @@ def _run_values(row: Row) -> dict[str, Any]:
         "finished": bool(row.numbers),
         "numbers": _numbers(row, curves),
         "figures": [(_figure(image), alt) for image, alt in images if image],
-        "config": _headed(["key", "value", ""], config),
-        "protocol": _nested(result.get("protocol")),
-        "versions": _nested(RunFolder(row.folder, strict=False).environment),
+        "config": _with_head(["key", "value", ""], config),
+        "protocol": _nested_table(result.get("protocol")),
+        "versions": _nested_table(RunFolder(row.folder, strict=False).environment),
         "data": {"charts": drawn, "players": [shots]},
     }
 
@@ -134,7 +138,7 @@ def _runs_values(found: Sequence[Row]) -> dict[str, Any]:
     best = [row for setting in groups for row in setting.runs]
     shots = embed_frames([row.folder for row in best])
     cells = [
-        (row.label, "" if row.counts else row.ended, own[-1][1] if own else "")
+        (row.label, "" if row.counts else row.ending, own[-1][1] if own else "")
         for row, own in zip(best, shots, strict=True)
     ]
     seeds = max(len(setting.runs) for setting in groups)
@@ -155,8 +159,8 @@ def _runs_values(found: Sequence[Row]) -> dict[str, Any]:
         "cells": cells,
         "across": min(6, seeds * max(1, 4 // seeds)),  # whole settings in a line
         "steps": sorted({step for own in shots for step, _ in own}),
-        "config": _shared_config(found),
-        "versions": _nested(RunFolder(best[0].folder, strict=False).environment),
+        "config": _config_table(found),
+        "versions": _nested_table(RunFolder(best[0].folder, strict=False).environment),
         "data": {"tags": _curves_by_tag(best), "players": shots, "together": True},
     }
 
@@ -164,9 +168,9 @@ def _runs_values(found: Sequence[Row]) -> dict[str, Any]:
 def _curves_by_tag(best: Sequence[Row]) -> dict[str, Any]:
     """Return the curve of each run for each tag; the runs of a setting share a colour."""
     groups = {id(row): i for i, setting in enumerate(settings(best)) for row in setting.runs}
-    curves = [history(row.folder) for row in best]
+    curves = [read_curves(row.folder) for row in best]
     points = {tag: len(steps) for one in curves for tag, (steps, _) in one.items() if not tag.endswith("_se")}
-    most, by_tag = max(40, 6 * POINTS // len(best)), {}
+    most, by_tag = max(40, 6 * MAX_POINTS // len(best)), {}
     for tag in sorted(points, key=lambda tag: (points[tag] < 2, _place(tag))):  # one point is no curve
         lines = [
             series(row.label, one, tag, most) | {"group": groups[id(row)]}
@@ -178,7 +182,7 @@ def _curves_by_tag(best: Sequence[Row]) -> dict[str, Any]:
 
 
 def _floors(found: Sequence[Row]) -> list[str]:
-    known = {tag: v for row in found for tag, v in numbers_in(row.result.get("floors")).items()}
+    known = {tag: v for row in found for tag, v in finite_numbers(row.result.get("floors")).items()}
     cells = [format_number(known[tag]) if tag in known else "" for tag in columns(found)]
     return ["real", *([""] * len(keys_of(found))), *cells, "", ""] if any(cells) else []
 
@@ -186,13 +190,13 @@ def _floors(found: Sequence[Row]) -> list[str]:
 def _numbers(row: Row, curves: Mapping[str, Curve]) -> list[list[str]]:
     last = {tag: values[-1] for tag, (_, values) in curves.items() if values and tag.startswith(METRICS)}
     known = row.numbers or {tag: value for tag, value in last.items() if value is not None}
-    floors, lines = numbers_in(row.result.get("floors")), []
+    floors, lines = finite_numbers(row.result.get("floors")), []
     for tag in sorted((tag for tag in known if not tag.endswith("_se")), key=_place):
         value = format_with_error(known[tag], known.get(f"{tag}_se"))
         others = [format_number(of[tag]) if tag in of else "" for of in (floors, row.published)]
         lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, *others])
     kept = [i for i in range(4) if i < 2 or any(line[i] for line in lines)]
-    table = _headed(["metric", "value", "real against real", "published"], lines)
+    table = _with_head(["metric", "value", "real against real", "published"], lines)
     return [[line[i] for i in kept] for line in table]
 
 
@@ -211,30 +215,30 @@ def _health(found: Sequence[Row]) -> list[str]:
 
 
 def _figure(image: Any) -> str:
-    return as_data(fitted(image, min(1400, max(image.size))), 88)
+    return data_url(resize(image, min(1400, max(image.size))), 88)
 
 
-def _shared_config(found: Sequence[Row]) -> list[list[str]]:
+def _config_table(found: Sequence[Row]) -> list[list[str]]:
     """Return the table of all keys: first those in which the runs differ."""
-    flats = [flat(row.config, _whole) for row in found if row.config]
+    flats = [flatten(row.config, _value_text) for row in found if row.config]
     keys = dict.fromkeys(key for one in flats for key in one)
     values = {key: list(dict.fromkeys(one.get(key, "") for one in flats)) for key in keys}
     differing = [
         [key, " | ".join(v or "none" for v in some)] for key, some in values.items() if len(some) > 1
     ]
-    return _headed(
+    return _with_head(
         ["key", "value"], [*differing, *([k, some[0]] for k, some in values.items() if len(some) == 1)]
     )
 
 
-def _nested(found: Any) -> list[list[str]]:
-    values = flat(found, _whole) if isinstance(found, Mapping) else {}
-    return _headed(["key", "value"], [[key, value] for key, value in values.items()])
+def _nested_table(found: Any) -> list[list[str]]:
+    values = flatten(found, _value_text) if isinstance(found, Mapping) else {}
+    return _with_head(["key", "value"], [[key, value] for key, value in values.items()])
 
 
-def _headed(head: list[str], lines: list[list[str]]) -> list[list[str]]:
+def _with_head(head: list[str], lines: list[list[str]]) -> list[list[str]]:
     return [head, *lines] if lines else []
 
 
-def _whole(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gantrain.reports.runs import Row, in_short
+from gantrain.reports.runs import Row
+from gantrain.reports.varying import short_label
 
 # What a table shows first where no numbers in print say it; a folder has all of it in its CSV.
 # Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.
@@ -31,12 +32,12 @@ COLUMNS = (
     "diversity/per_condition_std",
     "divergence/js_gap",
 )
-LAST = "loss/g"  # each game has its own, so it says least
-MOST = 6  # columns of numbers
-OF_ITS_OWN_D = ("divergence/js", "divergence/js_gap", "divergence/game", LAST)
-LESS_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
-MORE_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
-RANKED = (*LESS_IS_BETTER, *MORE_IS_BETTER)
+LAST_COLUMN = "loss/g"  # each game has its own, so it says least
+MAX_COLUMNS = 6  # columns of numbers
+OWN_D_TAGS = ("divergence/js", "divergence/js_gap", "divergence/game", LAST_COLUMN)
+LOWER_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
+HIGHER_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
+RANKED = (*LOWER_IS_BETTER, *HIGHER_IS_BETTER)
 UNRANKED = ("_se", "_error", "_residual")  # how far a number is to be trusted ranks nothing
 # Real data are 1. Noise is above it in all of these, and a copy's distance below it.
 ONE_IS_BEST = (
@@ -63,7 +64,7 @@ class Setting:
     @property
     def label(self) -> str:
         """Its values in short."""
-        return in_short(self.varied) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
+        return short_label(self.varied) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
 
     def read(self, tag: str) -> list[Row]:
         """Return the runs that finished and have a number."""
@@ -85,21 +86,24 @@ def keys_of(found: Sequence[Row]) -> list[str]:
     return sorted(keys, key=lambda key: key == "seed")
 
 
-def in_order(tags: Collection[str], least: Collection[str] = ()) -> list[str]:
+def order_tags(tags: Collection[str], least: Collection[str] = ()) -> list[str]:
     """Return those tags of which some values are better than others, the ones that tell most of a run first.
 
     Args:
         tags: What runs read.
         least: Those that come after all but the loss, unless they are among ``COLUMNS``.
     """
-    own = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)} - {*COLUMNS, LAST}
+    own = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)} - {
+        *COLUMNS,
+        LAST_COLUMN,
+    }
     others = sorted(own, key=lambda tag: (tag in least, tag))
-    return [tag for tag in (*COLUMNS, *others, LAST) if tag in tags]
+    return [tag for tag in (*COLUMNS, *others, LAST_COLUMN) if tag in tags]
 
 
-def of_its_own_d(found: Sequence[Row]) -> set[str]:
+def own_d_tags(found: Sequence[Row]) -> set[str]:
     """Return the tags that each run's own D estimates, which are not one scale for all runs."""
-    own = set(OF_ITS_OWN_D)
+    own = set(OWN_D_TAGS)
     for row in found:
         protocol = row.result.get("protocol")
         made = protocol.get("js") if isinstance(protocol, Mapping) else None
@@ -108,27 +112,27 @@ def of_its_own_d(found: Sequence[Row]) -> set[str]:
     return own
 
 
-def columns(found: Sequence[Row], most: int = MOST) -> list[str]:
+def columns(found: Sequence[Row], most: int = MAX_COLUMNS) -> list[str]:
     """Return the tags a table shows: those read with numbers in print, else the first that every finished run has."""
     read = {tag for row in found for tag in row.numbers}
     printed = [tag for tag in dict.fromkeys(tag for row in found for tag in row.published) if tag in read]
     if printed:
         return printed
     finished = [row for row in found if row.counts]
-    present = in_order({tag for row in finished for tag in row.numbers}, of_its_own_d(finished))
+    present = order_tags({tag for row in finished for tag in row.numbers}, own_d_tags(finished))
     # A number that some runs lack cannot rank them.
     return sorted(present, key=lambda tag: not all(tag in row.numbers for row in finished))[:most]
 
 
-def badness(tag: str, value: float | None, published: Mapping[str, float]) -> float:
+def cost(tag: str, value: float | None, published: Mapping[str, float]) -> float:
     """Return a number that is less for a better reading of a tag: infinite for a reading that is missing."""
     if value is None:
         return math.inf
     if tag in ONE_IS_BEST:
         return abs(value - 1)
-    if tag.startswith(LESS_IS_BETTER):
+    if tag.startswith(LOWER_IS_BETTER):
         return value
-    if tag.startswith(MORE_IS_BETTER):
+    if tag.startswith(HIGHER_IS_BETTER):
         return -value
     return abs(value - published[tag]) if tag in published else math.inf
 
@@ -137,16 +141,16 @@ def direction(tag: str) -> str:
     """Return which numbers of a tag are the better ones, in words."""
     if tag in ONE_IS_BEST:
         return "1 is best"
-    if tag.startswith(LESS_IS_BETTER):
-        return "less is better"
-    return "more is better" if tag.startswith(MORE_IS_BETTER) else "nearest to the published number"
+    if tag.startswith(LOWER_IS_BETTER):
+        return "lower is better"
+    return "higher is better" if tag.startswith(HIGHER_IS_BETTER) else "nearest to the published number"
 
 
-def ranked(found: Sequence[Row]) -> list[Row]:
+def best_first(found: Sequence[Row]) -> list[Row]:
     """Return runs best first by the first column of their table; those that have no such number come last."""
     tag = next(iter(columns(found)), "")
     return sorted(
-        found, key=lambda row: badness(tag, row.numbers.get(tag) if row.counts else None, row.published)
+        found, key=lambda row: cost(tag, row.numbers.get(tag) if row.counts else None, row.published)
     )
 
 
@@ -162,12 +166,12 @@ def settings(found: Sequence[Row]) -> list[Setting]:
         Setting({k: v for k, v in zip(keys, name, strict=False) if v}, runs) for name, runs in groups.items()
     ]
     tag = next(iter(columns(found)), "")
-    return sorted(made, key=lambda setting: _mean_badness(setting, tag))
+    return sorted(made, key=lambda setting: _mean_cost(setting, tag))
 
 
-def _mean_badness(setting: Setting, tag: str) -> float:
+def _mean_cost(setting: Setting, tag: str) -> float:
     """Return the mean over seeds: two that miss a best value on both sides are not at it, as their mean may be."""
-    missed = [badness(tag, row.numbers[tag], row.published) for row in setting.read(tag)]
+    missed = [cost(tag, row.numbers[tag], row.published) for row in setting.read(tag)]
     return statistics.fmean(missed) if missed else math.inf
 
 
@@ -182,7 +186,7 @@ def order_note(found: Sequence[Row]) -> str:
     if not tag or len(found) < 2:
         return ""
     said = f"best first by {tag} ({direction(tag)})"
-    if tag not in of_its_own_d(found) or len(settings(found)) < 2:
+    if tag not in own_d_tags(found) or len(settings(found)) < 2:
         return said
     return f"{said}, which each run's own D estimates: not one scale for all; metric=compare reads one"
 
@@ -190,7 +194,7 @@ def order_note(found: Sequence[Row]) -> str:
 def not_comparable(found: Sequence[Row]) -> list[str]:
     """Return a line for the data, for each metric and for seeds where a comparison is not what it seems."""
     lines = []
-    data = {_text(_data(row.config)) for row in found if row.config}
+    data = {_dataset_text(_dataset_keys(row.config)) for row in found if row.config}
     if len(data) > 1:
         names = sorted({str(row.config.get("dataset", {}).get("name")) for row in found if row.config})
         said = ", ".join(names) if len(names) > 1 else f"{names[0]}, with other keys"
@@ -216,12 +220,12 @@ def not_comparable(found: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _data(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def _dataset_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
     data = config.get("dataset")
     return {k: v for k, v in data.items() if k != "root"} if isinstance(data, Mapping) else {}
 
 
-def _text(data: Mapping[str, Any]) -> str:
+def _dataset_text(data: Mapping[str, Any]) -> str:
     plain = {
         key: value.rstrip("/").rsplit("/", 1)[-1] if isinstance(value, str) else value
         for key, value in data.items()

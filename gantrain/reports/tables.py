@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 import statistics
 from collections.abc import Callable, Sequence
@@ -19,32 +17,32 @@ from gantrain.core.sweep_folder import (
     SweepFolder,
 )
 from gantrain.core.text import align_columns, format_number, format_with_error
-from gantrain.reports.figures import chart, png, samples
+from gantrain.reports.figures import chart, encode_png, sample_sheet
 from gantrain.reports.ranking import (
     Setting,
-    badness,
+    best_first,
     columns,
+    cost,
     has_seeds,
     keys_of,
     not_comparable,
     order_note,
-    ranked,
     settings,
 )
-from gantrain.reports.runs import Row, rows
+from gantrain.reports.runs import Row, read_rows
 
-LINES = 40  # rows of a table that a terminal is shown; the file has all
+MAX_LINES = 40  # rows of a table that a terminal is shown; the file has all
 
 
 def run_table(found: Sequence[Row]) -> list[list[str]]:
     """Return one line a run, best first: what varied, its numbers beside those in print, and how it ended."""
     keys, tags = keys_of(found), columns(found)
-    names = _short([row.name for row in found])
+    names = _short_names([row.name for row in found])
     lines = [["run", *keys, *tags, "seconds", "status"]]
-    for row in ranked(found):
+    for row in best_first(found):
         cells = [_cell(row, tag) for tag in tags]
         setting = [row.varied.get(key, "") for key in keys]
-        lines.append([names[row.name], *setting, *cells, f"{row.seconds:.0f}", row.ended])
+        lines.append([names[row.name], *setting, *cells, f"{row.seconds:.0f}", row.ending])
     return lines
 
 
@@ -64,7 +62,7 @@ def seed_table(found: Sequence[Row], worst: bool = True) -> list[list[str]]:
     for setting in settings(found):
         done = sum(row.counts for row in setting.runs)
         count = f"{done} of {len(setting.runs)}" if done < len(setting.runs) else f"{done}"
-        ends = [f"seed {row.varied.get('seed', '?')} {row.ended}" for row in setting.runs if not row.counts]
+        ends = [f"seed {row.varied.get('seed', '?')} {row.ending}" for row in setting.runs if not row.counts]
         cells = [_spread(setting, tag, worst) for tag in tags]
         last = [", ".join(ends)] if failed else []
         lines.append([*(setting.varied.get(key, "") for key in keys), count, *cells, *last])
@@ -74,13 +72,13 @@ def seed_table(found: Sequence[Row], worst: bool = True) -> list[list[str]]:
 def failures(found: Sequence[Row]) -> list[str]:
     """Return a line for each run that did not finish: its name, how it ended, its error; to be pruned is no failure."""
     return [
-        f"{row.name}: {row.ended}" + (f": {' '.join(row.error.split())}" if row.error else "")
+        f"{row.name}: {row.ending}" + (f": {' '.join(row.error.split())}" if row.error else "")
         for row in found
         if row.status not in DONE
     ]
 
 
-def _short(names: Sequence[str]) -> dict[str, str]:
+def _short_names(names: Sequence[str]) -> dict[str, str]:
     """Return the numbers that lead the names of a sweep's jobs, where each has its own; else the names."""
     numbers = [name.split("-")[0] for name in names]
     alone = all(number.isdigit() for number in numbers) and len(set(numbers)) == len(names)
@@ -104,34 +102,37 @@ def _spread(setting: Setting, tag: str, worst: bool) -> str:
         mean += f" of {len(values)}"
     if not worst:
         return mean
-    last = max(setting.read(tag), key=lambda row: badness(tag, row.numbers[tag], row.published))
+    last = max(setting.read(tag), key=lambda row: cost(tag, row.numbers[tag], row.published))
     return f"{mean} ({format_number(last.numbers[tag])}, seed {last.varied.get('seed', '?')})"
 
 
-def markdown(lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     """Return a table as Markdown."""
     rule = ["---"] * len(lines[0])
     cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in [cells[0], rule, *cells[1:]])
 
 
-def comma_separated(found: Sequence[Row]) -> str:
+def csv_text(found: Sequence[Row]) -> str:
     """Return every number of every run as CSV."""
-    keys, tags = keys_of(found), sorted({tag for row in found for tag in row.numbers})
-    text = io.StringIO()
-    out = csv.writer(text, lineterminator="\n")
-    out.writerow(["run", *keys, *tags, "seconds", "status", "exit_code", "error"])
-    for row in found:
-        numbers = [row.numbers.get(tag, "") for tag in tags]
-        code = "" if row.exit_code is None else row.exit_code
-        setting = [row.varied.get(key, "") for key in keys]
-        out.writerow([row.name, *setting, *numbers, row.seconds, row.status, code, row.error])
-    return text.getvalue()
+    import pandas
+
+    tags = sorted({tag for row in found for tag in row.numbers})
+    table = pandas.DataFrame(
+        [
+            {"run": row.name, **{key: row.varied.get(key) for key in keys_of(found)}}
+            | {tag: row.numbers.get(tag) for tag in tags}
+            | {"seconds": row.seconds, "status": row.status, "exit_code": row.exit_code, "error": row.error}
+            for row in found
+        ],
+        dtype=object,
+    )
+    return table.to_csv(index=False)
 
 
-def page(found: Sequence[Row]) -> str:
+def markdown_page(found: Sequence[Row]) -> str:
     """Return the tables as a Markdown page, with what to know of them."""
-    tables = [markdown(table) for table in (seed_table(found), run_table(found)) if table]
+    tables = [markdown_table(table) for table in (seed_table(found), run_table(found)) if table]
     notes = [f"- {line}" for line in [order_note(found), *not_comparable(found), *failures(found)] if line]
     return "\n\n".join([*tables, *(["\n".join(notes)] if notes else [])]) + "\n"
 
@@ -143,10 +144,10 @@ def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
         A line for each file that could not be made; the others are there.
     """
     makers: dict[str, Callable[[], bytes | None]] = {
-        SUMMARY_TEXT: lambda: page(found).encode(errors="backslashreplace"),
-        SUMMARY_TABLE: lambda: comma_separated(found).encode(errors="backslashreplace"),
-        SUMMARY_FIGURE: lambda: png(chart(found)),
-        SUMMARY_SAMPLES: lambda: png(samples(found)),
+        SUMMARY_TEXT: lambda: markdown_page(found).encode(errors="backslashreplace"),
+        SUMMARY_TABLE: lambda: csv_text(found).encode(errors="backslashreplace"),
+        SUMMARY_FIGURE: lambda: encode_png(chart(found)),
+        SUMMARY_SAMPLES: lambda: encode_png(sample_sheet(found)),
     }
     complaints = []
     for name, make in makers.items():
@@ -161,9 +162,9 @@ def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
     return complaints
 
 
-def table(found: Sequence[Row]) -> str:
+def comparison_text(found: Sequence[Row]) -> str:
     """Return what a terminal is shown: settings over their seeds, runs, and what to know of both."""
-    tables = [_first(lines) for lines in (seed_table(found, worst=False), run_table(found)) if lines]
+    tables = [_first_lines(lines) for lines in (seed_table(found, worst=False), run_table(found)) if lines]
     beside = (
         "in brackets: published or exact numbers"
         if any(row.published.keys() & row.numbers for row in found)
@@ -176,12 +177,14 @@ def table(found: Sequence[Row]) -> str:
     return "\n\n".join(part for part in (*tables, notes, failed) if part)
 
 
-def _first(lines: Sequence[Sequence[str]]) -> str:
-    rest = len(lines) - 1 - LINES
-    return align_columns(lines[: LINES + 1]) + (f"\nand {rest} more, in {SUMMARY_TEXT}" if rest > 0 else "")
+def _first_lines(lines: Sequence[Sequence[str]]) -> str:
+    rest = len(lines) - 1 - MAX_LINES
+    return align_columns(lines[: MAX_LINES + 1]) + (
+        f"\nand {rest} more, in {SUMMARY_TEXT}" if rest > 0 else ""
+    )
 
 
-def where(folder: Path) -> str:
+def file_lines(folder: Path) -> str:
     """Return the lines that say where a comparison's files are."""
     return "\n".join(f"{word:9}  {path}" for word, path in SweepFolder(folder).summaries().items())
 
@@ -193,8 +196,8 @@ def summarise(folder: Path, runs: Sequence[Path]) -> str:
         folder: The sweep's.
         runs: The folders of its jobs, some of which may be absent or broken; files that cannot be written cost a line.
     """
-    found = rows(runs)
+    found = read_rows(runs)
     complaints = write_files(folder, found)
     quoted = shlex.quote(str(folder))
     more = f"dashboard  gantrain tensorboard {quoted}\nreport     gantrain report {quoted}"
-    return "\n" + "\n\n".join([table(found), "\n".join([*complaints, where(folder), more])])
+    return "\n" + "\n\n".join([comparison_text(found), "\n".join([*complaints, file_lines(folder), more])])

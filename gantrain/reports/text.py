@@ -22,7 +22,7 @@ def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict
     return {tag: sum(values) / len(values) for tag, values in found.items()}
 
 
-def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
+def published_table(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
     """Return each published number as a line beside the one measured; an empty string where there is none."""
     if not published:
         return ""
@@ -35,7 +35,7 @@ def beside_published(tail: Mapping[str, float], published: Mapping[str, float]) 
     return "\n".join(lines)
 
 
-def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
+def metric_table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
     """Return metrics as aligned lines: tag, value, and what training data read in the place of samples."""
     lines = []
     for tag, value in sorted(metrics.items()):
@@ -47,7 +47,7 @@ def table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
     return align_columns([("metric", "value", "real against real"), *lines]) if lines else ""
 
 
-def warned(protocol: Mapping[str, Mapping[str, Any]]) -> str:
+def protocol_warnings(protocol: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a line for each metric whose protocol has a warning: the numbers it was made with, and the warning."""
     lines = []
     for name, made in protocol.items():
@@ -75,8 +75,8 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
         f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
     ]
     where[1:1] = [f"figure     {path}" for path in run.figures]
-    published = beside_published(result["tail"], result["published"])
+    published = published_table(result["tail"], result["published"])
     advice = "\n".join(f"health     {line}" for line in result["health"])
-    read = table(result["metrics"], result["floors"])
-    parts = [done, read, warned(result["protocol"]), published, advice, "\n".join(where)]
+    read = metric_table(result["metrics"], result["floors"])
+    parts = [done, read, protocol_warnings(result["protocol"]), published, advice, "\n".join(where)]
     return "\n" + "\n\n".join(part for part in parts if part)

@@ -20,7 +20,7 @@ from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.core.text import format_duration
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
-from gantrain.reports.ranking import in_order
+from gantrain.reports.ranking import order_tags
 from gantrain.reports.tables import summarise
 from gantrain.reports.text import end_table
 from gantrain.sweeps.plan import MAX_NAME_LETTERS
@@ -134,7 +134,7 @@ def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
 def write_hparams(sweep: SweepFolder, plan: Plan, configs: Sequence[Config | None]) -> None:
     """Write for TensorBoard's HPARAMS page which keys vary and which metrics there will be."""
     tags = {tag for config in configs if config for tag in expected_tags(config)}
-    write_hparams_columns(sweep.path, [job.overrides for job in plan.jobs], in_order(tags))
+    write_hparams_columns(sweep.path, [job.overrides for job in plan.jobs], order_tags(tags))
 
 
 def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:

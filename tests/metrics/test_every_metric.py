@@ -23,7 +23,7 @@ from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.theory import overshoot, why_no_likelihood
 from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
-from gantrain.reports.ranking import in_order
+from gantrain.reports.ranking import order_tags
 from gantrain.tracking.progress import headline_tags
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import EvaluationResult, compute, run_spec, view, why_unsupported
@@ -160,7 +160,7 @@ def test_what_is_expected_before_the_data_are_read_is_what_is_read(name, scenes,
         assert set(told) <= found, name
         assert len(told) == len(set(told))
         if told and name != "exact":  # whose other truths have charts where the game estimates them
-            assert {tag for tag in in_order(found) if tag not in told} == set()
+            assert {tag for tag in order_tags(found) if tag not in told} == set()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,8 @@ from made_runs import made
 
 from gantrain.reports.figures import chart
 from gantrain.reports.ranking import not_comparable, settings
-from gantrain.reports.runs import rows, runs_in, shown, varied
+from gantrain.reports.runs import read_rows, runs_under
+from gantrain.reports.varying import value_text, varying_values
 
 
 def config(objective: str = "minimax", seed: int = 0, **changed) -> dict:
@@ -34,7 +35,7 @@ def config(objective: str = "minimax", seed: int = 0, **changed) -> dict:
 
 
 def keys(*configs: dict, given: tuple[dict, ...] = ()) -> list[dict[str, str]]:
-    return varied(given or tuple({} for _ in configs), configs, beside=False)
+    return varying_values(given or tuple({} for _ in configs), configs, same_sweep=False)
 
 
 def test_what_varies_is_read_from_the_resolved_configs():
@@ -61,7 +62,7 @@ def test_machines_folders_and_how_often_is_written_are_no_settings():
     assert keys(config(), other | {"name": "another"}) == [{}, {}]
     assert keys(config(), config(), given=({"device": "cpu"}, {"device": "cuda"})) == [{}, {}]
     assert keys(config(), config(), given=({}, {"sweep": "seeds"})) == [{}, {}]
-    swept = varied(({"device": "cpu"}, {"device": "cuda"}), ({}, {}))  # of a sweep it was meant
+    swept = varying_values(({"device": "cpu"}, {"device": "cuda"}), ({}, {}))  # of a sweep it was meant
     assert swept == [{"device": "cpu"}, {"device": "cuda"}]
 
 
@@ -77,13 +78,13 @@ def test_a_word_given_to_one_run_is_read_from_the_config_of_the_other():
 
 @given(some.integers(-(10**15), 10**15) | some.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_is_one_text_however_it_was_typed_and_no_two_numbers_share_one(number):
-    assert shown(f"{number}") == shown(number) == shown(f" {number!r} ".strip())
-    assert float(shown(number)) == number
-    assert shown(number) != shown(number + 1) or number + 1 == number
+    assert value_text(f"{number}") == value_text(number) == value_text(f" {number!r} ".strip())
+    assert float(value_text(number)) == number
+    assert value_text(number) != value_text(number + 1) or number + 1 == number
 
 
 def test_a_path_is_its_last_part_and_words_are_themselves():
-    assert (shown("/home/me/cats/"), shown("hinge"), shown(True), shown(None)) == (
+    assert (value_text("/home/me/cats/"), value_text("hinge"), value_text(True), value_text(None)) == (
         "cats",
         "hinge",
         "true",
@@ -110,10 +111,10 @@ def tree(tmp_path) -> Path:
 
 
 def test_runs_are_found_at_any_depth_each_once_and_jobs_that_never_started_among_them(tree):
-    found = [str(path.relative_to(tree)) for path in runs_in(tree)]
+    found = [str(path.relative_to(tree)) for path in runs_under(tree)]
     sweep = "other/sweep/"
     assert found == ["day/9-b", "day/10-a", f"{sweep}0-x", f"{sweep}2-z", f"{sweep}1-y/inner"]
-    assert runs_in(tree / "day" / "10-a" / "checkpoints" / "000100") == [tree / "day" / "10-a"]
+    assert runs_under(tree / "day" / "10-a" / "checkpoints" / "000100") == [tree / "day" / "10-a"]
 
 
 def test_a_comparison_prints_the_table_and_writes_to_a_folder_of_its_own(tree, run_cli, monkeypatch):
@@ -179,28 +180,28 @@ def test_runs_of_other_data_get_a_warning_and_another_folder_of_the_same_data_do
         made(tmp_path / "a", config=config()),
         made(tmp_path / "b", config=config(dataset__root="/moved")),
     ]
-    assert not_comparable(rows(same[:1])) == []
-    assert [line for line in not_comparable(rows(same)) if "data" in line] == []
+    assert not_comparable(read_rows(same[:1])) == []
+    assert [line for line in not_comparable(read_rows(same)) if "data" in line] == []
     other = made(tmp_path / "c", config=config(dataset__name="grid"))
     assert "the data differ (grid, ring): no number is comparable across them" in not_comparable(
-        rows([*same, other])
+        read_rows([*same, other])
     )
     wide = made(tmp_path / "d", config=config(dataset__modes=4))
     assert "the data differ (ring, with other keys): no number is comparable across them" in not_comparable(
-        rows([same[0], wide])
+        read_rows([same[0], wide])
     )
 
 
 def test_a_seed_that_is_there_twice_is_told(tmp_path):
     paths = [made(tmp_path / f, result={}, config=config(seed=0)) for f in "ab"]
     paths.append(made(tmp_path / "c", result={}, config=config(seed=1)))
-    (line,) = not_comparable(rows(paths))
+    (line,) = not_comparable(read_rows(paths))
     assert "has a seed more than once" in line
-    assert [len(setting.runs) for setting in settings(rows(paths))] == [3]
+    assert [len(setting.runs) for setting in settings(read_rows(paths))] == [3]
 
 
 def test_runs_that_differ_in_nothing_are_runs_of_their_own(tmp_path):
-    found = rows([made(tmp_path / f, result={}, config=config()) for f in "ab"])
+    found = read_rows([made(tmp_path / f, result={}, config=config()) for f in "ab"])
     assert [setting.label for setting in settings(found)] == ["a", "b"]
     assert not_comparable(found) == []
 
@@ -212,16 +213,16 @@ def test_no_words_of_the_chart_are_cut_at_its_edge(tmp_path):
         plain |= {"train": {"update": words[1]}, "penalty": {"name": words[0]}}
         result = {"metrics": {tag: 0.5}, "published": {tag: 0.5}}
         paths.append(made(tmp_path / f"{place}", result=result, config=plain))
-    pixels = np.asarray(chart(rows(paths)))
+    pixels = np.asarray(chart(read_rows(paths)))
     assert pixels.min() < 100
     assert (pixels[:, [0, 1, -2, -1]] == 255).all()
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
-    found = rows([made(tmp_path / day / "0-run", result={}, config=config()) for day in ("mon", "tue")])
+    found = read_rows([made(tmp_path / day / "0-run", result={}, config=config()) for day in ("mon", "tue")])
     assert [row.name for row in found] == ["mon/0-run", "tue/0-run"]
 
 
 def test_a_run_that_is_still_training_is_unfinished(tmp_path):
     running = made(tmp_path / "a", config=config(), history=[{"step": 10, "loss/d": 1.0}])
-    assert [row.ended for row in rows([running, tmp_path / "b"])] == ["unfinished", "missing"]
+    assert [row.ending for row in read_rows([running, tmp_path / "b"])] == ["unfinished", "missing"]

@@ -17,10 +17,10 @@ from made_runs import made
 from PIL import Image
 
 from gantrain.cli.main import main
-from gantrain.reports.curves import LOG_2, charts, history, reference_lines, thinned
-from gantrain.reports.frames import HELD, MOST, SHOWN, embed_frames, evenly
-from gantrain.reports.html import page
-from gantrain.reports.runs import rows
+from gantrain.reports.curves import LOG_2, charts, read_curves, reference_lines, thin
+from gantrain.reports.frames import FRAME_MS, LAST_FRAME_MS, MAX_FRAMES, embed_frames, pick_evenly
+from gantrain.reports.html import render_page
+from gantrain.reports.runs import read_rows
 
 BAD = '<script>alert("x")</script><img src=x onerror=alert(1)>'
 
@@ -95,7 +95,7 @@ def test_a_run_becomes_one_file_that_loads_nothing_and_nothing_else_is_written(r
 
 
 def test_only_the_pages_own_script_may_run_and_nothing_may_be_fetched(run):
-    shown = Page(page(rows([run]), "a", "b"))
+    shown = Page(render_page(read_rows([run]), "a", "b"))
     policy = next(
         a["content"] for a in shown.found("meta") if a.get("http-equiv") == "Content-Security-Policy"
     )
@@ -106,8 +106,8 @@ def test_only_the_pages_own_script_may_run_and_nothing_may_be_fetched(run):
 
 
 def test_the_curves_are_those_of_the_run_with_the_lines_to_read_them_by(run):
-    (row,) = rows([run])
-    found = history(run)
+    (row,) = read_rows([run])
+    found = read_curves(run)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert found["loss/d"] == ([1, 2, 3, 4], [line["loss/d"] for line in lines if "loss/d" in line])
     made_charts = {one["title"]: one for one in charts(row, found)}
@@ -130,8 +130,8 @@ def test_a_name_a_command_a_key_or_an_error_runs_nothing(tmp_path):
         [{"step": 1, BAD: 1.0, "loss/" + BAD: 2.0}, {"step": 2, BAD: 1.0}], {0: "red"},
     )  # fmt: skip
     other = made(tmp_path / "1-other", ["name=x", f"objective={BAD}"], {"metrics": {BAD: 2.0}}, {"seed": 1})
-    for found in (rows([folder]), rows([folder, other])):
-        text = page(found, BAD, BAD)
+    for found in (read_rows([folder]), read_rows([folder, other])):
+        text = render_page(found, BAD, BAD)
         shown = Page(text)
         assert len(shown.scripts) == 2
         assert not [image for image in shown.found("img") if "onerror" in image]
@@ -141,13 +141,13 @@ def test_a_name_a_command_a_key_or_an_error_runs_nothing(tmp_path):
 
 
 def test_a_marker_of_the_page_in_a_name_is_a_name(run):
-    assert "{{data}} {{policy}}" in Page(page(rows([run]), "{{data}} {{policy}}", "x")).text
+    assert "{{data}} {{policy}}" in Page(render_page(read_rows([run]), "{{data}} {{policy}}", "x")).text
 
 
 @given(some.lists(some.floats(-9, 9) | some.none(), min_size=1, max_size=3000))
 def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_order(values):
     steps = list(range(0, 2 * len(values), 2))
-    x, y = thinned((steps, values), 100)
+    x, y = thin((steps, values), 100)
     assert (x[0], y[0], x[-1], y[-1]) == (0, values[0], steps[-1], values[-1])
     assert x == sorted(set(x))
     assert all(values[step // 2] == value for step, value in zip(x, y, strict=True))
@@ -160,7 +160,7 @@ def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_order(values):
 @given(some.integers(0, 500), some.integers(2, 60))
 def test_frames_are_spread_evenly_with_the_first_and_the_last(count, most):
     found = [(step, Path(f"{step}")) for step in range(count)]
-    chosen = evenly(found, most)
+    chosen = pick_evenly(found, most)
     assert len(chosen) == min(count, most)
     if count:
         assert (chosen[0], chosen[-1]) == (found[0], found[-1])
@@ -172,8 +172,8 @@ def test_a_curve_that_is_not_finite_and_a_line_that_is_cut_short_leave_a_gap(tmp
     folder = made(tmp_path / "a", history=[{"step": 1, "loss/d": 1.0}, {"step": 2, "loss/d": None}])
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "loss/d": NaN}\n[1]\n7\n{"loss/d": 1}\n{"step": 4, "los')
-    assert history(folder) == {"loss/d": ([1, 2, 3], [1.0, None, None])}
-    text = page(rows([folder]), "a", "b")
+    assert read_curves(folder) == {"loss/d": ([1, 2, 3], [1.0, None, None])}
+    text = render_page(read_rows([folder]), "a", "b")
     assert "NaN" not in Page(text).scripts[0]
     assert "unfinished" in text or "missing" in text
 
@@ -185,7 +185,7 @@ def test_lines_are_drawn_where_runs_agree_and_nowhere_else(tmp_path):
     ]
 
     def named(found: list[Path], tag: str) -> list[float]:
-        return [line["y"] for line in reference_lines(rows(found), [tag])]
+        return [line["y"] for line in reference_lines(read_rows(found), [tag])]
 
     assert named(paths[:2], "loss/d") == [2.0]
     assert named(paths, "loss/d") == []
@@ -257,7 +257,7 @@ def test_an_animation_shows_the_pictures_in_the_order_of_steps_and_holds_the_las
             times.append(image.info["duration"])
             seen.append(image.convert("RGB").getpixel((5, 5)))
     assert seen == list(colours.values())
-    assert times == [SHOWN, SHOWN, HELD]
+    assert times == [FRAME_MS, FRAME_MS, LAST_FRAME_MS]
 
 
 def test_an_animation_of_many_pictures_of_two_sizes_is_short_and_can_be_read(tmp_path, run_cli):
@@ -268,7 +268,7 @@ def test_an_animation_of_many_pictures_of_two_sizes_is_short_and_can_be_read(tmp
     assert code == 0, error
     with Image.open(tmp_path / "b.gif") as image:
         assert image.size == (60, 30)
-        assert image.n_frames <= MOST
+        assert image.n_frames <= MAX_FRAMES
 
 
 @pytest.mark.parametrize(

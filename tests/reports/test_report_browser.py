@@ -12,8 +12,8 @@ import pytest
 from made_runs import made
 
 from gantrain.cli.main import main
-from gantrain.reports.html import page
-from gantrain.reports.runs import rows
+from gantrain.reports.html import render_page
+from gantrain.reports.runs import read_rows
 
 pytestmark = pytest.mark.browser
 
@@ -201,7 +201,7 @@ def test_a_name_that_is_a_script_is_shown_and_does_not_run(tmp_path, browser):
         {"seed": 0, "name": bad}, [{"step": s, "loss/" + bad: 1.0 * s} for s in (1, 2)], {1: "red"},
     )  # fmt: skip
     path = tmp_path / "page.html"
-    path.write_text(page(rows([folder]), bad, bad))
+    path.write_text(render_page(read_rows([folder]), bad, bad))
     shown(browser, path)
     assert browser.title.startswith("</script>")
     assert browser.execute_script("return document.querySelector('.fault').textContent") == bad

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from gantrain.core.text import format_number, format_size, format_with_error
 from gantrain.objectives.divergences import NATS, ROWS, js_weighted
-from gantrain.reports.text import table
+from gantrain.reports.text import metric_table
 
 REAL = some.floats(-1e6, 1e6, allow_nan=False)
 
@@ -46,7 +46,7 @@ def test_a_size_has_three_digits_and_a_unit(count):
 @pytest.mark.parametrize("row", [*ROWS.values(), js_weighted(0.3)], ids=lambda row: row.quantity)
 def test_a_divergence_in_nats_says_so_and_no_other_does(row):
     for kind in ("", "_exact", "_batch"):
-        line = table(
+        line = metric_table(
             {f"divergence/{row.quantity}{kind}": 0.25, f"divergence/{row.quantity}{kind}_se": 0.01}, {}
         )
         assert line.splitlines()[1].endswith(" nats") == (row.unit == NATS)

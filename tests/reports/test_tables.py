@@ -13,20 +13,27 @@ from hypothesis import strategies as some
 from made_runs import made
 from PIL import Image
 
-from gantrain.reports.figures import axis_key, chart, samples
+from gantrain.reports.figures import axis_key, chart, sample_sheet
 from gantrain.reports.ranking import (
     COLUMNS,
     ONE_IS_BEST,
-    badness,
+    best_first,
     columns,
+    cost,
     not_comparable,
     order_note,
-    ranked,
     settings,
 )
-from gantrain.reports.runs import Row, jobs_of, rows
-from gantrain.reports.tables import markdown, run_table, seed_table, summarise, table, write_files
-from gantrain.reports.text import beside_published, tail_means, warned
+from gantrain.reports.runs import Row, read_rows, runs_under
+from gantrain.reports.tables import (
+    comparison_text,
+    markdown_table,
+    run_table,
+    seed_table,
+    summarise,
+    write_files,
+)
+from gantrain.reports.text import protocol_warnings, published_table, tail_means
 
 FULL = Path("/dev/full")
 
@@ -53,7 +60,7 @@ def one(name: str, numbers: dict, status: str = "finished", **varied: str) -> Ro
 
 
 def test_run_table_has_what_varies_and_the_best_run_first(folders):
-    head, *lines = run_table(rows(folders))
+    head, *lines = run_table(read_rows(folders))
     tags = [
         "diversity/modes",
         "diversity/mode_kl",
@@ -65,14 +72,14 @@ def test_run_table_has_what_varies_and_the_best_run_first(folders):
 
 
 def test_seed_table_has_mean_sd_and_the_worst_seed(folders):
-    head, *lines = seed_table(rows(folders))
+    head, *lines = seed_table(read_rows(folders))
     assert head[:2] == ["objective", "seeds"]
     assert [line[:2] for line in lines] == [["hinge", "2"], ["minimax", "2"]]  # 6.75 modes before 6.5
     sd = statistics.stdev([8.0, 5.0])
     assert lines[1][2] == f"6.500 ± {sd:.3f} (5.000, seed 1)"  # fewer modes are worse
     assert lines[1][3] == f"1.500 ± {sd:.3f} (3.000, seed 1)"  # a larger mode_kl is worse
-    assert seed_table(rows(folders[::2])) == []
-    assert [line[2] for line in seed_table(rows(folders), worst=False)[1:]] == [
+    assert seed_table(read_rows(folders[::2])) == []
+    assert [line[2] for line in seed_table(read_rows(folders), worst=False)[1:]] == [
         f"6.750 ± {statistics.stdev([7.0, 6.5]):.3f}",
         f"6.500 ± {sd:.3f}",
     ]
@@ -81,7 +88,7 @@ def test_seed_table_has_mean_sd_and_the_worst_seed(folders):
 @given(some.lists(some.floats(-5, 5) | some.none(), min_size=2, max_size=8), some.sampled_from(COLUMNS))
 def test_ranking_puts_the_best_first_and_missing_values_last(values, tag):
     found = [one(f"r{i}", {} if v is None else {tag: v}, x=f"v{i}") for i, v in enumerate(values)]
-    order = [row.numbers.get(tag) for row in ranked(found)]
+    order = [row.numbers.get(tag) for row in best_first(found)]
     known = [value for value in order if value is not None]
     assert order == known + [None] * (len(order) - len(known))
     if tag in ONE_IS_BEST:
@@ -108,15 +115,15 @@ def test_ranking_ignores_a_tag_that_a_finished_run_lacks():
         one("c", {}, status="failed", x="3"),
     ]
     assert columns(found) == ["diversity/coverage", "divergence/js_refit"]
-    assert [row.name for row in ranked(found)] == ["b", "a", "c"]
-    assert order_note(found) == "best first by diversity/coverage (more is better)"
+    assert [row.name for row in best_first(found)] == ["b", "a", "c"]
+    assert order_note(found) == "best first by diversity/coverage (higher is better)"
 
 
 def test_ranking_reports_that_own_estimates_share_no_scale():
     found = [one("a", {"divergence/js": 0.1}, objective="x"), one("b", {"divergence/js": 0.2}, objective="y")]
     assert "each run's own D" in order_note(found)
     refit = [one(row.name, row.numbers | {"divergence/js_refit": 0.3}, **row.varied) for row in found]
-    assert order_note(refit) == "best first by divergence/js_refit (less is better)"
+    assert order_note(refit) == "best first by divergence/js_refit (lower is better)"
     assert order_note(found[:1]) == ""
 
 
@@ -128,7 +135,7 @@ def test_ranking_prefers_an_unlisted_metric_to_own_estimates():
     assert "each run's own D" in order_note(found)
     with_own = [replace(row, numbers=row.numbers | {"fidelity/mine": 0.7}) for row in found]
     assert columns(with_own) == ["fidelity/mine", "divergence/triangular", "loss/g"]
-    assert order_note(with_own) == "best first by fidelity/mine (more is better)"
+    assert order_note(with_own) == "best first by fidelity/mine (higher is better)"
 
 
 @pytest.mark.parametrize("broken", [7, {"js": 7}, {"js": {"estimates": 7}}, {"js": {"estimates": [7, None]}}])
@@ -145,13 +152,13 @@ def test_published_values_choose_the_columns_of_a_table(tmp_path):
         })
         for i, (name, mu, d) in enumerate([("kl", 1.03, 0.49), ("pearson", 0.98, 0.51)])
     ]  # fmt: skip
-    found = rows(runs)
+    found = read_rows(runs)
     assert columns(found) == ["generator/mu", "divergence/kl", "divergence/pearson"]
     head, first, second = run_table(found)
     assert head[1] == "objective.divergence"
     assert first[1:5] == ["pearson", "0.980 (1.000)", "", "0.510 (0.500)"]  # the nearer to what is in print
     assert second[1:5] == ["kl", "1.030 (1.000)", "0.490 (0.500)", ""]
-    assert "in brackets: published" in table(found)
+    assert "in brackets: published" in comparison_text(found)
 
 
 ENDS = [
@@ -168,8 +175,8 @@ def test_published_value_without_a_reading_hides_no_column():
         for i, value in enumerate((0.5, 0.2))
     ]
     assert columns(found) == ["divergence/js_refit"]
-    assert [row.name for row in ranked(found)] == ["1", "0"]
-    assert "in brackets" not in table(found)
+    assert [row.name for row in best_first(found)] == ["1", "0"]
+    assert "in brackets" not in comparison_text(found)
 
 
 def test_published_value_is_compared_with_its_own_seed():
@@ -203,7 +210,7 @@ def test_table_names_failed_runs_and_leaves_them_out_of_means(tmp_path, folders)
     (broken / "result.json").write_text('{"status": "fin')
     jobs = [{"folder": gone.name, "overrides": words[4]}]
     (tmp_path / "sweep.json").write_text(json.dumps({"command": "gantrain -m", "jobs": jobs}))
-    found = rows([*folders, *bad, gone, broken])
+    found = read_rows([*folders, *bad, gone, broken])
     ends = {line[0]: line[-1] for line in run_table(found)}
     assert [ends[f"{7 + i}"] for i in range(4)] == [end for *_, end in ENDS]
     assert (ends["11"], ends["12"]) == ("missing", "unreadable")
@@ -214,7 +221,7 @@ def test_table_names_failed_runs_and_leaves_them_out_of_means(tmp_path, folders)
         "seed 2 diverged (6), seed 3 killed (137), seed 4 failed (3), seed 5 pruned, seed 6 missing"
         in hinge[-1]
     )
-    said = table(found).splitlines()
+    said = comparison_text(found).splitlines()
     assert "7-job: diverged (6): loss/d: is not finite; lower optimizer.d_lr" in said
     assert "8-job: killed (137): killed by SIGKILL" in said
     assert "11-job: missing" in said
@@ -236,11 +243,13 @@ def test_table_survives_a_result_of_any_shape(tmp_path, folders, content):
 
 def test_table_survives_control_characters(tmp_path):
     error = {"status": "failed", "exit_code": 1, "error": "a\n\x1b[31mb"}
-    found = rows([made(tmp_path / "0-a\x1b[2J", ["a=x|y\n"], error), made(tmp_path / "1-b", ["a=2"], {})])
-    said = table(found)
+    found = read_rows(
+        [made(tmp_path / "0-a\x1b[2J", ["a=x|y\n"], error), made(tmp_path / "1-b", ["a=2"], {})]
+    )
+    said = comparison_text(found)
     assert "\x1b" not in said
     assert "a\\n\\x1b[31mb" in said
-    assert "x\\|y\\n" in markdown(run_table(found))
+    assert "x\\|y\\n" in markdown_table(run_table(found))
 
 
 def test_summary_files_have_every_value_and_the_same_tables(tmp_path, folders):
@@ -250,10 +259,10 @@ def test_summary_files_have_every_value_and_the_same_tables(tmp_path, folders):
     assert [float(line["fidelity/novel"]) for line in lines] == [1.0] * 4
     assert [float(line["diversity/modes"]) for line in lines] == [8, 5, 7, 6.5]
     page = (tmp_path / "summary.md").read_text()
-    assert markdown(run_table(rows(folders))) in page
-    assert markdown(seed_table(rows(folders))) in page
+    assert markdown_table(run_table(read_rows(folders))) in page
+    assert markdown_table(seed_table(read_rows(folders))) in page
     assert str(tmp_path / "summary.csv") in said
-    assert "best first by diversity/modes (more is better)" in said
+    assert "best first by diversity/modes (higher is better)" in said
     assert f"gantrain report {tmp_path}" in said
     for name in ("summary.png", "samples.png"):
         with Image.open(tmp_path / name) as image:
@@ -267,14 +276,14 @@ def test_summary_files_that_cannot_be_written_cost_a_line(tmp_path, folders):
     said = summarise(tmp_path, folders)
     assert f"{tmp_path / 'summary.csv'} cannot be written" in said
     assert said.split("\n\n")[:2] == whole.split("\n\n")[:2]
-    complaints = write_files(tmp_path / "absent", rows(folders))
+    complaints = write_files(tmp_path / "absent", read_rows(folders))
     assert len(complaints) == 4
     assert not list(tmp_path.glob(".*.part"))
 
 
 def test_table_that_is_long_is_cut_only_on_the_terminal(tmp_path):
     found = [one(f"{i:02d}-job", {"diversity/modes": float(i)}, x=str(i)) for i in range(60)]
-    said = table(found)
+    said = comparison_text(found)
     assert "and 20 more, in summary.md" in said
     assert "59 " in said.splitlines()[1]
     write_files(tmp_path, found)
@@ -321,7 +330,7 @@ def test_sample_sheet_has_settings_by_seeds_and_last_pictures(tmp_path):
         for (o, s), colour in colours.items()
     ]  # fmt: skip
     (runs[1] / "samples" / "000009.png").write_bytes(b"\x89PNG cut short")
-    sheet = samples(rows(runs), side=120)
+    sheet = sample_sheet(read_rows(runs), side=120)
     assert sheet is not None
     width, height = sheet.width // 2, sheet.height // 2
     at = {(o, s): (width * int(s) + width // 2, height * (o == "b") + height // 2 + 8) for o, s in colours}
@@ -333,13 +342,13 @@ def test_sample_sheet_has_settings_by_seeds_and_last_pictures(tmp_path):
         ("b", "1"): (255, 255, 0),
     }
     bare = [one("x", {"diversity/modes": 1.0})]
-    assert samples(bare) is None
+    assert sample_sheet(bare) is None
 
 
 def test_sample_sheet_of_a_hundred_runs_can_be_opened(tmp_path):
     folder = made(tmp_path / "0", pictures={1: "red"})
     found = [Row(f"{i}", {"x": f"v{i}"}, "finished", {}, {}, 1.0, folder=folder) for i in range(100)]
-    sheet = samples(found)
+    sheet = sample_sheet(found)
     assert sheet is not None
     assert max(sheet.size) <= 2800
 
@@ -380,23 +389,23 @@ def test_published_values_stand_next_to_the_tail_means():
     history = [{"step": step, "loss/d": float(step)} for step in range(0, 101, 10)]
     tail = tail_means(history, 100)
     assert tail == {"loss/d": 95.0}  # of steps 90 and 100
-    lines = beside_published(
+    lines = published_table(
         tail, {"loss/d": 94.5, "generator/a_tag_that_is_longer_than_the_heading": 1e-6}
     ).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[1].split() == ["loss/d", "94.5000", "95.0000"]
     assert lines[2].split()[1:] == ["1.0000e-06", "not", "read"]
-    assert beside_published(tail, {}) == ""
+    assert published_table(tail, {}) == ""
 
 
 def test_warning_of_a_metric_stands_next_to_its_protocol():
     made = {"kernel": "Gaussian", "sigma": 0.20443, "grid": [0.00026, 2.6], "n": 10000, "warning": "swings"}
     assert (
-        warned({"js": {"n": 3}, "parzen": made})
+        protocol_warnings({"js": {"n": 3}, "parzen": made})
         == "parzen     sigma 0.204, grid 0.00026 to 2.6, n 10000: swings"
     )
-    assert warned({"js": {"n": 3}}) == ""
-    assert math.isinf(badness("diversity/modes", None, {}))
+    assert protocol_warnings({"js": {"n": 3}}) == ""
+    assert math.isinf(cost("diversity/modes", None, {}))
 
 
 @pytest.mark.parametrize(
@@ -405,5 +414,5 @@ def test_warning_of_a_metric_stands_next_to_its_protocol():
 def test_rows_are_found_next_to_a_torn_plan(tmp_path, torn):
     run = made(tmp_path / "0-a", ["objective=hinge"], {"metrics": {}})
     (tmp_path / "sweep.json").write_text(torn)
-    assert set(jobs_of(tmp_path)) <= {"0-a"}
-    assert [row.status for row in rows([run])] == ["finished"]
+    assert runs_under(tmp_path) == [run]
+    assert [row.status for row in read_rows([run])] == ["finished"]

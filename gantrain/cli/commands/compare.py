@@ -15,16 +15,16 @@ from gantrain.errors import ConfigError, OutputError
 
 def compare(argv: list[str]) -> int:
     """Print the table of any runs, and write it with its pictures to a folder."""
-    from gantrain.reports.runs import rows
-    from gantrain.reports.tables import table, where, write_files
+    from gantrain.reports.runs import read_rows
+    from gantrain.reports.tables import comparison_text, file_lines, write_files
 
     folders, out = folders_and_out("compare", argv)
     runs = [run for folder in folders for run in find_runs(folder)]
-    found = rows(dict.fromkeys(runs))
+    found = read_rows(dict.fromkeys(runs))
     folder = Path(out).expanduser() if out else _folder_for(folders, runs)
     if out and not _own_sweep(folder, runs):
         _check_free(folder)
-    print(table(found))
+    print(comparison_text(found))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -33,7 +33,7 @@ def compare(argv: list[str]) -> int:
         ) from error
     complaints = write_files(folder, found)
     report = shlex.join(["gantrain", "report", *map(str, folders)])
-    print(f"\n{where(folder)}\nreport     {report}")
+    print(f"\n{file_lines(folder)}\nreport     {report}")
     if complaints:
         raise OutputError(folder, "; ".join(complaints), "free space, or choose another out=FOLDER")
     return 0

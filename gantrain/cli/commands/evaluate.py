@@ -22,7 +22,7 @@ def evaluate(argv: list[str]) -> int:
     """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import RunFolder
-    from gantrain.reports.text import table, warned
+    from gantrain.reports.text import metric_table, protocol_warnings
     from gantrain.training.device import Runtime
     from gantrain.training.evaluate import compute, supported_metrics, view
     from gantrain.training.restore import check_same_data, config_and_spec
@@ -42,8 +42,8 @@ def evaluate(argv: list[str]) -> int:
     write_json(out, {"step": checkpoint.step, **vars(reading)})
     parts = [
         checkpoint.path,
-        table(reading.metrics, reading.floors),
-        warned(reading.protocol),
+        metric_table(reading.metrics, reading.floors),
+        protocol_warnings(reading.protocol),
         f"result     {out}",
     ]
     print("\n\n".join(str(part) for part in parts if part))

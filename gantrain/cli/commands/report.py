@@ -21,9 +21,9 @@ def report(argv: list[str]) -> int:
     """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
     from gantrain.core.files import replace_file
     from gantrain.core.text import format_size
-    from gantrain.reports.frames import animation
-    from gantrain.reports.html import page
-    from gantrain.reports.runs import rows
+    from gantrain.reports.frames import write_animation
+    from gantrain.reports.html import render_page
+    from gantrain.reports.runs import read_rows
 
     folders, given = folders_and_out("report", argv)
     runs = list(dict.fromkeys(run for folder in folders for run in find_runs(folder)))
@@ -38,12 +38,12 @@ def report(argv: list[str]) -> int:
             raise ConfigError(
                 "out", f"{out.name} would show one run of {len(runs)}", "give one run, or a .html"
             )
-        frames = animation(runs[0], out)
+        frames = write_animation(runs[0], out)
         print(f"{out}  {frames} frames, {format_size(out.stat().st_size)}")
         return 0
-    found = rows(runs)
+    found = read_rows(runs)
     title = found[0].name if len(runs) == 1 else home.resolve().name if home.parts else f"{len(runs)} runs"
-    replace_file(out, page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
+    replace_file(out, render_page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
     print(f"{out}  {format_size(out.stat().st_size)}, open it in a browser")
     return 0
 
@@ -51,12 +51,12 @@ def report(argv: list[str]) -> int:
 def command_of(home: Path, found: Sequence[Row]) -> str:
     """Return the command that makes a run again; for several, what was typed where their sweep knows it."""
     from gantrain.core.sweep_folder import SweepFolder
-    from gantrain.reports.runs import given_words
+    from gantrain.reports.runs import overrides_of
 
     if len(found) > 1:
         known = SweepFolder(home).command()
         return known or "\n".join(command_of(row.folder, [row]) for row in found)
-    given = given_words(found[0].folder)
+    given = overrides_of(found[0].folder)
     return " ".join(
         ["gantrain", *(shlex.quote(f"{k}={v}") for k, v in given.items() if not k.startswith("run."))]
     )

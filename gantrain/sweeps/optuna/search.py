@@ -10,7 +10,7 @@ from typing import Any
 from gantrain.config.options import ENDLESS
 from gantrain.errors import ConfigError, suggest
 from gantrain.registry import option, schema
-from gantrain.reports.ranking import LESS_IS_BETTER, ONE_IS_BEST, RANKED
+from gantrain.reports.ranking import LOWER_IS_BETTER, ONE_IS_BEST, RANKED
 
 DIRECTIONS = ("minimize", "maximize")
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "nsga2")
@@ -101,7 +101,7 @@ def _direction(tag: str, word: Any) -> str:
         raise ConfigError(where, what, "search another metric, or give one of the two")
     if not tag.startswith(RANKED):
         raise ConfigError(where, f"is not known for {tag}", "give minimize or maximize")
-    return "minimize" if tag.startswith(LESS_IS_BETTER) else "maximize"
+    return "minimize" if tag.startswith(LOWER_IS_BETTER) else "maximize"
 
 
 def import_optuna() -> Any:

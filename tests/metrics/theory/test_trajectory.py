@@ -10,7 +10,7 @@ from composed import composed
 from PIL import Image
 
 from gantrain.core.text import format_number
-from gantrain.reports.text import beside_published
+from gantrain.reports.text import published_table
 
 RADII = {  # after 500 steps at rate 0.2 from (1, -1), of the recurrence in double precision
     ("minimax", "none", "simultaneous"): 3.097,
@@ -133,5 +133,5 @@ def test_what_one_number_cannot_do_is_refused_in_a_line(wrong, run_cli, tmp_path
 def test_a_radius_that_decimals_would_hide_is_shown_in_powers_of_ten(value, shown):
     assert format_number(value) == shown
     assert float(format_number(value, 4)) == pytest.approx(value, abs=1e-4 * max(abs(value), 0.5))
-    line = beside_published({"generator/radius": value}, {"generator/radius": value}).splitlines()[1]
+    line = published_table({"generator/radius": value}, {"generator/radius": value}).splitlines()[1]
     assert line.split()[1:] == [format_number(value, 4)] * 2
