@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gantrain.cli.hydra_app import trained
 from gantrain.config.options import Device
-from gantrain.config.overrides import read
+from gantrain.config.overrides import CommandLine
 from gantrain.core.files import read_json
 from gantrain.core.plugins import use
 from gantrain.core.run_folder import RunFolder
@@ -30,6 +29,7 @@ from gantrain.sampling.latents import latents
 from gantrain.sampling.options import SampleOptions, conditions_of
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.restore import config_and_spec
+from gantrain.training.start import start_run
 from gantrain.training.state import build_networks, load_network
 
 if TYPE_CHECKING:
@@ -187,19 +187,12 @@ def train(overrides: Sequence[str] = (), plugins: Plugins = ()) -> Run:
     if isinstance(overrides, str):
         raise ConfigError("overrides", "is one string", f"give a list of words: {overrides.split()}")
     _use(plugins)
-    words = list(map(str, overrides))
-    if flags := read(words).flags:
+    line = CommandLine.parse(list(map(str, overrides)))
+    if line.flags:
         remedy = "give key=value words alone, and for several runs call it for each"
-        raise ConfigError(flags[0], "is for the command line", remedy)
-    folder = None
-    try:
-        with _process_kept():
-            folder = trained(words)
-    except SystemExit as leaving:  # what had to get through Hydra
-        if isinstance(leaving.code, BaseException):
-            raise leaving.code from None
-        if leaving.code:
-            raise
+        raise ConfigError(line.flags[0], "is for the command line", remedy)
+    with _process_kept():
+        folder = start_run(line)
     if folder is None:
         raise ConfigError(
             "train.dry_run", "trains no run to return", "leave it out, or type it in a terminal"

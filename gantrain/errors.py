@@ -80,7 +80,7 @@ class Pruned(GantrainError):
         self.step, self.metrics = step, dict(metrics)
 
 
-def as_fault(error: BaseException) -> GantrainError:
+def to_user_error(error: BaseException) -> GantrainError:
     """Return any exception as the fault that it is to a user: of the machine, of the disk, or of this program."""
     if isinstance(error, GantrainError):
         return error

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.core.fields import option as option
-from gantrain.core.hydra_errors import in_words, unknown_key
+from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
 from gantrain.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
     try:
         values = cast(T, OmegaConf.to_object(OmegaConf.merge(_defaults(cls), dict(plain))))
     except OmegaConfBaseException as error:
-        raise in_words(error, prefix) from error
+        raise translate_omegaconf_error(error, prefix) from error
     for name, field in fields.items():
         _check(f"{prefix}{name}", getattr(values, name), field)
     return values

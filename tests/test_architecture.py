@@ -102,12 +102,23 @@ def test_a_plug_in_knows_its_family_and_the_bases_of_others_and_nothing_else_of_
 @pytest.mark.parametrize(
     ("package", "where"),
     [
-        ("hydra", {"core.hydra_errors", "config.compose", "config.overrides", "cli.hydra_app", "registry"}),
+        (
+            "hydra",
+            {
+                "core.hydra_errors",
+                "config.compose",
+                "config.job",
+                "config.overrides",
+                "cli.hydra_app",
+                "registry",
+            },
+        ),
         (
             "omegaconf",
             {
                 "core.hydra_errors",
                 "config.compose",
+                "config.job",
                 "config.options",
                 "config.resolve",
                 "cli.hydra_app",

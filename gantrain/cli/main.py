@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import traceback
 
 import gantrain
 from gantrain.cli.command import command_names, load_command
-from gantrain.core.groups import GROUPS, choices
+from gantrain.core.groups import overrides_choosing
 from gantrain.core.plugins import split_plugins, use
-from gantrain.errors import ConfigError, as_fault, suggest
+from gantrain.errors import ConfigError, suggest, to_user_error
 
 
-def train(argv: list[str]) -> int:
-    """Train what the overrides say."""
-    from gantrain.cli.hydra_app import train as run
+def start(argv: list[str]) -> int:
+    """Train what the overrides describe."""
+    from gantrain.cli import hydra_app
 
-    return run(argv)
+    return hydra_app.start(argv)
 
 
 def dispatch(argv: list[str]) -> int:
@@ -33,33 +34,16 @@ def dispatch(argv: list[str]) -> int:
     if "--version" in rest:
         print(f"gantrain {gantrain.__version__}")
         return 0
-    if verb == "train":
-        _refuse_words(rest)
-        return train(rest)
-    return load_command(verb).run(rest)
+    if verb != "train":
+        return load_command(verb).run(rest)
+    if not is_verb and argv and re.fullmatch("[^-~=][^=]*", argv[0]):
+        raise ConfigError(argv[0], "is neither a verb nor key=value", _remedy_for(argv[0]))
+    return start(rest)
 
 
-def _refuse_words(words: list[str]) -> None:
-    """Refuse a word that is neither an override, a flag nor a flag's value: most likely a mistyped verb."""
-    before = ""
-    for word in words:
-        takes_value = before.startswith("-") and before not in (
-            "-m",
-            "--multirun",
-            "-r",
-            "--run",
-            "--resolve",
-            "-sc",
-        )
-        if not word.startswith("-") and "=" not in word and not word.startswith("~") and not takes_value:
-            raise ConfigError(word, "is neither a verb nor key=value", _meant(word))
-        before = word
-
-
-def _meant(word: str) -> str:
-    meant = [f"{group}={word}" for group in GROUPS if word in choices(group)]
-    if meant or word in GROUPS or "." in word:
-        return f"did you mean {' or '.join(map(repr, meant or [f'{word}=VALUE']))}?"
+def _remedy_for(word: str) -> str:
+    if meant := overrides_choosing(word):
+        return f"did you mean {' or '.join(map(repr, meant))}?"
     return suggest(word, ["train", *command_names(), "--help", "--version"])
 
 
@@ -86,14 +70,12 @@ def main(argv: list[str] | None = None) -> int:
 def _report(error: BaseException, show: bool) -> int:
     """Print a fault as one line, after its traceback when that was asked for, and return its exit code."""
     if isinstance(error, SystemExit):
-        if not isinstance(error.code, BaseException):
-            return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
-        error = error.code  # what had to get through Hydra
+        return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     if show:
         traceback.print_exception(error)
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 141
-    fault = as_fault(error)
+    fault = to_user_error(error)
     print(f"gantrain: error: {fault}", file=sys.stderr)
     return fault.exit_code

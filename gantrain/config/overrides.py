@@ -1,91 +1,122 @@
-"""The command line's words, checked before Hydra reads them: its grammar and flags, said in one line."""
+"""The command line of a run, read once and checked before Hydra composes it: flags and overrides."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from gantrain.core.groups import GROUPS, check_choices, choices
+from gantrain.core.groups import GROUPS, check_choices, choices, overrides_choosing
 from gantrain.core.override import Override
 from gantrain.errors import ConfigError, suggest
 
+SWEEPS = re.compile(r"sweep=(?!null$|grid$).+|hydra\.mode=MULTIRUN")  # overrides that need no -m
+
 
 @dataclass(frozen=True)
-class Words:
-    """A command line as Hydra can read it.
+class CommandLine:
+    """A checked command line.
 
     Attributes:
-        flags: Hydra's own, which version 1.3 wants first.
-        overrides: ``key=value`` words.
-        package: The part of the config that ``--package`` asks for.
-        is_sweep: Whether this is more than one run.
+        words: The words as typed.
+        flags: Hydra's flags with their values.
+        overrides: The other words, in Hydra's grammar.
+        mode: Whether it trains one run, sweeps over several, or only prints what Hydra knows (``--cfg``, ``--info``).
+        config_name: The primary config.
+        config_path: The folder that takes the place of gantrain's own YAML files, if one does.
+        config_dir: The folder of the user's own choices, if one is given.
+        package: The part of the config that ``--package`` selects, if it does.
     """
 
+    words: list[str]
     flags: list[str]
     overrides: list[str]
-    package: str | None
-    is_sweep: bool
+    mode: Literal["run", "sweep", "query"]
+    config_name: str = "config"
+    config_path: str | None = None
+    config_dir: str | None = None
+    package: str | None = None
+
+    @classmethod
+    def parse(cls, words: Sequence[str]) -> CommandLine:
+        """Read and check the words after ``gantrain``.
+
+        ``sweep=NAME`` is a sweep without ``-m`` too.
+
+        Raises:
+            ConfigError: For an unknown flag, flags that exclude each other, or an override that no config can take.
+        """
+        if any(word.startswith("--experimental-rerun") for word in words):
+            what = "reads a pickle, which can run code"
+            raise ConfigError("--experimental-rerun", what, "use gantrain resume RUN")
+        message = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(message):
+                known = get_args_parser().parse_intermixed_args(words)
+        except SystemExit as error:
+            what = message.getvalue().strip().splitlines()[-1].split("error: ")[-1]
+            dashes = "keys are written key=value, without dashes; " * what.startswith("unrecognized")
+            raise ConfigError("usage", what, f"{dashes}see gantrain --help") from error
+        modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion, known.hydra_help)
+        if sum(map(bool, modes)) > 1:
+            what = "--run, --multirun, --cfg, --info exclude each other"
+            raise ConfigError("usage", what, "give one of them")
+        if (known.package or known.resolve) and not known.cfg:
+            raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")
+        path = Path(known.config_path or "/")
+        if not (path.is_absolute() and path.is_dir()):
+            what = "is not the absolute path of a folder"
+            raise ConfigError("--config-path", what, "add choices with --config-dir DIR")
+        flags = list(words)
+        for word in known.overrides:
+            flags.remove(word)
+        if known.config_dir:
+            check_choices(Path(known.config_dir))
+            absolute = str(Path(known.config_dir).absolute())
+            if known.config_dir != absolute:  # a sweep is resumed from anywhere; the last flag counts
+                flags += ["--config-dir", absolute]
+            known.config_dir = absolute
+        overrides = [check_override(word) for word in known.overrides]
+        if not any(modes) and any(map(SWEEPS.fullmatch, overrides)):
+            known.multirun = True
+            flags.append("--multirun")
+        is_run = known.run or not any((*modes, known.multirun))
+        return cls(
+            words=list(words),
+            flags=flags,
+            overrides=overrides,
+            mode="run" if is_run else "sweep" if known.multirun else "query",
+            config_name=known.config_name or "config",
+            config_path=known.config_path,
+            config_dir=known.config_dir,
+            package=known.package,
+        )
 
 
-def read(argv: list[str]) -> Words:
-    """Check Hydra's flags and the overrides. Raises ConfigError.
+def check_override(word: str) -> str:
+    """Return an override as Hydra's grammar can read it.
 
-    ``sweep=NAME`` is a sweep without ``-m`` too.
+    Raises:
+        ConfigError: For a word that is no override, or one that no config can take.
     """
-    overrides = [word for word in argv if is_override(word)]
-    flags = [word for word in argv if not is_override(word)]
-    if any(word.startswith("--experimental-rerun") for word in flags):
-        raise ConfigError(
-            "--experimental-rerun", "reads a pickle, which can run code", "use gantrain resume RUN"
-        )
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            known = get_args_parser().parse_args([*flags, *overrides])
-    except SystemExit as error:
-        what = complaint.getvalue().strip().splitlines()[-1].split("error: ")[-1]
-        dashes = "keys are written key=value, without dashes; " * what.startswith("unrecognized")
-        raise ConfigError("usage", what, f"{dashes}see gantrain --help") from error
-    modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion)
-    if sum(map(bool, modes)) > 1:
-        raise ConfigError("usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them")
-    if (known.package or known.resolve) and not known.cfg:
-        raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")
-    if known.config_path and not (Path(known.config_path).is_absolute() and Path(known.config_path).is_dir()):
-        raise ConfigError(
-            "--config-path", "is not the absolute path of a folder", "add options with --config-dir DIR"
-        )
-    if known.config_dir:
-        check_choices(Path(known.config_dir))
-        if not Path(known.config_dir).is_absolute():  # a sweep is resumed from anywhere; the last flag counts
-            flags += ["--config-dir", str(Path(known.config_dir).absolute())]
-    overrides = [checked(word) for word in overrides]
-    asked = any(re.fullmatch(r"sweep=(?!null$|grid$).+", word) for word in overrides)
-    if asked and not any(modes):
-        flags.append("--multirun")
-    return Words(flags, overrides, known.package, bool(known.multirun) or (asked and not any(modes)))
-
-
-def is_override(word: str) -> bool:
-    """Whether a word sets or removes a key, rather than being a flag or its value."""
-    return word.startswith("~") or ("=" in word and not word.startswith("-"))
-
-
-def checked(word: str) -> str:
-    """Return an override as Hydra's grammar can read it. Raises ConfigError for one that no config can take."""
+    if "=" not in word and not word.startswith("~"):
+        meant = overrides_choosing(word)
+        remedy = f"did you mean {' or '.join(map(repr, meant))}?" if meant else "write key=value"
+        raise ConfigError(word, "is not an override", remedy)
     try:
         override = OverridesParser.create().parse_override(word)
     except HydraException as error:
         typed = Override.parse(word)
         if re.search(r"[~\x80-\U0010ffff]", typed.value) and "'" not in typed.value:
-            return checked(str(typed.quoted()))  # a bare ~ or é is not in the grammar
+            return check_override(str(typed.quoted()))  # a bare ~ or é is not in the grammar
         remedy = "write key=value, and quote a value that holds any of , = [ ] { }"
         raise ConfigError(word, "is not an override", remedy) from error
     key, value = str(override.key_or_group), override.value()
@@ -99,14 +130,13 @@ def checked(word: str) -> str:
     if override.is_range_sweep() and next(override.sweep_iterator(), None) is None:
         raise ConfigError(key, "sweeps over nothing", "give a range with numbers in it")
     if group in GROUPS and (name == "name" or (not name and isinstance(value, dict) and "name" in value)):
-        raise ConfigError(f"{group}.name", "is not set by hand", f"choose an option: {group}=OPTION")
+        raise ConfigError(f"{group}.name", "is not set by hand", f"make a choice: {group}=CHOICE")
     if isinstance(value, str | dict) or override.is_sweep_override():
         return word
     if key in GROUPS and isinstance(value, list):
-        raise ConfigError(
-            key, "takes one option", f"write {key}=OPTION, or sweep with -m {key}=OPTION,OPTION"
-        )
+        remedy = f"write {key}=CHOICE, or sweep with -m {key}=CHOICE,CHOICE"
+        raise ConfigError(key, "takes one choice", remedy)
     if key in GROUPS or key.startswith("hydra/") or key == "hydra":
         text = "null" if value is None else str(value)
-        raise ConfigError(key, f"has no option '{text}'", suggest(text, choices(key)))
+        raise ConfigError(key, f"'{text}' is not one of its choices", suggest(text, choices(key)))
     return word

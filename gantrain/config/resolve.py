@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gantrain.config.options import KEYED, Config, Folder, Root, Top, Train, class_of
 from gantrain.config.validate import check_together
 from gantrain.core.groups import GROUPS
-from gantrain.core.hydra_errors import in_words, unknown_key
+from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import full_suite, without_absent_metrics
@@ -59,7 +59,7 @@ def plain_data(composed: DictConfig) -> dict[str, Any]:
                 value = OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
             plain[str(key)] = value
     except OmegaConfBaseException as error:
-        raise in_words(error) from error
+        raise translate_omegaconf_error(error) from error
     return plain
 
 

@@ -54,7 +54,7 @@ SAID_BY_HYDRA = (
 )
 
 
-def translated(error: BaseException) -> ConfigError:
+def translate_error(error: BaseException) -> ConfigError:
     """Return Hydra's, OmegaConf's or YAML's complaint as one line with the key and a remedy."""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
@@ -72,7 +72,7 @@ def translated(error: BaseException) -> ConfigError:
             )
     for link in chain:
         if isinstance(link, OmegaConfBaseException) and (link.full_key or link.key):
-            return in_words(link, file=file)
+            return translate_omegaconf_error(link, file=file)
     if isinstance(error, RecursionError):
         return ConfigError("config", "is nested too deeply", "flatten it")
     for pattern, what, remedy in SAID_BY_HYDRA:
@@ -100,7 +100,7 @@ def _no_option(error: MissingConfigException) -> ConfigError:
     return ConfigError(group, f"has no option {name!r}", suggest(name, names))
 
 
-def in_words(error: OmegaConfBaseException, prefix: str = "", file: str = "") -> ConfigError:
+def translate_omegaconf_error(error: OmegaConfBaseException, prefix: str = "", file: str = "") -> ConfigError:
     """Return OmegaConf's complaint as this program's.
 
     Args:

@@ -18,7 +18,7 @@ from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, in_use, use
 from gantrain.core.run_folder import RunFolder
-from gantrain.errors import ConfigError, as_fault
+from gantrain.errors import ConfigError, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.stop import watch_parent
 from gantrain.training.checkpoint import load_checkpoint
@@ -77,7 +77,7 @@ def run_task(task: Task) -> int:
     try:
         train_or_resume(task)
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: every job leaves a result
-        user_error = as_fault(error)
+        user_error = to_user_error(error)
         if os.environ.get("GANTRAIN_DEBUG") == "1":
             traceback.print_exception(error)
         if task.run.outcome()["status"] == "missing":  # it failed before the training loop could write one

@@ -20,7 +20,7 @@ from gantrain.errors import (
     GantrainError,
     Interrupted,
     Pruned,
-    as_fault,
+    to_user_error,
 )
 from gantrain.reports.text import tail_means
 from gantrain.tracking import tensorboard as dashboard
@@ -101,7 +101,7 @@ def run(
                 result |= {"step": error.step, "metrics": error.metrics}
             raise
         except BaseException as error:
-            fault = as_fault(error)
+            fault = to_user_error(error)
             result |= {"status": _status(error), "error": str(fault), "exit_code": fault.exit_code}
             raise
         finally:

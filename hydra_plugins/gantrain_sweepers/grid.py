@@ -77,12 +77,12 @@ class GridSweeper(BasicSweeper):
         from omegaconf.errors import OmegaConfBaseException
 
         from gantrain.config.compose import check
-        from gantrain.core.hydra_errors import translated
+        from gantrain.core.hydra_errors import translate_error
 
         try:
             return check(self.compose(job))
         except (HydraException, OmegaConfBaseException) as error:
-            raise translated(error) from error
+            raise translate_error(error) from error
 
     def run(self, plan: Plan) -> Any:
         """Check a plan's jobs, then run those that are not done. Raises GantrainError."""

@@ -196,7 +196,7 @@ USAGE = [
     row("evalute x", "evalute", "did you mean 'evaluate'?"),
     row("lst", "lst", "did you mean 'list'?"),
     row("tensorbord", "tensorbord", "did you mean 'tensorboard'?"),
-    row("train outputs/x", "outputs/x", "is neither a verb nor key=value"),
+    row("train outputs/x", "outputs/x", "is not an override"),
     row("ring", "ring", "did you mean 'dataset=ring'?"),
     row("seed=1 minimax", "minimax", "did you mean 'objective=minimax'?"),
     row("dataset", "dataset", "did you mean 'dataset=VALUE'?"),

@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from gantrain.errors import ConfigError, as_fault
+from gantrain.errors import ConfigError, to_user_error
 
 TOO_LARGE = 10**15  # numbers: no machine has so much memory
 
@@ -30,16 +30,16 @@ def raised(act) -> BaseException:
     ids=lambda error: " ".join(str(error).split())[:40] or type(error).__name__,
 )
 def test_too_little_memory_is_said_to_be_that_whoever_asked_for_it(error):
-    fault = as_fault(error)
+    fault = to_user_error(error)
     assert str(fault).startswith("memory: there is not enough; lower train.batch_size")
 
 
 def test_other_faults_keep_their_kind():
     own = ConfigError("a", "b", "c")
-    assert as_fault(own) is own
-    full = as_fault(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.png"))
+    assert to_user_error(own) is own
+    full = to_user_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.png"))
     assert (full.exit_code, full.where) == (5, "x.png")
-    assert as_fault(KeyboardInterrupt()).exit_code == 130
-    bug = as_fault(ValueError("two\nlines"))
+    assert to_user_error(KeyboardInterrupt()).exit_code == 130
+    bug = to_user_error(ValueError("two\nlines"))
     assert bug.exit_code == 1
     assert str(bug).startswith("internal: ValueError: two lines; ")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gantrain.config.overrides import read
+from gantrain.config.overrides import CommandLine
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
@@ -122,26 +122,26 @@ def test_launcher_with_a_wrong_key_is_refused_in_one_line(run_cli, tmp_path, wor
 def test_launcher_not_installed_names_what_installs_it():
     from hydra.errors import MissingConfigException
 
-    from gantrain.core.hydra_errors import translated
+    from gantrain.core.hydra_errors import translate_error
 
     for name in ("joblib", "submitit_local", "submitit_slurm"):
         gone = MissingConfigException(
             "not found", missing_cfg_file=f"hydra/launcher/{name}", options=["basic"]
         )
         assert (
-            str(translated(gone))
+            str(translate_error(gone))
             == f"hydra/launcher: {name} is not installed; pip install 'gantrain[sweeps]'"
         )
     typed = MissingConfigException("not found", missing_cfg_file="hydra/launcher/jobli", options=["joblib"])
-    assert str(translated(typed)).endswith("did you mean 'joblib'?")
+    assert str(translate_error(typed)).endswith("did you mean 'joblib'?")
 
 
 def test_sweep_keeps_the_absolute_path_of_config_dir(tmp_path, monkeypatch):
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)
-    once = read(["-m", "--config-dir", "mine", "seed=0,1"])
+    once = CommandLine.parse(["-m", "--config-dir", "mine", "seed=0,1"])
     monkeypatch.chdir("/")
-    again = read([*once.flags, *once.overrides])
+    again = CommandLine.parse([*once.flags, *once.overrides])
     assert again.flags == once.flags
     assert again.flags[-2:] == ["--config-dir", str(tmp_path / "mine")]
 

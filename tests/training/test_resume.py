@@ -27,7 +27,7 @@ from gantrain.config.resolve import resolve
 from gantrain.core.files import is_locked, run_folder_lock
 from gantrain.core.gradients import descend
 from gantrain.core.run_folder import RunFolder
-from gantrain.errors import CheckpointError, OutputError, as_fault
+from gantrain.errors import CheckpointError, OutputError, to_user_error
 from gantrain.training.checkpoint import load_checkpoint, save_checkpoint
 from gantrain.training.device import Runtime
 from gantrain.training.run import run
@@ -52,9 +52,8 @@ RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
 PROCESSES = """
 import json, os, pathlib, signal, sys
 import matplotlib.figure, tensorboard.summary.writer.record_writer, torch._dynamo  # what a run imports on its way
-from gantrain.cli import hydra_app as door
-from gantrain.cli import main as cli
-from gantrain.training import housekeeping, run
+from gantrain.cli import hydra_app, main as cli
+from gantrain.training import housekeeping, run, start
 called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
 
 def child(argv, where, moment, errors):
@@ -311,7 +310,7 @@ def test_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, monkey
     monkeypatch.setattr("gantrain.training.run.train", full)
     with pytest.raises(OSError, match="No space") as found:
         run(resolve(composed(*SMALL, *RING, "train.steps=2")), tmp_path / "run")
-    fault, result = as_fault(found.value), json.loads((tmp_path / "run" / "result.json").read_text())
+    fault, result = to_user_error(found.value), json.loads((tmp_path / "run" / "result.json").read_text())
     assert (result["status"], result["error"], result["exit_code"]) == ("failed", str(fault), fault.exit_code)
     assert fault.exit_code == 5
 

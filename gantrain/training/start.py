@@ -1,0 +1,43 @@
+"""Start a single run from its command line: compose and check it, load its data, make its folder, train."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from gantrain.config.compose import check
+from gantrain.config.job import compose_job, job_folder, run_in_job_folder
+from gantrain.config.overrides import CommandLine
+from gantrain.core.files import ensure_empty
+from gantrain.core.plugins import plugin_words
+from gantrain.reports.text import end_table
+from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.device import Runtime
+from gantrain.training.run import prepare, run
+from gantrain.training.session import Session
+
+
+def start_run(line: CommandLine) -> Path | None:
+    """Train a run, print how it ended, and return its folder; None for a dry run, which only prints an estimate.
+
+    Raises:
+        GantrainError: Before anything is written where the config or the data are at fault.
+    """
+    with compose_job(line) as composed:
+        config = check(composed)
+        ensure_empty(job_folder(composed))
+        if config.train.init_from:
+            load_checkpoint(config.train.init_from)
+        data = prepare(config)
+        if config.train.dry_run:
+            from gantrain.training.dry_run.report import report
+
+            print(report(config, data, Runtime(config.device)), flush=True)
+            return None
+
+        def train_in(folder: Path, given: dict[str, str]) -> Path:
+            session = Session(shlex.join(["gantrain", *plugin_words(), *line.words]), given)
+            print(end_table(run(config, folder, session=session, data=data), folder))
+            return folder
+
+        return run_in_job_folder(composed, train_in)
