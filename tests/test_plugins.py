@@ -175,6 +175,7 @@ def test_plugin_fault_names_file_and_line(fault, tmp_path):
         ({"configs/objective/own.yaml": YAML.format(name="own")}, "no plug-in registers a class"),
         ({"configs/objective/hinge.yaml": YAML.format(name="hinge")}, "gantrain has its own objective=hinge"),
         ({"configs/objective/own.yaml": "a: [\n"}, "is not YAML"),
+        ({"configs/objectives/own.yaml": "a: 1\n"}, "no config group 'objectives'; did you mean 'objective'"),
     ],
 )
 def test_plugin_yaml_fault_names_the_file(files, message, tmp_path):
@@ -256,8 +257,10 @@ def test_plugin_record_that_is_broken_trusts_nothing(bounded):
     record = plugin_trust._record()
     assert record is not None
     record.parent.mkdir(parents=True)
-    for content in ("", "[1]", '{"a": ', "[" * 100_000):
+    known_key = plugin_trust._key(known["folders"][0]["path"], known["folders"][0]["sha256"])
+    for content in ("", "[1]", '{"a": ', "[" * 100_000, json.dumps({known_key: ""})):
         record.write_text(content)
+        record.chmod(0o666)  # where anybody could have written it, not even what it says counts
         with pytest.raises(ConfigError, match="not loaded before"):
             plugin_loading.recall(known, "run")
     plugins.use([bounded])
@@ -395,6 +398,14 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
     in_new_process()
     code, _, err = run_cli("sample", "run")
     assert (code, "not loaded before" in err) == (2, True), err
+    words = [w for w in words if not w.startswith(("objective", "run.dir"))]
+    for verb in (
+        ["show", "run"],
+        ["compare", "run"],
+        ["report", "run", "out=report.html"],
+        ["train.init_from=run", *words, "run.dir=heir"],
+    ):
+        assert run_cli(*verb)[0] == 0  # none of which needs its classes
     assert "bounded" not in REGISTERED["objective"]
     with (bounded / "bounded.py").open("a") as file:
         file.write("\n")

@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import Any
 
 from gantrain.core import plugins
-from gantrain.core.groups import check_choices
+from gantrain.core.groups import GROUPS, check_choices
 from gantrain.core.plugin_trust import trust
 from gantrain.core.plugins import PluginFolder, PluginPackage
-from gantrain.errors import ConfigError, GantrainError
+from gantrain.errors import ConfigError, GantrainError, suggest
 from gantrain.registry import REGISTERED, has_schema, unregister
 
 
@@ -173,6 +173,9 @@ def check_plugin_choices() -> None:
     for folder in plugins.config_folders():
         check_choices(folder)
         for path in sorted(folder.glob("*/*.yaml")):
+            if path.parent.name not in GROUPS:
+                what = f"there is no config group {path.parent.name!r}"
+                raise ConfigError(path, what, suggest(path.parent.name, GROUPS))
             choice = f"{path.parent.name}={path.stem}"
             if choice in files:
                 raise ConfigError(path, f"is {choice}, and so is {files[choice]}", "rename one of them")

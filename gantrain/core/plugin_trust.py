@@ -31,7 +31,8 @@ def _record() -> Path | None:
 def _recorded(path: Path | None) -> dict[str, str]:
     """Return the folder of each digest in the user's record; nothing where another user could have written it."""
     with suppress(OSError, ValueError, RecursionError):
-        if path is not None and path.stat().st_uid == os.getuid():
+        status = path.stat() if path else None
+        if path and status and status.st_uid == os.getuid() and not status.st_mode & 0o022:
             known = json.loads(path.read_bytes())
             return known if isinstance(known, dict) else {}
     return {}

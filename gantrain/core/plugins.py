@@ -88,7 +88,7 @@ def read_folder(where: str | os.PathLike[str]) -> PluginFolder:
         raise ConfigError("--plugins", f"there is no folder {path}", "give the folder of your Python files")
     tests = ("test_", "conftest.", ".")
     found = [file for file in path.glob("*.py") if not file.name.startswith(tests)]
-    found += path.glob("configs/*/*.yaml")
+    found += path.glob("configs/**/*.yaml")
     try:
         files = {file.relative_to(path).as_posix(): file.read_bytes() for file in found if file.is_file()}
     except OSError as error:
