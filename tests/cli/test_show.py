@@ -40,7 +40,7 @@ def suggested(page: str) -> list[str]:
     return [line.split()[1] for line in page.partition("\nnext\n")[2].splitlines()]
 
 
-def test_a_finished_run_shows_its_numbers_its_words_and_files_that_are_there(run, run_cli):
+def test_show_of_a_finished_run_has_metrics_command_and_files(run, run_cli):
     code, page, err = run_cli("show", run)
     assert (code, err) == (0, "")
     result = json.loads((run / "result.json").read_text())
@@ -57,14 +57,14 @@ def test_a_finished_run_shows_its_numbers_its_words_and_files_that_are_there(run
     assert suggested(page) == ["sample", "report", "tensorboard"]
 
 
-def test_what_is_suggested_is_a_verb(run, run_cli):
+def test_show_suggests_verbs(run, run_cli):
     for path in (run, run / "checkpoints" / "000010"):
         words = suggested(run_cli("show", path)[1])
         assert words
         assert set(words) <= {"train", *command_names()}
 
 
-def test_the_whole_config_is_yaml_of_config_json(run, run_cli):
+def test_show_full_is_yaml_of_config_json(run, run_cli):
     _, page, _ = run_cli("show", run, "full=true")
     text = page.partition("\nconfig\n")[2].partition("\n\n")[0]
     assert yaml.safe_load(text) == RunFolder(run).config
@@ -85,7 +85,7 @@ def test_show_lists_the_overrides_of_an_older_run(run, run_cli):
         )
 
 
-def test_a_run_that_is_being_written_is_running_and_a_torn_line_is_no_step(run, run_cli):
+def test_show_of_a_running_run_ignores_a_torn_line(run, run_cli):
     (run / "result.json").unlink()
     change(
         run / "config.json", train=json.loads((run / "config.json").read_text())["train"] | {"steps": 1020}
@@ -100,7 +100,7 @@ def test_a_run_that_is_being_written_is_running_and_a_torn_line_is_no_step(run, 
     assert "resume" not in suggested(page)
 
 
-def test_the_time_left_of_a_baseline_is_of_one_batch_a_step(run, run_cli):
+def test_show_time_left_of_a_baseline_is_of_one_batch_a_step(run, run_cli):
     (run / "result.json").unlink()
     train = json.loads((run / "config.json").read_text())["train"] | {"steps": 1020, "d_steps": 5}
     change(run / "config.json", train=train)
@@ -113,7 +113,7 @@ def test_the_time_left_of_a_baseline_is_of_one_batch_a_step(run, run_cli):
         assert ("about 10 s of training left" if alone else "about 50 s of training left") in page
 
 
-def test_to_look_at_a_run_does_not_hold_it(run, run_cli):
+def test_show_does_not_lock_the_run(run, run_cli):
     with run_folder_lock(run):
         assert RunFolder(run).status == "running"
     assert RunFolder(run).status == "finished"
@@ -128,19 +128,19 @@ def test_show_of_a_run_that_died_names_resume(run, run_cli):
     assert suggested(page)[0] == "resume"
 
 
-def test_a_finished_run_that_was_told_to_go_on_and_died_is_not_finished(run, run_cli):
+def test_show_of_a_resumed_run_that_died_is_not_finished(run, run_cli):
     change(run / "config.json", train=json.loads((run / "config.json").read_text())["train"] | {"steps": 40})
     assert RunFolder(run).status == "stopped"
     assert suggested(run_cli("show", run)[1])[0] == "resume"
 
 
-def test_a_run_that_seconds_ended_is_finished_however_few_its_steps(run):
+def test_status_of_a_run_ended_by_seconds_is_finished(run):
     train = json.loads((run / "config.json").read_text())["train"]
     change(run / "config.json", train=train | {"steps": 10**9, "seconds": 3.0})
     assert RunFolder(run).status == "finished"
 
 
-def test_a_fault_is_shown_with_its_code(run, run_cli):
+def test_show_of_a_failed_run_has_error_and_exit_code(run, run_cli):
     error = "loss/d: is not finite; lower optimizer.d_lr"
     (run / "result.json").write_text(json.dumps({"status": "diverged", "exit_code": 6, "error": error}))
     page = run_cli("show", run)[1]
@@ -149,7 +149,7 @@ def test_a_fault_is_shown_with_its_code(run, run_cli):
     assert suggested(page)[0] == "resume"
 
 
-def test_a_checkpoint_shows_the_numbers_of_its_step(run, run_cli):
+def test_show_of_a_checkpoint_has_the_values_of_its_step(run, run_cli):
     code, page, _ = run_cli("show", run / "checkpoints" / "000010")
     assert code == 0
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -160,7 +160,7 @@ def test_a_checkpoint_shows_the_numbers_of_its_step(run, run_cli):
     assert all(value == format_number(read[tag]) for tag, value in shown.items())
 
 
-def test_numbers_that_were_not_finite_are_shown_as_such(run, run_cli):
+def test_show_of_values_that_are_not_finite(run, run_cli):
     result = json.loads((run / "result.json").read_text())
     tags = list(result["floors"])[:1]
     change(run / "result.json", metrics=dict.fromkeys(result["metrics"]), floors=dict.fromkeys(tags))
@@ -169,7 +169,7 @@ def test_numbers_that_were_not_finite_are_shown_as_such(run, run_cli):
     assert re.search(rf"^{tags[0]} +nan +nan$", page, re.MULTILINE)
 
 
-def test_what_a_file_holds_does_not_colour_the_terminal(run, run_cli):
+def test_show_escapes_control_characters(run, run_cli):
     change(run / "result.json", status="failed", error="\x1b[31mred\x07")
     _, page, _ = run_cli("show", run)
     assert "\x1b" not in page
@@ -196,7 +196,7 @@ def sweep(finished, tmp_path) -> Path:
     return folder
 
 
-def test_a_sweep_has_a_line_for_each_job_those_that_never_began_too(sweep, run_cli):
+def test_show_of_a_sweep_has_a_line_for_every_job(sweep, run_cli):
     code, page, err = run_cli("show", sweep)
     assert (code, err) == (0, "")
     assert "4 jobs: 1 finished, 1 failed, 1 stopped, 1 missing" in page
@@ -211,7 +211,7 @@ def test_a_sweep_has_a_line_for_each_job_those_that_never_began_too(sweep, run_c
     assert suggested(page)[0] == "resume"
 
 
-def test_a_sweep_of_which_nothing_is_missing_is_not_resumed(sweep, finished, run_cli):
+def test_show_of_a_finished_sweep_does_not_suggest_resume(sweep, finished, run_cli):
     for i in range(4):
         shutil.copytree(finished, sweep / f"{i}-seed{i}", dirs_exist_ok=True)
     page = run_cli("show", sweep)[1]
@@ -219,7 +219,7 @@ def test_a_sweep_of_which_nothing_is_missing_is_not_resumed(sweep, finished, run
     assert "resume" not in suggested(page)
 
 
-def test_what_a_sweep_that_is_under_way_has_not_begun_waits(sweep, run_cli):
+def test_show_of_a_running_sweep_has_waiting_jobs(sweep, run_cli):
     with run_folder_lock(sweep):
         page = run_cli("show", sweep)[1]
     assert "1 waiting" in page
@@ -229,7 +229,7 @@ def test_what_a_sweep_that_is_under_way_has_not_begun_waits(sweep, run_cli):
     assert "resume" in suggested(page)
 
 
-def test_a_sweep_without_a_list_of_jobs_has_the_runs_that_lie_in_it(sweep, run_cli):
+def test_show_of_a_sweep_without_a_plan_lists_its_runs(sweep, run_cli):
     (sweep / "sweep.json").unlink()
     (sweep / "multirun.yaml").write_text("hydra: {}\n")
     code, page, _ = run_cli("show", sweep)
@@ -253,14 +253,14 @@ def test_a_sweep_without_a_list_of_jobs_has_the_runs_that_lie_in_it(sweep, run_c
         ("run/sweep.json", '{"jobs": 3}'),
     ],
 )
-def test_a_file_that_holds_something_else_is_one_line(file, text, run, run_cli, tmp_path):
+def test_show_of_a_malformed_file_is_one_line(file, text, run, run_cli, tmp_path):
     (tmp_path / file).write_text(text)
     code, out, err = run_cli("show", run)
     assert (code, out) == (4, "")
     assert re.fullmatch(r"gantrain: error: .*run.*\n", err)
 
 
-def test_a_folder_that_is_no_run_names_the_newest_run_below_it(run, tmp_path, run_cli):
+def test_show_of_another_folder_names_the_newest_run_below(run, tmp_path, run_cli):
     code, out, err = run_cli("show", tmp_path)
     assert (code, out) == (4, "")
     assert err.rstrip().endswith(str(run))
@@ -270,14 +270,14 @@ def test_a_folder_that_is_no_run_names_the_newest_run_below_it(run, tmp_path, ru
 
 
 @pytest.mark.parametrize("words", [[], ["a", "b"], ["a", "full=perhaps"], ["a", "half=true"], ["--all"]])
-def test_words_it_does_not_know_are_usage(words, run_cli, tmp_path):
+def test_show_of_unknown_words_is_usage(words, run_cli, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     code, out, err = run_cli("show", *words)
     assert (code, out, err.count("\n")) == (2, "", 1)
 
 
-def test_show_needs_neither_torch_nor_hydra(run):
+def test_show_imports_neither_torch_nor_hydra(run):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "gantrain", "show", str(run)],
         capture_output=True,
