@@ -32,7 +32,7 @@ from gantrain.metrics.prdc import prdc
 from gantrain.metrics.sharpness import sharpness
 from gantrain.registry import build, parse
 from gantrain.sampling.options import SampleOptions
-from hydra_plugins.gantrain_sweepers.optuna_sweeper import dimension
+from hydra_plugins.gantrain_sweepers.optuna_sweeper import parse_dimension
 
 ROOT = Path(__file__).resolve().parents[1]
 README, CONTRIBUTING, ESTIMATES, FIRST_RUN, CONFIGURATION = (
@@ -119,7 +119,8 @@ def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
         for folder in ("gantrain", "hydra_plugins")
         for path in ROOT.glob(f"{folder}/**/*.py")
     }
-    configs = {f"gantrain/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("configs/**/*.yaml")}
+    files = [*ROOT.glob("configs/**/*.yaml"), ROOT / "configs" / "keys.json"]
+    configs = {f"gantrain/{path.relative_to(ROOT).as_posix()}" for path in files}
     pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("gantrain/reports/*.[hcj][ts]*")}
     assert len(pages) == 6
     assert names == modules | configs | pages | {"gantrain/py.typed"}
@@ -249,7 +250,7 @@ def said(page: Path) -> list[str]:
 def named_commands() -> list[str]:
     """Return the command lines of the guides, in blocks and in sentences, and of the help page's examples."""
     texts = [block for page in GUIDES for block in [*blocks(page, "bash", ""), *said(page)]]
-    texts.append(pages.TAIL.split("Every key")[0])
+    texts.append(pages.EXAMPLES.split("Every key")[0])
     of_example = ("exponential", "RUN", "SWEEP", "NAME", "=mine")  # what is not there, or is the reader's
     named = {c for text in texts for c in commands(text) if not any(word in c for word in of_example)}
     # The command that an option's first line shows is composed where every option is.
@@ -267,7 +268,7 @@ def overrides(words: list[str]) -> list[list[str]]:
         word.startswith("sweep=") for word in given
     ):  # a space to search, of which one point speaks for all
         parsed = OverridesParser.create().parse_overrides(given)
-        first = {o.get_key_element(): dimension(o).ends[0] for o in parsed if o.is_sweep_override()}
+        first = {o.get_key_element(): parse_dimension(o).ends[0] for o in parsed if o.is_sweep_override()}
         return [
             [f"{key}={first[key]}" if (key := word.partition("=")[0]) in first else word for word in given]
         ]
