@@ -34,11 +34,7 @@ def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
     low, high = np.quantile(torch.cat(frames).numpy(), (0.005, 0.995), axis=0)
     margin = 0.2 * float((high - low).max()) or 1.0  # all may be one point
     figure, (ax,) = panels()
-    ax.set(
-        aspect="equal",
-        xlim=(low[0] - margin, high[0] + margin),
-        ylim=(low[1] - margin, high[1] + margin),
-    )
+    ax.set(aspect="equal", xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
     shade = dict(color="#1f5fa8") if y is None or y.dim() > 1 else dict(c=y.numpy(), cmap="tab10")
     points = ax.scatter(*frames[0].T.numpy(), s=6, **shade)
     figure.canvas.draw()

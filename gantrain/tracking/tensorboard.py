@@ -39,11 +39,7 @@ CHARTS = {
     ),
     "modes found": ("diversity/modes",),
     "KL of the modes' histogram": ("diversity/mode_kl",),
-    "1 as held-out data": (
-        "fidelity/density",
-        "fidelity/sharpness",
-        "diversity/per_condition_std",
-    ),
+    "1 as held-out data": ("fidelity/density", "fidelity/sharpness", "diversity/per_condition_std"),
     "distance to training data, 1 as held-out data": ("fidelity/nearest_distance",),
 }
 
