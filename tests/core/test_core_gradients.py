@@ -33,7 +33,7 @@ def optimizer(w: Tensor) -> torch.optim.Optimizer:
     return adam
 
 
-def test_gradient_is_that_of_the_loss_alone_and_its_norm_is_over_all_weights():
+def test_gradient_norm_is_over_all_weights_of_the_loss_alone():
     a, b = nn.Parameter(torch.tensor([3.0])), nn.Parameter(torch.tensor([[1.0, 2.0]]))
     sgd = torch.optim.SGD([a, b], lr=0.5)
     a.grad = torch.tensor([100.0])  # what an earlier update left
@@ -76,20 +76,20 @@ def test_what_is_not_finite_stops_before_weights_and_moments(name, player):
     assert all(torch.equal(adam.state[w][key], value) for key, value in moments.items())
 
 
-def test_message_says_whether_the_loss_or_the_gradient_is_at_fault():
+def test_gradient_error_names_the_loss_or_the_gradient():
     w = weights()
     for name, cause in [("nan loss", "loss"), ("nan gradient of a finite loss", "gradient")]:
         with pytest.raises(Diverged, match=f"the {cause} is not finite"):
             differentiate(BAD_LOSSES[name](w), torch.optim.SGD([w], lr=1.0), "d")
 
 
-def test_the_fault_of_what_a_metric_trains_names_no_key_that_is_not_there():
+def test_gradient_error_of_a_metric_names_no_missing_key():
     w = weights()
     with pytest.raises(Diverged, match=r"loss/refit: .*leave the metric that trains it out"):
         differentiate(w.sum() * math.nan, optimizer(w), "refit")
 
 
-def test_frozen_gives_no_weight_gradients_and_lets_the_input_gradient_through():
+def test_frozen_has_input_gradients_and_no_weight_gradients():
     D = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
     x = torch.randn(5, 3, requires_grad=True)
     (expected,) = torch.autograd.grad(D(x).sum(), x)
@@ -99,7 +99,7 @@ def test_frozen_gives_no_weight_gradients_and_lets_the_input_gradient_through():
     assert all(p.grad is None for p in D.parameters())
 
 
-def test_frozen_ends_with_the_block_even_when_it_fails_and_keeps_what_was_frozen_before():
+def test_frozen_restores_what_was_frozen_before():
     D = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     D[0].weight.requires_grad_(False)  # random features, say
     flags = [p.requires_grad for p in D.parameters()]
@@ -160,7 +160,7 @@ def test_wrong_rows_are_rows_of_the_batch_and_never_right(name):
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_wrong_rows_are_uniform_over_the_other_distinct_rows_however_rare(name):
+def test_wrong_rows_are_uniform_over_other_distinct_rows(name):
     n, kinds = 20_000, ROWS[name]
     often = kinds[0].expand(5 * n, -1)  # one kind is most of the batch, and is drawn no more often for that
     y = torch.cat([*[row.expand(n, -1) for row in kinds], often])
@@ -174,7 +174,7 @@ def test_wrong_rows_are_uniform_over_the_other_distinct_rows_however_rare(name):
         assert (torch.cat([counts[:i], counts[i + 1 :]]) - share).abs().max() < five_sigma
 
 
-def test_wrong_rows_are_none_where_all_are_the_same_and_a_function_of_the_generator_else():
+def test_wrong_rows_are_none_where_all_are_the_same():
     assert wrong_conditions(torch.ones(7, 3), 0, torch.Generator().manual_seed(0)) is None
     assert wrong_conditions(torch.ones(1, 3, dtype=torch.int64), 0, torch.Generator().manual_seed(0)) is None
     y = ROWS["captions"].repeat(20, 1)

@@ -29,7 +29,7 @@ def raised(act) -> BaseException:
     ],
     ids=lambda error: " ".join(str(error).split())[:40] or type(error).__name__,
 )
-def test_too_little_memory_is_said_to_be_that_whoever_asked_for_it(error):
+def test_out_of_memory_is_reported_as_such(error):
     fault = to_user_error(error)
     assert str(fault).startswith("memory: there is not enough; lower train.batch_size")
 

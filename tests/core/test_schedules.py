@@ -31,7 +31,7 @@ def test_rates_start_whole_and_never_rise(kind, horizon):
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 @pytest.mark.parametrize("horizon", HORIZONS)
-def test_decayed_rates_are_0_from_the_horizon_on_and_never_before(kind, horizon):
+def test_decayed_rates_are_0_from_the_horizon_on(kind, horizon):
     assert all(decay(kind, horizon + beyond, horizon) == 0.0 for beyond in (0, 1, 10**6))
     assert decay(kind, horizon - 1, horizon) > 0.0
 
@@ -44,7 +44,7 @@ def test_the_three_shapes():
 
 
 @pytest.mark.parametrize("full", [0.0, 0.05, 0.5, 0.9, 0.999, 0.99999])
-def test_the_average_never_remembers_longer_than_asked_and_comes_to_it(full):
+def test_ema_decay_grows_to_the_requested_one(full):
     ramp = [ema_decay(full, step) for step in range(2000)]
     assert all(earlier <= later <= full for earlier, later in zip(ramp[:-1], ramp[1:], strict=True))
     assert ema_decay(full, math.ceil(9 / (1 - full))) == full

@@ -48,7 +48,7 @@ def test_what_is_written_is_read_as_the_same_row(name):
     assert again.dtype == rows.dtype
 
 
-def test_any_float32_survives_being_written_and_common_ones_are_short():
+def test_condition_text_of_any_float32_is_exact_and_short():
     given = ConditionSpec(("x",), ((0.0,),))
     bits = torch.randint(-(2**31), 2**31, (3000,), generator=torch.Generator().manual_seed(0)).to(torch.int32)
     values = bits.view(torch.float32)
@@ -65,7 +65,7 @@ def test_any_float32_survives_being_written_and_common_ones_are_short():
     ]
 
 
-def test_a_caption_may_be_typed_in_any_case_and_spacing_and_is_padded():
+def test_caption_is_read_in_any_case_and_spacing_and_padded():
     assert WORDS.read("  Red   CIRCLE ") == [2.0, 4.0, 0.0]
     assert WORDS.read("a blue circle") == [1.0, 3.0, 4.0]
     assert WORDS.write(torch.tensor([2, 4, 0])) == "red circle"

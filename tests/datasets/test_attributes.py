@@ -80,7 +80,7 @@ def test_each_picture_keeps_its_own_row_through_the_split(root, memory_limit, se
     assert sorted(seen) == list(range(COUNT))
 
 
-def test_the_spec_is_known_without_decoding_and_shows_distinct_rows(root, monkeypatch):
+def test_attributes_spec_needs_no_decoding(root, monkeypatch):
     monkeypatch.setattr("gantrain.datasets.files.image_file.read", None)
     spec = dataset(root).spec()
     assert (spec.shape, spec.classes, spec.is_labelled) == ((1, 8, 8), 0, True)
@@ -112,7 +112,7 @@ def test_the_cache_of_pixels_knows_nothing_of_the_rows(root, monkeypatch):
     assert without.train.y is None
 
 
-def test_class_folders_are_no_classes_then_and_may_lie_as_they_like(root):
+def test_attributes_replace_class_folders(root):
     os.makedirs(root / "empty")
     for i in range(COUNT):
         (root / name(i)).rename(root / "more" / f"m{i}.png")
@@ -134,7 +134,7 @@ def test_skipped_pictures_take_their_rows_with_them(root, capfd):
     assert torch.equal(x, (10 * y[:, 1] + 3).int())
 
 
-def test_rows_without_a_picture_paths_written_otherwise_and_a_byte_order_mark_do_no_harm(root):
+def test_attributes_file_may_have_spare_rows_and_a_bom(root):
     told = lines(root)
     for line in told[1:]:
         line[0] = f"./{line[0]}".replace("more/", "more//")

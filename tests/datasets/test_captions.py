@@ -87,7 +87,7 @@ def test_the_shape_lies_where_it_is_said(painted):
                 assert (sign > 0.14).all()
 
 
-def test_the_largest_small_one_is_smaller_than_the_smallest_large_one(painted):
+def test_caption_sizes_do_not_overlap(painted):
     facts, x = painted
     area = light(x).mean((1, 2))
     for shape in range(len(SHAPES)):
@@ -246,7 +246,7 @@ def test_a_picture_shows_what_its_own_caption_says():
     assert sum(right) / len(right) > 0.95  # a still picture is no perfect judge of a moved one
 
 
-def test_every_fact_and_every_length_is_drawn_about_equally_often():
+def test_caption_facts_and_lengths_are_drawn_equally_often():
     data = Captions(n=24_000, n_holdout=2, resolution=8).load(0)
     counts = torch.stack([(data.train.y == 1 + i).any(1).sum() for i in range(len(VOCABULARY))]) / 24_000
     share = dict(zip(VOCABULARY, counts.tolist(), strict=True))

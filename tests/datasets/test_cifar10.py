@@ -45,7 +45,7 @@ def test_the_seven_files_are_those_that_torchvision_reads():
     assert (*(name for name, _ in lists), datasets.CIFAR10.meta["filename"]) == FILES
 
 
-def test_images_and_labels_are_the_files_in_order_and_the_test_file_is_held_out(root):
+def test_cifar10_holds_the_files_in_order_and_the_test_file_out(root):
     data = CIFAR10(root=str(root)).load(0)
     assert data.spec == CIFAR10(root=str(root)).spec() == Spec((3, 32, 32), classes=10)
     for part, numbers in ((data.train, range(5)), (data.holdout, [5])):
@@ -77,7 +77,7 @@ class Touch:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_pickle_that_is_not_the_published_one_is_refused_unread(root, name):
+def test_cifar10_pickle_that_was_altered_is_not_read(root, name):
     canary = root / "canary"
     (root / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(Touch(canary)))
     with pytest.raises(DataError, match="MD5") as fault:
@@ -89,9 +89,7 @@ def test_a_pickle_that_is_not_the_published_one_is_refused_unread(root, name):
 
 
 @pytest.mark.parametrize("missing", [FILES[:1], FILES[-1:], FILES])
-def test_files_that_are_neither_there_nor_to_be_had_are_named_and_no_folder_is_left(
-    root, missing, tmp_path, monkeypatch
-):
+def test_cifar10_names_missing_files_and_leaves_no_folder(root, missing, tmp_path, monkeypatch):
     source = tmp_path / "nothing" / "cifar-10-python.tar.gz"
     monkeypatch.setattr(datasets.CIFAR10, "url", source.as_uri())
     elsewhere = tmp_path / "new" / "place"

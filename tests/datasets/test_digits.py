@@ -15,7 +15,7 @@ def rows(x: Tensor, y: Tensor) -> list[tuple]:
     return sorted((*pixels, label) for pixels, label in zip(x.flatten(1).tolist(), y.tolist(), strict=True))
 
 
-def test_the_two_parts_are_sklearns_1797_digits_with_their_labels():
+def test_digits_parts_are_sklearns_1797_digits_and_labels():
     data = Digits().load(0)
     assert data.spec == Digits().spec() == Spec((1, 8, 8), classes=10)
     assert len(data.train) + len(data.holdout) == 1797
@@ -33,7 +33,7 @@ def test_pixels_are_float32_from_minus_1_for_paper_to_1_for_ink():
 
 
 @pytest.mark.parametrize(("holdout", "held"), [(0.2, 359), (0.5, 898), (1e-9, 1), (1 - 1e-9, 1796)])
-def test_the_share_asked_for_is_held_out_and_neither_part_is_empty(holdout, held):
+def test_split_holds_out_its_fraction_and_empties_no_part(holdout, held):
     data = Digits(holdout=holdout).load(0)
     assert abs(len(data.holdout) - held) <= 1
     assert min(len(data.train), len(data.holdout)) >= 1
@@ -64,7 +64,7 @@ def test_a_split_without_labels_has_none():
     assert train.y is held.y is None
 
 
-def test_bytes_become_numbers_from_minus_1_to_1_and_back_without_loss():
+def test_split_takes_bytes_as_numbers_from_minus_1_to_1():
     levels = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1, 1)
     x, y = Split(levels).take(torch.arange(256))
     assert x.dtype == torch.float32
@@ -74,7 +74,7 @@ def test_bytes_become_numbers_from_minus_1_to_1_and_back_without_loss():
     assert torch.equal(((x + 1) * 127.5).round().to(torch.uint8), levels)
 
 
-def test_floats_are_taken_as_they_are_and_taking_leaves_the_data_alone():
+def test_split_takes_floats_as_they_are():
     stored = torch.tensor([[3.0, -7.0], [0.25, 1e6]])
     x, y = Split(stored, torch.tensor([4, 9])).take(torch.tensor([1, 1, 0]))
     assert x.tolist() == [[0.25, 1e6], [0.25, 1e6], [3.0, -7.0]]

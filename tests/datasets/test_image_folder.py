@@ -87,7 +87,7 @@ def test_a_colour_picture_of_the_wanted_size_keeps_every_byte(kind, pixels_of):
     assert (opaque[:, :, 3] == 255).all()
 
 
-def test_grey_as_colour_is_three_equal_channels_and_colour_as_grey_is_its_luma(pixels_of):
+def test_image_channels_of_grey_and_luma_of_colour(pixels_of):
     assert (pixels_of(png(GREY), 3) == GREY[:, :, None]).all()
     assert (pixels_of(png(GREY), 1) == GREY[:, :, None]).all()
     luma = COLOUR @ np.array([0.299, 0.587, 0.114])
@@ -117,7 +117,7 @@ def test_a_picture_is_turned_once_as_its_exif_says(orientation, kind, pixels_of)
     assert (pixels_of(content, 3, upright.shape[:2]) == upright).all()
 
 
-def test_a_jpeg_is_turned_too_and_progressive_is_as_good_as_baseline(pixels_of):
+def test_jpeg_is_turned_and_may_be_progressive(pixels_of):
     smooth = np.add.outer(np.arange(H) * 12, np.arange(W) * 8).astype(np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -241,7 +241,7 @@ def tiff(bits: int, photometric: int, strip: bytes, width: int, height: int) -> 
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + strip
 
 
-def test_a_tiff_with_white_as_zero_and_one_of_12_bits_are_read_as_they_are_meant(pixels_of):
+def test_tiff_of_12_bits_and_with_white_as_zero(pixels_of):
     values = noise(H, W, top=65536, dtype=np.uint16)
     found = pixels_of(tiff(16, 0, values.astype("<u2").tobytes(), W, H), 1)[:, :, 0]
     assert np.abs(found - (255 - values / 257.0)).max() <= 0.51
@@ -286,7 +286,7 @@ def test_scaling_keeps_a_constant_constant(size, channels, pixels_of):
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_the_shorter_side_is_scaled_and_the_longer_one_cropped_in_the_middle(turned, pixels_of):
+def test_image_is_scaled_by_its_shorter_side_and_cropped(turned, pixels_of):
     wide = np.zeros((8, 40), np.uint8)
     wide[:, :16], wide[:, 16:24], wide[:, 24:] = 10, noise(8, 8), 250
     stored = wide.T if turned else wide
@@ -300,7 +300,7 @@ def test_shrinking_is_antialiased(pixels_of):
     assert np.abs(small - 127.5).max() <= 30  # without a filter it would be 0 or 255
 
 
-def test_a_picture_as_long_as_a_road_is_scaled_without_a_road_of_memory(pixels_of):
+def test_long_image_is_scaled_in_little_memory(pixels_of):
     long = np.full((2, 60_000), 90, np.uint8)
     assert (pixels_of(png(long), 1, (64, 64)) == 90).all()
 
@@ -320,7 +320,7 @@ def names(folder: Path) -> list[str]:
     return [file.name for file in list_images(str(folder))[0]]
 
 
-def test_files_are_found_at_any_depth_by_their_suffix_and_sorted_by_bytes(tmp_path):
+def test_images_are_found_at_any_depth_sorted_by_bytes(tmp_path):
     fill(
         tmp_path,
         "b.PNG",
@@ -372,7 +372,7 @@ def test_links_do_not_multiply_files(tmp_path):
     assert names(root) == ["a/1.png", "a/2.png", "b/3.png", "b/4.png", "c/5.png"]
 
 
-def test_pipes_sockets_and_folders_that_look_like_pictures_are_passed_over(tmp_path, monkeypatch):
+def test_pipes_sockets_and_folders_are_no_images(tmp_path, monkeypatch):
     fill(tmp_path, "1.png", "2.png", "3.png", "4.png")
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
@@ -507,9 +507,7 @@ def test_the_cache_follows_files_and_options_but_not_the_seed(sorted_folder, tmp
     assert count() == 7
 
 
-def test_a_cache_of_the_wrong_length_is_made_again_and_a_failed_one_leaves_nothing(
-    sorted_folder, tmp_path, monkeypatch
-):
+def test_image_cache_is_rebuilt_and_leaves_no_part(sorted_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     dataset = ImageFolder(root=str(sorted_folder), resolution=8, memory_limit=0)
     right, _ = everything(dataset.load(0))
@@ -534,7 +532,7 @@ def test_the_spec_decodes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("memory_limit", [4.0, 0.0])
-def test_skipping_leaves_out_what_cannot_be_read_and_says_so_each_time(sorted_folder, capfd, memory_limit):
+def test_bad_files_are_skipped_and_reported(sorted_folder, capfd, memory_limit):
     clean, _ = everything(ImageFolder(root=str(sorted_folder), resolution=8).load(0))
     (sorted_folder / "ant" / "3.png").write_bytes(b"broken")
     (sorted_folder / "cat" / "5.png").write_bytes(b"")
@@ -726,7 +724,7 @@ def test_what_cannot_be_run_is_one_line_that_names_file_or_key(change, options, 
     assert len(line.splitlines()) == 1
 
 
-def test_the_table_has_forty_cases_and_the_folder_it_starts_from_is_good(root):
+def test_bad_folder_cases_are_forty_from_a_good_one(root):
     assert len(BROKEN) >= 40
     assert len(ImageFolder(root=str(root), resolution=8).load(0).train) == 3
 
@@ -773,7 +771,7 @@ WORDS = [
 @pytest.mark.parametrize(
     "case", ["HTML as JPEG", "PNG with a bad check sum", "bomb below Pillow's limit", "float TIFF"]
 )
-def test_a_bad_file_ends_the_command_with_exit_3_and_leaves_no_run(case, root, run_cli, tmp_path):
+def test_bad_file_exits_with_3_and_leaves_no_run(case, root, run_cli, tmp_path):
     bad_file(root, *BAD_FILES[case][:2])
     code, out, err = run_cli(*WORDS, f"dataset.root={root}")
     assert (code, out) == (3, "")

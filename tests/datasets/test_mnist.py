@@ -40,7 +40,7 @@ def raw(root: Path, name: str) -> Path:
     return root / "MNIST" / "raw" / name
 
 
-def test_images_and_labels_are_the_files_bytes_in_order_and_the_test_files_are_held_out(root):
+def test_mnist_holds_the_files_in_order_and_the_test_files_out(root):
     data = MNIST(root=str(root)).load(0)
     assert data.spec == MNIST(root=str(root)).spec() == Spec((1, 28, 28), classes=10)
     assert data.density is None
@@ -104,7 +104,7 @@ BAD_LABELS = {
         *(pytest.param(FILES[1], content, id=f"labels {case}") for case, content in BAD_LABELS.items()),
     ],
 )
-def test_files_that_are_not_mnist_are_refused_in_one_line_that_names_their_folder(root, name, content):
+def test_mnist_refuses_other_files_and_names_the_folder(root, name, content):
     raw(root, name).write_bytes(content)
     with pytest.raises(DataError) as fault:
         MNIST(root=str(root)).load(0)

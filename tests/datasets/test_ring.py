@@ -76,7 +76,7 @@ def test_modes_are_distinct_evenly_spaced_and_on_the_circle(modes):
     )
 
 
-def test_points_have_the_mixtures_means_and_standard_deviations_mode_by_mode():
+def test_mixture_points_have_each_modes_mean_and_std():
     data = SMALL.load(0)
     assert data.spec == SMALL.spec() == Spec((2,), classes=8)
     for part in (data.train, data.holdout):
@@ -100,7 +100,7 @@ def test_the_mean_log_density_of_its_points_is_minus_its_entropy():
     assert -log_p.mean().item() == pytest.approx(entropy, abs=5 / math.sqrt(len(log_p)))
 
 
-def test_parts_are_disjoint_of_the_size_asked_for_and_a_function_of_the_seed():
+def test_synthetic_parts_are_disjoint_and_depend_on_the_seed():
     first, again, other = SMALL.load(0), SMALL.load(0), SMALL.load(1)
     assert (len(first.train), len(first.holdout)) == (20_000, 4000)
     points = torch.cat([first.train.x, first.holdout.x])
@@ -117,7 +117,7 @@ def test_loading_leaves_torchs_random_state_alone():
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_a_mixture_in_any_dimension_is_normalised_by_its_own_dimension():
+def test_mixture_density_is_normalised_in_any_dimension():
     one = GaussianModes(torch.tensor([[0.0], [3.0]]), 0.5)
     x = torch.linspace(-6, 9, 15_001, dtype=torch.float64)
     assert torch.trapezoid(one.log_prob(x[:, None]).exp(), x).item() == pytest.approx(1, abs=1e-9)

@@ -51,7 +51,7 @@ def everything(split: Split) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("seed", [0, 5])
-def test_each_channel_is_a_digit_of_the_label_from_the_files_of_its_own_part(root, seed):
+def test_stacked_mnist_channels_are_the_digits_of_the_label(root, seed):
     """Looked up by pixels in the files, so a held-out digit that is a training image would not be found."""
     data = StackedMNIST(root=str(root), n=200, n_holdout=100).load(seed)
     for split, name in ((data.train, "train"), (data.holdout, "t10k")):
@@ -63,7 +63,7 @@ def test_each_channel_is_a_digit_of_the_label_from_the_files_of_its_own_part(roo
         assert used == set(known)  # 300 draws and more of 30 digits and fewer
 
 
-def test_the_spec_is_known_before_the_files_are_read_and_survives_a_checkpoint(root):
+def test_stacked_mnist_spec_needs_no_files(root):
     dataset = StackedMNIST(root=str(root), n=7, n_holdout=5)
     spec = dataset.spec()
     assert spec == Spec((3, 28, 28), classes=1000, channel_classes=10) == dataset.load(0).spec
@@ -132,7 +132,7 @@ def test_an_image_costs_its_three_numbers_and_its_label(root):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "of another part"])
-def test_files_that_are_not_mnist_are_refused_as_mnist_refuses_them(root, name, damage):
+def test_stacked_mnist_refuses_files_as_mnist_does(root, name, damage):
     path = root / "MNIST" / "raw" / name
     content, other = path.read_bytes(), path.with_name(FILES[(FILES.index(name) + 2) % 4])
     bad = {"empty": b"", "cut": content[:-1], "text": b"<html>" * 99, "of another part": other.read_bytes()}
@@ -162,7 +162,7 @@ def test_files_that_are_absent_are_refused_as_mnist_refuses_them(tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_line_wins_over_the_metric_that_the_dataset_chooses():
+def test_stacked_mnist_metric_gives_way_to_the_command_line():
     spec = Spec((3, 28, 28), classes=1000, channel_classes=10)
     chosen, given = (
         resolve_for(composed("dataset=stacked_mnist", *words), spec).metric

@@ -71,7 +71,7 @@ def back(dataset: TableFile, folder: Path) -> pandas.DataFrame:
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_what_was_standardised_is_written_back_to_float_precision(name, tmp_path):
+def test_table_is_restored_to_float_precision(name, tmp_path):
     values = COLUMNS[name]
     dataset = TableFile(path=str(write(tmp_path, {"first": NORMAL[:, 0], name: values})))
     found = back(dataset, tmp_path)
@@ -84,7 +84,7 @@ def test_what_was_standardised_is_written_back_to_float_precision(name, tmp_path
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_numbers_of_few_digits_are_written_back_exactly_as_they_were(name, tmp_path):
+def test_table_numbers_of_few_digits_are_restored_exactly(name, tmp_path):
     path = write(tmp_path, {name: EXACT[name]})
     dataset = TableFile(path=str(path))
     x, _ = rows(dataset)
@@ -106,9 +106,7 @@ def test_a_whole_file_of_decimals_comes_back_to_the_byte(tmp_path):
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-9, 1.0, 1e9, 1e300])
-def test_what_a_network_tells_apart_is_told_apart_in_the_file_and_digits_beyond_are_not_written(
-    scale, tmp_path
-):
+def test_table_is_written_with_significant_digits(scale, tmp_path):
     """Seven digits of the deviation: neither float32 noise nor rounding that could be seen."""
     dataset = TableFile(path=str(write(tmp_path, {"a": scale * NORMAL[:, 0]})))
     x = torch.linspace(-3, 3, 1001)[:, None]
@@ -139,7 +137,7 @@ def test_what_squares_to_infinity_is_standardised_in_float64(name, tmp_path):
     assert abs(float(x.double().std(correction=0)) - 1) < 1e-6
 
 
-def test_a_constant_column_is_0_for_the_networks_and_keeps_its_unit(tmp_path):
+def test_table_constant_column_is_0_and_keeps_its_unit(tmp_path):
     dataset = TableFile(path=str(write(tmp_path, {"a": np.full(9, 3.5), "b": range(9)})))
     x, _ = rows(dataset)
     assert torch.equal(x[:, 0], torch.zeros(9))
@@ -154,7 +152,7 @@ def test_names_and_their_order_are_kept_whatever_they_are(tmp_path):
     np.testing.assert_allclose(found.mean() - found.mean().iloc[0], range(len(names)), atol=1e-6)
 
 
-def test_chosen_columns_come_in_the_order_they_were_chosen_and_alone(tmp_path):
+def test_table_columns_are_those_chosen_in_their_order(tmp_path):
     path = str(
         write(tmp_path, {"a": NORMAL[:, 0], "b": 5 + NORMAL[:, 1], "c": NORMAL[:, 2], "d": ["x"] * ROWS})
     )
@@ -266,7 +264,7 @@ def test_a_spec_survives_json_and_a_forged_one_is_refused(tmp_path):
             Spec.from_plain(plain | {"table": table | {"columns": forged}})
 
 
-def test_data_that_differ_in_the_last_digits_of_their_unit_are_alike_and_others_are_not(tmp_path):
+def test_table_specs_are_compatible_up_to_rounding(tmp_path):
     base = {"a": 1e6 + NORMAL[:, 0], "b": NORMAL[:, 1]}
 
     def spec(columns: dict[str, object], **options: object) -> Spec:
@@ -455,7 +453,7 @@ def test_rows_are_written_to_the_kinds_of_file_that_hold_rows(run, run_cli, tmp_
         assert list(pandas.read_parquet(tmp_path / "x.parquet")) == ["t", "kind", "n"]
 
 
-def test_a_run_goes_on_with_its_own_file_wherever_it_lies_and_with_no_other(run, run_cli, tmp_path):
+def test_table_run_resumes_with_its_own_file_alone(run, run_cli, tmp_path):
     refused(run_cli("resume", run, "train.steps=6"), 3, "data.csv", "no such file")
     other = pandas.read_csv(tmp_path / "kept.csv")
     other["t"] += 1
@@ -508,7 +506,7 @@ def unlike_gaussian(n: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_table_that_is_not_gaussian_is_learned_in_its_means_and_correlations(seed, run_cli, tmp_path):
+def test_table_means_and_correlations_are_learned(seed, run_cli, tmp_path):
     path = write(tmp_path, unlike_gaussian(10_000))
     words = ["dataset=table", f"dataset.path={path}", f"seed={seed}", "train.steps=3000", "device=cpu"]
     assert run_cli(*words, "run.dir=run")[0] == 0

@@ -125,7 +125,7 @@ def test_the_gradient_reaches_every_parameter(name, shape, condition):
 
 
 @every_conditional
-def test_the_condition_changes_what_both_players_say_and_only_where_it_is_seen(name, shape):
+def test_condition_changes_both_players_only_where_it_is_used(name, shape):
     for condition, seen in (("concat", True), ("none", False)):
         G, D, _ = make(name, shape, condition)
         z, x, y = inputs(G, shape)
@@ -158,7 +158,7 @@ def test_z_dim_and_width_are_obeyed(name, shape):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_latents_are_standard_normal_and_a_function_of_the_generator(name):
+def test_latents_are_standard_normal_by_their_generator(name):
     G, _ = build("model", {"name": name, "z_dim": 10}).build(Spec((2,) if name != "dcgan" else (1, 8, 8)))
     z, again = (G.latents(20_000, torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(z, again)
@@ -167,7 +167,7 @@ def test_latents_are_standard_normal_and_a_function_of_the_generator(name):
 
 
 @every_model_and_shape
-def test_first_weights_are_a_function_of_the_seed_and_torchs_random_state_is_left_alone(name, shape):
+def test_first_weights_depend_on_the_seed_alone(name, shape):
     def weights(seed: int) -> Tensor:
         return torch.cat(
             [
@@ -206,12 +206,12 @@ def test_auto_picks_a_model_that_fits_and_never_stays_auto(shape):
 
 
 @pytest.mark.parametrize("shape", [(1, 7, 30), (3, 4, 4), (2,)], ids=str)
-def test_convolutions_refuse_points_and_small_images_with_a_reason(shape):
+def test_dcgan_refuses_points_and_small_images(shape):
     assert isinstance(build("model", {"name": "dcgan"}).why_unsupported(Spec(shape)), str)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_no_discriminator_normalises_over_the_batch_and_no_generator_unless_asked_to(name):
+def test_models_have_no_batch_norm_by_default(name):
     fits = build("model", {"name": name}).why_unsupported(Spec((1, 16, 16), CLASSES)) is None
     shape = (1, 16, 16) if fits else (2,)
     G, D, _ = make(name, shape)
@@ -263,7 +263,7 @@ def test_both_players_tell_every_condition_from_every_other(kind, condition, nam
 
 @every_condition
 @pytest.mark.parametrize("source", ["z", "both"])
-def test_the_gradient_reaches_every_parameter_of_a_conditional_game(kind, condition, name, shape, source):
+def test_conditional_gradient_reaches_every_parameter(kind, condition, name, shape, source):
     G, D, _, _, asked = conditional(kind, condition, name, shape, source=source)
     y = asked[torch.arange(48) % 3]
     logits = D(G(G.latents(48, torch.Generator().manual_seed(2)), y), y)
@@ -275,7 +275,7 @@ def test_the_gradient_reaches_every_parameter_of_a_conditional_game(kind, condit
 
 
 @every_condition
-def test_a_sample_is_its_own_in_eval_mode_whatever_its_batch_is_asked_for(kind, condition, name, shape):
+def test_conditional_sample_is_independent_of_its_batch(kind, condition, name, shape):
     G, _, z, _, asked = conditional(kind, condition, name, shape)
     with torch.no_grad():
         for _ in range(3):
@@ -287,7 +287,7 @@ def test_a_sample_is_its_own_in_eval_mode_whatever_its_batch_is_asked_for(kind, 
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
 
 
-def test_the_order_of_words_and_empty_places_change_nothing_and_other_words_do():
+def test_word_embedding_ignores_order_and_padding():
     condition = ConditionEmbedding(KINDS["words"], "concat")
     like = torch.zeros(3, 1)
     e = condition(torch.tensor([[1, 3, 0], [3, 1, 0], [0, 3, 1]]), like)
@@ -299,7 +299,7 @@ def test_the_order_of_words_and_empty_places_change_nothing_and_other_words_do()
 
 
 @pytest.mark.parametrize("shape", [(7,), (7, 4, 5)], ids=["points", "images"])
-def test_conditional_norm_is_batch_norm_with_the_conditions_gain_and_offset(shape):
+def test_conditional_batch_norm_adds_gain_and_offset(shape):
     generator = torch.Generator().manual_seed(0)
     norm, plain = (
         ConditionalBatchNorm(7, 3),
@@ -324,7 +324,7 @@ def test_conditional_norm_is_batch_norm_with_the_conditions_gain_and_offset(shap
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("name", "shape"), [("mlp", (2,)), ("dcgan", (1, 9, 12))])
-def test_dropout_is_a_function_of_the_latents_and_stays_on_when_sampling(name, shape, training):
+def test_dropout_is_a_function_of_the_latents(name, shape, training):
     G, _, _ = make(name, shape, source="dropout", width=32)
     G.train(training)
     latents = G.latents(40, torch.Generator().manual_seed(0))
@@ -338,7 +338,7 @@ def test_dropout_is_a_function_of_the_latents_and_stays_on_when_sampling(name, s
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
 @pytest.mark.parametrize("source", ["z", "dropout", "both"])
-def test_masks_silence_the_share_they_should_and_leave_the_mean_as_it_was(source, share):
+def test_dropout_masks_have_their_rate_and_mean_1(source, share):
     G, _ = build("model", {"name": "mlp", "width": 50, "depth": 2, "source": source, "dropout": share}).build(
         Spec((2,))
     )
@@ -359,7 +359,7 @@ def test_masks_silence_the_share_they_should_and_leave_the_mean_as_it_was(source
 
 
 @pytest.mark.parametrize(("name", "shape"), [("mlp", (2,)), ("dcgan", (1, 9, 12))])
-def test_masks_of_one_are_no_dropout_and_a_silenced_layer_leaves_nothing_of_its_input(name, shape):
+def test_dropout_masks_of_one_and_of_zero(name, shape):
     plain, _, _ = make(name, shape)
     masked, _, _ = make(name, shape, source="both")
     z = plain.latents(5, torch.Generator().manual_seed(0))

@@ -28,7 +28,7 @@ def batch(spec: Spec, n: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("recipe", "spec"), CASES)
-def test_a_packed_d_gives_one_logit_a_pack_that_all_its_samples_move(recipe, spec):
+def test_packed_d_gives_one_logit_for_all_samples_of_a_pack(recipe, spec):
     D = built(recipe, spec, packing=3)[1]
     x = batch(spec, 6)
     logits = D(x, None)

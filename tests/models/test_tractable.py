@@ -41,7 +41,7 @@ def drawn(G: Generator, n: int, seed: int = 1) -> tuple[Tensor, Tensor]:
 
 @every
 @pytest.mark.parametrize("d", [1, 2])
-def test_the_density_integrates_to_1_and_to_the_moments_of_its_samples(case, d):
+def test_density_integrates_to_1_and_to_the_samples_moments(case, d):
     G = made(case, d)
     _, x = drawn(G, N)
     low, high = x.amin(0), x.amax(0)
@@ -61,7 +61,7 @@ def test_the_density_integrates_to_1_and_to_the_moments_of_its_samples(case, d):
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])
-def test_a_gaussian_has_the_density_of_the_same_gaussian_elsewhere(d):
+def test_gaussian_density_is_that_of_torch_distributions(d):
     G = made("gaussian", d)
     L = G.cholesky_factor()[0]
     there = torch.distributions.MultivariateNormal(G.mu[0], covariance_matrix=L @ L.T)
@@ -97,7 +97,7 @@ def test_a_sigma_below_0_is_its_absolute_value(sign):
 
 @pytest.mark.parametrize("case", ["gaussian", "flow"])
 @pytest.mark.parametrize("d", [1, 2, 3])
-def test_a_samples_density_is_its_latents_over_the_volume_it_grew_to(case, d):
+def test_flow_density_is_the_latents_over_the_volume(case, d):
     """Log p(x) = log N(z) - log|det dx/dz|, the determinant from automatic differentiation."""
     G = made(case, d)
     z, x = drawn(G, 20)
@@ -129,7 +129,7 @@ def test_every_number_of_a_flow_depends_on_every_latent():
 
 
 @pytest.mark.parametrize("d", [1, 2])
-def test_samples_of_a_gaussian_have_its_mean_and_covariance_and_its_readings(d):
+def test_gaussian_samples_have_its_mean_covariance_and_scalars(d):
     for case in ("gaussian", "mixture"):
         G = made(case, d)
         _, x = drawn(G, N)
@@ -158,7 +158,7 @@ def test_each_component_is_drawn_as_often_as_the_others():
 
 @every
 @pytest.mark.parametrize("d", [1, 2, 3])
-def test_the_likelihood_has_a_gradient_for_every_weight_that_differences_confirm(case, d):
+def test_likelihood_gradient_is_that_of_finite_differences(case, d):
     G = made(case, d)
     x = torch.randn(40, d, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     G.log_prob(x).mean().backward()
@@ -200,7 +200,7 @@ def test_descent_on_the_likelihood_matches_moments():
     assert read["sigma"] == pytest.approx(float(x.std(unbiased=False)), abs=1e-6)
 
 
-def test_components_start_apart_and_one_alone_where_it_is_told_to():
+def test_gaussian_components_start_apart_and_one_at_mu():
     G = build("model", {"name": "gaussian", "mu": 2.0, "sigma": 0.5}).generator(Spec((3,)))
     assert (G.mu == 2).all()
     assert torch.equal(G.cholesky_factor()[0], 0.5 * torch.eye(3))

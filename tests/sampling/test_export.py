@@ -115,7 +115,7 @@ LOADER = """
     "cases",
     [pytest.param(FEW, id="few"), pytest.param(tuple(CASES), id="all", marks=pytest.mark.slow)],
 )
-def test_a_fresh_process_without_gantrain_draws_the_same_samples_bit_for_bit(cases, tmp_path):
+def test_export_draws_the_same_bits_without_gantrain(cases, tmp_path):
     for case in cases:
         G, spec, _ = built(case)
         write_generator(tmp_path / f"{case}.pt2", G.train(), spec, config(CASES[case][0]), 7)
@@ -200,7 +200,7 @@ def run(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_command_writes_what_gantrain_itself_samples_and_says_nothing_else(run, run_cli):
+def test_export_command_writes_what_gantrain_samples(run, run_cli):
     code, out, err = run_cli("export", run)
     assert (code, out, err) == (0, f"{run / 'generator-000001.pt2'}\n", "")
     assert run_cli("export", run, "out=new/g.pt2") == (0, "new/g.pt2\n", "")
@@ -226,7 +226,7 @@ def test_without_the_extra_onnx_is_refused_in_one_line(package, run, run_cli, mo
 
 
 @pytest.mark.parametrize("word", ["out=g.pt", "out=g", "out=1", "to=g.pt2", "out=[a]"])
-def test_a_word_that_it_cannot_follow_is_one_line_and_writes_nothing(word, run, run_cli, tmp_path):
+def test_export_refuses_a_word_in_one_line(word, run, run_cli, tmp_path):
     code, out, err = run_cli("export", run, word)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith(f"gantrain: error: {word.partition('=')[0]}:")
@@ -240,7 +240,7 @@ class Counting(Generator):
         return latents * float(len(latents))
 
 
-def test_a_generator_that_torch_cannot_trace_is_refused_in_one_line():
+def test_export_refuses_an_untraceable_generator_in_one_line():
     with pytest.raises(ConfigError, match=r"^model: this generator cannot be exported \(.*any number"):
         export_program(Counting(MLP(), []), Spec((64,)), False)
 

@@ -46,7 +46,7 @@ def health(objective=None) -> Health:
     return Health(objective or NonSaturating(), modes=8, steps=1000)
 
 
-def test_every_rule_has_a_fault_here_and_the_healthy_run_hears_nothing():
+def test_health_rules_have_a_fault_each_and_none_when_healthy():
     assert FAULTS.keys() == RULES.keys()
     doctor = health()
     assert [doctor.check(step, HEALTHY) for step in range(0, 1001, 100)] == [[]] * 11
@@ -54,7 +54,7 @@ def test_every_rule_has_a_fault_here_and_the_healthy_run_hears_nothing():
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_that_lasts_is_said_once_with_its_number_and_stands_to_the_end(name):
+def test_health_reports_a_lasting_fault_once(name):
     doctor = health()
     doctor.check(500, HEALTHY)
     said = [doctor.check(600 + i, HEALTHY | FAULTS[name]) for i in range(5)]
@@ -95,7 +95,7 @@ def test_the_keys_to_turn_exist(name):
             assert word in keys
 
 
-def test_modes_not_found_yet_are_no_fault_and_modes_lost_are_at_any_time():
+def test_health_of_modes_not_found_yet_and_lost():
     early = health()
     assert [early.check(step, HEALTHY | {"diversity/modes": 3.0}) for step in (100, 200, 300)] == [[], [], []]
     said = [len(early.check(400, HEALTHY | {"diversity/modes": modes})) for modes in (7.0, 6.0, 6.0)]

@@ -70,7 +70,7 @@ FULL = re.compile(
 )
 
 
-def test_the_bar_has_step_time_left_speed_losses_and_the_divergence_by_its_name(drawn):
+def test_progress_bar_shows_step_time_speed_and_divergence(drawn):
     full = [line for line in drawn if FULL.fullmatch(line)]
     assert full
     assert FULL.fullmatch(full[-1])[1] == "20"

@@ -215,7 +215,7 @@ def test_the_filters_that_the_page_offers_hide_no_row(tmp_path, jobs):
     assert set(board.rows(filtered=True)) == {str(number) for number in range(len(jobs))}
 
 
-def test_a_sweeps_record_is_there_once_however_often_it_is_written(tmp_path):
+def test_hparams_columns_are_written_once(tmp_path):
     dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g"])
     path, content = event_file(tmp_path), event_file(tmp_path).read_bytes()
     dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g"])
@@ -296,7 +296,7 @@ def test_a_chart_never_depends_on_the_run():
             assert alone[alone.index(title.encode()) :] in whole
 
 
-def test_log_2_is_a_line_beside_the_estimates_and_in_no_file_of_numbers(sweep):
+def test_log_2_is_charted_and_in_no_file_of_numbers(sweep):
     for folder in sorted(sweep.glob("*-job")):
         pairs = written(folder)
         estimated = {step for step, tag in pairs if tag in ("divergence/js", "divergence/js_batch")}
@@ -343,7 +343,7 @@ def text_page(folder: Path) -> str:
     return page.tensor.string_val[0].decode()
 
 
-def test_the_page_holds_the_command_the_config_the_game_and_the_versions(sweep):
+def test_run_page_has_command_config_game_and_versions(sweep):
     config = configured(*JOBS[1])
     shown = markdown_to_safe_html(text_page(sweep / "1-job"))  # what the tab renders
     blocks = [html.unescape(block) for block in re.findall(r"<pre><code>(.*?)</code></pre>", shown, re.S)]
@@ -487,7 +487,7 @@ def started(sweep, run_cli, monkeypatch):
     return start
 
 
-def test_tensorboard_is_local_keeps_all_pictures_and_takes_a_free_port(started, sweep):
+def test_tensorboard_is_local_with_all_images_on_a_free_port(started, sweep):
     words, out = started()
     assert words[3:5] == ["--logdir", str(sweep)]
     assert words[words.index("--host") + 1] == "127.0.0.1"

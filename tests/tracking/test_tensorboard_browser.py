@@ -168,7 +168,7 @@ def test_the_link_pins_the_cards_that_a_reader_wants_first(page, link, names):
     assert page.ask("return document.querySelector('metrics-pinned-view').innerText").startswith("Pinned")
 
 
-def test_hparams_has_a_row_a_run_with_the_keys_that_vary_and_the_metrics_alone(page, sweep, names):
+def test_hparams_has_a_row_a_run_and_the_differing_keys(page, sweep, names):
     page.tab("hparams")
     width = 2 + 2 + len(METRICS)
     cells = page.until(

@@ -119,7 +119,7 @@ def test_dashboard_and_lines_hold_the_same_numbers(tmp_path):
     assert text.tensor_proto.string_val[0] == b"`gantrain`"
 
 
-def test_what_is_not_a_number_is_null_in_the_lines_and_itself_on_the_dashboard(tmp_path):
+def test_tracker_writes_nan_as_null_and_charts_it(tmp_path):
     tracker = Tracker(tmp_path)
     tracker.scalars(1, {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 0.5})
     tracker.close()
@@ -129,7 +129,7 @@ def test_what_is_not_a_number_is_null_in_the_lines_and_itself_on_the_dashboard(t
 
 
 @pytest.mark.parametrize("restart", [0, 3, 5, 99])
-def test_a_restart_keeps_what_came_up_to_its_step_and_drops_the_rest(tmp_path, restart):
+def test_tracker_restart_drops_what_is_beyond_its_step(tmp_path, restart):
     written(tmp_path, range(6)).close()
     written(tmp_path, range(restart + 1, restart + 3), restart).close()
     expected = [s for s in range(6) if s <= restart] + [restart + 1, restart + 2]
@@ -173,7 +173,7 @@ def test_lines_that_are_no_record_are_dropped(tmp_path, junk):
     assert [line["step"] for line in lines(tmp_path)] == [0, 1, 2]
 
 
-def test_an_event_file_cut_short_anywhere_costs_at_most_its_last_record(tmp_path):
+def test_event_file_truncated_anywhere_loses_its_last_record(tmp_path):
     source = tmp_path / "whole"
     source.mkdir()
     tracker = Tracker(source)
@@ -212,7 +212,7 @@ def test_a_flipped_byte_in_an_event_file_never_stops_a_run(tmp_path):
         assert set(steps) <= {0, 1, 2}
 
 
-def test_a_restart_killed_at_any_rename_or_removal_is_repaired_by_the_next(tmp_path, monkeypatch):
+def test_tracker_restart_killed_anywhere_is_repaired(tmp_path, monkeypatch):
     class Killed(BaseException):
         pass
 
@@ -243,7 +243,7 @@ def test_a_restart_killed_at_any_rename_or_removal_is_repaired_by_the_next(tmp_p
     assert 5 < at < 19
 
 
-def test_a_writer_that_fails_is_given_up_with_one_warning_and_the_other_goes_on(tmp_path, warned):
+def test_tracker_abandons_a_failing_writer_with_a_warning(tmp_path, warned):
     tracker = written(tmp_path, range(2))
     break_writing(tmp_path / "metrics.jsonl")
     for step in range(2, 5):
@@ -296,7 +296,7 @@ def weights(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_training_goes_on_to_the_same_weights_when_all_its_diaries_fail(tmp_path, monkeypatch, capfd):
+def test_training_gives_the_same_weights_when_writers_fail(tmp_path, monkeypatch, capfd):
     whole, poor = tmp_path / "whole", tmp_path / "poor"
     run(small(whole), whole)
     assert "warning" not in capfd.readouterr().err
@@ -377,7 +377,7 @@ def test_means_are_exact_and_forgotten_once_read():
 
 
 @pytest.mark.parametrize("cut", range(6))
-def test_means_taken_over_from_a_checkpoint_are_those_of_an_unbroken_run(cut):
+def test_means_of_a_checkpoint_are_those_of_an_unbroken_run(cut):
     values = torch.rand(5, generator=torch.Generator().manual_seed(cut)) * 1e3
     whole, first, second = Means(), Means(), Means()
     for value in values:
@@ -390,7 +390,7 @@ def test_means_taken_over_from_a_checkpoint_are_those_of_an_unbroken_run(cut):
     assert second.flush() == whole.flush()
 
 
-def test_the_log_goes_to_the_terminal_and_the_file_and_nowhere_afterwards(tmp_path, capsys):
+def test_run_log_goes_to_the_terminal_and_the_file(tmp_path, capsys):
     log = logging.getLogger("gantrain")
     with logging_to(tmp_path):
         log.info("hello \udc80")  # a file name that is not UTF-8
