@@ -60,11 +60,11 @@ def thin(curve: Curve, most: int = MAX_POINTS) -> Curve:
 def series(name: str, curves: Mapping[str, Curve], tag: str, most: int = MAX_POINTS) -> dict[str, Any]:
     """Return a curve as the page draws it, with a band of one standard error where the run read one."""
     steps, values = thin(curves[tag], most)
-    drawn: dict[str, Any] = {"name": name, "x": steps, "y": [_round(v) for v in values]}
+    curve: dict[str, Any] = {"name": name, "x": steps, "y": [_round(v) for v in values]}
     if f"{tag}_se" in curves:
         error = dict(zip(*curves[f"{tag}_se"], strict=True))
-        drawn["se"] = [_round(error.get(step)) for step in steps]
-    return drawn
+        curve["se"] = [_round(error.get(step)) for step in steps]
+    return curve
 
 
 def _round(value: float | None) -> float | None:
@@ -72,12 +72,12 @@ def _round(value: float | None) -> float | None:
 
 
 def reference_lines(found: Sequence[Row], tags: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the lines of a chart of these tags: log 2, chance, what real data read, numbers in print.
+    """Return the lines of a chart of these tags: log 2, chance, what real data measure, published values.
 
     A line is drawn when all runs agree on it, to three digits.
     """
     lines: list[dict[str, Any]] = []
-    told: set[str] = set()
+    labelled: set[str] = set()
     if any(tag in JENSEN_SHANNON for tag in tags):
         lines.append({"y": LOG_2, "label": "log 2: no overlap"})
     chances = {f"{c:.3g}": c for row in found if isinstance(c := row.result.get("chance"), float)}
@@ -89,9 +89,9 @@ def reference_lines(found: Sequence[Row], tags: Sequence[str]) -> list[dict[str,
             values = [finite_numbers(row.result.get(part)).get(tag) for row in found]
             read = [value for value in values if value is not None]
             if read and max(read) - min(read) <= 0.02 * max(map(abs, read)):
-                label = "" if words in told else words  # once, for lines in the colours of their curves
+                label = "" if words in labelled else words  # once, for lines in the colours of their curves
                 lines.append({"y": _round(sum(read) / len(read)), "label": label, "of": name})
-                told.add(words)
+                labelled.add(words)
     return lines
 
 
@@ -108,13 +108,13 @@ def charts(row: Row, curves: Mapping[str, Curve]) -> list[dict[str, Any]]:
         # A tag with a chart of its own comes after the charts of its section's others.
         return len(FIRST) if title.split("/")[0] in FIRST[:-1] else len(FIRST) + 1, title
 
-    made = []
+    found = []
     for title in sorted(groups, key=place):
         tags = sorted(groups[title], key=lambda tag: (ONE_AXIS.index(tag) if tag in ONE_AXIS else 9, tag))
-        drawn = [series(tag.split("/", 1)[-1] if len(tags) > 1 else tag, curves, tag) for tag in tags]
+        lines = [series(tag.split("/", 1)[-1] if len(tags) > 1 else tag, curves, tag) for tag in tags]
         main = title in FIRST or title.split("/")[0] in FIRST
-        made.append({"title": title, "series": drawn, "lines": reference_lines([row], tags), "main": main})
-    return made
+        found.append({"title": title, "series": lines, "lines": reference_lines([row], tags), "main": main})
+    return found
 
 
 def _chart_of(tag: str, curve: Curve) -> str:

@@ -15,10 +15,10 @@ from gantrain.reports.runs import Row
 from gantrain.reports.varying import short_label, to_number
 
 COLOURS = ("#3478c8", "#d9772e", "#2f9e6e", "#b8459a", "#7e64c9", "#a8861f", "#cf4a5e", "#3f9fb3")
-PANELS = 3  # numbers that are drawn
+PANELS = 3  # tags that are drawn
 ACROSS = 4  # pictures side by side where there are no seeds
 MAX_SHEET_PIXELS = 2400  # pixels that the sheet of samples is wide or high at most
-NAME_INCHES = 3.0  # inches for the names of settings beside the panels
+NAME_INCHES = 3.0  # inches for the names of settings next to the panels
 MAX_SETTINGS = 40  # settings that are drawn; the table has all
 
 
@@ -32,7 +32,7 @@ def encode_png(image: Image.Image | None) -> bytes | None:
 
 
 def axis_key(found: Sequence[Row]) -> str | None:
-    """Return the key of most numeric values in which runs differ, beside at most 8 settings of the others.
+    """Return the key of most numeric values in which runs differ, next to at most 8 settings of the others.
 
     None where no two settings differ in that key alone, as in a random search: no line joins them.
     """
@@ -52,7 +52,7 @@ def axis_key(found: Sequence[Row]) -> str | None:
 
 
 def floors(found: Sequence[Row], tag: str) -> dict[str, float]:
-    """Return the lines by which a number is read: what real data read, a number in print.
+    """Return the lines by which a number is read: what real data measure, a published value.
 
     A floor is drawn as the mean over runs, each of which reads its own.
     """
@@ -61,9 +61,9 @@ def floors(found: Sequence[Row], tag: str) -> dict[str, float]:
     known = [f[tag] for f in read if isinstance(f, dict) and isinstance(f.get(tag), int | float)]
     if known:
         lines["real against real"] = sum(known) / len(known)
-    printed = {row.published[tag] for row in found if tag in row.published}
-    if len(printed) == 1:
-        lines["published or exact"] = printed.pop()
+    published = {row.published[tag] for row in found if tag in row.published}
+    if len(published) == 1:
+        lines["published or exact"] = published.pop()
     return lines
 
 
@@ -90,8 +90,8 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
             draw(value, color="#888888", linestyle="--", linewidth=1, label=words)
         if axis.get_legend_handles_labels()[1]:
             axis.legend(fontsize=8, framealpha=0.6)
-        told = "of each run's own D: not one scale" if tag in own else direction(tag)
-        axis.set_title(f"{tag}\n{told}", fontsize=10)
+        title = "of each run's own D: not one scale" if tag in own else direction(tag)
+        axis.set_title(f"{tag}\n{title}", fontsize=10)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return render(figure)

@@ -1,4 +1,4 @@
-"""The pictures that a run drew while it trained: found, thinned out, made small, set in motion."""
+"""The pictures that a run drew while it trained: found, thinned out, resized, animated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_image(path: Path) -> Image.Image | None:
 
 
 def read_images(found: Sequence[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
-    """Return those that can be read, one at a time, with their steps."""
+    """Yield the images that can be read, with their steps."""
     for step, path in found:
         image = open_image(path)
         if image is not None:

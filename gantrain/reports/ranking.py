@@ -11,7 +11,7 @@ from typing import Any
 from gantrain.reports.runs import Row
 from gantrain.reports.varying import short_label
 
-# What a table shows first where no numbers in print say it; a folder has all of it in its CSV.
+# What a table shows first where no published values name its columns; the CSV has every tag.
 # Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.
 COLUMNS = (
     "divergence/js_refit",
@@ -106,18 +106,18 @@ def own_d_tags(found: Sequence[Row]) -> set[str]:
     own = set(OWN_D_TAGS)
     for row in found:
         protocol = row.result.get("protocol")
-        made = protocol.get("js") if isinstance(protocol, Mapping) else None
-        names = made.get("estimates") if isinstance(made, Mapping) else None
+        of_js = protocol.get("js") if isinstance(protocol, Mapping) else None
+        names = of_js.get("estimates") if isinstance(of_js, Mapping) else None
         own |= set(map(str, names)) if isinstance(names, list) else set()
     return own
 
 
 def columns(found: Sequence[Row], most: int = MAX_COLUMNS) -> list[str]:
-    """Return the tags a table shows: those read with numbers in print, else the first that every finished run has."""
-    read = {tag for row in found for tag in row.numbers}
-    printed = [tag for tag in dict.fromkeys(tag for row in found for tag in row.published) if tag in read]
-    if printed:
-        return printed
+    """Return the tags a table shows: those with published values, else the first that every finished run has."""
+    measured = {tag for row in found for tag in row.numbers}
+    published = dict.fromkeys(tag for row in found for tag in row.published if tag in measured)
+    if published:
+        return list(published)
     finished = [row for row in found if row.counts]
     present = order_tags({tag for row in finished for tag in row.numbers}, own_d_tags(finished))
     # A number that some runs lack cannot rank them.
@@ -125,7 +125,7 @@ def columns(found: Sequence[Row], most: int = MAX_COLUMNS) -> list[str]:
 
 
 def cost(tag: str, value: float | None, published: Mapping[str, float]) -> float:
-    """Return a number that is less for a better reading of a tag: infinite for a reading that is missing."""
+    """Return a cost of a tag's value, lower for a better one; infinite where the value is missing."""
     if value is None:
         return math.inf
     if tag in ONE_IS_BEST:
@@ -143,7 +143,7 @@ def direction(tag: str) -> str:
         return "1 is best"
     if tag.startswith(LOWER_IS_BETTER):
         return "lower is better"
-    return "higher is better" if tag.startswith(HIGHER_IS_BETTER) else "nearest to the published number"
+    return "higher is better" if tag.startswith(HIGHER_IS_BETTER) else "nearest to the published value"
 
 
 def best_first(found: Sequence[Row]) -> list[Row]:
@@ -155,18 +155,18 @@ def best_first(found: Sequence[Row]) -> list[Row]:
 
 
 def settings(found: Sequence[Row]) -> list[Setting]:
-    """Return runs by what was set for them, seeds together, best first as ``ranked``."""
+    """Return runs by what was set for them, seeds together, best first as ``best_first``."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     keys = [key for key in keys_of(found) if key != "seed"]
     for row in found:
         # Without a key that varies, runs of one seed are still runs of their own.
         own = () if keys or "seed" in row.varied else (row.name,)
         groups.setdefault((*(row.varied.get(key, "") for key in keys), *own), []).append(row)
-    made = [
+    groups_of_runs = [
         Setting({k: v for k, v in zip(keys, name, strict=False) if v}, runs) for name, runs in groups.items()
     ]
     tag = next(iter(columns(found)), "")
-    return sorted(made, key=lambda setting: _mean_cost(setting, tag))
+    return sorted(groups_of_runs, key=lambda setting: _mean_cost(setting, tag))
 
 
 def _mean_cost(setting: Setting, tag: str) -> float:
@@ -185,10 +185,10 @@ def order_note(found: Sequence[Row]) -> str:
     tag = next(iter(columns(found)), "")
     if not tag or len(found) < 2:
         return ""
-    said = f"best first by {tag} ({direction(tag)})"
+    order = f"best first by {tag} ({direction(tag)})"
     if tag not in own_d_tags(found) or len(settings(found)) < 2:
-        return said
-    return f"{said}, which each run's own D estimates: not one scale for all; metric=compare reads one"
+        return order
+    return f"{order}, which each run's own D estimates: not one scale for all; metric=compare reads one"
 
 
 def not_comparable(found: Sequence[Row]) -> list[str]:
@@ -197,17 +197,17 @@ def not_comparable(found: Sequence[Row]) -> list[str]:
     data = {_dataset_text(_dataset_keys(row.config)) for row in found if row.config}
     if len(data) > 1:
         names = sorted({str(row.config.get("dataset", {}).get("name")) for row in found if row.config})
-        said = ", ".join(names) if len(names) > 1 else f"{names[0]}, with other keys"
-        lines.append(f"the data differ ({said}): no number is comparable across them")
-    made: dict[str, dict[str, set[str]]] = {}
+        what = ", ".join(names) if len(names) > 1 else f"{names[0]}, with other keys"
+        lines.append(f"the data differ ({what}): no number is comparable across them")
+    values: dict[str, dict[str, set[str]]] = {}
     for row in found:
         protocol = row.result.get("protocol")
         for metric, numbers in protocol.items() if isinstance(protocol, Mapping) else ():
             for key, value in numbers.items() if isinstance(numbers, Mapping) else ():
                 # What was found, a width or a distance, is no agreement.
                 if not isinstance(value, float | list) and key != "warning":
-                    made.setdefault(metric, {}).setdefault(key, set()).add(str(value))
-    for metric, agreed in made.items():
+                    values.setdefault(metric, {}).setdefault(key, set()).add(str(value))
+    for metric, agreed in values.items():
         differing = [f"{key} {' or '.join(sorted(v))}" for key, v in agreed.items() if len(v) > 1]
         if differing:
             lines.append(

@@ -1,4 +1,4 @@
-"""What a sweep found: a table on the terminal, best first, and the same as files beside the runs."""
+"""Tables of several runs: on the terminal, best first, and as files next to the runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_LINES = 40  # rows of a table that a terminal is shown; the file has all
 
 
 def run_table(found: Sequence[Row]) -> list[list[str]]:
-    """Return one line a run, best first: what varied, its numbers beside those in print, and how it ended."""
+    """Return one line a run, best first: what varied, its numbers next to published ones, and how it ended."""
     keys, tags = keys_of(found), columns(found)
     names = _short_names([row.name for row in found])
     lines = [["run", *keys, *tags, "seconds", "status"]]
@@ -88,8 +88,8 @@ def _short_names(names: Sequence[str]) -> dict[str, str]:
 def _cell(row: Row, tag: str) -> str:
     if tag not in row.numbers:
         return ""
-    printed = f" ({format_number(row.published[tag])})" if tag in row.published else ""
-    return f"{format_number(row.numbers[tag])}{printed}"
+    published = f" ({format_number(row.published[tag])})" if tag in row.published else ""
+    return f"{format_number(row.numbers[tag])}{published}"
 
 
 def _spread(setting: Setting, tag: str, worst: bool) -> str:
@@ -149,29 +149,29 @@ def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
         SUMMARY_FIGURE: lambda: encode_png(chart(found)),
         SUMMARY_SAMPLES: lambda: encode_png(sample_sheet(found)),
     }
-    complaints = []
+    errors = []
     for name, make in makers.items():
         try:
             content = make()
             if content is not None:
                 replace_file(folder / name, content)
         except OSError as error:
-            complaints.append(f"{folder / name} cannot be written ({error.strerror or error})")
+            errors.append(f"{folder / name} cannot be written ({error.strerror or error})")
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:  # a picture of odd numbers
-            complaints.append(f"{folder / name} cannot be drawn ({' '.join(str(error).split())})")
-    return complaints
+            errors.append(f"{folder / name} cannot be drawn ({' '.join(str(error).split())})")
+    return errors
 
 
 def comparison_text(found: Sequence[Row]) -> str:
     """Return what a terminal is shown: settings over their seeds, runs, and what to know of both."""
     tables = [_first_lines(lines) for lines in (seed_table(found, worst=False), run_table(found)) if lines]
-    beside = (
+    brackets = (
         "in brackets: published or exact numbers"
         if any(row.published.keys() & row.numbers for row in found)
         else ""
     )
     warnings = [f"warning: {line}" for line in not_comparable(found)]
-    notes = "\n".join(line for line in (order_note(found), beside, *warnings) if line)
+    notes = "\n".join(line for line in (order_note(found), brackets, *warnings) if line)
     ends = failures(found)
     failed = "\n".join([f"{len(ends)} of {len(found)} runs did not finish", *ends]) if ends else ""
     return "\n\n".join(part for part in (*tables, notes, failed) if part)
@@ -197,7 +197,7 @@ def summarise(folder: Path, runs: Sequence[Path]) -> str:
         runs: The folders of its jobs, some of which may be absent or broken; files that cannot be written cost a line.
     """
     found = read_rows(runs)
-    complaints = write_files(folder, found)
+    errors = write_files(folder, found)
     quoted = shlex.quote(str(folder))
     more = f"dashboard  gantrain tensorboard {quoted}\nreport     gantrain report {quoted}"
-    return "\n" + "\n\n".join([comparison_text(found), "\n".join([*complaints, file_lines(folder), more])])
+    return "\n" + "\n\n".join([comparison_text(found), "\n".join([*errors, file_lines(folder), more])])

@@ -1,4 +1,4 @@
-"""What a terminal is told of a run: its numbers, times and sizes in words, its tables, its closing lines."""
+"""The text of one run for a terminal: its tables of metrics, its closing lines."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict
 
 
 def published_table(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
-    """Return each published number as a line beside the one measured; an empty string where there is none."""
+    """Return each published value next to the measured one, a line each; an empty string where there is none."""
     if not published:
         return ""
     first, second = "mean of the last fifth", "published or exact"
     width = max(len(first), *(len(tag) for tag in published))
     lines = [f"{first:{width}}  {second}  {'measured':>10}"]
     for tag, value in published.items():
-        shown = format_number(tail[tag], 4) if tag in tail else "not read"
+        shown = format_number(tail[tag], 4) if tag in tail else "not measured"
         lines.append(f"{tag:{width}}  {format_number(value, 4):>{len(second)}}  {shown:>10}")
     return "\n".join(lines)
 
 
 def metric_table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
-    """Return metrics as aligned lines: tag, value, and what training data read in the place of samples."""
+    """Return metrics as aligned lines: tag, value, and what training data measure in place of samples."""
     lines = []
     for tag, value in sorted(metrics.items()):
         if tag.endswith("_se"):

@@ -31,7 +31,7 @@ def published(*words: str) -> dict[str, float]:
     ("name", "packing"),
     [*itertools.product(["pacgan_ring", "pacgan_grid"], [1, 2, 3, 4]), ("pacgan_ring_exact", 4)],
 )
-def test_pacgan_stands_beside_the_row_of_its_packing(name, packing):
+def test_published_pacgan_has_the_row_of_its_packing(name, packing):
     modes, good, kl = PACGAN[name.split("_")[1]][packing]
     assert published(f"experiment={name}", f"model.packing={packing}") == {
         "diversity/modes": modes,
@@ -40,7 +40,7 @@ def test_pacgan_stands_beside_the_row_of_its_packing(name, packing):
     }
 
 
-def test_tiny_nets_stand_beside_the_row_of_their_foresight_or_packing_and_beside_none_for_both():
+def test_published_tiny_nets_have_the_row_of_unroll_or_packing():
     rows = {f"train.unroll={k}": row for k, row in METZ.items()}
     rows |= {f"model.packing={m}": row for m, row in PACKED.items()}
     for word, (modes, kl) in rows.items():
@@ -50,7 +50,7 @@ def test_tiny_nets_stand_beside_the_row_of_their_foresight_or_packing_and_beside
     assert published("experiment=tiny_stacked_mnist", "train.unroll=2") == {}
 
 
-def test_a_number_is_not_borrowed_by_a_run_it_was_not_printed_for():
+def test_published_values_are_of_the_papers_own_run_alone():
     assert published("experiment=unrolled_ring", "train.unroll=0") == {"diversity/modes": 1.0}
     assert published("experiment=unrolled_ring") == {"diversity/modes": 7.6}
     assert published("experiment=unrolled_ring", "train.unroll=10") == {}
@@ -58,7 +58,7 @@ def test_a_number_is_not_borrowed_by_a_run_it_was_not_printed_for():
 
 
 @pytest.mark.parametrize("experiment", ["pacgan_ring", "pacgan_grid"])
-def test_the_exact_run_differs_from_the_short_one_in_sizes_rates_and_lengths_alone(experiment):
+def test_published_exact_run_differs_in_sizes_rates_and_steps(experiment):
     short, exact = (composed(f"experiment={experiment}{end}") for end in ("", "_exact"))
     differ = {
         f"{group}.{key}"
@@ -92,7 +92,7 @@ def jobs(name: str) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_first_and_last_run_that_a_first_line_starts_compose_and_their_numbers_in_print_are_of_tags_that_exist(
+def test_published_experiment_runs_compose_with_known_tags(
     name,
 ):
     documented = (Path(__file__).parents[2] / "docs" / "estimates.md").read_text()
@@ -113,7 +113,7 @@ def test_the_first_and_last_run_that_a_first_line_starts_compose_and_their_numbe
             }
 
 
-def test_the_page_of_experiments_names_none_that_is_not_there_and_each_that_a_paper_has_numbers_for():
+def test_published_experiments_are_those_of_the_page():
     page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text()
     named = set(re.findall(r"experiment=(\w+)", page))
     assert named <= set(EXPERIMENTS)

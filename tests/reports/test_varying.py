@@ -38,7 +38,7 @@ def keys(*configs: dict, given: tuple[dict, ...] = ()) -> list[dict[str, str]]:
     return varying_values(given or tuple({} for _ in configs), configs, same_sweep=False)
 
 
-def test_what_varies_is_read_from_the_resolved_configs():
+def test_varying_values_are_those_of_the_resolved_configs():
     assert keys(config(), config(optimizer__d_lr=1e-4)) == [
         {"optimizer.d_lr": "0.001"},
         {"optimizer.d_lr": "0.0001"},
@@ -46,7 +46,7 @@ def test_what_varies_is_read_from_the_resolved_configs():
     assert keys(config(seed=1), config(seed=2)) == [{"seed": "1"}, {"seed": "2"}]
 
 
-def test_what_follows_from_a_key_that_varies_is_no_key_of_its_own():
+def test_varying_values_leave_out_what_another_key_explains():
     found = keys(config("minimax"), config("wasserstein"), config("least_squares"))
     assert found == [{"objective": "minimax"}, {"objective": "wasserstein"}, {"objective": "least_squares"}]
     another = config("wasserstein", penalty__name="r1")  # that does not follow
@@ -55,7 +55,7 @@ def test_what_follows_from_a_key_that_varies_is_no_key_of_its_own():
     )
 
 
-def test_machines_folders_and_how_often_is_written_are_no_settings():
+def test_varying_values_leave_out_machines_folders_and_intervals():
     other = config(
         dataset__root="/elsewhere", device__kind="cuda", run__dir="x", train__log_every=5, metric__n=7
     )
@@ -66,7 +66,7 @@ def test_machines_folders_and_how_often_is_written_are_no_settings():
     assert swept == [{"device": "cpu"}, {"device": "cuda"}]
 
 
-def test_a_word_given_to_one_run_is_read_from_the_config_of_the_other():
+def test_varying_values_of_a_key_typed_for_one_run_alone():
     found = keys(config(), config(optimizer__d_lr=0.01), given=({}, {"optimizer.d_lr": "1e-2"}))
     assert found == [{"optimizer.d_lr": "0.001"}, {"optimizer.d_lr": "0.01"}]
     named = keys(config("minimax"), config("fgan"), given=({}, {"objective": "fgan_kl"}))
@@ -77,13 +77,13 @@ def test_a_word_given_to_one_run_is_read_from_the_config_of_the_other():
 
 
 @given(some.integers(-(10**15), 10**15) | some.floats(allow_nan=False, allow_infinity=False))
-def test_a_number_is_one_text_however_it_was_typed_and_no_two_numbers_share_one(number):
+def test_value_text_of_a_number_is_unique_however_typed(number):
     assert value_text(f"{number}") == value_text(number) == value_text(f" {number!r} ".strip())
     assert float(value_text(number)) == number
     assert value_text(number) != value_text(number + 1) or number + 1 == number
 
 
-def test_a_path_is_its_last_part_and_words_are_themselves():
+def test_value_text_of_a_path_is_its_last_part():
     assert (value_text("/home/me/cats/"), value_text("hinge"), value_text(True), value_text(None)) == (
         "cats",
         "hinge",
@@ -110,14 +110,14 @@ def tree(tmp_path) -> Path:
     return tmp_path
 
 
-def test_runs_are_found_at_any_depth_each_once_and_jobs_that_never_started_among_them(tree):
+def test_runs_under_a_folder_include_jobs_that_never_started(tree):
     found = [str(path.relative_to(tree)) for path in runs_under(tree)]
     sweep = "other/sweep/"
     assert found == ["day/9-b", "day/10-a", f"{sweep}0-x", f"{sweep}2-z", f"{sweep}1-y/inner"]
     assert runs_under(tree / "day" / "10-a" / "checkpoints" / "000100") == [tree / "day" / "10-a"]
 
 
-def test_a_comparison_prints_the_table_and_writes_to_a_folder_of_its_own(tree, run_cli, monkeypatch):
+def test_compare_prints_the_table_and_writes_a_folder(tree, run_cli, monkeypatch):
     monkeypatch.chdir(tree)
     before = {path for path in tree.rglob("*") if "loop" not in path.parts}
     code, out, error = run_cli("compare", tree / "day", tree / "other", tree / "day" / "9-b")
@@ -138,7 +138,7 @@ def test_a_comparison_prints_the_table_and_writes_to_a_folder_of_its_own(tree, r
     assert len(list(tree.glob("comparison-*"))) == 2  # the first is still what it was
 
 
-def test_a_sweeps_own_summary_is_made_anew_in_its_folder(tree, run_cli):
+def test_compare_rewrites_the_summary_of_a_sweep(tree, run_cli):
     sweep = tree / "flat"
     for i in range(2):
         made(sweep / f"{i}-x", result={"metrics": {"diversity/modes": 1.0 + i}}, config=config(seed=i))
@@ -164,7 +164,7 @@ def test_a_sweeps_own_summary_is_made_anew_in_its_folder(tree, run_cli):
         (["day", "out=file/inner"], 5, "cannot be made"),
     ],
 )
-def test_a_word_that_is_wrong_is_one_line_and_writes_nothing(tree, run_cli, monkeypatch, words, code, says):
+def test_compare_reports_a_wrong_word_and_writes_nothing(tree, run_cli, monkeypatch, words, code, says):
     monkeypatch.chdir(tree)
     (tree / "empty").mkdir()
     (tree / "file").write_text("")
@@ -175,7 +175,7 @@ def test_a_word_that_is_wrong_is_one_line_and_writes_nothing(tree, run_cli, monk
     assert sorted(tree.iterdir()) == before
 
 
-def test_runs_of_other_data_get_a_warning_and_another_folder_of_the_same_data_does_not(tmp_path):
+def test_not_comparable_are_other_data_but_not_another_folder(tmp_path):
     same = [
         made(tmp_path / "a", config=config()),
         made(tmp_path / "b", config=config(dataset__root="/moved")),
@@ -192,7 +192,7 @@ def test_runs_of_other_data_get_a_warning_and_another_folder_of_the_same_data_do
     )
 
 
-def test_a_seed_that_is_there_twice_is_told(tmp_path):
+def test_not_comparable_reports_a_seed_that_is_there_twice(tmp_path):
     paths = [made(tmp_path / f, result={}, config=config(seed=0)) for f in "ab"]
     paths.append(made(tmp_path / "c", result={}, config=config(seed=1)))
     (line,) = not_comparable(read_rows(paths))
@@ -200,13 +200,13 @@ def test_a_seed_that_is_there_twice_is_told(tmp_path):
     assert [len(setting.runs) for setting in settings(read_rows(paths))] == [3]
 
 
-def test_runs_that_differ_in_nothing_are_runs_of_their_own(tmp_path):
+def test_settings_keep_runs_that_differ_in_nothing_apart(tmp_path):
     found = read_rows([made(tmp_path / f, result={}, config=config()) for f in "ab"])
     assert [setting.label for setting in settings(found)] == ["a", "b"]
     assert not_comparable(found) == []
 
 
-def test_no_words_of_the_chart_are_cut_at_its_edge(tmp_path):
+def test_chart_cuts_no_words_at_its_edge(tmp_path):
     tag, paths = "generator/radius", []
     for place, words in enumerate(itertools.product(("none", "r1_weak"), ("simultaneous", "alternating"))):
         plain = config("non_saturating" if place else "minimax")
@@ -218,11 +218,11 @@ def test_no_words_of_the_chart_are_cut_at_its_edge(tmp_path):
     assert (pixels[:, [0, 1, -2, -1]] == 255).all()
 
 
-def test_folders_of_one_name_are_told_apart_by_their_paths(tmp_path):
+def test_rows_of_folders_with_one_name_have_their_paths(tmp_path):
     found = read_rows([made(tmp_path / day / "0-run", result={}, config=config()) for day in ("mon", "tue")])
     assert [row.name for row in found] == ["mon/0-run", "tue/0-run"]
 
 
-def test_a_run_that_is_still_training_is_unfinished(tmp_path):
+def test_row_of_a_run_that_is_training_is_unfinished(tmp_path):
     running = made(tmp_path / "a", config=config(), history=[{"step": 10, "loss/d": 1.0}])
     assert [row.ending for row in read_rows([running, tmp_path / "b"])] == ["unfinished", "missing"]

@@ -69,7 +69,7 @@ def run(tmp_path_factory) -> Path:
     return folder
 
 
-def test_a_run_becomes_one_file_that_loads_nothing_and_nothing_else_is_written(run, run_cli, tmp_path):
+def test_report_of_a_run_is_one_file_that_loads_nothing(run, run_cli, tmp_path):
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     code, out, error = run_cli("report", run, "out=here.html")
     assert code == 0, error
@@ -94,7 +94,7 @@ def test_a_run_becomes_one_file_that_loads_nothing_and_nothing_else_is_written(r
     assert steps == [0, 1, 2, 3, 4]
 
 
-def test_only_the_pages_own_script_may_run_and_nothing_may_be_fetched(run):
+def test_report_policy_allows_its_own_script_and_no_request(run):
     shown = Page(render_page(read_rows([run]), "a", "b"))
     policy = next(
         a["content"] for a in shown.found("meta") if a.get("http-equiv") == "Content-Security-Policy"
@@ -105,7 +105,7 @@ def test_only_the_pages_own_script_may_run_and_nothing_may_be_fetched(run):
     )
 
 
-def test_the_curves_are_those_of_the_run_with_the_lines_to_read_them_by(run):
+def test_charts_have_the_runs_curves_and_reference_lines(run):
     (row,) = read_rows([run])
     found = read_curves(run)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -121,7 +121,7 @@ def test_the_curves_are_those_of_the_run_with_the_lines_to_read_them_by(run):
     )
 
 
-def test_a_name_a_command_a_key_or_an_error_runs_nothing(tmp_path):
+def test_report_escapes_names_commands_keys_and_errors(tmp_path):
     folder = made(
         tmp_path / BAD.replace("/", "|"), [f"name={BAD}"],
         {"status": "failed", "exit_code": 1, "error": BAD, "health": [BAD], "meaning": BAD,
@@ -140,12 +140,12 @@ def test_a_name_a_command_a_key_or_an_error_runs_nothing(tmp_path):
         assert json.loads(shown.scripts[0]) == shown.data
 
 
-def test_a_marker_of_the_page_in_a_name_is_a_name(run):
+def test_report_shows_template_markers_in_a_name_as_text(run):
     assert "{{data}} {{policy}}" in Page(render_page(read_rows([run]), "{{data}} {{policy}}", "x")).text
 
 
 @given(some.lists(some.floats(-9, 9) | some.none(), min_size=1, max_size=3000))
-def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_order(values):
+def test_thin_keeps_the_ends_extremes_and_order_of_a_curve(values):
     steps = list(range(0, 2 * len(values), 2))
     x, y = thin((steps, values), 100)
     assert (x[0], y[0], x[-1], y[-1]) == (0, values[0], steps[-1], values[-1])
@@ -158,7 +158,7 @@ def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_order(values):
 
 
 @given(some.integers(0, 500), some.integers(2, 60))
-def test_frames_are_spread_evenly_with_the_first_and_the_last(count, most):
+def test_pick_evenly_keeps_the_first_and_the_last(count, most):
     found = [(step, Path(f"{step}")) for step in range(count)]
     chosen = pick_evenly(found, most)
     assert len(chosen) == min(count, most)
@@ -168,7 +168,7 @@ def test_frames_are_spread_evenly_with_the_first_and_the_last(count, most):
         assert not gaps or max(gaps) - min(gaps) <= 1
 
 
-def test_a_curve_that_is_not_finite_and_a_line_that_is_cut_short_leave_a_gap(tmp_path):
+def test_curves_have_a_gap_where_a_value_is_not_finite(tmp_path):
     folder = made(tmp_path / "a", history=[{"step": 1, "loss/d": 1.0}, {"step": 2, "loss/d": None}])
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 3, "loss/d": NaN}\n[1]\n7\n{"loss/d": 1}\n{"step": 4, "los')
@@ -178,7 +178,7 @@ def test_a_curve_that_is_not_finite_and_a_line_that_is_cut_short_leave_a_gap(tmp
     assert "unfinished" in text or "missing" in text
 
 
-def test_lines_are_drawn_where_runs_agree_and_nowhere_else(tmp_path):
+def test_reference_lines_are_drawn_where_runs_agree(tmp_path):
     paths = [
         made(tmp_path / f"{i}", result={"chance": chance, "floors": {"diversity/coverage": floor}})
         for i, (chance, floor) in enumerate([(2.0, 0.97), (2.0, 0.96), (0.0, 0.5)])
@@ -199,7 +199,7 @@ def test_lines_are_drawn_where_runs_agree_and_nowhere_else(tmp_path):
 # ------------------------------------------------------------------------------------------- several runs
 
 
-def test_a_sweep_shows_every_run_the_jobs_that_failed_and_one_slider(tmp_path, run_cli):
+def test_report_of_a_sweep_shows_every_run_and_failed_jobs(tmp_path, run_cli):
     sweep = tmp_path / "sweep"
     for i, objective in enumerate(("minimax", "hinge")):
         made(sweep / f"{i}-{objective}", [f"objective={objective}", f"seed={i}"],
@@ -221,7 +221,7 @@ def test_a_sweep_shows_every_run_the_jobs_that_failed_and_one_slider(tmp_path, r
     assert [a for a in shown.found("table") if a.get("class") == "sortable"]
 
 
-def test_many_large_pictures_are_made_small_and_few_until_a_page_can_carry_them(tmp_path):
+def test_embed_frames_thins_and_shrinks_to_its_budget(tmp_path):
     folder = made(tmp_path / "a", result={})
     (folder / "samples").mkdir()
     noise = Image.frombytes("RGB", (400, 40), os.urandom(400 * 40 * 3))
@@ -242,7 +242,7 @@ def test_many_large_pictures_are_made_small_and_few_until_a_page_can_carry_them(
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png"])
-def test_an_animation_shows_the_pictures_in_the_order_of_steps_and_holds_the_last(tmp_path, run_cli, suffix):
+def test_animation_shows_steps_in_order_and_holds_the_last(tmp_path, run_cli, suffix):
     colours = {5: (255, 0, 0), 50: (0, 255, 0), 1000: (0, 0, 255)}
     made(tmp_path / "a", result={}, pictures=colours)
     code, out, error = run_cli("report", "a", f"out=b.{suffix}")
@@ -260,7 +260,7 @@ def test_an_animation_shows_the_pictures_in_the_order_of_steps_and_holds_the_las
     assert times == [FRAME_MS, FRAME_MS, LAST_FRAME_MS]
 
 
-def test_an_animation_of_many_pictures_of_two_sizes_is_short_and_can_be_read(tmp_path, run_cli):
+def test_animation_of_many_pictures_of_two_sizes_is_short(tmp_path, run_cli):
     folder = made(tmp_path / "a", result={}, pictures={s: (s, 255 - s, 0) for s in range(100)})
     Image.new("RGB", (60, 20), "white").save(folder / "samples" / "000200.png")
     (folder / "samples" / "000300.png").write_bytes(b"cut short")
@@ -281,7 +281,7 @@ def test_an_animation_of_many_pictures_of_two_sizes_is_short_and_can_be_read(tmp
         (["absent"], 4, "there is no such folder"),
     ],
 )
-def test_a_word_that_is_wrong_is_one_line(tmp_path, run_cli, words, code, says):
+def test_report_reports_a_wrong_word_in_one_line(tmp_path, run_cli, words, code, says):
     for folder in ("a", "both/0", "both/1"):
         made(tmp_path / folder, result={})
     found, _, error = run_cli("report", *words)

@@ -81,7 +81,7 @@ def asked_for(browser: Any) -> set[str]:
     return {address for address in own if not address.startswith("data:")}
 
 
-def test_a_runs_slider_changes_the_picture_by_mouse_and_by_keys_and_nothing_is_fetched(pages, browser):
+def test_browser_slider_moves_by_mouse_and_keys_fetching_nothing(pages, browser):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
@@ -100,7 +100,7 @@ def test_a_runs_slider_changes_the_picture_by_mouse_and_by_keys_and_nothing_is_f
     assert asked_for(browser) == {pages["run"].as_uri()}
 
 
-def test_a_run_shows_its_curves_with_log_2_and_chance_and_what_is_under_the_pointer(pages, browser):
+def test_browser_run_curves_have_reference_lines_and_a_tip(pages, browser):
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
@@ -130,7 +130,7 @@ def test_a_run_shows_its_curves_with_log_2_and_chance_and_what_is_under_the_poin
     assert asked_for(browser) == {pages["run"].as_uri()}
 
 
-def test_a_sweeps_table_sorts_both_ways_and_one_slider_moves_all_runs(pages, browser):
+def test_browser_sweep_table_sorts_and_one_slider_moves_all(pages, browser):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 
@@ -167,7 +167,7 @@ def test_a_sweeps_table_sorts_both_ways_and_one_slider_moves_all_runs(pages, bro
     assert asked_for(browser) == {pages["sweep"].as_uri()}
 
 
-def test_a_sweeps_chart_has_a_line_for_every_run_and_changes_with_the_choice(pages, browser):
+def test_browser_sweep_chart_has_every_run_and_follows_a_choice(pages, browser):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import Select
 
@@ -183,7 +183,7 @@ def test_a_sweeps_chart_has_a_line_for_every_run_and_changes_with_the_choice(pag
     assert asked_for(browser) == {pages["sweep"].as_uri()}
 
 
-def test_on_a_narrow_screen_nothing_is_wider_than_the_screen(pages, browser):
+def test_browser_page_fits_a_narrow_screen(pages, browser):
     for path in pages.values():
         browser.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
@@ -194,7 +194,7 @@ def test_on_a_narrow_screen_nothing_is_wider_than_the_screen(pages, browser):
         assert asked_for(browser) == {path.as_uri()}
 
 
-def test_a_name_that_is_a_script_is_shown_and_does_not_run(tmp_path, browser):
+def test_browser_shows_a_name_that_is_a_script_as_text(tmp_path, browser):
     bad = "</script><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\">"
     folder = made(
         tmp_path / "0", [f"name={bad}"], {"error": bad, "status": "failed", "exit_code": 1},

@@ -14,7 +14,7 @@ REAL = some.floats(-1e6, 1e6, allow_nan=False)
 
 
 @given(REAL, some.integers(1, 6))
-def test_a_number_is_read_back_as_nearly_as_its_decimals_allow_and_is_0_for_0_alone(value, places):
+def test_format_number_reads_back_and_is_0_for_0_alone(value, places):
     back = float(format_number(value, places))
     assert abs(back - value) <= max(0.5000001 * 10**-places, 0) or math.isclose(
         back, value, rel_tol=10**-places
@@ -23,7 +23,7 @@ def test_a_number_is_read_back_as_nearly_as_its_decimals_allow_and_is_0_for_0_al
 
 
 @given(REAL, some.floats(0, 1e3))
-def test_a_number_and_its_error_have_the_same_decimals(value, error):
+def test_format_with_error_has_equal_decimals(value, error):
     shown, _, beside = format_with_error(value, error).partition(" ± ")
     decimals = [text.partition("e")[0].partition(".")[2] for text in (shown, beside)]
     assert len(decimals[0]) == len(decimals[1]) == 3
@@ -34,7 +34,7 @@ def test_a_number_and_its_error_have_the_same_decimals(value, error):
 
 
 @given(some.floats(0, 9.9e14))
-def test_a_size_has_three_digits_and_a_unit(count):
+def test_format_size_has_three_digits_and_a_unit(count):
     digits, unit = format_size(count).split()
     assert "e" not in digits or count < 1
     assert float(digits) * {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}[unit] == pytest.approx(
@@ -44,7 +44,7 @@ def test_a_size_has_three_digits_and_a_unit(count):
 
 
 @pytest.mark.parametrize("row", [*ROWS.values(), js_weighted(0.3)], ids=lambda row: row.quantity)
-def test_a_divergence_in_nats_says_so_and_no_other_does(row):
+def test_metric_table_marks_divergences_in_nats_alone(row):
     for kind in ("", "_exact", "_batch"):
         line = metric_table(
             {f"divergence/{row.quantity}{kind}": 0.25, f"divergence/{row.quantity}{kind}_se": 0.01}, {}
