@@ -445,10 +445,11 @@ from gantrain.datasets.base import Split, Synthetic as Base""",
     ),
     "metric": (
         "from gantrain.metrics.base import Metric as Base",
-        """tags = ("fidelity/own",)
+        """factor: float = option(1.0, "of the tag", above=0)
+    tags = ("fidelity/own",)
 
     def __call__(self, evaluation):
-        return {"fidelity/own": float((evaluation.real[0] - evaluation.fake[0]).mean())}""",
+        return {"fidelity/own": self.factor}""",
     ),
     "augment": (
         "import torch\nfrom gantrain.augment.base import Augmentation as Base",
@@ -486,7 +487,7 @@ class Own(Base):
 
 def test_plugin_of_each_family_is_used_in_one_run(run_cli, families, tmp_path):
     words = [f"{group}=own" for group in FAMILIES]
-    words += ["debug=tiny", "train.steps=2", "device=cpu", "dataset.length=3"]
+    words += ["debug=tiny", "train.steps=2", "device=cpu", "dataset.length=3", "metric.own.factor=2"]
     code, _, err = run_cli("--plugins", families, *words, "run.dir=run")
     assert code == 0, err
     config = json.loads((tmp_path / "run" / "config.json").read_text())
@@ -494,11 +495,15 @@ def test_plugin_of_each_family_is_used_in_one_run(run_cli, families, tmp_path):
         assert (config[group]["name"] if group != "metric" else config[group]["names"][0]) == "own"
     assert config["dataset"]["length"] == 3
     assert config["penalty"]["gamma"] == 0.5
-    assert "fidelity/own" in json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]["fidelity/own"] == 2
     code, out, _ = run_cli("list", f"--plugins={families}")
     assert code == 0
     assert out.count(" of my own: gantrain ") == len(FAMILIES)
-    for verb in (["evaluate", "run", "metric=own"], ["sample", "run"], ["resume", "run", "train.steps=3"]):
+    for verb in (
+        ["evaluate", "run", "metric=own", "metric.own.factor=3"],
+        ["sample", "run"],
+        ["resume", "run", "train.steps=3"],
+    ):
         in_new_process()
         code, _, err = run_cli(*verb)
         assert code == 0, err
@@ -532,25 +537,27 @@ def test_plugin_objective_serves_from_python(bounded, tmp_path, monkeypatch):
     assert gantrain.load("run", plugins=[bounded]).sample(3).equal(run.sample(3))
 
 
-def test_plugin_objective_is_swept_and_resumed(bounded, tmp_path, run_cli, monkeypatch):
-    words = ("-m", "objective=bounded,hinge", "run.dir=swept", *TINY)
+def test_plugins_are_swept_and_resumed(families, tmp_path, run_cli, monkeypatch):
+    own = [f"{group}=own" for group in FAMILIES if group != "objective"]
+    words = ("-m", "objective=own,hinge", *own, "metric.own.factor=2", "run.dir=swept", *TINY[:3])
     joblib = ("hydra/launcher=joblib",)  # whose processes know nothing of this one
-    command = [sys.executable, "-m", "gantrain", "--plugins", str(bounded), *words, *joblib]
+    command = [sys.executable, "-m", "gantrain", "--plugins", str(families), *words, *joblib]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    known = remembered(bounded)
-    for job in ("0-bounded", "1-hinge"):
+    known = remembered(families)
+    for job in ("0-own", "1-hinge"):
         result = json.loads((tmp_path / "swept" / job / "result.json").read_text())
         assert (result["status"], result["plugins"]) == ("finished", known)
+        assert result["metrics"]["fidelity/own"] == 2
     plan = json.loads((tmp_path / "swept" / "sweep.json").read_text())
     assert plan["plugins"] == known
-    assert plan["command"].startswith(f"gantrain --plugins {bounded} -m ")
+    assert plan["command"].startswith(f"gantrain --plugins {families} -m ")
 
     (tmp_path / "swept/1-hinge/result.json").rename(tmp_path / "kept.json")
     more = ("hydra/launcher=basic", "train.steps=3")
     code, _, err = run_cli("resume", "swept", *more)  # each job in a new process
     assert code == 0, err
-    for job in ("0-bounded", "1-hinge"):
+    for job in ("0-own", "1-hinge"):
         assert json.loads((tmp_path / "swept" / job / "result.json").read_text())["step"] == 3
     in_new_process()
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
