@@ -178,7 +178,7 @@ def test_the_unpacked_wheel_helps_and_composes_from_its_own_yaml_and_not_the_che
     folder, said = example
     page = python(folder / "site", folder, "-m", "gantrain", "--help")
     assert (page.returncode, page.stderr) == (0, "")
-    assert "The exponential loss of boosting" in page.stdout  # an option that the checkout does not have
+    assert "The exponential loss of boosting" in page.stdout  # a choice that the checkout does not have
     job = yaml.safe_load(said.split("---")[0])
     assert job["objective"] == {"name": "exponential"}
     assert set(pages.GROUPS) - {"experiment", "sweep", "debug"} <= set(job)
@@ -253,7 +253,7 @@ def named_commands() -> list[str]:
     texts.append(pages.EXAMPLES.split("Every key")[0])
     of_example = ("exponential", "RUN", "SWEEP", "NAME", "=mine")  # what is not there, or is the reader's
     named = {c for text in texts for c in commands(text) if not any(word in c for word in of_example)}
-    # The command that an option's first line shows is composed where every option is.
+    # The command that a choice's first line shows is composed where every choice is.
     shown = {
         f"gantrain{t.rpartition(': gantrain')[2]}" for g in pages.GROUPS for t in pages.choices(g).values()
     }

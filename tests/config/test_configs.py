@@ -23,7 +23,7 @@ from gantrain.noise import Noise
 from gantrain.registry import REGISTERED, option, parse, register
 from gantrain.training.device import Runtime
 
-OPTIONS = [(group, stem) for group, stems in STEMS.items() for stem in stems]
+CHOICES = [(group, stem) for group, stems in STEMS.items() for stem in stems]
 DEFAULTS = {
     group: stem
     for entry in yaml.safe_load((yaml_dir() / "config.yaml").read_text())["defaults"]
@@ -34,7 +34,7 @@ PLAIN_CLASSES = [Train, Device, Folder, Suite, Noise]
 
 
 def command(group: str, stem: str) -> list[str]:
-    """Return the overrides of the command that an option's first line shows, of a sweep those of its first run."""
+    """Return the overrides of the command that a choice's first line shows, of a sweep those of its first run."""
     words = shlex.split(choices(group)[stem].rpartition(": gantrain")[2])
     overrides = [word for word in words if "=" in word]
     # A verb and its RUN, or the flag of a sweep, are no part of them.
@@ -53,7 +53,7 @@ def test_the_groups_of_the_help_page_are_the_folders():
     assert set(DEFAULTS) - {"override hydra/job_logging"} <= set(FOLDERS) | {"/schema/root@_here_"}
 
 
-@pytest.mark.parametrize(("group", "stem"), OPTIONS)
+@pytest.mark.parametrize(("group", "stem"), CHOICES)
 def test_an_option_names_what_is_registered_resolves_and_survives_the_way_through_json(group, stem, files):
     words = command(group, stem)
     given = placed(words, files)
@@ -89,7 +89,7 @@ def test_what_is_registered_has_a_yaml_of_its_name():
     assert all(set(names) <= set(STEMS[group]) for group, names in REGISTERED.items())
 
 
-@pytest.mark.parametrize(("group", "stem"), OPTIONS)
+@pytest.mark.parametrize(("group", "stem"), CHOICES)
 def test_the_first_line_says_what_the_option_is_and_the_command_that_uses_it(group, stem, files):
     lines = (yaml_dir() / group / f"{stem}.yaml").read_text().splitlines()
     first = next(line for line in lines if not line.startswith("# @package"))

@@ -27,7 +27,7 @@ from gantrain.training.state import TrainState, build_networks
 
 TAG = "divergence/js_refit"
 GAMES = REGISTERED["objective"]  # of an f-divergence and of its presets, which are one class, one is fast
-OPTIONS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "objective").glob("*.yaml"))
+CHOICES = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "objective").glob("*.yaml"))
 
 
 class Known(Generator):
@@ -187,7 +187,7 @@ def reference() -> tuple[Evaluation, dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    "option", [o if o in GAMES else pytest.param(o, marks=pytest.mark.slow) for o in OPTIONS]
+    "option", [o if o in GAMES else pytest.param(o, marks=pytest.mark.slow) for o in CHOICES]
 )
 def test_the_reading_is_bit_for_bit_the_same_in_every_game(option, reference):
     minimax, expected = reference
