@@ -64,16 +64,16 @@ def type_name(annotation: Any) -> str:
     return annotation.__name__ if type(annotation) is type else str(annotation)
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value as it is typed on the command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{','.join(map(shown, value))}]"
+        return f"[{','.join(map(format_value, value))}]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{key}: {format_value(item)}" for key, item in value.items()) + "}"
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
@@ -83,20 +83,15 @@ def limits(rule: Mapping[str, Any]) -> str:
         return ", ".join(f"`{choice}`" for choice in rule["choices"])
     words = {"minimum": "≥", "above": ">", "maximum": "≤", "below": "<"}
     return " and ".join(
-        f"{sign} {shown(rule[bound])}" for bound, sign in words.items() if rule[bound] is not None
+        f"{sign} {format_value(rule[bound])}" for bound, sign in words.items() if rule[bound] is not None
     )
-
-
-def annotation(field: dataclasses.Field[Any]) -> str:
-    """Return a field's type as it is written."""
-    return field.type.__name__ if type(field.type) is type else str(field.type)
 
 
 def default(field: dataclasses.Field[Any]) -> str:
     """Return what a key is when nobody sets it."""
-    made = field.default_factory
-    value = field.default if made is dataclasses.MISSING else made()
-    return '""' if value == "" else shown(value)
+    factory = field.default_factory
+    value = field.default if factory is dataclasses.MISSING else factory()
+    return '""' if value == "" else format_value(value)
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -122,7 +117,7 @@ def flat(value: Any, path: str) -> Iterator[str]:
         for name, item in value.items():
             yield from flat(item, f"{path}.{name}" if path else name)
     else:
-        text = " ".join(shown(value).split())
+        text = " ".join(format_value(value).split())
         yield f"{path}={text}" if len(text) <= LONGEST else f"{path}={text[:LONGEST]}…"
 
 

@@ -69,7 +69,7 @@ GROUPS = {
 
 
 def yaml_dir() -> Path:
-    """Return the folder of the shipped YAML files: beside the package in a checkout, inside it in a wheel."""
+    """Return the folder of the shipped YAML files: next to the package in a checkout, inside it in a wheel."""
     here = Path(__file__).resolve().parents[1]
     for folder in (here.parent / "configs", here / "configs"):
         if (folder / "config.yaml").is_file():

@@ -44,7 +44,7 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
     from gantrain.training.run import prepare, run
 
     _, spec = config_and_spec(checkpoint)
-    config = resolve(_changed_config(checkpoint.config, words))
+    config = resolve(_with_words(checkpoint.config, words))
     # A run that was stopped between its last step and its result still has its metrics to compute.
     is_finished = RunFolder(checkpoint.run).outcome()["status"] == "finished"
     if is_finished and config.train.is_over(checkpoint.step, checkpoint.seconds):
@@ -61,7 +61,7 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
     return 0
 
 
-def _changed_config(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
     """Return the config of a run with the keys changed that a continuation may change. Raises ConfigError."""
     if not words.keys().isdisjoint(BUDGETS):  # a new budget takes the place of the old one
         plain["train"] |= {"images": None, "seconds": None}
