@@ -30,7 +30,7 @@ def published_table(tail: Mapping[str, float], published: Mapping[str, float]) -
     width = max(len(first), *(len(tag) for tag in published))
     lines = [f"{first:{width}}  {second}  {'measured':>10}"]
     for tag, value in published.items():
-        shown = format_number(tail[tag], 4) if tag in tail else "not measured"
+        shown = format_number(tail[tag], 4) if tag in tail else "missing"
         lines.append(f"{tag:{width}}  {format_number(value, 4):>{len(second)}}  {shown:>10}")
     return "\n".join(lines)
 
