@@ -83,9 +83,8 @@ def _title(job: Job, jobs: Sequence[Job]) -> str:
 def check_launcher(launcher: Mapping[str, Any]) -> None:
     """Check that a launcher can start jobs on this machine. Raises ConfigError."""
     if launcher.get("n_jobs") == 0:
-        raise ConfigError(
-            "hydra.launcher.n_jobs", "0 starts no job", "give 1 or more, or -1 for one on each core"
-        )
+        remedy = "give 1 or more, or -1 for one on each core"
+        raise ConfigError("hydra.launcher.n_jobs", "0 starts no job", remedy)
     if str(launcher.get("_target_")).endswith("SlurmLauncher") and shutil.which("srun") is None:
         what = "there is no Slurm on this machine"
         raise ConfigError("hydra/launcher", what, "choose from basic, joblib, submitit_local")
@@ -140,11 +139,8 @@ def write_hparams(sweep: SweepFolder, plan: Plan, configs: Sequence[Config | Non
 def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:
     """Print how a job ended: its table or its error, or of concurrent jobs a line with the time left for the sweep."""
     if result["status"] not in DONE:
-        print(
-            f"gantrain: job {job.number}: {result.get('error', result['status'])}",
-            file=sys.stderr,
-            flush=True,
-        )
+        error = result.get("error", result["status"])
+        print(f"gantrain: job {job.number}: {error}", file=sys.stderr, flush=True)
     if plan.at_once == 1:  # the terminal is this job's alone
         if result["status"] == "finished":
             print(end_table(result, sweep.run(job).path), flush=True)

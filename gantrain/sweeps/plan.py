@@ -24,10 +24,8 @@ def plan_jobs(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> t
         varied: Keys with more than one value among them, which the jobs' names show.
     """
     width = len(str(max(0, len(combinations) - 1)))  # leading zeros, so that names sort by number
-    return tuple(
-        Job(job_name(number, width, overrides, varied), tuple(overrides))
-        for number, overrides in enumerate(combinations)
-    )
+    named = ((job_name(i, width, words, varied), tuple(words)) for i, words in enumerate(combinations))
+    return tuple(Job(name, words) for name, words in named)
 
 
 def job_name(number: int, width: int, overrides: Sequence[str], varied: Sequence[str]) -> str:

@@ -57,9 +57,8 @@ def run_job(
         return run.outcome()
     task = Task(plain, run, plan.command, given, plan.at_once)
     if plan.at_once > 1:
-        task = replace(
-            task, threads=max(1, usable_cores() // plan.at_once)
-        )  # more threads than cores slow all jobs
+        # More threads than cores slow all jobs down.
+        task = replace(task, threads=max(1, usable_cores() // plan.at_once))
     # A cluster's job already has a process of its own: train in it.
     if is_submitted:
         worker.limit_resources(task)
@@ -70,13 +69,14 @@ def run_job(
         # Ctrl-C in a terminal reaches the launcher's workers too; only the sweep's process may forward it.
         for name in SIGNALS:
             signal.signal(name, signal.SIG_IGN)
+        # The job inherits this mask, so that a signal forwarded before its handler is set stays pending.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if plan.at_once > 1:
         task = replace(task, gpu=assign_gpu(int(job.number), given))
     result = run.outcome() if is_orphan(plan.pid) else run_in_process(task, sweep, plan.pid)
     if is_orphan(plan.pid):
-        os._exit(
-            0
-        )  # a worker of joblib would otherwise wait minutes for the next job of a sweep that is gone
+        # A worker of joblib would otherwise wait minutes for the next job of a sweep that is gone.
+        os._exit(0)
     print_job(sweep, job, plan, result)
     return result
 

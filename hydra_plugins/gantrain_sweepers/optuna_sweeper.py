@@ -48,12 +48,9 @@ class OptunaSweeper(GridSweeper):
     def split(self, arguments: Sequence[str]) -> tuple[list[Dimension], list[str]]:
         """Return the space, and the overrides that every trial has; of one key the last override counts."""
         last = {override.get_key_element(): override for override in self.parse(arguments)}
-        space = [parse_dimension(override) for override in last.values() if override.is_sweep_override()]
-        fixed = [
-            f"{key}={override.get_value_element_as_str()}"
-            for key, override in last.items()
-            if not override.is_sweep_override()
-        ]
+        swept = {key for key, override in last.items() if override.is_sweep_override()}
+        space = [parse_dimension(last[key]) for key in last if key in swept]
+        fixed = [f"{key}={last[key].get_value_element_as_str()}" for key in last if key not in swept]
         if not space:
             remedy = "write KEY=interval(a,b), KEY=range(a,b) or KEY=choice(a,b)"
             raise ConfigError("sweep", "there is nothing to search", remedy)

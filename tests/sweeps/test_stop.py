@@ -82,6 +82,21 @@ def test_signal_that_cannot_be_forwarded_is_not_lost(tmp_path):
     assert left.value.exit_code == 128 + signal.SIGTERM
 
 
+def test_signal_before_its_handler_is_set_stays_pending():
+    code = """
+import os, signal
+from gantrain.core.system import SIGNALS, handle_signals
+received = []
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+os.kill(os.getpid(), signal.SIGTERM)
+with handle_signals(received.append):
+    assert received == [signal.SIGTERM], received
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(SIGNALS)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_signal_saves_running_jobs_and_resume_completes_them(launcher, tmp_path):

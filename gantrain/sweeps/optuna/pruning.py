@@ -94,9 +94,8 @@ def _reporter(
     """Return a function that reports a value to the study and returns whether to prune; None once the trial ended."""
     import optuna
 
-    study = load_study(
-        sweep, read_json(sweep / SEARCH), pruner(search, options.steps, options.evaluate_every)
-    )
+    rule = pruner(search, options.steps, options.evaluate_every)
+    study = load_study(sweep, read_json(sweep / SEARCH), rule)
     trials = study.get_trials(deepcopy=False)
     if number >= len(trials) or trials[number].state.is_finished():
         return None

@@ -27,19 +27,13 @@ class Search:
     params: dict[str, str] | None = option(None, "the space: a key and interval, range or choice for each")
     metric: Any = option("divergence/js_refit", "tag to improve, after the last step; a list for a front")
     direction: Any = option(None, "minimize or maximize, one for each metric; null is how tables rank it")
-    n_trials: int = option(
-        20, "number of trials, those of earlier attempts included", minimum=1, maximum=10**6
-    )
+    n_trials: int = option(20, "number of trials, with those of earlier attempts", minimum=1, maximum=10**6)
     batch: int | None = option(None, "trials drawn together; null is as many as run at once", minimum=1)
     sampler: str = option("tpe", "how trials are drawn", choices=SAMPLERS)
     pruner: str | None = option(
-        None,
-        "rule that stops hopeless trials; null is median for one metric and none for several",
-        choices=PRUNERS,
+        None, "rule that stops hopeless trials; null is median, or none for several metrics", choices=PRUNERS
     )
-    startup_trials: int = option(
-        5, "random trials before the sampler learns, complete ones before pruning", minimum=0
-    )
+    startup_trials: int = option(5, "random trials first, and complete ones before any is pruned", minimum=0)
     warmup: float = option(0.3, "share of a run's steps before which it is not pruned", minimum=0, maximum=1)
     seed: int = option(0, "sampler seed; equal seeds draw equal trials", minimum=0, maximum=2**32 - 1)
     storage: str | None = option(None, "Optuna storage URL; null is a journal file in the sweep's folder")
@@ -165,9 +159,8 @@ def pruner(search: Search, steps: int, every: int) -> Any:
     optuna = import_optuna()
     bounded = steps < ENDLESS
     if search.pruner == "median":
-        warmup = (
-            round(search.warmup * steps) if bounded else 0
-        )  # else pruning_callback counts the share of time
+        # Of a run that seconds end, pruning_callback leaves out the first share of the time.
+        warmup = round(search.warmup * steps) if bounded else 0
         return optuna.pruners.MedianPruner(search.startup_trials, warmup)
     if search.pruner == "hyperband":
         # The first rung of successive halving must not lie before the first value or inside the warm-up.

@@ -41,9 +41,8 @@ class Dimension:
             what = f"begins at {self.low:g} on a logarithmic scale"
             raise ConfigError(self.key, what, "begin above 0, or leave out tag(log, ...)")
         if self.log and self.step:
-            raise ConfigError(
-                self.key, "has steps on a logarithmic scale", "write interval in place of range"
-            )
+            what = "has steps on a logarithmic scale"
+            raise ConfigError(self.key, what, "write interval in place of range")
 
     def with_type_of(self, value: Any) -> Dimension:
         """Return it as integers where ``value``, a legal value of the key, is one. Raises ConfigError for fractions."""

@@ -91,10 +91,8 @@ class Study:
 
     def job(self, trial: Any) -> Job:
         """Return a trial's job, in the folder that it had in an earlier attempt."""
-        drawn = [
-            f"{dimension.key}={dimension.format(trial.params[dimension.key])}" for dimension in self.space
-        ]
-        keys = [dimension.key.lstrip("+") for dimension in self.space]
+        drawn = [f"{d.key}={d.format(trial.params[d.key])}" for d in self.space]
+        keys = [d.key.lstrip("+") for d in self.space]
         width = max(2, len(str(self.search.n_trials - 1)))
         overrides = (*self.fixed, *drawn)
         # A larger n_trials may ask for more leading zeros, but a folder keeps its name.
