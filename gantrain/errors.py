@@ -1,18 +1,19 @@
-"""The faults a user can cause, each with its exit code and one line: where, what is wrong, what to do."""
+"""User errors, each with an exit code and one line: where, what is wrong, what to do."""
 
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Mapping
 
 from gantrain.core.text import escape_controls
 
 
 class GantrainError(Exception):
-    """A fault with one line to show: ``<where>: <what>; <remedy>``.
+    """An error with one line to show: ``<where>: <what>; <remedy>``.
 
     Args:
-        where: The config key, file or run that is at fault.
+        where: The config key, file or run.
         what: What is wrong with it.
         remedy: What the user can do about it.
     """
@@ -80,14 +81,18 @@ class Pruned(GantrainError):
         self.step, self.metrics = step, dict(metrics)
 
 
+# A full disk or quota, or a place that cannot be written; any other OSError is about something else.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
+
+
 def to_user_error(error: BaseException) -> GantrainError:
-    """Return any exception as the fault that it is to a user: of the machine, of the disk, or of this program."""
+    """Return any exception as the error that is reported: of the user, the memory, the disk, or this program."""
     if isinstance(error, GantrainError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        fault = GantrainError("gantrain", "interrupted", "nothing was running that could be saved")
-        fault.exit_code = 130
-        return fault
+        interrupted = GantrainError("gantrain", "interrupted", "nothing was running that could be saved")
+        interrupted.exit_code = 130
+        return interrupted
     what = " ".join(str(error).split())
     # torch's allocators for CPU and GPU, and the kernel, have a wording each.
     short = ("not enough memory", "out of memory", "allocate memory")
@@ -95,9 +100,14 @@ def to_user_error(error: BaseException) -> GantrainError:
         return GantrainError(
             "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
         )
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         remedy = "free space, or set run.root to a folder of yours"
         return OutputError(error.filename or "file", error.strerror or what, remedy)
+    if isinstance(error, OSError) and error.errno is not None:
+        remedy = "check that path, or run again with --traceback to see where it was used"
+        if error.filename is None:
+            remedy = "run again with --traceback to see where"
+        return GantrainError(error.filename or "system", error.strerror or what, remedy)
     return GantrainError(
         "internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it"
     )

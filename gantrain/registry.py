@@ -117,9 +117,7 @@ def build(group: str, plain: Mapping[str, Any]) -> Any:
     """
     known = REGISTERED[group]
     if not isinstance(plain, Mapping):
-        raise ConfigError(
-            group, f"must be a group of keys, got {plain!r}", f"choose an option: {group}=OPTION"
-        )
+        raise ConfigError(group, f"must be a group of keys, got {plain!r}", f"make a choice: {group}=CHOICE")
     name = plain.get("name")
     if not isinstance(name, str) or name not in known:
         raise ConfigError(f"{group}.name", f"no {group} is called {name!r}", suggest(str(name), known))

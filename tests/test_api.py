@@ -264,7 +264,7 @@ def test_the_page_on_python_says_what_is_so(tmp_path, monkeypatch, capfd):
     (tmp_path / "page.py").write_text(program.replace("train.steps=100", "train.steps=4"))
     monkeypatch.chdir(tmp_path)
     runpy.run_path("page.py")
-    assert "\ndataset: has no option 'rung'; did you mean 'ring'?\n" in capfd.readouterr().out
+    assert "\ndataset: 'rung' is not one of its choices; did you mean 'ring'?\n" in capfd.readouterr().out
     told = set(re.findall(r"^\| (.+?) \|", page, re.M))
     keys = {key for row in told for key in re.findall(r"`(\w+)`", row)}
     about = json.loads(zipfile.ZipFile(tmp_path / "g.pt2").read("archive/extra/gantrain.json"))

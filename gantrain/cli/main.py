@@ -1,4 +1,4 @@
-"""The ``gantrain`` command: verbs, one line for every fault, exit codes."""
+"""The ``gantrain`` command: verbs, one line for every error, exit codes."""
 
 from __future__ import annotations
 
@@ -54,21 +54,21 @@ def main(argv: list[str] | None = None) -> int:
     stopped by a signal, 141 when nobody reads the output any more.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    logging.raiseExceptions = False  # a log that nobody can read any more is no fault of the run
+    logging.raiseExceptions = False  # a log whose reader has gone does not fail the run
     show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
     try:
         words, folders = split_plugins(word for word in argv if word != "--traceback")
         use(folders)
         code = dispatch(words)
         if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a reader who left can still be told from a fault
+            sys.stdout.flush()  # here, where a reader who left is not yet an error at exit
         return code
     except BaseException as error:
         return _report(error, show)
 
 
 def _report(error: BaseException, show: bool) -> int:
-    """Print a fault as one line, after its traceback when that was asked for, and return its exit code."""
+    """Print an error as one line, after its traceback where ``show`` is set, and return its exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     if show:
@@ -76,6 +76,6 @@ def _report(error: BaseException, show: bool) -> int:
     if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 141
-    fault = to_user_error(error)
-    print(f"gantrain: error: {fault}", file=sys.stderr)
-    return fault.exit_code
+    user_error = to_user_error(error)
+    print(f"gantrain: error: {user_error}", file=sys.stderr)
+    return user_error.exit_code

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from gantrain.config.compose import HYDRA_1_3, TRUSTED, initialize_hydra, load_plugins, translate_hydra_errors
 from gantrain.config.overrides import CommandLine
 from gantrain.core.override import values_by_key
+from gantrain.errors import OutputError
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ def run_in_job_folder(composed: DictConfig, task: Callable[[Path, dict[str, str]
     utils: Any = hydra.utils  # from version 1.4 on Hydra instantiates only what the program trusts
     whitelist = contextlib.nullcontext() if HYDRA_1_3 else utils.execution_whitelist(TRUSTED)
     context = {} if HYDRA_1_3 else {"execution_whitelist": TRUSTED}
-    with whitelist, translate_hydra_errors():
+    with whitelist, translate_hydra_errors(), _folder_errors(composed):
         callbacks = Callbacks(composed)
         callbacks.on_run_start(config=composed, config_name=composed.hydra.job.config_name)
         given = values_by_key(composed.hydra.overrides.task)
@@ -79,3 +80,15 @@ def run_in_job_folder(composed: DictConfig, task: Callable[[Path, dict[str, str]
         callbacks.on_run_end(config=composed, config_name=composed.hydra.job.config_name, job_return=job)
     with contextlib.redirect_stderr(io.StringIO()):  # where Hydra prints the overrides of a failed job
         return job.return_value
+
+
+@contextlib.contextmanager
+def _folder_errors(composed: DictConfig) -> Iterator[None]:
+    """Raise that Hydra cannot write the run's folder; what the task raises does not pass here."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot be written ({error.strerror or error})"
+        raise OutputError(
+            job_folder(composed), what, "set run.root or run.dir to a folder of yours"
+        ) from error

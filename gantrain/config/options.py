@@ -218,4 +218,5 @@ Root = dataclasses.make_dataclass(
         *map(_root_field, KEYED),
         ("train", Train, dataclasses.field(default_factory=Train)),
     ],
+    namespace={"__module__": __name__},
 )

@@ -128,4 +128,4 @@ def check_choices(folder: Path) -> None:
         if not keys:
             raise ConfigError(path, "holds no keys", "write key: value lines")
         if not isinstance(keys.get("defaults", yaml.SequenceNode("", [])), yaml.SequenceNode):
-            raise ConfigError(path, "has defaults that are not a list", "write defaults: [OPTION, _self_]")
+            raise ConfigError(path, "has defaults that are not a list", "write defaults: [CHOICE, _self_]")

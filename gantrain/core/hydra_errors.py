@@ -45,7 +45,7 @@ SAID_BY_HYDRA = (
         "has several values",
         "add -m to sweep",
     ),
-    (r"You must specify '([^']+)'", "has no value", "choose an option: {key}=OPTION"),
+    (r"You must specify '([^']+)'", "has no value", "make a choice: {key}=CHOICE"),
     (
         r"(?:Could not override|Defaults List override) '/?([^':]+)",
         "there is no such config group",
@@ -97,7 +97,7 @@ def _no_option(error: MissingConfigException) -> ConfigError:
         return ConfigError(
             group, "there is no such config group", f"write 'override /{inner}: {name}' in the defaults"
         )
-    return ConfigError(group, f"has no option {name!r}", suggest(name, names))
+    return ConfigError(group, f"{name!r} is not one of its choices", suggest(name, names))
 
 
 def translate_omegaconf_error(error: OmegaConfBaseException, prefix: str = "", file: str = "") -> ConfigError:

@@ -1,4 +1,4 @@
-"""What a user is told of an exception that nobody foresaw: the machine's fault, the disk's, or this program's."""
+"""Any exception becomes one user error: of the memory, the disk, the system, or this program."""
 
 import errno
 import os
@@ -6,12 +6,12 @@ import os
 import pytest
 import torch
 
-from gantrain.errors import ConfigError, to_user_error
+from gantrain.errors import ConfigError, OutputError, to_user_error
 
 TOO_LARGE = 10**15  # numbers: no machine has so much memory
 
 
-def raised(act) -> BaseException:
+def error_of(act) -> BaseException:
     with pytest.raises((MemoryError, RuntimeError, OSError)) as found:
         act()
     return found.value
@@ -21,25 +21,38 @@ def raised(act) -> BaseException:
     "error",
     [
         MemoryError(),
-        raised(lambda: torch.empty(TOO_LARGE)),
-        raised(lambda: bytearray(TOO_LARGE * 1000)),
+        error_of(lambda: torch.empty(TOO_LARGE)),
+        error_of(lambda: bytearray(TOO_LARGE * 1000)),
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
         RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("[enforce fail] not enough memory: you tried to allocate 9 bytes"),
     ],
     ids=lambda error: " ".join(str(error).split())[:40] or type(error).__name__,
 )
-def test_out_of_memory_is_reported_as_such(error):
-    fault = to_user_error(error)
-    assert str(fault).startswith("memory: there is not enough; lower train.batch_size")
+def test_user_error_of_memory_names_what_to_lower(error):
+    assert str(to_user_error(error)).startswith("memory: there is not enough; lower train.batch_size")
 
 
-def test_other_faults_keep_their_kind():
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
+
+
+@pytest.mark.parametrize("number", sorted(set(errno.errorcode) - {errno.ENOMEM}), ids=errno.errorcode.get)
+@pytest.mark.parametrize("path", ["x.png", None])
+def test_user_error_is_of_the_disk_for_disk_errnos_only(number, path):
+    found = to_user_error(OSError(number, os.strerror(number), path))
+    assert found.what == os.strerror(number)
+    assert found.where == path or path is None
+    assert isinstance(found, OutputError) == (number in DISK)
+    assert found.exit_code == (5 if number in DISK else 1)
+    assert ("free space" in found.remedy) == (number in DISK)
+
+
+def test_user_error_keeps_the_kind_of_other_errors():
     own = ConfigError("a", "b", "c")
     assert to_user_error(own) is own
-    full = to_user_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.png"))
-    assert (full.exit_code, full.where) == (5, "x.png")
     assert to_user_error(KeyboardInterrupt()).exit_code == 130
-    bug = to_user_error(ValueError("two\nlines"))
-    assert bug.exit_code == 1
-    assert str(bug).startswith("internal: ValueError: two lines; ")
+    # An OSError without a number does not come from the system.
+    for bug in (ValueError("two\nlines"), OSError("two\nlines")):
+        found = to_user_error(bug)
+        assert found.exit_code == 1
+        assert str(found).startswith(f"internal: {type(bug).__name__}: two lines; ")
