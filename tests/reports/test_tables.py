@@ -394,7 +394,7 @@ def test_published_values_stand_next_to_the_tail_means():
     ).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[1].split() == ["loss/d", "94.5000", "95.0000"]
-    assert lines[2].split()[1:] == ["1.0000e-06", "not", "read"]
+    assert lines[2].split()[1:] == ["1.0000e-06", "missing"]
     assert published_table(tail, {}) == ""
 
 
