@@ -398,6 +398,7 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
     in_new_process()
     code, _, err = run_cli("sample", "run")
     assert (code, "not loaded before" in err) == (2, True), err
+    assert f"plug-ins   {bounded}\n" in run_cli("show", "run")[1]
     words = [w for w in words if not w.startswith(("objective", "run.dir"))]
     for verb in (
         ["show", "run"],

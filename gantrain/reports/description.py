@@ -37,6 +37,7 @@ def run_page(folder: Path, full: bool) -> str:
         _rows(
             {
                 "command": shlex.join(["gantrain", *words]) if run.overrides else "",
+                "plug-ins": _plugins(run.result.get("plugins", {})),
                 "machine": _machine(run.environment),
             }
         ),
@@ -63,6 +64,13 @@ def _head(run: RunFolder) -> str:
         return f"{name}: never began"
     code = f" (exit code {result['exit_code']})" if "exit_code" in result else ""
     return f"{name}: {run.status}{code}, {steps}\n{result.get('error', '')}".rstrip()
+
+
+def _plugins(remembered: Mapping[str, Any]) -> str:
+    """Return the folders and packages of plug-ins from outside gantrain that a run used."""
+    folders = [folder["path"] for folder in remembered.get("folders", ())]
+    packages = [f"{package['name']} {package['version']}" for package in remembered.get("packages", ())]
+    return ", ".join([*folders, *packages])
 
 
 def _pace(run: RunFolder) -> str:
