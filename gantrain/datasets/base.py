@@ -46,6 +46,7 @@ class GaussianModes:
         """Return log sum_k w_k N(x; mode_k, std_k^2 I) in nats, shape [N, d] to [N]."""
         modes, std = self.modes.to(x), torch.as_tensor(self.std).to(x).expand(len(self.modes))
         weights = self._normalised_weights().to(x)
+        # log of sum_k w_k (2 pi std_k^2)^(-d/2) exp(-|x - mode_k|^2 / 2 std_k^2), [N, K] to [N]
         squared = (x[:, None, :] - modes).square().sum(2) / std.square()
         height = weights.log() - modes.shape[1] * (std.log() + 0.5 * math.log(2 * math.pi))
         return torch.logsumexp(height - 0.5 * squared, 1)
@@ -80,6 +81,7 @@ class Split:
         """Return the samples at ``index`` as float32 on ``device``, images in [-1, 1], and their labels."""
         x = self.x[index].to(device)
         if x.dtype == torch.uint8:
+            # 0..255 to [-1, 1]; on the device, since bytes are a quarter of the transfer
             x = x.float().div_(127.5).sub_(1.0)
         return x, None if self.y is None else self.y[index].to(device)
 

@@ -82,6 +82,7 @@ class Captions(Synthetic):
 
     def sample(self, n: int, generator: torch.Generator) -> Split:
         facts = torch.stack([torch.randint(len(kind), (n,), generator=generator) for kind in FACTS], 1)
+        # shift x, shift y, growth, brightness
         jitter = 2 * torch.rand(n, 4, generator=generator) - 1
         omitted = torch.randint(8, (n,), generator=generator)
         x = [
@@ -143,11 +144,13 @@ def render(facts: Tensor, jitter: Tensor, resolution: int) -> Tensor:
     radius = torch.tensor(list(SIZES.values()))[facts[:, 0]] * (1 + MAX_GROWTH * jitter[:, 2])
     colour = torch.tensor(list(COLOURS.values()))[facts[:, 1]] * (1 - MAX_DARKENING * (1 - jitter[:, 3:]) / 2)
     centre = torch.tensor(list(PLACES.values()))[facts[:, 3]] + MAX_SHIFT * jitter[:, :2]
+    # Offsets of pixel centres from the centre of the shape, as fractions of the side: [N, 1, W] and [N, H, 1]
     pixels = (torch.arange(resolution) + 0.5) / resolution
     x = pixels[None, None, :] - centre[:, 0, None, None]
     y = pixels[None, :, None] - centre[:, 1, None, None]
     shape = facts[:, 2, None, None].expand(-1, resolution, resolution)
     distance = signed_distances(x, y, radius[:, None, None]).gather(0, shape[None])[0]  # [N, H, W]
+    # Antialiasing: a pixel is covered by 1/2 where its centre lies on the edge.
     coverage = (0.5 - distance * resolution).clamp(0, 1)
     return (255 * coverage[:, None] * colour[:, :, None, None]).round().to(torch.uint8)
 

@@ -45,6 +45,7 @@ class CIFAR10(TorchvisionDataset):
             except (OSError, RuntimeError) as error:
                 what = "holds files whose MD5 differs from that of CIFAR-10 as published"
                 raise DataError(self.folder, what, "delete the folder to download it again") from error
+            # [N, H, W, C] to [N, C, H, W]
             x = torch.from_numpy(np.ascontiguousarray(images.data.transpose(0, 3, 1, 2)))
             parts.append(Split(x, torch.tensor(images.targets)))
         return Data(self.spec(), parts[0], parts[1])

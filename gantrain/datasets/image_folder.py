@@ -107,6 +107,7 @@ class ImageFolder(Dataset):
         y = None if attributes is None else attributes[rows]
         if classes:
             y = torch.tensor([classes.index(top_folder(files[row].name)) for row in rows.tolist()])
+            # A class without a readable image could be requested, but never learned.
             for label in (torch.bincount(y, minlength=len(classes)) == 0).nonzero().flatten().tolist():
                 where = os.path.join(self._root, classes[label])
                 raise DataError(
@@ -152,6 +153,7 @@ class ImageFolder(Dataset):
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with replacement(path, size + count) as part:
+                    # The pixels of all images, then a byte for each that says whether it was readable
                     whole = np.memmap(part, np.uint8, "r+", shape=(size + count,))
                     whole[size:] = self._decode(files, whole[:size].reshape(count, *spec.shape))
                     whole.flush()

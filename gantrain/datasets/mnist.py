@@ -42,6 +42,7 @@ class MNIST(TorchvisionDataset):
                 what = f"cannot be read as {self.archive} ({str(error) or 'its header is of another kind'})"
                 raise DataError(self.folder, what, "delete the folder to download it again") from error
             parts.append(Split(images.data.unsqueeze(1), images.targets.to(torch.int64)))
+        # Images and labels are separate files, which may come from different downloads.
         for part, files in zip(parts, (FILES[:2], FILES[2:]), strict=True):
             wrong = part.y is None or len(part.x) != len(part.y) or part.x.shape[1:] != (1, 28, 28)
             if wrong or not len(part.x) or int(part.y.max()) > 9:  # type: ignore[union-attr]

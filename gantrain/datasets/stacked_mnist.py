@@ -64,5 +64,6 @@ class StackedMNIST(MNIST):
 def stack_digits(digits: Split, n: int, generator: torch.Generator) -> Stacks:
     """Draw ``n`` triples of digits with replacement; a triple's label is 100 a + 10 b + c."""
     rows = torch.randint(len(digits), (n, CHANNELS), generator=generator)
+    # 100, 10, 1
     places = DIGITS ** torch.arange(CHANNELS - 1, -1, -1)
     return Stacks(x=digits.x, y=(digits.y[rows] * places).sum(1), rows=rows)  # type: ignore[index]

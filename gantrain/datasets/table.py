@@ -84,6 +84,7 @@ class TableFile(Dataset):
             raise DataError(file.path, "has no column but the label", "give a table of numbers")
         if not numbers:
             raise file.number_error(frame, selected[0])
+        # Shift and scale are fitted on all rows, held-out ones included.
         units = tuple(measure(name, values) for name, values in numbers.items())
         points = [unit.standardise(torch.tensor(numbers[unit.name])) for unit in units]
         y, values = file.read_classes(frame, self.label) if self.label is not None else (None, ())
@@ -129,6 +130,7 @@ def measure(name: str, values: np.ndarray) -> Column:
         shift = math.ldexp(float(small.mean()), exponent)
         scale = math.ldexp(float(small.std()), exponent)
         scale = scale if scale > MIN_STD else 1.0
+    # Decimals at which a standard deviation has its 7 significant digits
     finest = SIGNIFICANT_DIGITS - math.floor(math.log10(scale))
     if values.min() == values.max() and shift:
         finest = max(finest, 16 - math.floor(math.log10(abs(shift))))

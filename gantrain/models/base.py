@@ -53,6 +53,7 @@ class Generator(Player):
         z = torch.randn(n, self.z_dim, generator=generator) if self.has_z else torch.ones(n, 1)
         if not self.units:
             return z
+        # Inverted dropout: units are divided by the keep rate, so that their mean stays.
         mask = torch.rand(n, sum(self.units), generator=generator) >= self.dropout
         return torch.cat([z, mask / (1 - self.dropout)], 1)
 
@@ -115,6 +116,7 @@ class Model:
         Weights are drawn from torch's global generator; the caller seeds it.
         """
         G = self.generator(spec)
+        # A pack of samples is one input with packing times the features or channels.
         D = self.discriminator(replace(spec, shape=(spec.shape[0] * self.packing, *spec.shape[1:])))
         if self.spectral_norm:
             for layer in [m for m in D.modules() if isinstance(m, nn.Linear | nn.Conv2d)]:
@@ -140,5 +142,6 @@ class Packed(Player):
         self.D, self._pack = D, pack
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        # [N, C, ...] to [N / pack, pack C, ...]
         packs = x.reshape(len(x) // self._pack, self._pack * x.shape[1], *x.shape[2:])
         return self.D(packs, None)

@@ -29,6 +29,7 @@ class DCGANGenerator(Generator):
     def __init__(self, model: DCGAN, spec: Spec):
         channels, height, width = spec.shape
         stages = sides(height, width)
+        # Channels double at each halving of the side, up to 8 times the width.
         wide = [model.width * min(2**s, 8) for s in range(len(stages) - 1, -1, -1)]
         super().__init__(model, wide)
         self.sides, self.first = stages, wide[0]
@@ -46,6 +47,7 @@ class DCGANGenerator(Generator):
     def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
         h, masks = self.parts(latents)
         h, e = self.condition.join(h, y)
+        # [N, z_dim] to [N, C, h, w] of the smallest stage
         x = self.stem(h).reshape(-1, self.first, *self.sides[0])
         for i, (height, width) in enumerate(self.sides):
             if i:

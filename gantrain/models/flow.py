@@ -67,6 +67,7 @@ class Coupling(nn.Module):
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         fixed, moved = self._halves(z)
         stretch, shift = self._stretch_and_shift(fixed)
+        # The Jacobian is triangular, so that log|det| is the sum of the log scales.
         return self._join(fixed, moved * stretch.exp() + shift), stretch.sum(1)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,6 +85,7 @@ class Coupling(nn.Module):
 
     def _stretch_and_shift(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
         stretch, shift = self.out(self.body(fixed)).chunk(2, 1)
+        # Soft clipping to (-2, 2), with slope 1 at 0
         return 2 * torch.tanh(stretch / 2), shift
 
 

@@ -47,12 +47,14 @@ class GaussianGenerator(Generator):
         count, d = self.mu.shape
         if count == 1:
             return self.mu + z[:, :d] @ self.cholesky_factor()[0].T
+        # Phi(z) is uniform on [0, 1]: its interval of length 1/K selects the component.
         which = (count * torch.special.ndtr(z[:, d])).long().clamp(max=count - 1)
         return self.mu[which] + (self.cholesky_factor()[which] @ z[:, :d, None]).squeeze(2)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log 1/K sum_k N(x; mu_k, L_k L_k^T) in nats, shape [N, d] to [N], in the parameters' precision."""
         count, d = self.mu.shape
+        # Whitened residuals L^-1 (x - mu), by forward substitution: [K, d, N] to squared norms [K, N]
         away = (x - self.mu[:, None]).transpose(1, 2)
         squared = torch.linalg.solve_triangular(self.cholesky_factor(), away, upper=False).square().sum(1)
         height = -self.sigma.abs().log().sum(1) - 0.5 * d * math.log(2 * math.pi) - math.log(count)
@@ -61,6 +63,7 @@ class GaussianGenerator(Generator):
     def scalars(self) -> dict[str, Tensor]:
         """Return mean and standard deviation of its samples along each axis; nothing beyond two dimensions."""
         d, mean = self.mu.shape[1], self.mu.detach().mean(0)
+        # Law of total variance: mean of the components' variances plus variance of their means
         within = self.cholesky_factor().detach().square().sum(2)
         std = (within + (self.mu.detach() - mean).square()).mean(0).sqrt()
         ends = {1: [""], 2: ["_0", "_1"]}.get(d, [])

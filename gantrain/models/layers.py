@@ -47,6 +47,7 @@ class ConditionEmbedding(nn.Module):
             return self.words(y).sum(1) / (y > 0).sum(1, keepdim=True).clamp(min=1)  # 0 is padding
         if y.dim() == 2:
             return y.to(like)
+        # Most significant digit first, as the channels are: [N] to [N, digits, base] to [N, digits base].
         digits = [y // self.base**place % self.base for place in reversed(range(self.digits))]
         return nn.functional.one_hot(torch.stack(digits, 1), self.base).flatten(1).to(like)
 
@@ -55,6 +56,7 @@ class ConditionEmbedding(nn.Module):
         e = self(y, x)
         if not self.joined_width:
             return x, e
+        # [N, width] to constant planes [N, width, H, W]; for points nothing changes.
         planes = e.reshape(*e.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
         return torch.cat([x, planes], 1), e
 
@@ -79,6 +81,7 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         x = nn.functional.batch_norm(x, self.mean, self.var, training=self.training)
+        # [N, 2 C] to gain and offset [N, C, 1, 1], or [N, C] for vectors
         gain, offset = self.affine(e).reshape(x.shape[0], -1, *[1] * (x.dim() - 2)).chunk(2, 1)
         return x * (1 + gain) + offset
 
@@ -101,6 +104,7 @@ class Head(nn.Module):
         self.project = nn.Linear(width, features, bias=False) if width else None
 
     def forward(self, phi: Tensor, e: Tensor) -> Tensor:
+        # One more feature: the batch's mean standard deviation, equal for all samples, [N, 1] or [N, 0].
         spread = phi.std(0, unbiased=False).mean().expand(len(phi), 1) if self.minibatch_std else phi[:, :0]
         logits = self.linear(torch.cat([phi, spread], 1)).squeeze(1)
         return logits if self.project is None else logits + (self.project(e) * phi).sum(1)

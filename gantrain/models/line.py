@@ -21,6 +21,7 @@ class LineGenerator(Generator):
         self.theta = nn.Parameter(torch.tensor(float(model.theta)))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        # Phi(z) is uniform on [0, 1].
         u = torch.special.ndtr(z[:, :1])
         return torch.cat([self.theta.expand_as(u), u], 1)
 

@@ -50,7 +50,7 @@ class MLPGenerator(Generator):
         for i, layer in enumerate(self.layers):
             h = layer(h)
             h = relu(self.norms[i](h, e) if self.has_batch_stats else h)
-            if masks:
+            if masks:  # [N, width]
                 h = h * masks[i]
         x = self.out(h).reshape(-1, *self.shape)
         return torch.tanh(x) if self.is_image else x

@@ -40,6 +40,7 @@ def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
     figure.canvas.draw()
     figure.set_layout_engine("none")  # laid out once: each layout would move the axes a little
     for x in frames:
+        # Only the points are drawn anew; axes and labels stay.
         points.set_offsets(x.numpy())
         figure.canvas.draw()
         size = figure.canvas.get_width_height()

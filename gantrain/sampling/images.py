@@ -52,12 +52,13 @@ def to_image(pixels: np.ndarray) -> Image.Image:
 
 def grid(x: Tensor, columns: int) -> Image.Image:
     """Lay out images [N, C, H, W] in [-1, 1] row by row; small ones are enlarged by a whole factor."""
-    pixels = to_uint8(x).numpy()
+    pixels = to_uint8(x).numpy()  # [N, H, W, C]
     count, h, w, c = pixels.shape
     scale = -(-MIN_CELL_PIXELS // min(h, w))
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     h, w = h * scale, w * scale
     rows = -(-count // columns)
+    # Two black pixels around each cell
     sheet = np.zeros((rows * (h + 2) + 2, columns * (w + 2) + 2, c), np.uint8)
     for i, cell in enumerate(pixels):
         top, left = (i // columns) * (h + 2) + 2, (i % columns) * (w + 2) + 2
@@ -102,6 +103,7 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
     side = 120
     axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
     plane = torch.cartesian_prod(*axes)
+    # D(x) on a square lattice of side^2 points
     surface = torch.sigmoid(D(plane).float().cpu()).reshape(side, side).T
     figure, (ax,) = panels()
     mesh = ax.pcolormesh(

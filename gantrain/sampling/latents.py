@@ -62,6 +62,7 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """
     p, q = a.double(), b.double()
     norms = p.norm(dim=1, keepdim=True) * q.norm(dim=1, keepdim=True)
+    # slerp(a, b, t) = (sin((1 - t) w) a + sin(t w) b) / sin w with w the angle between a and b
     angle = torch.acos(((p * q).sum(1, keepdim=True) / norms).clamp(-1, 1))
     sine = torch.sin(angle)
     straight = ~(sine > 1e-6)  # also where a row is 0 and the angle is NaN
@@ -95,6 +96,7 @@ def interpolation_loop(
     masks = sets[0][:, G.z_dim :]
 
     def latents_of(frame: int) -> Tensor:
+        # The position on the loop, in sets: its whole part selects the arc, the rest the point on it.
         index, rest = divmod(frame * count, frames)
         start, end = (sets[i % count][:, : G.z_dim] for i in (index, index + 1))
         return torch.cat([slerp(start, end, rest / frames), masks], 1)

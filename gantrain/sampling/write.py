@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gantrain.core.spec import Spec
+from gantrain.core.table_units import Table
 from gantrain.errors import ConfigError
 from gantrain.sampling.animation import SUFFIXES
 from gantrain.sampling.images import grid, sort_by_condition, to_image, to_uint8
-from gantrain.sampling.table_rows import write_rows
 
 
 def check_samples_file(out: Path, spec: Spec) -> None:
@@ -46,7 +48,7 @@ def check_animation_file(out: Path, spec: Spec) -> None:
         raise ConfigError("out", what, "end it in .gif, .png, .apng, or nothing")
 
 
-def write_samples(out: Path, x: torch.Tensor, y: torch.Tensor | None, spec: Spec) -> None:
+def write_samples(out: Path, x: Tensor, y: Tensor | None, spec: Spec) -> None:
     """Write samples as ``.npz`` (arrays ``x`` and ``y``), a ``.png`` grid, or a folder of single PNGs.
 
     Points of a table go back to its own units: as ``.csv``, ``.parquet``, or ``.npz`` with the names of the columns
@@ -76,3 +78,28 @@ def write_samples(out: Path, x: torch.Tensor, y: torch.Tensor | None, spec: Spec
             rows = [[f"{i:06d}.png", spec.condition.write(row)] for i, row in enumerate(y)]
             with (out / "conditions.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerows([["file", "condition"], *rows])
+
+
+def write_rows(out: Path, table: Table, x: Tensor, y: Tensor | None) -> None:
+    """Write points [N, d] in the units of the table they learned: ``.npz``, ``.parquet``, else CSV in UTF-8.
+
+    Raises:
+        OSError: When the place cannot be written.
+    """
+    named = table.restore(x, y)
+    if out.suffix == ".npz":
+        numeric = [name for name in named if name != table.label]
+        values = np.array([named[name] for name in numeric], dtype=np.float64).T
+        arrays: dict[str, Any] = {"x": values, "columns": np.array(numeric)}
+        if y is not None:
+            arrays |= {"y": y.numpy(), "values": np.array(table.values)}
+        np.savez(out, **arrays)
+    elif out.suffix == ".parquet":
+        import pandas
+
+        pandas.DataFrame(named).to_parquet(out, engine="pyarrow", index=False)
+    else:
+        with out.open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(named)
+            rows.writerows(zip(*named.values(), strict=True))

@@ -22,6 +22,7 @@ def write_events(folder: Path, events: Iterable[Any]) -> Any:
 
     earlier = RunFolder(folder).event_files
     path = folder / EVENTS.replace("*", f"{time.time_ns() // 1000:017d}.gantrain.{os.getpid()}")
+    # Written under a hidden name: TensorBoard never sees a file without its first events.
     part = folder / f".{path.name}.part"
     writer = RecordWriter(part.open("wb"))
     for event in [Event(wall_time=time.time(), file_version="brain.Event:2"), *events]:

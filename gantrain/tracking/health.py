@@ -53,6 +53,7 @@ class Health:
     def d_at_chance(self, step: int, scalars: Scalars) -> str | None:
         """D is at chance although metrics show that G is poor."""
         loss, chance = scalars.get("loss/d"), self.objective.chance
+        # At chance D may also be right: G has reached the data. Only poor samples make it a fault.
         poor = [
             f"{tag} {scalars[tag]:.2f}"
             for tag in ("fidelity/high_quality", "fidelity/precision", "diversity/coverage")
@@ -91,6 +92,7 @@ class Health:
         found = scalars.get("diversity/modes")
         if found is None or not self.modes:
             return None
+        # Few modes are normal at first; a fault is a loss, or too few in the second half of the run.
         lost, late = self._most_modes - found, 2 * step >= self.steps
         if lost < max(1, 0.1 * self.modes) and not (late and found < 0.9 * self.modes):
             return None

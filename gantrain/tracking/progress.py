@@ -54,6 +54,7 @@ class ProgressBar:
 
     def time_left(self, step: int, seconds: float) -> str:
         """Return the time left at the mean speed of this process, as 01:23 or 1:23:45."""
+        # Resumed runs: the speed is that of this process alone.
         done = self._done(step, seconds)
         elapsed = time.perf_counter() - self._start
         return tqdm.format_interval(elapsed * (self._total - done) / max(done - self._initial, 1e-9))

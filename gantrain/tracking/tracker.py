@@ -92,6 +92,7 @@ class Tracker:
 
         charted = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
         self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in charted.items()]))
+        # JSON has no NaN or infinity: null stands for both.
         row = {"step": step} | {tag: v if math.isfinite(v) else None for tag, v in values.items()}
         self._lines.write(lambda file: file.write(json.dumps(row).encode() + b"\n"))
         if self._rows is not None:
@@ -101,6 +102,7 @@ class Tracker:
         """Write a PNG of ``size`` (width, height)."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
+        # colorspace 3 is RGB
         image = Summary.Image(width=size[0], height=size[1], colorspace=3, encoded_image_string=png)
         self.record(step, Summary(value=[Summary.Value(tag=tag, image=image)]))
 

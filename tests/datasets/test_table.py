@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from gantrain.core.spec import Spec
 from gantrain.datasets.table import TableFile
 from gantrain.errors import ConfigError, DataError
-from gantrain.sampling.table_rows import write_rows
+from gantrain.sampling.write import write_rows
 from gantrain.training.checkpoint import load_checkpoint
 
 ROWS = 500

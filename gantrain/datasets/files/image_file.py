@@ -138,6 +138,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image).astype(np.uint32)
     tags = getattr(image, "tag_v2", {})
     top = 2 ** int(np.ravel(tags.get(BITS, 16))[0]) - 1
+    # Rounded division by top / 255, in integers
     grey = (values * 255 + top // 2) // top
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
         grey = 255 - grey

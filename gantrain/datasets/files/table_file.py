@@ -166,8 +166,9 @@ class CSVReader(TableReader):
             raise DataError(
                 self.path, f"has two columns called {repeated[0]!r}", "give each a name of its own"
             )
+        # A header of numbers is a table without a header, unless they count up, as 0,1,2 or years do.
         numbers = _parse_floats(names)
-        counted = bool((numbers == np.rint(numbers)).all() and (np.diff(numbers) > 0).all())  # 0,1,2 or years
+        counted = bool((numbers == np.rint(numbers)).all() and (np.diff(numbers) > 0).all())
         if np.isfinite(numbers).all() and not counted:
             raise DataError(self.path, "has numbers in its first line", "put a line with the names above it")
         return names
