@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 
 from gantrain.config.options import ENDLESS, Config
+from gantrain.core.run_folder import CHECKPOINTS
 from gantrain.core.schedules import due
 from gantrain.datasets.base import Data
 from gantrain.errors import OutputError
@@ -217,7 +218,7 @@ class Housekeeping:
             save_checkpoint(self.folder, state.step, tensors, described, self.config.train.keep_checkpoints)
         except OSError as error:
             raise OutputError(
-                self.folder / "checkpoints",
+                self.folder / CHECKPOINTS,
                 f"the checkpoint of step {state.step} cannot be written ({error.strerror or error})",
                 f"free space, or lower train.keep_checkpoints, then: gantrain resume {quote(str(self.folder))}",
             ) from error
