@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gantrain.errors import (
     CheckpointError,
@@ -18,7 +16,8 @@ from gantrain.errors import (
 )
 
 if TYPE_CHECKING:
-    from gantrain.api import Plugins, Run
+    from gantrain.api import load as load
+    from gantrain.api import train as train
 
 __all__ = [
     "CheckpointError",
@@ -35,15 +34,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def load(run: str | os.PathLike[str], device: str = "cpu", plugins: Plugins = ()) -> Run:
-    """Return a run by its folder or a checkpoint in it; see ``gantrain.api.load``."""
-    from gantrain import api
+def __getattr__(name: str) -> Any:
+    """Import the Python API, and torch with it, when ``load`` or ``train`` is first used."""
+    if name in ("load", "train"):
+        from gantrain import api
 
-    return api.load(run, device, plugins)
+        return globals().setdefault(name, getattr(api, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def train(overrides: Sequence[str] = (), plugins: Plugins = ()) -> Run:
-    """Train one run in this process and return it; see ``gantrain.api.train``."""
-    from gantrain import api
-
-    return api.train(overrides, plugins)
+def __dir__() -> list[str]:
+    """Return the names of the package, ``load`` and ``train`` among them."""
+    return sorted({*globals(), *__all__})

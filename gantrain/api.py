@@ -81,8 +81,10 @@ class Run:
         Raises:
             ConfigError: For a word that this generator cannot follow.
         """
-        wanted = _wanted(n, seed, classes, condition, truncation)
-        return draw(self.G, wanted.n, wanted.seed, self._asked(wanted), self.device, wanted.truncation)[0]
+        options = _sample_options(n, seed, classes, condition, truncation)
+        return draw(
+            self.G, options.n, options.seed, self._conditions(options), self.device, options.truncation
+        )[0]
 
     def labels(
         self, n: int = 64, *, classes: Sequence[int] | None = None, condition: str | None = None
@@ -92,13 +94,13 @@ class Run:
         Raises:
             ConfigError: For a word that this generator cannot follow.
         """
-        wanted = _wanted(n, 0, classes, condition, None)
-        return repeat_conditions(self._asked(wanted), wanted.n)
+        options = _sample_options(n, 0, classes, condition, None)
+        return repeat_conditions(self._conditions(options), options.n)
 
     def latents(self, n: int = 64, *, seed: int = 0, truncation: float | None = None) -> Tensor:
         """Return the latents [n, ...] that ``sample`` gives to G, on the CPU."""
-        wanted = _wanted(n, seed, None, None, truncation)
-        return latents(self.G, wanted.n, wanted.seed, wanted.truncation)
+        options = _sample_options(n, seed, None, None, truncation)
+        return latents(self.G, options.n, options.seed, options.truncation)
 
     def rows(self, x: Tensor, y: Tensor | None = None) -> pandas.DataFrame:
         """Return samples of a table in its own units, a row each, with the label's column where ``y`` is given.
@@ -144,8 +146,8 @@ class Run:
         write_generator(path, self.G, self.spec, self.config, self.step)
         return path
 
-    def _asked(self, wanted: SampleOptions) -> Tensor | None:
-        return conditions_of(wanted, self.spec, self.config["model"]["condition"] != "none")
+    def _conditions(self, options: SampleOptions) -> Tensor | None:
+        return conditions_of(options, self.spec, self.config["model"]["condition"] != "none")
 
 
 Plugins = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -191,7 +193,7 @@ def train(overrides: Sequence[str] = (), plugins: Plugins = ()) -> Run:
     if line.flags:
         remedy = "give key=value words alone, and for several runs call it for each"
         raise ConfigError(line.flags[0], "is for the command line", remedy)
-    with _process_kept():
+    with _restore_process():
         folder = start_run(line)
     if folder is None:
         raise ConfigError(
@@ -205,8 +207,8 @@ def _use(plugins: Plugins) -> None:
 
 
 @contextmanager
-def _process_kept() -> Iterator[None]:
-    """Give the process its own log back, whose handlers Hydra replaces, and its threads."""
+def _restore_process() -> Iterator[None]:
+    """Restore the process's log handlers, which Hydra replaces, and its threads."""
     handlers, level, threads = logging.root.handlers[:], logging.root.level, torch.get_num_threads()
     try:
         yield
@@ -216,7 +218,7 @@ def _process_kept() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _wanted(
+def _sample_options(
     n: int, seed: int, classes: Sequence[int] | None, condition: str | None, truncation: float | None
 ) -> SampleOptions:
     plain = dict(n=n, seed=seed, condition=condition, truncation=truncation)

@@ -21,7 +21,7 @@ GROUND = {"core", "errors", "registry", "noise"}
 ABOVE = ("config", "sampling", "tracking", "reports", "training", "sweeps", "cli")
 LAYERS = [GROUND, FAMILIES, *({folder} for folder in ABOVE)]
 TOP = {
-    "api": "cli",
+    "api": "training",
     "__main__": "cli",
 }  # modules of the root, each by the folder in whose row it stands
 HEAVY = {"torch", "torchvision", "hydra", "omegaconf", "numpy", "tensorboard", "sklearn", "matplotlib", "PIL"}
