@@ -99,7 +99,7 @@ def test_plugin_folder_registers_once_and_shows_its_choices(bounded):
     plugin_loading.load()
     assert REGISTERED["objective"]["bounded"] is cls
     plugin_loading.check_plugin_choices()
-    assert len(plugins.in_use()) == 1
+    assert len(plugins.active_folders()) == 1
     plugins.use([])
     assert "bounded" not in choices("objective")
 
@@ -212,8 +212,8 @@ def test_plugins_of_a_run_are_loaded_where_the_user_loaded_them(bounded):
     plugin_trust._loaded_before.clear()  # another process
     plugins.use([])
     plugin_loading.recall(known, "run")
-    assert [folder.path for folder in plugins.in_use()] == [str(bounded)]
-    record = plugin_trust._record()
+    assert [folder.path for folder in plugins.active_folders()] == [str(bounded)]
+    record = plugin_trust._record_path()
     assert record is not None
     assert record.stat().st_mode & 0o777 == 0o600
 
@@ -254,7 +254,7 @@ def test_plugins_need_no_home(bounded, monkeypatch):
 
 def test_plugin_record_that_is_broken_trusts_nothing(bounded):
     known = remembered(bounded)
-    record = plugin_trust._record()
+    record = plugin_trust._record_path()
     assert record is not None
     record.parent.mkdir(parents=True)
     known_key = plugin_trust._key(known["folders"][0]["path"], known["folders"][0]["sha256"])
@@ -306,7 +306,7 @@ def test_plugin_attacks_run_nothing(tmp_path, bounded, monkeypatch):
     with pytest.raises(ConfigError, match="have changed since the run: it is a link"):
         plugin_loading.recall({"folders": [good]}, "run")
     assert not canary.exists()
-    assert plugins.in_use() == ()
+    assert plugins.active_folders() == ()
 
 
 # ----------------------------------------------------------------------------------------- installed packages
@@ -347,6 +347,17 @@ def test_plugin_package_is_remembered_by_runs_that_use_it(installed, monkeypatch
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(installed)])
     with pytest.raises(ConfigError, match="the plug-in package bounded-gan, not installed here"):
         plugin_loading.recall(known, "run")
+
+
+def test_plugin_package_in_the_working_folder_is_not_run(installed, monkeypatch):
+    write(installed, {"bounded_gan/plugins/__init__.py": "raise RuntimeError('canary')\n"})
+    monkeypatch.chdir(installed)
+    for place in ("", ".", str(installed)):  # as python -m and PYTHONPATH=. put it first
+        monkeypatch.setattr(sys, "path", [place, *(one for one in sys.path if one != str(installed))])
+        assert plugins.installed_packages() == ()
+        plugin_loading.load()
+        assert "bounded" not in choices("objective")
+    assert "bounded_gan.plugins" not in sys.modules
 
 
 def test_plugin_package_that_is_broken_is_named(installed):

@@ -18,7 +18,7 @@ from gantrain.config.compose import HYDRA_1_3, TRUSTED, VERSION_BASE, load_plugi
 from gantrain.config.overrides import CommandLine
 from gantrain.core.groups import yaml_dir
 from gantrain.core.override import values_by_key
-from gantrain.core.plugins import in_use, use
+from gantrain.core.plugins import active_folders, use
 from gantrain.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ def start(argv: list[str]) -> int:
 def run_hydra_main(line: CommandLine) -> None:
     """Give a sweep or a query to ``hydra.main``."""
     load_plugins()
-    plugins = in_use()
+    plugins = active_folders()
 
     def run_job(composed: DictConfig) -> dict[str, Any]:
         use(plugins)  # in a process of the launcher too, to which it is pickled

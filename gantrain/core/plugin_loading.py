@@ -60,9 +60,9 @@ def load() -> None:
     Raises:
         ConfigError: Naming file and line of what cannot be loaded.
     """
-    for package in plugins.installed():
+    for package in plugins.installed_packages():
         _load_package(package)
-    for folder in plugins.in_use():
+    for folder in plugins.active_folders():
         _load_folder(folder)
         trust(folder.path, folder.digests)
 
@@ -77,7 +77,7 @@ def recall(remembered: Mapping[str, Any], run: object) -> None:
     Raises:
         ConfigError: For plug-ins that the user has not loaded before, are not there, or have changed.
     """
-    if not plugins.in_use():
+    if not plugins.active_folders():
         plugins.use(plugins.check_provenance(remembered, run))
     load()
 
@@ -89,7 +89,7 @@ def packages_of(config: Mapping[str, Any]) -> list[PluginPackage]:
         cls.__module__ for known in REGISTERED.values() for name, cls in known.items() if name in names
     }
     tops = {module.partition(".")[0] for module in modules}
-    return [package for package in plugins.installed() if package.module.partition(".")[0] in tops]
+    return [package for package in plugins.installed_packages() if package.module.partition(".")[0] in tops]
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _load_folder(folder: PluginFolder) -> None:
             importlib.import_module(module)
     except (Exception, SystemExit) as error:
         _unload(name)
-        raise _located(error, folder) from error
+        raise _user_file_error(error, folder) from error
     _loaded[name] = folder
 
 
@@ -150,7 +150,7 @@ def _unload(package: str) -> None:
             unregister(group, name)
 
 
-def _located(error: BaseException, folder: PluginFolder) -> ConfigError:
+def _user_file_error(error: BaseException, folder: PluginFolder) -> ConfigError:
     """Return what went wrong in a user's file as one line with file and line."""
     if isinstance(error, SyntaxError) and str(error.filename).startswith(f"{folder.path}/"):
         return ConfigError(f"{error.filename}:{error.lineno}", f"is not Python ({error.msg})", "fix the line")

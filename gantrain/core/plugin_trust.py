@@ -19,7 +19,7 @@ def _key(path: str, digests: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps([path, dict(digests)], sort_keys=True).encode()).hexdigest()
 
 
-def _record() -> Path | None:
+def _record_path() -> Path | None:
     """Return the file of what this user has loaded; None without a home of their own."""
     state = os.environ.get("XDG_STATE_HOME", "")
     home = os.path.expanduser("~")
@@ -28,7 +28,7 @@ def _record() -> Path | None:
     return base / "gantrain" / "plugins.json" if base.is_absolute() else None
 
 
-def _recorded(path: Path | None) -> dict[str, str]:
+def _read_record(path: Path | None) -> dict[str, str]:
     """Return the folder of each digest in the user's record; nothing where another user could have written it."""
     with suppress(OSError, ValueError, RecursionError):
         status = path.stat() if path else None
@@ -41,12 +41,12 @@ def _recorded(path: Path | None) -> dict[str, str]:
 def is_trusted(path: str, digests: Mapping[str, str]) -> bool:
     """Whether the user has loaded a folder with exactly these files before."""
     key = _key(path, digests)
-    return key in _loaded_before or key in _recorded(_record())
+    return key in _loaded_before or key in _read_record(_record_path())
 
 
 def trust(path: str, digests: Mapping[str, str]) -> None:
     """Remember that the user has loaded a folder as it is; a record that cannot be written stops nothing."""
-    key, record = _key(path, digests), _record()
+    key, record = _key(path, digests), _record_path()
     _loaded_before.add(key)
     if record is None:
         return
@@ -54,6 +54,6 @@ def trust(path: str, digests: Mapping[str, str]) -> None:
         record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with record.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            known = _recorded(record)
+            known = _read_record(record)
             if key not in known:
                 replace_file(record, json.dumps(known | {key: path}, indent=1).encode(), mode=0o600)

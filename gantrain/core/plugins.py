@@ -74,7 +74,7 @@ class PluginPackage(NamedTuple):
         return Path(origin).parent / "configs" if origin else None
 
 
-_in_use: list[PluginFolder] = []  # of the command that this process is at, as the registry is of the process
+_active: list[PluginFolder] = []  # of the command that this process is at, as the registry is of the process
 
 
 def read_folder(where: str | os.PathLike[str]) -> PluginFolder:
@@ -86,15 +86,12 @@ def read_folder(where: str | os.PathLike[str]) -> PluginFolder:
     path = Path(where).expanduser().resolve()
     if not path.is_dir():
         raise ConfigError("--plugins", f"there is no folder {path}", "give the folder of your Python files")
-    tests = ("test_", "conftest.", ".")
-    found = [file for file in path.glob("*.py") if not file.name.startswith(tests)]
+    found = [file for file in path.glob("*.py") if not file.name.startswith(("test_", "conftest.", "."))]
     found += path.glob("configs/**/*.yaml")
     try:
         files = {file.relative_to(path).as_posix(): file.read_bytes() for file in found if file.is_file()}
     except OSError as error:
-        raise ConfigError(
-            str(error.filename), f"cannot be read ({error.strerror})", "make it yours"
-        ) from error
+        raise ConfigError(error.filename, f"cannot be read ({error.strerror})", "make it yours") from error
     if not files:
         remedy = "put Python files there, and their choices into configs/GROUP/NAME.yaml"
         raise ConfigError(path, "holds no plug-ins", remedy)
@@ -119,49 +116,58 @@ def split_plugins(argv: Iterable[str]) -> tuple[list[str], list[str]]:
 
 def use(folders: Iterable[str | os.PathLike[str] | PluginFolder]) -> None:
     """Make these the plug-ins of the command that begins, and drop those of the one before. Raises ConfigError."""
-    _in_use.clear()
+    _active.clear()
     read = [folder if isinstance(folder, PluginFolder) else read_folder(folder) for folder in folders]
-    _in_use[:] = {folder.path: folder for folder in read}.values()
+    _active[:] = {folder.path: folder for folder in read}.values()
 
 
-def in_use() -> tuple[PluginFolder, ...]:
+def active_folders() -> tuple[PluginFolder, ...]:
     """Return the folders of this command."""
-    return tuple(_in_use)
+    return tuple(_active)
 
 
 def plugin_words() -> list[str]:
     """Return the words that name the folders of this command again."""
-    return [word for folder in _in_use for word in ("--plugins", folder.path)]
+    return [word for folder in _active for word in ("--plugins", folder.path)]
 
 
 def config_folders() -> list[Path]:
     """Return the folders of YAML files that plug-ins bring, of named folders and of installed packages."""
-    found = [folder.configs for folder in _in_use]
-    found += [package.configs for package in installed() if package.configs]
+    found = [folder.configs for folder in _active]
+    found += [package.configs for package in installed_packages() if package.configs]
     return [folder for folder in found if folder.is_dir()]
 
 
-def installed() -> tuple[PluginPackage, ...]:
-    """Return the installed packages that have an entry point for gantrain; none of them is imported."""
-    return _installed(tuple(sys.path))
+def installed_packages() -> tuple[PluginPackage, ...]:
+    """Return the installed packages that have an entry point for gantrain; none of them is imported.
+
+    The working folder is left out, which python -m puts first: what lies there may be a stranger's.
+    """
+    here = ""
+    with suppress(OSError):  # a working folder that was removed
+        here = os.getcwd()
+    absolute = (place for place in sys.path if os.path.isabs(place))
+    return _packages_in(tuple(place for place in absolute if os.path.realpath(place) != here))
 
 
 @functools.cache
-def _installed(places: tuple[str, ...]) -> tuple[PluginPackage, ...]:
-    if not any(map(_mentions_entry_point, places)):
+def _packages_in(places: tuple[str, ...]) -> tuple[PluginPackage, ...]:
+    if not any(map(_has_entry_point, places)):
         return ()  # importing importlib.metadata takes longer than all that gantrain list does
-    from importlib.metadata import entry_points
+    from importlib.metadata import distributions
 
-    found = sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name)
-    return tuple(
-        PluginPackage(entry.dist.name, entry.dist.version, entry.module) for entry in found if entry.dist
-    )
+    found: dict[tuple[str, str], PluginPackage] = {}
+    for distribution in distributions(path=list(places)):
+        for entry in distribution.entry_points.select(group=ENTRY_POINTS):
+            package = PluginPackage(distribution.name, distribution.version, entry.module)
+            found.setdefault((package.name, package.module), package)  # the first place wins, as for imports
+    return tuple(found[key] for key in sorted(found))
 
 
-def _mentions_entry_point(place: str) -> bool:
+def _has_entry_point(place: str) -> bool:
     """Whether a folder of installed packages has one with an entry point for gantrain."""
     with suppress(OSError):
-        for name in os.listdir(place or "."):
+        for name in os.listdir(place):
             if name.endswith((".dist-info", ".egg-info")):
                 with suppress(OSError):
                     if f"[{ENTRY_POINTS}]".encode() in Path(place, name, "entry_points.txt").read_bytes():
@@ -178,26 +184,26 @@ def provenance(packages: Iterable[PluginPackage] = ()) -> dict[str, Any]:
     Args:
         packages: The installed ones that it uses.
     """
-    folders = [{"path": folder.path, "sha256": folder.digests} for folder in _in_use]
+    folders = [{"path": folder.path, "sha256": folder.digests} for folder in _active]
     named = [{"name": package.name, "version": package.version} for package in packages]
     return {key: value for key, value in (("folders", folders), ("packages", named)) if value}
 
 
-def _parsed(remembered: Mapping[str, Any], run: object) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+def _read_provenance(
+    remembered: Mapping[str, Any], run: object
+) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """Return the digests of each folder's files and the version of each package. Raises CheckpointError."""
     try:
         folders = {str(one["path"]): dict(one["sha256"]) for one in remembered.get("folders", ())}
         packages = {str(one["name"]): str(one["version"]) for one in remembered.get("packages", ())}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            run, "does not say which plug-ins it used", "name them: --plugins DIR"
-        ) from error
+        raise CheckpointError(run, "does not say which plug-ins it used", "add --plugins DIR") from error
     return folders, packages
 
 
 def versions(remembered: Mapping[str, Any], run: object) -> dict[str, str]:
     """Return what stands for the state of each plug-in that a run remembers. Raises CheckpointError."""
-    folders, packages = _parsed(remembered, run)
+    folders, packages = _read_provenance(remembered, run)
     files = {name: digest for digests in folders.values() for name, digest in digests.items()}
     return {name: digest[:12] for name, digest in files.items() if name.endswith(".py")} | packages
 
@@ -218,7 +224,7 @@ def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginF
 
     from gantrain.core.plugin_trust import is_trusted
 
-    folders, packages = _parsed(remembered, run)
+    folders, packages = _read_provenance(remembered, run)
     add = "add to the command: " + " ".join(f"--plugins {quote(path)}" for path in folders)
     for path, digests in folders.items():
         what = f"was trained with plug-ins of {path}"
@@ -237,7 +243,7 @@ def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginF
                 f"the plug-ins of {path} have changed since the run: {', '.join(changed) or 'it is a link'}"
             )
             raise ConfigError(run, what, f"restore them, or accept the change: {add}")
-    known = {package.name for package in installed()}
+    known = {package.name for package in installed_packages()}
     for name, version in packages.items():
         if name not in known:
             remedy = f"if you trust it, pip install {quote(f'{name}=={version}')}"

@@ -16,7 +16,7 @@ from gantrain.config.resolve import resolve
 from gantrain.config.resume import conflicting_keys
 from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
-from gantrain.core.plugins import PluginFolder, in_use, use
+from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
@@ -48,7 +48,7 @@ class Task:
     at_once: int = 1
     threads: int = 0
     gpu: str | None = None
-    plugins: tuple[PluginFolder, ...] = field(default_factory=in_use)
+    plugins: tuple[PluginFolder, ...] = field(default_factory=active_folders)
 
 
 def main(task: Task) -> None:
