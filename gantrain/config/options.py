@@ -13,7 +13,7 @@ from gantrain.augment.base import Augmentation
 from gantrain.core.groups import GROUPS, Group
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Dataset
-from gantrain.metrics.base import Suite
+from gantrain.metrics.suite import Suite
 from gantrain.models.base import Model
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective

@@ -19,7 +19,7 @@ from gantrain.core.groups import GROUPS
 from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
-from gantrain.metrics.base import full_suite, without_absent_metrics
+from gantrain.metrics.suite import full_suite, without_absent_metrics
 from gantrain.models.auto import Auto
 from gantrain.registry import build, parse, schema
 

@@ -56,7 +56,7 @@ GROUPS = {
         Group(
             "metric",
             "which metrics are computed; those that do not fit the data are left out",
-            cls="metrics.base:Suite",
+            cls="metrics.suite:Suite",
         ),
         Group("experiment", "several settings under one name; not set unless chosen"),
         Group(

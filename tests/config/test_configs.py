@@ -18,7 +18,7 @@ from gantrain.config.options import Device, Folder, Train
 from gantrain.config.resolve import resolve, resolve_for
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.errors import ConfigError
-from gantrain.metrics.base import Suite
+from gantrain.metrics.suite import Suite
 from gantrain.noise import Noise
 from gantrain.registry import REGISTERED, option, parse, register
 from gantrain.training.device import Runtime

@@ -16,7 +16,8 @@ from gantrain.datasets.base import Data, GaussianModes, Split
 from gantrain.datasets.gaussian_mixture import Mixture
 from gantrain.datasets.grid import Grid
 from gantrain.datasets.ring import Ring
-from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.suite import Suite
 from gantrain.metrics.theory.optimal_discriminator import OptimalDiscriminator
 from gantrain.metrics.tools.histogram import Cells, cell_side, estimates
 from gantrain.metrics.tools.quadrature import divergences, frame

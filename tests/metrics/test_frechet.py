@@ -14,8 +14,9 @@ from torch import Tensor
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.base import Evaluation
 from gantrain.metrics.frechet import Frechet, components, frechet
+from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.classifier import features
 
 

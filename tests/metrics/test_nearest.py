@@ -11,8 +11,9 @@ from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.ring import Ring
 from gantrain.metrics import nearest as module
-from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.base import Evaluation
 from gantrain.metrics.nearest import Nearest, nearest
+from gantrain.metrics.suite import Suite
 
 TAG = "fidelity/nearest_distance"
 

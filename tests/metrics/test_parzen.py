@@ -16,8 +16,9 @@ from torch import Tensor
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.base import Evaluation
 from gantrain.metrics.parzen import COARSE, FINE, Parzen, choose, log_likelihood, scale
+from gantrain.metrics.suite import Suite
 
 TAG = "fidelity/log_likelihood_parzen"
 

@@ -13,8 +13,9 @@ from torch.nn.functional import avg_pool2d, conv2d, pad
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.base import Evaluation
 from gantrain.metrics.sharpness import Sharpness, sharpness
+from gantrain.metrics.suite import Suite
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.ring import Ring
 from gantrain.metrics import wasserstein as module
-from gantrain.metrics.base import Evaluation, Suite
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.suite import Suite
 from gantrain.metrics.wasserstein import DIRECTIONS, MAX_EXACT, Wasserstein, exact, sliced
 
 
