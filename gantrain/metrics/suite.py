@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, make_dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from gantrain.errors import ConfigError
 from gantrain.registry import REGISTERED, build, option
-
-if TYPE_CHECKING:
-    from gantrain.metrics.base import Metric
 
 
 @dataclass
@@ -29,7 +26,7 @@ class Suite:
     title: str = option("", "title of the figures that have one; the objective's name if empty")
     refit_steps: int = option(1000, "updates of the fresh discriminator of metric refit", minimum=1)
 
-    def build(self) -> list[Metric]:
+    def build(self) -> list[Any]:
         """Return the metrics that ``names`` lists, each with its own keys."""
         own = {name: asdict(getattr(self, name)) for name in self.names if hasattr(self, name)}
         return [build("metric", {"name": name, **own.get(name, {})}) for name in self.names]
@@ -41,7 +38,7 @@ class Suite:
 
 
 @functools.cache
-def _suite_class(metrics: tuple[tuple[str, type[Metric]], ...]) -> type[Suite]:
+def _suite_class(metrics: tuple[tuple[str, type], ...]) -> type[Suite]:
     groups = []
     for metric, cls in metrics:
         own = [f for f in fields(cls) if f.name != "name"]  # type: ignore[arg-type]
