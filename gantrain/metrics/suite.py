@@ -41,7 +41,7 @@ class Suite:
 def _suite_class(metrics: tuple[tuple[str, type], ...]) -> type[Suite]:
     groups = []
     for metric, cls in metrics:
-        own = [f for f in fields(cls) if f.name != "name"]  # type: ignore[arg-type]
+        own = [f for f in fields(cls) if f.name != "name"]
         if own and hasattr(Suite, metric):
             raise ConfigError("metric", f"{metric} has keys, and the suite has a key {metric}", "rename it")
         if own:

@@ -68,7 +68,7 @@ def test_it_knows_97_of_100_held_out_digits(digits, here):
     assert 0.97 <= right < 1
 
 
-def test_it_is_trained_once_for_the_same_data_and_again_for_other_data(digits, here, monkeypatch):
+def test_classifier_is_fitted_once_for_the_same_data(digits, here, monkeypatch):
     files = set(here.rglob("*.*"))
     first = load_or_fit(digits)
     monkeypatch.setattr(module, "fit", refuse)
@@ -145,7 +145,7 @@ def reading(data: Data, words: list[str], substitute=None):
     return evaluation if substitute is None else replace(evaluation, substitute=substitute)
 
 
-def test_data_in_the_place_of_samples_score_as_the_classifier_does(digits, here):
+def test_class_accuracy_of_data_is_the_classifiers(digits, here):
     metric, n = ClassAccuracy(), len(digits.holdout)
     evaluation = reading(digits, [f"metric.n={n}"], substitute=holdout(digits))
     with torch.inference_mode():

@@ -56,13 +56,13 @@ def test_an_even_histogram_is_0_and_one_class_is_log_k(k):
 
 
 @pytest.mark.parametrize("found", [1, 2, 100, 500, 999])
-def test_an_even_histogram_over_some_classes_is_the_log_of_the_share_that_is_lost(found):
+def test_class_modes_kl_of_an_even_part_is_its_log_share(found):
     y = torch.randperm(K, generator=torch.Generator().manual_seed(0))[:found].repeat(4)
     expected = {"modes": found, "mode_kl": pytest.approx(math.log(K / found), abs=1e-12)}
     assert count_classes(y, K) == expected
 
 
-def test_an_uneven_histogram_is_sum_p_log_p_k_whatever_the_classes_are_called():
+def test_class_modes_kl_of_an_uneven_histogram():
     shares = [6, 3, 1]
     expected = sum(s / 10 * math.log(s / 10 * K) for s in shares)
     for names in ([0, 1, 2], [999, 0, 123]):
@@ -91,7 +91,7 @@ def test_uniform_labels_meet_the_floor_of_mode_kl(n):
     assert abs(float(kl.std()) / spread - 1) < 0.2
 
 
-def test_at_the_protocols_26000_no_class_is_missed_and_the_floor_is_0_0193():
+def test_class_modes_floor_at_26000_samples_is_0_0193():
     modes, kl = uniform(26_000, 300).mean(0).tolist()
     assert modes == K
     assert abs(kl - 0.0193) < 0.0002
@@ -122,7 +122,7 @@ def untrained(channels: int, k: int) -> tuple[nn.Sequential, nn.Sequential]:
 
 
 @pytest.mark.parametrize(("channels", "k"), [(1, 10), (2, 3), (3, 10), (4, 5)])
-def test_a_label_is_written_by_what_the_same_classifier_says_of_each_channel(channels, k):
+def test_class_modes_label_joins_the_channels_classes(channels, k):
     stack, single = untrained(channels, k)
     x = torch.randn(200, channels, 8, 8, generator=torch.Generator().manual_seed(0))
     digits = torch.stack([predict(single, x[:, c : c + 1]) for c in range(channels)], 1)
@@ -160,13 +160,13 @@ def test_features_are_those_of_each_channel_side_by_side(data):
     assert not torch.equal(altered[:, 256:], found[:, 256:])
 
 
-def test_channels_that_have_no_classes_of_their_own_are_judged_together():
+def test_class_modes_without_channel_classes():
     network = classifier(Spec((3, 8, 8), 10))
     assert network[0].in_channels == 3
     assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
 
 
-def test_other_triples_of_the_same_digits_have_a_classifier_of_their_own(data, tmp_path, monkeypatch):
+def test_class_modes_classifier_is_fitted_for_each_stacking(data, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(module, "STEPS", 2)
     rows = data.train.rows
@@ -254,7 +254,7 @@ def test_the_floor_is_what_training_data_read(data):
     assert reading.metrics["diversity/mode_kl"] > reading.floors["diversity/mode_kl"]
 
 
-def test_it_never_reads_what_the_modes_of_a_density_are_read_from(data):
+def test_class_modes_and_modes_support_different_data(data):
     ring, digits = Ring(n=50, n_holdout=50).load(0), Digits().load(0)
     for conditional in (True, False):
         assert ClassModes().why_unsupported(run_of(data, conditional)) is None

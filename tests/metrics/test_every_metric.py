@@ -131,7 +131,7 @@ def everything(state: TrainState) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_readings_are_finite_numbers_under_known_tags_with_their_protocol(name, scenes, readings):
+def test_metric_values_are_finite_with_tags_and_protocol(name, scenes, readings):
     for metric, scene in fitted(name, scenes):
         reading = readings(metric, scene)
         assert reading.metrics or type(metric).figures is not Metric.figures  # numbers, or a picture alone
@@ -152,7 +152,7 @@ def test_readings_are_finite_numbers_under_known_tags_with_their_protocol(name, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_expected_before_the_data_are_read_is_what_is_read(name, scenes, readings):
+def test_metric_expected_tags_are_those_computed(name, scenes, readings):
     for metric, scene in fitted(name, scenes):
         told = metric.expected_tags(run_spec(scene.config))
         assert why_unsupported(metric, run_spec(scene.config)) is None

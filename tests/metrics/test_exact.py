@@ -57,7 +57,7 @@ CLOSED = [  # mean and sd of both, then the columns of NAMES
 
 
 @pytest.mark.parametrize(("of_p", "of_q", "values"), CLOSED)
-def test_pairs_of_gaussians_have_the_values_of_the_table_and_of_the_formulas(of_p, of_q, values):
+def test_exact_pairs_of_gaussians_have_their_closed_forms(of_p, of_q, values):
     (m, s), (n, t) = of_p, of_q
     found = exact(one(m, std=s), one(n, std=t))
     assert [found[name] for name in NAMES] == pytest.approx(values, abs=1e-6)
@@ -98,7 +98,7 @@ def test_a_collapsed_generator_is_found_however_narrow(s, t):
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, math.pi / 4])
-def test_in_a_plane_a_shift_is_worth_its_length_whatever_its_direction(angle):
+def test_exact_shift_in_a_plane_depends_on_its_length_only(angle):
     shift, line = 2.0, exact(one(0), one(2))
     found = exact(one(0, 0), one(shift * math.cos(angle), shift * math.sin(angle)))
     for name in ("kl", "reverse_kl", "js"):
@@ -127,7 +127,7 @@ def test_in_a_plane_products_add_their_kl():
 @pytest.mark.parametrize(
     "p", [Ring().density(), Grid().density(), Mixture().density()], ids=["ring", "grid", "mixture"]
 )
-def test_a_density_is_at_no_distance_from_itself_and_kept_halves_have_their_closed_form(p):
+def test_exact_self_distance_is_0(p):
     same = exact(p, p)
     assert all(abs(value) < 1e-7 for value in same.values())
     kept = len(p.modes) // 2
@@ -152,7 +152,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("p", "q"), PAIRS)
-def test_changing_places_changes_nothing_but_the_names_of_both_kls(p, q):
+def test_exact_exchange_of_p_and_q_exchanges_both_kls(p, q):
     one_way, other = exact(p, q), exact(q, p)
     for name in {"js", "total_variation", "wasserstein"} & set(one_way):
         assert one_way[name] == pytest.approx(other[name], abs=1e-5)
@@ -164,7 +164,7 @@ def test_changing_places_changes_nothing_but_the_names_of_both_kls(p, q):
     assert tv**2 / 2 <= js <= tv * LOG2
 
 
-def test_the_published_gaussian_is_as_far_from_the_published_mixture_as_it_is_said_to_be():
+def test_exact_fgan_mixture_has_the_published_divergence():
     """Nowozin et al. 2016, table 3: each divergence at its own optimum; their JS is twice this one."""
     p = Mixture().density()
     assert exact(p, one(1.01, std=1.83108))["kl"] == pytest.approx(0.282970, abs=1e-5)
@@ -202,7 +202,7 @@ COUNTED = [
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("p", "q"), COUNTED)
-def test_the_margin_of_a_count_holds_the_truth_and_is_small_enough_to_say_something(p, q, seed):
+def test_histogram_error_bound_contains_the_truth(p, q, seed):
     truth = exact(p, q)
     side = cell_side(p.log_prob, data(p).holdout.x.double())
     found = estimates(p.log_prob, points(q, 200_000, seed), side)
@@ -219,7 +219,7 @@ def test_more_samples_narrow_the_margin():
 
 
 @pytest.mark.parametrize("p", [one(0), one(0.5, -2), Ring().density()])
-def test_masses_of_all_cells_are_1_and_their_number_is_that_asked_for(p):
+def test_histogram_masses_sum_to_1_in_as_many_cells_as_set(p):
     x = points(p, 200_000)
     side = cell_side(p.log_prob, x)
     places = (x / side).floor().long().unique(dim=0)
@@ -289,7 +289,7 @@ def evaluation(
 
 
 @pytest.mark.parametrize("mean", [(1.0,), (0.6, 0.8)])
-def test_a_generator_with_a_density_is_read_exactly_and_any_other_by_counting_under_other_tags(mean):
+def test_exact_tags_with_and_without_density(mean):
     metric = build("metric", {"name": "exact"})
     known = compute([metric], evaluation(mean, True)).metrics
     assert known["divergence/js_exact"] == pytest.approx(0.111421, abs=1e-6)
@@ -339,7 +339,7 @@ def test_the_figure_is_drawn_and_shows_a_d_that_is_off(mean, known):
     assert pictures[0] != pictures[1]
 
 
-def test_a_game_whose_d_is_no_probability_and_a_d_that_looks_across_samples_have_no_best_d_here():
+def test_optimal_discriminator_needs_a_probability():
     metric = OptimalDiscriminator()
     across = dataclasses.replace(evaluation((1.0,), True), batch=64)
     for game in (evaluation((1.0,), True, "hinge"), across):

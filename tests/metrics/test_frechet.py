@@ -63,7 +63,7 @@ def test_it_is_the_closed_form_of_the_fitted_gaussians(d):
 @pytest.mark.parametrize(
     ("m1", "s1", "m2", "s2", "truth"), [(0, 1, 2, 1, 4), (0, 1, 0, 2, 1), (1, 0.5, -1, 2, 6.25)]
 )
-def test_two_gaussians_on_a_line_read_their_squared_wasserstein_distance(m1, s1, m2, s2, truth):
+def test_frechet_of_gaussians_is_their_squared_wasserstein(m1, s1, m2, s2, truth):
     """(m1 - m2)^2 + (s1 - s2)^2, with the delta method's standard error of sample means and deviations."""
     n = 100_000
     value = frechet(m1 + s1 * draw(n, 1, 0), m2 + s2 * draw(n, 1, 1))
@@ -93,7 +93,7 @@ def test_a_perfect_sampler_reads_the_bias_law(d, n):
 
 
 @pytest.mark.parametrize("d", [1, 5, 40])
-def test_it_is_a_squared_distance_that_knows_no_place_or_direction(d):
+def test_frechet_is_a_squared_distance_invariant_to_motions(d):
     a, b, t, Q = draw(200, d, 0), 1 + 2 * draw(150, d, 1), 3 * draw(1, d, 2), rotation(d)
     value = frechet(a, b)
     assert frechet(b, a) == pytest.approx(value, rel=1e-9)
@@ -150,7 +150,7 @@ def test_dimensions_follow_the_rule_and_the_protocol_tells_them(digits):
 
 @pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize("n", [2, 3, 60, 300])
-def test_data_in_the_place_of_samples_read_0_and_noise_more_than_other_data(digits, labelled, n):
+def test_frechet_of_data_is_0_and_of_noise_more(digits, labelled, n):
     data = digits if labelled else without_labels(digits)
     with torch.inference_mode():
         held = evaluation(data, torch.empty(0), n).real[0]

@@ -53,7 +53,7 @@ def test_it_is_the_definition(n, d):
     assert kernel(b, a) == pytest.approx(kernel(a, b), rel=1e-9)
 
 
-def test_equal_distributions_read_0_on_average_and_below_it_at_times():
+def test_kernel_of_equal_distributions_is_0_on_average():
     """The error is far below what leaving the diagonal in would add: 2 (E k(x, x) - E k(x, y)) / n, about 0.05."""
     values = [kernel(draw(200, 16, 2 * i), draw(200, 16, 2 * i + 1)) for i in range(100)]
     error = np.std(values) / math.sqrt(len(values))

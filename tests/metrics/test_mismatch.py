@@ -74,7 +74,7 @@ def value(D: nn.Module, *words: str) -> float:
     return compute([Mismatch()], evaluation(D, *words)).metrics["logits/mismatched_auc"]
 
 
-def test_a_d_that_knows_the_classes_reads_1_its_opposite_0_and_one_that_does_not_look_one_half():
+def test_mismatch_of_a_perfect_an_opposite_and_a_blind_d():
     knows = ByTable(lambda x, y: (angle(x) == y).float() + 0.1 * x[:, 0])
     assert value(knows) == 1
     assert value(ByTable(lambda x, y: -knows(x, y))) == 0
@@ -82,7 +82,7 @@ def test_a_d_that_knows_the_classes_reads_1_its_opposite_0_and_one_that_does_not
     assert value(ByTable(lambda x, y: x[:, 0])) == pytest.approx(0.5, abs=1e-12)
 
 
-def test_a_d_that_is_right_for_half_of_the_points_reads_half_of_the_way_more():
+def test_mismatch_of_a_d_right_for_half_of_the_points():
     """Told-apart right pairs beat every wrong one; the rest tie with the wrong pairs: 1 s + 1/2 (1 - s)."""
     half = ByTable(lambda x, y: ((angle(x) == y) & (y < 4)).float())
     seen = evaluation(half)

@@ -83,7 +83,7 @@ def test_a_histogram_is_counted_over_good_samples_alone():
     assert values["mode_kl"] == pytest.approx(expected, abs=1e-12)
 
 
-def test_an_even_histogram_is_0_and_order_and_place_do_not_matter():
+def test_mode_kl_of_an_even_histogram_is_0():
     x = SQUARE.repeat(7, 1)
     assert count_modes(x, SQUARE, 0.5) == {
         "modes": 4,
@@ -94,7 +94,7 @@ def test_an_even_histogram_is_0_and_order_and_place_do_not_matter():
     assert count_modes(x + 128, SQUARE + 128, 0.5)["modes"] == 4
 
 
-def test_a_sample_belongs_to_its_nearest_mode_where_balls_overlap():
+def test_modes_sample_belongs_to_its_nearest_mode():
     modes = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     x = torch.tensor([[0.4, 0.0], [0.6, 0.0], [0.7, 0.0]])
     values = count_modes(x, modes, 1.0)

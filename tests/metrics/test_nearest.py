@@ -64,7 +64,7 @@ def test_near_copies_read_as_near_as_they_are(digits):
         assert read(digits, x + size * noise) == pytest.approx(size / known, rel=1e-3)
 
 
-def test_what_lies_between_training_images_reads_below_1_and_noise_above(digits):
+def test_nearest_of_averages_is_below_1_and_of_noise_above(digits):
     train = digits.train.take(torch.arange(len(digits.train)))[0]
     with torch.inference_mode():
         held = evaluation(digits, torch.empty(0), 300).real[0]
@@ -83,7 +83,7 @@ def test_it_is_the_least_of_all_distances_however_they_are_cut(shape, rows, monk
     torch.testing.assert_close(nearest(x, Split(train))[0], every.min(1).values, rtol=1e-6, atol=0)
 
 
-def test_a_place_far_from_the_origin_hides_no_copy_and_makes_none():
+def test_nearest_far_from_the_origin_is_exact():
     train = 1000 + draw(500, 2)
     x = torch.cat([train[:20], train[20:40] + torch.tensor([2**-10, 0.0])])
     every = torch.cdist(x.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist")
@@ -112,7 +112,7 @@ def test_the_unit_of_the_data_does_not_matter(ring):
     assert read(times(8.0), 8 * fake) == pytest.approx(read(ring, fake), rel=1e-6)
 
 
-def test_data_that_are_training_data_have_no_holdout_distance_and_the_protocol_shows_it():
+def test_nearest_without_holdout_distance_has_no_value():
     x = draw(40, 2)
     data = Data(Spec((2,)), Split(x), Split(torch.cat([x[:15], draw(5, 2, seed=1)])))
     metric = Nearest()

@@ -56,7 +56,7 @@ def test_the_log_likelihood_is_that_of_scikit_learn(d, sigma):
 
 @pytest.mark.parametrize("d", [1, 3, 64])
 @pytest.mark.parametrize("sigma", [1e-3, 0.05, 20.0])
-def test_the_log_likelihood_is_the_sum_over_kernels_however_far_they_are(d, sigma):
+def test_parzen_log_likelihood_sums_over_far_kernels(d, sigma):
     centres, x = normal(83, d, 0), normal(101, d, 1)
     exponents = -((x.numpy()[:, None] - centres.numpy()) ** 2).sum(2) / (2 * sigma**2)
     expected = logsumexp(exponents, 1) - math.log(83) - d * math.log(sigma * math.sqrt(2 * math.pi))
@@ -90,7 +90,7 @@ def test_order_and_place_of_the_samples_do_not_matter():
 
 
 @pytest.mark.parametrize("factor", [1e-3, 1.0, 1e4])
-def test_the_unit_of_the_data_moves_sigma_by_its_factor_and_the_likelihood_by_its_logarithm(factor):
+def test_parzen_scales_with_the_unit_of_the_data(factor):
     valid, centres = normal(100, 2, 7), normal(100, 2, 8)
     sigma, scaled = choose(valid, centres, 1.0), choose(factor * valid, factor * centres, factor)
     assert scaled == pytest.approx(factor * sigma, rel=1e-9)
@@ -98,7 +98,7 @@ def test_the_unit_of_the_data_moves_sigma_by_its_factor_and_the_likelihood_by_it
     torch.testing.assert_close(there, log_likelihood(valid, centres, at(sigma)), rtol=1e-6, atol=1e-6)
 
 
-def test_of_gaussian_data_the_answer_goes_to_minus_the_entropy_as_samples_grow():
+def test_parzen_of_gaussian_data_goes_to_minus_the_entropy():
     """And stays below it: E_p log q is never above E_p log p."""
     entropy = 0.5 * math.log(2 * math.pi * math.e)
     valid, test = normal(1000, 1, 9), normal(5000, 1, 10)
@@ -126,7 +126,7 @@ def test_cross_validation_picks_the_best_of_its_grid(spread):
     assert every[0] < sigma < every[-1]
 
 
-def test_sigma_is_chosen_on_one_half_and_the_likelihood_read_on_the_other():
+def test_parzen_sigma_is_chosen_on_the_other_half():
     """What is read cannot move sigma: with the other half far away, sigma stays and the likelihood falls."""
     spec, x = Spec((2,)), normal(200, 2, 16).float()
     data = Data(spec, Split(normal(100, 2, 17).float()), Split(x))
@@ -143,7 +143,7 @@ def test_sigma_is_chosen_on_one_half_and_the_likelihood_read_on_the_other():
     assert protocol["grid"] == [pytest.approx(scale(near) * edge) for edge in (1e-3, 10)]
 
 
-def test_the_reading_is_the_mean_over_the_other_half_with_its_standard_error():
+def test_parzen_value_is_the_mean_with_its_standard_error():
     data = Data(Spec((3,)), Split(normal(50, 3, 19).float()), Split(normal(400, 3, 20).float()))
     shown = evaluation(data, normal(150, 3, 21).float())
     found = Parzen()(shown)
@@ -153,7 +153,7 @@ def test_the_reading_is_the_mean_over_the_other_half_with_its_standard_error():
     assert found[f"{TAG}_se"] == pytest.approx(scores.std(ddof=1) / math.sqrt(200), rel=1e-6)
 
 
-def test_images_are_read_between_0_and_1_as_the_published_numbers_are():
+def test_parzen_images_are_in_0_to_1_as_published():
     """A likelihood of images in [-1, 1] would be smaller by log 2 for each pixel."""
     digits = Digits().load(0)
     pixels, _ = digits.train.take(torch.arange(300))
@@ -182,7 +182,7 @@ def test_centroids_beat_the_digits_they_are_the_means_of():
 
 
 @pytest.mark.parametrize("n", [2, 40])
-def test_the_figure_is_drawn_for_few_samples_and_for_one_that_is_constant(n):
+def test_parzen_figure_of_few_and_of_constant_samples(n):
     data = Data(Spec((2,)), Split(normal(60, 2, 22).float()), Split(normal(40, 2, 23).float()))
     (picture,) = Parzen().figures(evaluation(data, torch.ones(n, 2)), []).items()
     assert picture[0] == "parzen"

@@ -41,7 +41,7 @@ def means(x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([x[y == k].mean(0) for k in range(10)])[y]
 
 
-def test_the_data_themselves_read_1_their_class_means_0_and_half_their_deviations_one_half(digits):
+def test_per_condition_std_of_data_and_of_class_means(digits):
     seen = evaluation(digits)
     x, y = seen.real
     centre = means(x, y)
@@ -61,7 +61,7 @@ def test_samples_that_ignore_their_condition_read_more_than_1(digits):
     assert whole > 1.2
 
 
-def test_it_is_the_standard_deviation_over_noise_of_each_condition():
+def test_per_condition_std_is_that_over_noise():
     draws = torch.Generator().manual_seed(0)
     y = torch.arange(3).repeat_interleave(4000)
     sigma = torch.tensor([0.5, 1.0, 3.0])
@@ -72,7 +72,7 @@ def test_it_is_the_standard_deviation_over_noise_of_each_condition():
     assert per_condition_std(x[few], y[few]) == pytest.approx(1.5, abs=0.03)
 
 
-def test_conditions_of_several_numbers_are_conditions_and_one_that_occurs_once_is_left_out():
+def test_per_condition_std_with_vector_and_single_conditions():
     x = torch.tensor([[0.0], [2.0], [5.0], [9.0]])
     y = torch.tensor([[0, 1], [0, 1], [1, 0], [1, 1]])
     assert per_condition_std(x, y) == pytest.approx(2**0.5, abs=1e-12)
@@ -80,7 +80,7 @@ def test_conditions_of_several_numbers_are_conditions_and_one_that_occurs_once_i
 
 
 @pytest.mark.parametrize("source", ["z", "dropout", "both"])
-def test_every_source_of_noise_is_read_and_noise_that_is_held_reads_0(digits, source):
+def test_per_condition_std_of_each_noise_source(digits, source):
     seen = evaluation(digits, f"model.source={source}")
     assert value(seen) > 1e-3
     held = replace(seen, latents=lambda n, purpose: seen.latents(1, purpose).expand(n, -1))
@@ -98,7 +98,7 @@ def test_it_needs_conditions_that_repeat(digits):
     )
 
 
-def test_data_that_do_not_vary_within_a_condition_have_no_yardstick(digits):
+def test_per_condition_std_of_constant_data_has_no_value(digits):
     one = torch.zeros(len(digits.holdout), 1, 8, 8)
     flat = replace(digits, holdout=Split(one, digits.holdout.y))
     assert compute([PerCondition()], evaluation(flat)).metrics == {}

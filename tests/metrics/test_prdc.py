@@ -58,7 +58,7 @@ def test_how_many_rows_are_held_at_a_time_does_not_matter(rows, monkeypatch):
     assert prdc(real, fake, 5) == whole
 
 
-def test_reading_float32_images_is_reading_their_numbers_in_float64():
+def test_prdc_of_float32_images_equals_float64():
     real, fake = DATA["real digits"]
     images = [(x.float() / 8 - 1).reshape(-1, 1, 8, 8) for x in (real, fake)]
     assert prdc(*images, 5) == prdc(*DATA["real digits"], 5)
@@ -107,7 +107,7 @@ def test_the_radius_is_the_distance_to_the_kth_other_sample():
 
 
 @pytest.mark.parametrize(("n", "m", "k", "d"), [(60, 60, 5, 3), (40, 90, 3, 8), (90, 30, 1, 2)])
-def test_equal_distributions_have_density_1_and_the_coverage_of_theory(n, m, k, d):
+def test_prdc_of_equal_distributions_is_that_of_theory(n, m, k, d):
     """E[density] = 1, E[coverage] = 1 - prod_{i=1..k} (N-i)/(N+M-i) for any continuous P = Q (Naeem et al. 2020)."""
     reads = [prdc(normal(n, d, 2 * seed), normal(m, d, 2 * seed + 1), k) for seed in range(400)]
     expected = {"density": 1.0, "coverage": 1 - math.prod((n - i) / (n + m - i) for i in range(1, k + 1))}

@@ -112,7 +112,7 @@ def truth(p: Density, q: Density, n: int = 400_000) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("d", [0.5, 1.0, 2.0, 4.0])
-def test_the_reading_at_its_own_budget_is_within_a_hundredth_of_the_truth(d):
+def test_refit_is_within_a_hundredth_of_the_truth(d):
     """For every objective: that the number is the same in all games is the law below."""
     shown = game(drawn(one(), 100_000), Known(one(d)), [], steps=1000, n=100_000)
     found = compute([Refit()], shown).metrics
@@ -132,7 +132,7 @@ def test_the_truth_is_found_where_only_the_variance_differs():
     assert found[TAG] == pytest.approx(0.092733, abs=0.01)
 
 
-def test_modes_that_are_a_half_too_wide_are_seen_although_they_are_small():
+def test_refit_detects_modes_that_are_a_half_too_wide():
     """A network of bare coordinates reads 0.000 here after 1,000 steps."""
     p, q = ring(0.02), ring(0.03)
     found = compute([Refit()], game(drawn(p), Known(q), [], steps=600)).metrics
@@ -206,7 +206,7 @@ def halved(part: Split) -> Split:
     return Split(part.x, torch.arange(len(part)) % 2)
 
 
-def test_the_gap_is_how_far_a_d_that_says_nothing_is_from_the_truth():
+def test_refit_gap_of_a_constant_d_is_the_divergence():
     shown = game(drawn(one(), 5000), Known(one(2.0)), ["objective=minimax"], steps=100, n=5000)
     for parameter in shown.D.parameters():
         parameter.data.zero_()
@@ -277,7 +277,7 @@ def test_a_conditional_generator_is_judged_by_its_pairs(kind, obeys):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 100, 1000])
-def test_the_fit_is_looked_at_after_its_last_step_and_never_before_its_first(steps):
+def test_refit_evaluates_d_after_its_last_step(steps):
     found = check_steps(steps)
     assert max(found) == steps
     assert min(found) >= 1

@@ -30,7 +30,7 @@ def rotation(d: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("n", "m"), [(300, 300), (300, 70), (1, 5), (2, 2)])
-def test_on_a_line_it_is_the_area_between_the_distribution_functions(n, m):
+def test_wasserstein_on_a_line_is_the_area_between_cdfs(n, m):
     a, b = draw(n, 1, 0), 0.3 + 2 * draw(m, 1, 1)
     expected = wasserstein_distance(a[:, 0].double().numpy(), b[:, 0].double().numpy())
     assert exact(a, b) == pytest.approx(expected, rel=1e-9)

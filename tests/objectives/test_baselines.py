@@ -43,7 +43,7 @@ def kl(mu: float, sigma: float) -> float:
     return float((mass * (MIXTURE.log_prob(x) - gaussian(mu, sigma).log_prob(x))).sum())
 
 
-def test_least_kl_of_a_gaussian_is_at_the_moments_and_is_that_of_the_f_gan_paper():
+def test_least_kl_of_a_gaussian_is_that_of_the_f_gan_paper():
     x, mass = quadrature()
     mean = float((mass * x[:, 0]).sum())
     sd = math.sqrt(float((mass * (x[:, 0] - mean).square()).sum()))
@@ -56,7 +56,7 @@ def test_least_kl_of_a_gaussian_is_at_the_moments_and_is_that_of_the_f_gan_paper
         assert kl(mu, sigma) - least == pytest.approx(h * h * (0.5 if mu != mean else 1) / sd**2, rel=2e-2)
 
 
-def test_the_likelihood_of_a_sample_is_greatest_at_its_mean_and_standard_deviation():
+def test_likelihood_is_greatest_at_the_moments_of_the_sample():
     x = MIXTURE.sample(999, torch.Generator().manual_seed(0))[0].double()
     mean, sd = float(x.mean()), float(x.std(unbiased=False))
     G = gaussian(mean, sd)
@@ -71,7 +71,7 @@ def test_the_likelihood_of_a_sample_is_greatest_at_its_mean_and_standard_deviati
 
 
 @pytest.mark.parametrize(("norm", "best"), [("l2", torch.mean), ("l1", torch.median)])
-def test_regression_is_least_at_the_mean_or_the_median_of_each_condition(norm, best):
+def test_regression_is_least_at_the_mean_or_median(norm, best):
     class Table(Generator):
         """One answer for each class, whatever z."""
 
@@ -127,7 +127,7 @@ def test_a_baseline_leaves_d_as_it_was_and_sees_every_batch_once():
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
-def test_likelihood_finds_the_moments_of_the_data_as_the_kl_game_must(run_cli, tmp_path):
+def test_likelihood_finds_the_moments_of_the_data(run_cli, tmp_path):
     import json
 
     code, _, error = run_cli(

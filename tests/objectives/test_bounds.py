@@ -39,7 +39,7 @@ def divergences(d: float) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("d", [0.5, 1.0, 2.0, 4.0])
-def test_least_squares_is_tight_at_its_best_label_and_a_quarter_bounds_js(d):
+def test_least_squares_is_tight_at_its_best_label(d):
     truth = divergences(d)
 
     def best(x: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def test_least_js_of_two_coins_is_their_own_js():
         assert least_js(t)[0] == pytest.approx(js, abs=1e-12)
 
 
-def test_least_js_shows_a_d_worse_than_chance_and_gives_its_slope():
+def test_least_js_is_signed_and_gives_its_slope():
     assert least_js(-0.4)[0] == -least_js(0.4)[0] < 0
     h = 1e-6
     assert least_js(0.3)[1] == pytest.approx(
@@ -83,7 +83,7 @@ def test_least_js_shows_a_d_worse_than_chance_and_gives_its_slope():
     )
 
 
-def test_wasserstein_of_a_unit_slope_is_the_distance_of_two_translates():
+def test_wasserstein_of_unit_slope_is_the_translation():
     found = Wasserstein().estimate(Logits(-NORMAL, -(NORMAL + 1.7)))
     assert found["game"] == pytest.approx(1.7, abs=1e-9)
     assert "js" not in found

@@ -33,7 +33,7 @@ def optimum(p: Tensor, mis: Tensor, q: Tensor, w: float) -> Tensor:
 
 
 @pytest.mark.parametrize("w", [0.0, *WEIGHTS])
-def test_floor_is_the_jsd_of_separated_classes_under_a_perfect_generator(w):
+def test_conditional_floor_is_the_jsd_of_separated_classes(w):
     right_and_wrong_pairs = torch.tensor([1.0, 0.0], dtype=torch.float64)
     called_fake = torch.tensor([1 - w, w], dtype=torch.float64)
     floor = Conditional(mismatch_weight=w).floor
@@ -41,7 +41,7 @@ def test_floor_is_the_jsd_of_separated_classes_under_a_perfect_generator(w):
 
 
 @pytest.mark.parametrize("base", ["minimax", "non_saturating"])
-def test_separated_classes_and_a_perfect_generator_leave_d_at_two_thirds(base):
+def test_conditional_d_at_a_perfect_generator_is_two_thirds(base):
     game = Conditional(base=base, mismatch_weight=0.5)
     d = 1 / (1 + 0.5)  # p / (p + (p_mis + p_G) / 2) where p_G = p and p_mis = 0
     logit = math.log(d / (1 - d))
@@ -67,7 +67,7 @@ def test_separated_classes_and_a_perfect_generator_leave_d_at_two_thirds(base):
 
 
 @pytest.mark.parametrize("w", [0.25, 0.5])
-def test_d_that_minimises_the_loss_estimates_the_jsd_to_the_mixture_with_wrong_pairs(w):
+def test_conditional_best_d_estimates_the_jsd_to_the_mixture(w):
     # Letters stand in proportion to their probability, so that the loss's means are exact expectations.
     game, (p, mis) = Conditional(mismatch_weight=w), alphabet()
     q = torch.tensor([[30, 10, 10, 10, 20, 20], [5, 25, 20, 20, 20, 10]], dtype=torch.float64)

@@ -46,7 +46,7 @@ def divergences(p: tuple, q: tuple) -> tuple[Tensor, Tensor]:
 
 
 @each_game
-def test_terms_are_minus_log_of_the_sigmoid_and_of_its_complement(game):
+def test_cross_entropy_terms_are_minus_log_sigmoid(game):
     for value in (-19.0, -3.0, -0.5, 0.0, 0.25, 2.0, 19.0):
         logit = torch.tensor([value], dtype=torch.float64)
         real, fake = math.log1p(math.exp(-value)), math.log1p(math.exp(value))
@@ -63,7 +63,7 @@ def test_d_loss_is_the_binary_cross_entropy_of_both_kinds(game):
     assert game.d_loss(Logits(real, fake)).item() == pytest.approx(by_hand, rel=1e-12)
 
 
-def test_generator_losses_are_the_fakes_cross_entropy_with_each_label():
+def test_generator_losses_are_cross_entropies_of_fakes():
     fake = torch.tensor([-4.0, 0.0, 1.5], dtype=torch.float64)
     d = [1 / (1 + math.exp(-v)) for v in fake.tolist()]
     assert Minimax().g_loss(fake).item() == pytest.approx(sum(math.log(1 - p) for p in d) / 3, rel=1e-12)
@@ -71,7 +71,7 @@ def test_generator_losses_are_the_fakes_cross_entropy_with_each_label():
 
 
 @each_game
-def test_gradients_of_d_are_right_and_finite_where_the_sigmoid_is_0_or_1(game):
+def test_gradients_of_d_are_finite_where_the_sigmoid_is_0_or_1(game):
     real = torch.tensor([-100.0, 0.0, 100.0], requires_grad=True)
     fake = torch.tensor([-100.0, 0.0, 100.0], requires_grad=True)
     loss = game.d_loss(Logits(real, fake))
@@ -82,14 +82,14 @@ def test_gradients_of_d_are_right_and_finite_where_the_sigmoid_is_0_or_1(game):
 
 
 @pytest.mark.parametrize("logit", [-100.0, -30.0, -20.0, -5.0, 0.0, 5.0, 15.0])
-def test_minimax_gradient_is_minus_sigmoid_so_it_vanishes_where_d_is_sure(logit):
+def test_minimax_gradient_vanishes_where_d_is_confident(logit):
     fake = torch.tensor([logit], requires_grad=True)
     Minimax().g_loss(fake).backward()
     assert fake.grad.item() == pytest.approx(-1 / (1 + math.exp(-logit)), rel=1e-5, abs=1e-42)
 
 
 @pytest.mark.parametrize("logit", [-100.0, -30.0, -20.0, -5.0, 0.0, 5.0, 15.0])
-def test_non_saturating_gradient_is_minus_sigmoid_of_the_negative_so_a_sure_d_pushes_with_1(logit):
+def test_non_saturating_gradient_is_1_where_d_is_confident(logit):
     # -log(sigmoid(l) + 1e-8) would give -0.17 at -20 and about -1e-5 at -30: saturating by another name.
     fake = torch.tensor([logit], requires_grad=True)
     NonSaturating().g_loss(fake).backward()
@@ -112,7 +112,7 @@ def test_estimate_is_log_2_minus_half_the_loss_and_never_clipped(game):
 
 @each_game
 @pytest.mark.parametrize(("p", "q"), PAIRS)
-def test_at_the_optimal_d_the_estimate_is_the_jsd_and_v_is_twice_it_less_log_4(game, p, q):
+def test_estimate_at_the_optimal_d_is_the_jsd(game, p, q):
     z = quantiles()
     real, fake = p[0] + p[1] * z, q[0] + q[1] * z
     logits = Logits(*(log_normal(x, *p) - log_normal(x, *q) for x in (real, fake)))

@@ -71,9 +71,7 @@ def test_losses_are_0_dim_and_differentiable(game):
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-3, 20.0, 40.0, 100.0])
-def test_losses_and_gradients_are_those_of_double_precision_and_finite_where_these_fit_into_single(
-    game, size
-):
+def test_losses_and_gradients_in_float32_equal_float64(game, size):
     for signs in [(1, 1, 1), (-1, -1, -1), (1, -1, -1), (-1, 1, 1)]:
         found = []
         for dtype in (torch.float32, torch.float64):
@@ -88,7 +86,7 @@ def test_losses_and_gradients_are_those_of_double_precision_and_finite_where_the
         assert size > 40 or all(torch.isfinite(value).all() for value in found[0])
 
 
-def test_d_wants_real_up_and_everything_else_down_and_g_wants_fake_up(game):
+def test_gradients_raise_real_logits_and_g_raises_fake_ones(game):
     logits = some_logits(game, scale=0.1)  # within every margin and between the labels of a regression
     real, *others = torch.autograd.grad(game.d_loss(logits), kinds(logits))
     (fake,) = torch.autograd.grad(game.g_loss(logits.fake, logits.real), [logits.fake])
@@ -105,7 +103,7 @@ def test_the_order_of_samples_does_not_matter(game):
     assert read(game, turned) == pytest.approx(read(game, logits), rel=1e-4, abs=1e-6)
 
 
-def test_estimates_are_plain_finite_numbers_with_a_standard_error_that_shrinks_as_root_n(game):
+def test_estimate_error_shrinks_as_root_n(game):
     logits = some_logits(game)
     more = Logits(*(row.repeat(100) for row in kinds(logits)))
     once, often = read(game, logits), read(game, more)
@@ -122,7 +120,7 @@ def test_a_d_at_chance_estimates_no_divergence(game):
     assert read(game, zeros) == pytest.approx(dict.fromkeys(read(game, zeros), 0.0), abs=1e-6)
 
 
-def test_a_better_d_estimates_more_and_one_worse_than_chance_less_than_nothing(game):
+def test_estimate_rises_with_d_and_is_negative_below_chance(game):
     def at(gap: float) -> dict[str, float]:
         rows = torch.full((8,), gap), torch.full((8,), -gap), torch.full((8,), -gap)
         return read(game, Logits(*rows[: 2 + (game.mismatch_weight > 0)]))

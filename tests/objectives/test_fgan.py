@@ -230,7 +230,7 @@ def test_the_composed_terms_are_those_of_the_paper_step_by_step(game, row):
 
 
 @each_row
-def test_a_logit_of_0_is_p_equal_to_q_and_the_best_logit_gives_the_slope_of_f(game, row):
+def test_fgan_logit_0_is_p_equal_to_q(game, row):
     at_1 = row.slope(doubles(1.0)).item()
     assert -game.on_real(doubles(0.0)).item() == pytest.approx(at_1, abs=1e-12)
     assert game.on_fake(doubles(0.0)).item() == pytest.approx(at_1 - row.f(doubles(1.0)).item(), abs=1e-12)
@@ -249,7 +249,7 @@ def test_t_is_the_slope_of_f_by_differentiation(game, row):
 
 
 @each_row
-def test_every_t_of_the_domain_can_be_reached_so_that_the_best_one_is(game, row):
+def test_fgan_every_t_of_the_domain_can_be_reached(game, row):
     """A sigmoid at the end of D, or a wrong activation, cuts the domain; some public f-GANs have one."""
     low, high = (-game.on_real(doubles(v)).item() for v in (-700.0, 700.0))
     for reached, end in ((low, row.domain[0]), (high, row.domain[1])):
@@ -269,7 +269,7 @@ def test_both_terms_are_monotone_so_positive_means_real(game):
 
 
 @every_game
-def test_on_fakes_the_loss_rises_by_u_where_that_on_data_falls_by_1(game):
+def test_fgan_loss_on_fakes_rises_by_u_where_data_falls_by_1(game):
     """(f*)'(T) = u, the density ratio that the logit claims: 1 at 0, and for classifiers exp(v)."""
     v = line(-1.9, 8, 100).requires_grad_(True)
     (fake,) = torch.autograd.grad(game.on_fake(v).sum(), v)
@@ -284,7 +284,7 @@ def test_on_fakes_the_loss_rises_by_u_where_that_on_data_falls_by_1(game):
 
 
 @each_row
-def test_d_classifies_if_and_only_if_its_best_logit_is_log_p_over_q(game, row):
+def test_fgan_classifies_iff_its_best_logit_is_log_p_over_q(game, row):
     log_u = line(-3, 3, 12)
     best = row.best(log_u)
     assert game.classifies == bool(torch.allclose(best, log_u))
@@ -294,7 +294,7 @@ def test_d_classifies_if_and_only_if_its_best_logit_is_log_p_over_q(game, row):
 
 
 @every_game
-def test_single_precision_is_double_precision_for_logits_up_to_40(game):
+def test_fgan_float32_equals_float64_for_logits_up_to_40(game):
     v = torch.linspace(-40, 40, 3201)
     for term in (game.on_real, game.on_fake):
         short, long = v.clone().requires_grad_(True), v.double().requires_grad_(True)
@@ -309,7 +309,7 @@ def test_single_precision_is_double_precision_for_logits_up_to_40(game):
 
 @every_game
 @pytest.mark.parametrize("generator", ["saturating", "non_saturating"])
-def test_losses_have_finite_gradients_for_a_batch_of_any_logits_up_to_40(game, generator):
+def test_fgan_gradients_are_finite_for_logits_up_to_40(game, generator):
     game = dataclasses.replace(game, generator=generator)
     rows = [torch.linspace(-40, 40, 1024).requires_grad_(True) for _ in range(2)]
     losses = [game.d_loss(Logits(*rows)), game.g_loss(rows[1])]
@@ -325,7 +325,7 @@ def test_first_and_second_derivatives_are_those_of_the_terms(game):
         assert torch.autograd.gradgradcheck(term, v)
 
 
-def test_jeffrey_solves_for_lamberts_w_far_beyond_where_its_argument_overflows():
+def test_jeffrey_solves_lamberts_w_beyond_overflow():
     v = torch.cat(
         [-torch.logspace(8, -6, 400, dtype=torch.float64), torch.logspace(-6, 8, 400, dtype=torch.float64)]
     )
@@ -345,7 +345,7 @@ def test_jeffrey_at_its_best_is_r_plus_log_r_less_1():
     torch.testing.assert_close(FGAN(divergence="jeffrey").on_fake(best), expected, rtol=1e-10, atol=1e-10)
 
 
-def test_jeffreys_second_derivative_reaches_the_input_of_d_as_a_penalty_needs():
+def test_jeffrey_second_derivative_reaches_the_input_of_d():
     x = doubles(-3.0, 0.5, 2.0).requires_grad_(True)
     weight = torch.tensor(1.3, dtype=torch.float64, requires_grad=True)
 
@@ -454,7 +454,7 @@ TABLE = {  # of pairs N(0, 1) and N(1, 1), N(2, 1), N(4, 1), N(0, 2^2), and N(1,
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_the_bound_at_the_best_t_gives_the_published_values_and_closed_forms(name):
+def test_fgan_bound_at_the_best_t_is_the_published_value(name):
     game, row = CASES[name]
     for (p, q), expected in zip(PAIRS[2:], TABLE[name], strict=True):
         if math.isfinite(expected):
@@ -462,7 +462,7 @@ def test_the_bound_at_the_best_t_gives_the_published_values_and_closed_forms(nam
             assert found == pytest.approx(expected, rel=1e-6, abs=1e-6), (p, q)
 
 
-def test_the_direction_of_each_asymmetric_divergence_is_the_one_it_is_named_after():
+def test_fgan_direction_of_asymmetric_divergences():
     """For p = N(0, 1) and q = N(.5, 1.3^2), from the closed forms of Gaussians."""
     p, q = PAIRS[1]
 
@@ -565,7 +565,7 @@ def test_js_is_jsd_and_never_twice_it():
 
 
 @pytest.mark.parametrize("pi", [0.05, 0.3, 0.5, 0.8])
-def test_weighted_js_ends_at_the_entropy_of_its_coin_on_supports_apart(pi):
+def test_js_weighted_on_disjoint_supports_is_an_entropy(pi):
     sure = Logits(torch.full((9,), 60.0), torch.full((9,), -60.0))
     game = FGAN(divergence="js_weighted", pi=pi)
     entropy = -pi * math.log(pi) - (1 - pi) * math.log(1 - pi)
@@ -587,7 +587,7 @@ def test_a_bounded_divergence_is_never_estimated_above_its_range(name, ceiling, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_tag_is_the_divergence_and_the_meaning_says_what_g_descends(name):
+def test_fgan_tag_and_meaning_name_the_divergence(name):
     descends, other = (FGAN(divergence=name, generator=g).meaning for g in ("saturating", "non_saturating"))
     tag = "js" if name == "gan" else name
     assert set(FGAN(divergence=name).estimate(Logits(torch.zeros(3), torch.ones(3)))) == {tag, f"{tag}_se"}
@@ -602,7 +602,7 @@ def test_the_tag_is_the_divergence_and_the_meaning_says_what_g_descends(name):
 # ---------------------------------------------------------------------------------------- what G descends
 
 
-def test_the_gan_row_is_minimax_and_with_the_other_generator_the_non_saturating_game():
+def test_fgan_gan_row_is_minimax_or_non_saturating():
     generator = torch.Generator().manual_seed(0)
     for scale in (0.1, 1.0, 10.0, 40.0):
         logits = Logits(*(scale * torch.randn(2, 500, generator=generator)))
@@ -634,7 +634,7 @@ def test_rows_of_one_divergence_play_the_same_game():
         (2.0, "pearson", 0.5, None),
     ],
 )
-def test_the_alpha_divergence_is_another_row_at_each_whole_and_half_order(order, name, times, scale):
+def test_alpha_divergence_equals_other_rows_at_special_orders(order, name, times, scale):
     """Its logit is log p/q; the other row's best logit is ``scale`` times that, or 2 (p/q - 1)."""
     log_u = line(-3, 3, 41)
     logits, others = log_u, 2 * torch.expm1(log_u) if scale is None else scale * log_u
@@ -656,7 +656,7 @@ def test_the_limits_of_the_alpha_divergence_are_limits(order):
 
 
 @every_game
-def test_the_saturating_generator_descends_the_bound_and_the_other_minus_e_t(game):
+def test_fgan_generators_descend_the_bound_or_minus_e_t(game):
     fake = doubles(-3.0, -1.0, 0.0, 2.0).requires_grad_(True)
     other = dataclasses.replace(game, generator="non_saturating")
     (of_bound,) = torch.autograd.grad(-game.d_loss(Logits(fake.detach(), fake)), fake)
@@ -690,7 +690,7 @@ def slope_of(h: Callable[[Tensor], Tensor], theta: float) -> float:
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "total_variation"])
 @pytest.mark.parametrize("theta", [0.5, 1.0, 2.0])
-def test_at_the_best_d_saturating_descends_the_divergence_and_the_other_what_its_sentence_says(name, theta):
+def test_fgan_generator_gradients_at_the_best_d(name, theta):
     game, row = CASES[name]
     of_f = slope_of(lambda w: w * row.f(1 / w), theta)  # int q f(p/q) = int p w f(1/w)
     assert slope_at_the_best_d(game, row, theta) == pytest.approx(of_f, rel=1e-5)
@@ -698,7 +698,7 @@ def test_at_the_best_d_saturating_descends_the_divergence_and_the_other_what_its
     assert slope_at_the_best_d(other, row, theta) == pytest.approx(slope_of(row.other, theta), rel=1e-5)
 
 
-def test_the_sentences_name_the_divergences_that_the_test_above_differentiates():
+def test_fgan_sentences_name_the_divergences_descended():
     """int p h(q/p) for each h, up to constants and multiples of int q, against the formula in words."""
     p, q = (0.0, 1.0), (0.7, 1.2)
     x = line(-12, 12, 100_001)

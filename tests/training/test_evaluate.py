@@ -71,7 +71,7 @@ def test_metrics_that_do_not_fit_are_left_out_and_order_is_kept():
     assert supported_metrics(config, data) == []
 
 
-def test_a_suite_of_which_nothing_fits_is_refused_with_each_reason():
+def test_suite_of_which_nothing_fits_is_refused():
     config, data, *_ = scene("metric.names=[modes,class_accuracy]")
     with pytest.raises(ConfigError, match=r"metric: nothing fits.*modes: \w+.*class_accuracy: \w+"):
         supported_metrics(config, data)
@@ -107,7 +107,7 @@ def test_floors_are_readings_of_training_data():
     assert floors["diversity/coverage"] == expected["coverage"]
 
 
-def test_samples_are_judged_by_averaged_weights_and_the_divergence_by_those_that_play():
+def test_evaluation_uses_averaged_and_live_weights():
     config, data, state, runtime = scene(
         *RING, "dataset.radius=0.1", "dataset.std=0.3"
     )  # where an untrained G is
@@ -132,7 +132,7 @@ def test_samples_are_judged_by_averaged_weights_and_the_divergence_by_those_that
     assert any(both[tag] != live[tag] for tag in judged)
 
 
-def test_latents_depend_on_seed_step_and_purpose_and_on_nothing_else():
+def test_evaluation_latents_depend_on_seed_step_and_purpose():
     config, data, state, runtime = scene(*RING)
     first = view(config, data, state, runtime).latents(9, "evaluate")
     torch.rand(4)
@@ -144,7 +144,7 @@ def test_latents_depend_on_seed_step_and_purpose_and_on_nothing_else():
     assert not any(torch.equal(other, first) for other in others)
 
 
-def test_wrong_conditions_are_never_right_and_each_other_class_occurs():
+def test_wrong_conditions_are_every_other_class_and_never_right():
     config, data, state, runtime = scene(*RING, "objective=conditional")
     y = torch.arange(8).repeat(100)
     wrong = view(config, data, state, runtime).wrong(y)
@@ -154,7 +154,7 @@ def test_wrong_conditions_are_never_right_and_each_other_class_occurs():
     }
 
 
-def test_how_many_samples_go_through_a_network_at_a_time_does_not_matter(monkeypatch):
+def test_evaluation_chunk_size_does_not_matter(monkeypatch):
     config, data, state, runtime = scene("objective=conditional", "metric.n=40")
     readings = []
     for chunk in (7, 500):
@@ -200,7 +200,7 @@ def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd
     assert str(Path(folder / "evaluation-000004.json")) in said
 
 
-def test_a_reading_is_as_precise_as_the_run_wherever_it_is_asked_for():
+def test_evaluation_precision_is_that_of_the_run():
     config, data, state, runtime = scene(*RING, "device.precision=bfloat16")
     inside = view(config, data, state, runtime)
     with runtime.autocast():

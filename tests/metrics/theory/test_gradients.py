@@ -66,7 +66,7 @@ def scene(theta: float, *words: str) -> tuple[Config, TrainState, Runtime]:
 
 
 @pytest.mark.parametrize("theta", IDENTITIES)
-def test_at_the_best_d_minimax_descends_2_jsd_and_non_saturating_kl_minus_2_jsd(theta):
+def test_gradients_at_the_best_d_are_of_their_divergences(theta):
     slopes, tags = {}, {}
     for objective in ("minimax", "non_saturating"):
         config, state, runtime = scene(theta, f"objective={objective}")
@@ -85,7 +85,7 @@ def test_at_the_best_d_minimax_descends_2_jsd_and_non_saturating_kl_minus_2_jsd(
 
 
 @pytest.mark.parametrize("theta", IDENTITIES)
-def test_the_identities_are_slopes_of_the_divergences_by_quadrature(theta):
+def test_gradient_identities_are_slopes_by_quadrature(theta):
     data = scene(theta)[0].dataset.load(0)
 
     def read_at(mu: float) -> dict[str, float]:
@@ -103,7 +103,7 @@ def test_the_identities_are_slopes_of_the_divergences_by_quadrature(theta):
 
 
 @pytest.mark.parametrize("theta", IDENTITIES)
-def test_the_mean_probability_times_the_logits_slope_is_the_minimax_gradient(theta):
+def test_fake_probability_is_a_factor_of_the_minimax_gradient(theta):
     """The best logit has the slope -theta everywhere, so E D(G(z)) is the minimax gradient over theta."""
     config, state, runtime = scene(theta, f"metric.n={N}", f"dataset.n_holdout={N}")
     data = config.dataset.load(0)
@@ -137,7 +137,7 @@ def test_the_figure_needs_curves_and_shows_them():
     assert (shown["rows"] != shown["empty"]).any()
 
 
-def test_a_curve_is_what_was_logged_in_order_without_what_was_not_finite():
+def test_gradients_curve_is_the_finite_logged_values():
     history = [{"step": 1, "a": 1.0}, {"step": 2, "b": 5.0}, {"step": 3, "a": None}, {"step": 4, "a": 0.5}]
     assert curve(history, "a") == ([1, 4], [1.0, 0.5])
     assert curve(history, "c") == ([], [])

@@ -46,7 +46,7 @@ def test_a_coin_has_the_same_value_against_every_generator():
         assert float(value(torch.zeros(1), mean, std)) == pytest.approx(-2 * math.log(2), abs=1e-9)
 
 
-def test_the_least_of_the_maxima_is_where_the_generator_is_the_data():
+def test_minimax_picture_least_maximum_is_at_the_data():
     means = torch.linspace(-3, 3, 61, dtype=torch.float64).tolist()
     tops = [best_value(mean) for mean in means]
     assert means[tops.index(min(tops))] == pytest.approx(0, abs=1e-9)

@@ -86,7 +86,7 @@ def test_the_bound_stays_a_bound(minimax):
     assert all(at.bound["js"] <= at.truth["js"] + 0.04 for at in minimax)
 
 
-def test_before_the_first_update_bound_and_truth_are_those_of_js_and_exact(shown, minimax):
+def test_overshoot_starts_at_the_values_of_js_and_exact(shown, minimax):
     known = compute([JS(), Exact()], shown).metrics
     assert minimax[0].bound["js"] == known["divergence/js"]
     assert minimax[0].truth["js"] == pytest.approx(known["divergence/js_exact"], abs=1e-9)
@@ -103,7 +103,7 @@ def test_the_tags_are_the_last_stop_and_the_least_truth(shown, minimax):
 
 
 @pytest.mark.parametrize("kind", ["slope", "infinite"])
-def test_a_gradient_that_is_not_finite_ends_the_way_and_not_the_run(kind):
+def test_overshoot_ends_at_a_gradient_that_is_not_finite(kind):
     evaluation = scene("objective=minimax")
     with torch.no_grad():
         evaluation.D.slope.fill_(math.nan if kind == "slope" else math.inf)
@@ -120,7 +120,7 @@ def test_both_players_and_their_gradients_are_left_alone(short):
     assert all(p.grad is None and p.requires_grad for p in after)
 
 
-def test_the_numbers_and_the_picture_of_an_evaluation_show_one_descent(short, monkeypatch):
+def test_overshoot_descends_once_for_numbers_and_figure(short, monkeypatch):
     evaluation, steps = scene("objective=minimax", "metric.n=100"), []
     descend = overshoot.descend
     monkeypatch.setattr(overshoot, "descend", lambda *words: steps.append(words) or descend(*words))

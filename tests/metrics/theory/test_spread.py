@@ -58,7 +58,7 @@ OPTIMA = {
 
 
 @pytest.mark.parametrize("objective", OPTIMA)
-def test_the_numbers_of_the_experiment_are_the_least_divergence_and_where_it_is(objective):
+def test_spread_experiment_states_the_least_divergence(objective):
     """Any step away from the printed optimum costs; at it the divergence is the printed one."""
     words = ["experiment=mode_collapse", f"objective={objective}", *SMALL]
     config, state, seen = evaluation(*words)
@@ -92,7 +92,7 @@ def test_least_kl_covers_and_least_reverse_kl_seeks():
     assert found["fgan_reverse_kl"] == pytest.approx(float(stds[1]) / whole, abs=0.03)
 
 
-def test_the_figure_is_of_the_line_and_of_this_generator_and_its_way():
+def test_spread_figure_is_of_the_line_and_this_generator():
     _, state, seen = evaluation(*LINE)
     history = [{"step": i, "generator/mu": 0.1 * i, "generator/sigma": 1.0} for i in range(5)]
 
@@ -107,7 +107,7 @@ def test_the_figure_is_of_the_line_and_of_this_generator_and_its_way():
     assert not torch.equal(picture(history), first)
 
 
-def test_a_network_has_its_density_drawn_from_counts_and_a_plane_has_no_figure():
+def test_spread_figure_of_a_network_and_of_a_plane():
     _, _, network = evaluation("dataset=gaussian_mixture", *SMALL)
     assert list(draw_figures(Spread(), network, [])) == ["densities"]
     _, _, plane = evaluation("dataset=ring", *SMALL)

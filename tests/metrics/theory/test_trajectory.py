@@ -57,7 +57,7 @@ def test_the_radius_in_print_is_that_of_the_recurrence(case):
 @pytest.mark.parametrize(
     "case", [case if case in SOON else pytest.param(case, marks=pytest.mark.slow) for case in RADII]
 )
-def test_the_experiment_ends_at_the_radius_that_is_known_and_says_so(case, run_cli, tmp_path):
+def test_trajectory_experiment_ends_at_the_known_radius(case, run_cli, tmp_path):
     """Single precision rounds each of 500 steps by 6e-8 at most, far less than the four digits that are known."""
     code, _, err = run_cli(*words(*case), "device=cpu", f"run.dir={tmp_path / 'run'}")
     assert code == 0, err
@@ -130,7 +130,7 @@ def test_what_one_number_cannot_do_is_refused_in_a_line(wrong, run_cli, tmp_path
         (6e-4, "0.001"),
     ],
 )
-def test_a_radius_that_decimals_would_hide_is_shown_in_powers_of_ten(value, shown):
+def test_trajectory_small_radius_is_in_powers_of_ten(value, shown):
     assert format_number(value) == shown
     assert float(format_number(value, 4)) == pytest.approx(value, abs=1e-4 * max(abs(value), 0.5))
     line = published_table({"generator/radius": value}, {"generator/radius": value}).splitlines()[1]

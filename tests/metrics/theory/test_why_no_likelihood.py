@@ -81,7 +81,7 @@ def test_the_power_is_exact_for_exact_counts_and_0_without_any():
         assert exponent(halves, few) == 0.0
 
 
-def test_a_network_never_says_x_and_counts_go_as_the_square_of_the_tolerance(plane):
+def test_box_counts_go_as_the_square_of_the_tolerance(plane):
     found = compute([WhyNoLikelihood()], plane).metrics
     assert found["generator/exact_hits"] == 0.0
     assert found["generator/box_exponent"] == pytest.approx(2, abs=0.5)
@@ -89,7 +89,7 @@ def test_a_network_never_says_x_and_counts_go_as_the_square_of_the_tolerance(pla
     assert found["generator/kernel_spread_n"] > 0
 
 
-def test_a_generator_that_says_one_of_the_points_hits_it_each_time(plane):
+def test_exact_hits_of_a_generator_of_one_point(plane):
     class Parrot(Generator):
         def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
             return plane.real[0][:1].expand(len(z), -1)
@@ -99,7 +99,7 @@ def test_a_generator_that_says_one_of_the_points_hits_it_each_time(plane):
     assert compute([WhyNoLikelihood()], said).metrics["generator/exact_hits"] == 100_000.0
 
 
-def test_the_most_samples_and_the_best_sigma_come_near_a_density_that_is_known():
+def test_kernel_best_comes_near_a_known_density():
     """Of a Gaussian in the plane; fewer samples are further off, and their answer swings more with sigma."""
     evaluation = scene("dataset=gaussian", "dataset.dim=2", "model=gaussian")
     with torch.inference_mode():

@@ -48,7 +48,7 @@ def test_features_are_what_the_last_layer_reads(digits):
         )
 
 
-def test_without_labels_images_are_pixels_and_points_are_coordinates(digits):
+def test_features_without_labels_are_pixels_or_coordinates(digits):
     x, _ = digits.holdout.take(torch.arange(5))
     plain = Data(Spec(digits.spec.shape), digits.train, digits.holdout)
     assert feature_kind(plain) == "pixels"
