@@ -34,6 +34,7 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
     # One number tells whether all are finite: a sum is NaN or infinite when any term is.
     norm = total_norm([p.grad for p in weights_of(optimizer) if p.grad is not None])
     if not math.isfinite((norm + loss.detach()).item()):
+        # Which of the two it was: a finite loss can have an infinite gradient.
         cause = "gradient" if torch.isfinite(loss.detach()) else "loss"
         remedy = f"lower optimizer.{what}_lr, add a penalty (penalty=r1), or resume from the last checkpoint"
         raise Diverged(

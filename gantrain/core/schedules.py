@@ -18,6 +18,7 @@ def decay(kind: str, step: int, horizon: int) -> float:
         step: Finished steps.
         horizon: The step at which the decay ends.
     """
+    # Beyond the horizon the factor stays at its end.
     progress = min(step / horizon, 1.0)
     if kind == "linear":
         return 1.0 - progress

@@ -37,6 +37,7 @@ class LeCam(Weighted):
         for kind, values in logits.items():
             mean = values.detach().mean()
             self._means[kind] = torch.lerp(mean, self._means.get(kind, mean).to(mean), self.decay)
+        # Each kind against the mean of the other (eq. 5).
         distance = (logits["real"] - self._means["fake"]).square().mean()
         return self.gamma * (distance + (logits["fake"] - self._means["real"]).square().mean())
 

@@ -29,6 +29,7 @@ class R1(Weighted):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
+        # Mean over the batch of each sample's squared L2 norm, not the norm of the batch's gradient.
         return 0.5 * self.gamma * input_gradient(D, real, y).square().sum(1).mean()
 
 

@@ -19,6 +19,7 @@ class WeightClip(Penalty):
 
     name: str = option("weight_clip", "registered name")
     clip: float = option(0.01, "largest absolute weight", above=0)
+    # It adds no cost to D's loss; all it does is project.
     active: ClassVar[bool] = False
 
     @torch.no_grad()

@@ -59,5 +59,6 @@ class DRAGAN(Weighted):
         y: Tensor | None,
         generator: torch.Generator,
     ) -> Tensor:
+        # x + std(x) / 2 * u, u uniform on [0, 1] for each number.
         noise = torch.rand(real.shape, generator=generator).to(real)
         return self.gamma * slope_cost(D, real + 0.5 * real.std() * noise, y)

@@ -43,6 +43,7 @@ class Batches:
             stop = min(count, start + end - at)
             pieces.append(self._order(epoch)[start:stop])
             at += stop - start
+        # Concatenating one piece would copy it.
         return self.split.take(pieces[0] if len(pieces) == 1 else torch.cat(pieces), self.device)
 
     def _order(self, epoch: int) -> Tensor:

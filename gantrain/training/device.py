@@ -27,6 +27,7 @@ class Runtime:
         self.device = resolve_device(options.kind, options.index)
         self._bfloat16 = options.precision == "bfloat16"
         self.precision = options.precision
+        # Threads are torch's own choice with 0; they decide the order of sums, and so the last bits.
         if options.threads:
             torch.set_num_threads(options.threads)
         self.threads = torch.get_num_threads()

@@ -45,6 +45,7 @@ def update_until_no_gain(
         play: Objective, seed and precision.
         report: Receives the number of updates, ``schedule/d_steps``.
     """
+    # A reading before the first update, so that its gain counts too.
     before = held_out_loss(state, held_out, play)
     for i in range(k):
         yield i

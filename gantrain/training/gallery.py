@@ -73,7 +73,7 @@ class Gallery:
                 title = f"step {step}" + "".join(f", {k.split('/')[1]} {v:.3g}" for k, v in known.items())
                 picture = encode(landscape(x, self.data, lambda at: self._logits(state, at), title))
                 self._image(step, "samples/density", picture)
-            else:
+            else:  # points of other dimensions have no picture
                 return
         self._file(RunFolder(self.folder).samples / f"{step:06d}.png", picture)
 

@@ -45,6 +45,7 @@ def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
         CheckpointError: For a config that cannot be run, or networks that are not those of the config.
         ConfigError: For plug-ins that may not be loaded, are not there, or have changed.
     """
+    # Plug-ins first: the config may name what they register.
     recall(checkpoint.plugins, checkpoint.run)
     try:
         spec = Spec.from_plain(checkpoint.spec)

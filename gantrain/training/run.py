@@ -83,6 +83,7 @@ def run(
             data = data or prepare(config)
             state = TrainState.create(config, data.spec, runtime)
             described = describe(config, data, runtime)
+            # Weights come from the run's own checkpoint, from another run, or from the seed.
             if resumed:
                 state.load(resumed.tensors, resumed.step, resumed.path)
                 state.seconds = resumed.seconds

@@ -70,6 +70,7 @@ class TrainState:
 
     def set_learning_rates(self, rule: OptimizerOptions) -> None:
         """Set both learning rates for the next step from the schedule."""
+        # Both optimizers share the schedule, each with its own base rate.
         factor = lr_factor(rule, self.step)
         for optimizer, rate in ((self.opt_G, rule.g_lr), (self.opt_D, rule.d_lr)):
             for group in optimizer.param_groups:
@@ -130,6 +131,7 @@ class TrainState:
                     raise ValueError(f"{part} holds {len(state)} of {trainable} parameters")
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
             self.penalty.load_state_dict(tensors_of(tensors, "penalty"))
+            # The count of D's updates numbers the batches, so a resumed run goes on in the same epoch.
             self.d_updates = int(tensors["loop/d_updates"])
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             what = f"does not hold the tensors of this run ({' '.join(str(error).split())})"
@@ -177,6 +179,7 @@ def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -
 
 def build_networks(config: Config, spec: Spec) -> tuple[Generator, Player]:
     """Build G and D on the CPU with weights from the run's seed; torch's global generator stays as it was."""
+    # Layers initialise from torch's global generator.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())
         return config.model.build(spec)

@@ -40,6 +40,7 @@ def d_step(state: TrainState, real: Tensor, y: Tensor | None, i: int, play: Play
 
     # D's loss, plus the penalty where one is due.
     loss, logits = d_loss(state.D, real, fake, y, draw, play)
+    # Tags hold tensors on the device: reading them here would wait for it.
     tags = {"loss/d": loss, "logits/real": logits.real.mean(), "logits/fake": logits.fake.mean()}
     if logits.mismatched is not None:
         tags["logits/mismatched"] = logits.mismatched.mean()
