@@ -57,8 +57,6 @@ def handle_signals(handler: Callable[[int], None]) -> Iterator[None]:
     except ValueError:  # signals belong to the main thread; a notebook may train in another
         before = {}
     try:
-        # What a parent blocked until there is a handler, as a launcher's worker does for its job, arrives now.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         yield
     finally:
         for number, previous in before.items():

@@ -69,8 +69,6 @@ def run_job(
         # Ctrl-C in a terminal reaches the launcher's workers too; only the sweep's process may forward it.
         for name in SIGNALS:
             signal.signal(name, signal.SIG_IGN)
-        # The job inherits this mask, so that a signal forwarded before its handler is set stays pending.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     if plan.at_once > 1:
         task = replace(task, gpu=assign_gpu(int(job.number), given))
     result = run.outcome() if is_orphan(plan.pid) else run_in_process(task, sweep, plan.pid)

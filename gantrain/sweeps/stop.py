@@ -54,6 +54,12 @@ def read_signals(sweep: SweepFolder) -> list[int]:
     return [int(line) for line in read_text(sweep.stop_file).split()]
 
 
+def stop_before_training(number: int) -> None:
+    """End a job that has no training loop yet to handle the signal. Raises Interrupted."""
+    what = f"stopped by {signal.Signals(number).name} before it trained"
+    raise Interrupted("job", what, "go on with: gantrain resume SWEEP", 128 + number)
+
+
 def watch_signals(sweep: SweepFolder) -> None:
     """Send the first signal of the sweep to this process, from a thread: for jobs that a cluster started."""
 

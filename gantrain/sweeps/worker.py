@@ -18,9 +18,11 @@ from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import RunFolder
-from gantrain.errors import ConfigError, to_user_error
+from gantrain.core.sweep_folder import SweepFolder
+from gantrain.core.system import handle_signals
+from gantrain.errors import ConfigError, Interrupted, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
-from gantrain.sweeps.stop import watch_parent
+from gantrain.sweeps.stop import read_signals, stop_before_training, watch_parent
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.run import run
 from gantrain.training.session import Session
@@ -61,7 +63,10 @@ def main(task: Task) -> None:
         with (task.run.path / "terminal.log").open("ab", buffering=0) as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
-    sys.exit(run_task(task))
+    # A launcher's worker ignores signals, and this process inherited that.
+    with handle_signals(stop_before_training):
+        code = run_task(task)
+    sys.exit(code)
 
 
 def limit_resources(task: Task) -> None:
@@ -75,13 +80,17 @@ def limit_resources(task: Task) -> None:
 def run_task(task: Task) -> int:
     """Train a task in this process, write the error into ``result.json`` if it fails, and return its exit code."""
     try:
+        # A signal forwarded before this process could handle it was lost, but it is in the sweep's file.
+        for number in read_signals(SweepFolder(task.run.path.parent)):
+            stop_before_training(number)
         train_or_resume(task)
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: every job leaves a result
         user_error = to_user_error(error)
         if os.environ.get("GANTRAIN_DEBUG") == "1":
             traceback.print_exception(error)
         if task.run.outcome()["status"] == "missing":  # it failed before the training loop could write one
-            failure = {"status": "failed", "error": str(user_error), "exit_code": user_error.exit_code}
+            status = "interrupted" if isinstance(user_error, Interrupted) else "failed"
+            failure = {"status": status, "error": str(user_error), "exit_code": user_error.exit_code}
             with contextlib.suppress(OSError):  # the disk may be full, which is the error itself then
                 write_json(task.run.result_file, failure)
         return user_error.exit_code

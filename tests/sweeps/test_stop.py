@@ -1,5 +1,6 @@
 """Stopping a sweep: signals reach every job, a second one quits at once, and no process is left."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,8 +12,10 @@ import pytest
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import SweepFolder
+from gantrain.core.system import SIGNALS
 from gantrain.errors import Interrupted
 from gantrain.sweeps.stop import forward_signals, read_signals
+from gantrain.sweeps.worker import Task, main, run_task
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 
@@ -82,19 +85,25 @@ def test_signal_that_cannot_be_forwarded_is_not_lost(tmp_path):
     assert left.value.exit_code == 128 + signal.SIGTERM
 
 
-def test_signal_before_its_handler_is_set_stays_pending():
-    code = """
-import os, signal
-from gantrain.core.system import SIGNALS, handle_signals
-received = []
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-os.kill(os.getpid(), signal.SIGTERM)
-with handle_signals(received.append):
-    assert received == [signal.SIGTERM], received
-assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & set(SIGNALS)
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_signal_before_training_ends_the_job_as_interrupted(tmp_path, monkeypatch):
+    sweep, run = SweepFolder(tmp_path), RunFolder(tmp_path / "0-a")
+    run.path.mkdir()
+    task = Task({}, run, "", {})
+
+    def job() -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # as a launcher's worker does
+        main(task)
+
+    monkeypatch.setattr("gantrain.sweeps.worker.train_or_resume", lambda _: os.kill(os.getpid(), 15))
+    process = multiprocessing.get_context("fork").Process(target=job)
+    process.start()
+    process.join(60)
+    assert (process.exitcode, run.outcome()["status"]) == (143, "interrupted")
+
+    run.result_file.unlink()
+    sweep.stop_file.write_text("2\n")  # forwarded before the job was there
+    assert (run_task(task), run.outcome()["status"]) == (130, "interrupted")
 
 
 @pytest.mark.slow
