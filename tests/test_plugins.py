@@ -193,6 +193,16 @@ def test_plugin_choice_of_two_folders_is_refused(tmp_path, bounded):
         plugin_loading.check_plugin_choices()
 
 
+def test_plugin_folder_has_any_name(tmp_path, bounded):
+    odd = bounded.rename(tmp_path / os.fsdecode(b"a'b c\xff"))
+    plugins.use([odd])
+    plugin_loading.load()
+    known = remembered(odd)
+    plugin_trust._loaded_before.clear()
+    plugin_loading.recall(known, "run")
+    assert plugins.active_folders()[0].path == str(odd)
+
+
 def test_plugin_folder_that_is_none_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=f"--plugins: there is no folder {tmp_path}/gone"):
         plugins.use([tmp_path / "gone"])

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.abc
 import importlib.util
+import os
 import re
 import sys
 import traceback
@@ -41,6 +42,7 @@ class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
+        # Python's own loader would read the file again, or byte code in its place, of which no digest is known.
         file, source = self.sources[module.__name__]
         exec(compile(source, file, "exec", dont_inherit=True), vars(module))
 
@@ -51,7 +53,7 @@ _loaded: dict[str, PluginFolder] = {}  # by the name of its package
 
 def package_name(folder: PluginFolder) -> str:
     """Return the package that a folder is imported as: two folders may hold files of the same name."""
-    return f"gantrain_plugins_{hashlib.sha256(folder.path.encode()).hexdigest()[:12]}"
+    return f"gantrain_plugins_{hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:12]}"
 
 
 def load() -> None:
@@ -117,7 +119,7 @@ def _load_folder(folder: PluginFolder) -> None:
     name = package_name(folder)
     if name in _loaded and _loaded[name] == folder:
         return
-    _unload(name)
+    _unload(name)  # an earlier state of the same folder
     if _loader not in sys.meta_path:
         sys.meta_path.insert(0, _loader)
     files = {file: content for file, content in folder.files.items() if file.endswith(".py")}
@@ -154,6 +156,7 @@ def _user_file_error(error: BaseException, folder: PluginFolder) -> ConfigError:
     """Return what went wrong in a user's file as one line with file and line."""
     if isinstance(error, SyntaxError) and str(error.filename).startswith(f"{folder.path}/"):
         return ConfigError(f"{error.filename}:{error.lineno}", f"is not Python ({error.msg})", "fix the line")
+    # The innermost line of the user's, which may have called into gantrain or another library.
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename.startswith(f"{folder.path}/")]
     where = f"{own[-1].filename}:{own[-1].lineno}" if own else folder.path

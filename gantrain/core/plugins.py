@@ -74,7 +74,7 @@ class PluginPackage(NamedTuple):
         return Path(origin).parent / "configs" if origin else None
 
 
-_active: list[PluginFolder] = []  # of the command that this process is at, as the registry is of the process
+_active: list[PluginFolder] = []  # those of the command that is running
 
 
 def read_folder(where: str | os.PathLike[str]) -> PluginFolder:
@@ -175,9 +175,6 @@ def _has_entry_point(place: str) -> bool:
     return False
 
 
-# ------------------------------------------------------------------------------------------- what a run remembers
-
-
 def provenance(packages: Iterable[PluginPackage] = ()) -> dict[str, Any]:
     """Return what a run, checkpoint or sweep remembers of its plug-ins as plain data; empty without any.
 
@@ -202,10 +199,10 @@ def _read_provenance(
 
 
 def versions(remembered: Mapping[str, Any], run: object) -> dict[str, str]:
-    """Return what stands for the state of each plug-in that a run remembers. Raises CheckpointError."""
+    """Return a short digest of each Python file and the version of each package. Raises CheckpointError."""
     folders, packages = _read_provenance(remembered, run)
-    files = {name: digest for digests in folders.values() for name, digest in digests.items()}
-    return {name: digest[:12] for name, digest in files.items() if name.endswith(".py")} | packages
+    files = [item for digests in folders.values() for item in digests.items()]
+    return {name: str(digest)[:12] for name, digest in files if name.endswith(".py")} | packages
 
 
 def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginFolder]:
@@ -225,6 +222,7 @@ def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginF
     from gantrain.core.plugin_trust import is_trusted
 
     folders, packages = _read_provenance(remembered, run)
+    # A path that the user has not trusted is not even looked at: it may be a device, or another user's.
     add = "add to the command: " + " ".join(f"--plugins {quote(path)}" for path in folders)
     for path, digests in folders.items():
         what = f"was trained with plug-ins of {path}"
@@ -239,10 +237,9 @@ def check_provenance(remembered: Mapping[str, Any], run: object) -> list[PluginF
         names = sorted(digests.keys() | folder.digests.keys())
         changed = [name for name in names if digests.get(name) != folder.digests.get(name)]
         if changed or folder.path != path:
-            what = (
-                f"the plug-ins of {path} have changed since the run: {', '.join(changed) or 'it is a link'}"
-            )
-            raise ConfigError(run, what, f"restore them, or accept the change: {add}")
+            what = f"the plug-ins of {path} have changed since the run"
+            detail = ", ".join(changed) or "it is a link"
+            raise ConfigError(run, f"{what}: {detail}", f"restore them, or accept the change: {add}")
     known = {package.name for package in installed_packages()}
     for name, version in packages.items():
         if name not in known:
