@@ -78,10 +78,10 @@ def _of_conditions(config: Config) -> Iterator[ConfigError]:
         what = "needs labels, and this dataset has none"
         yield ConfigError(key, what, "set model.condition=none")
     if objective.needs_condition and not conditional:
-        what = "is none, and this objective is about the condition"
+        what = "is none, but this objective needs conditions"
         yield ConfigError(key, what, "set model.condition=concat")
     if objective.mismatch_weight > 0 and not conditional:
-        what = "is none, but this objective shows D data with wrong conditions"
+        what = "is none, but this objective shows D real data with wrong conditions"
         yield ConfigError(key, what, "set model.condition=concat or objective.mismatch_weight=0")
     if objective.mismatch_weight > 0 and len(config.spec.conditions()) < 2:
         key, what = "objective.mismatch_weight", "needs two conditions to mismatch"
@@ -102,7 +102,7 @@ def _of_game(config: Config) -> Iterator[ConfigError]:
     if reason := config.augment.why_unsupported(config.spec):
         yield ConfigError("augment", reason, "set augment=none")
     if config.train.compare_gradients and not objective.classifies:
-        what = "is about the game of cross-entropy, and this objective is another"
+        what = "compares the generator losses of cross-entropy, and this objective is another"
         remedy = "use objective=minimax or objective=non_saturating"
         yield ConfigError("train.compare_gradients", what, remedy)
 
@@ -140,10 +140,10 @@ def _of_budget(config: Config) -> Iterator[ConfigError]:
     if train.images is None:
         return
     if train.seconds is not None:
-        what = "and train.seconds are two budgets, and one of them ends a run"
+        what = "and train.seconds are two budgets; a run has one"
         yield ConfigError("train.images", what, "set one of them to null")
     if game and train.d_gain is not None:
-        what = "does not tell the steps where train.d_gain decides how many batches each of them sees"
+        what = "does not fix the number of steps when train.d_gain varies the batches in a step"
         yield ConfigError("train.images", what, "use train.steps or train.seconds")
     if train.steps < 1:
         least = train.images_per_step(game)
