@@ -178,7 +178,8 @@ def test_plugin_package_of_the_page_is_listed(desk):
         f"Metadata-Version: 2.1\nName: {known['name']}\nVersion: {known['version']}\n"
     )
     (info / "entry_points.txt").write_text("[gantrain.plugins]\n" + " = ".join(entry) + "\n")
-    script = "import sys\nsys.path.insert(0, 'site')\nfrom gantrain.cli.main import main\nmain(['list', 'objective'])"
+    site = f"import sys\nsys.path.insert(0, {str(desk / 'site')!r})\n"
+    script = f"{site}from gantrain.cli.main import main\nmain(['list', 'objective'])"
     assert re.search(r"^  chernoff +Chernoff's coefficient", followed(desk, script), re.M)
 
 
