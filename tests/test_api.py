@@ -53,7 +53,7 @@ def test_importing_the_package_imports_nothing_heavy():
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
-def test_every_fault_of_a_user_can_be_caught_by_the_packages_own_name():
+def test_user_errors_are_exported_by_the_package():
     kinds = {
         name: kind
         for name, kind in vars(errors).items()
@@ -77,7 +77,7 @@ def test_a_run_says_what_its_files_say(folder, run):
     assert len(repr(run)) < 300
 
 
-def test_its_networks_are_those_of_the_checkpoint_and_the_average_is_g(folder, run):
+def test_run_networks_are_those_of_the_checkpoint(folder, run):
     tensors = load_checkpoint(folder).tensors
     for network, part in ((run.G, "G_ema"), (run.D, "D")):
         assert not network.training
@@ -139,7 +139,7 @@ def test_the_history_is_every_scalar_by_step(folder, run, tmp_path):
     assert gantrain.load(tmp_path / "cut").history().empty
 
 
-def test_an_earlier_checkpoint_is_itself_and_has_no_metrics_of_the_end(folder, run, run_cli):
+def test_load_of_an_earlier_checkpoint_has_its_own_metrics(folder, run, run_cli):
     earlier = gantrain.load(str(folder / "checkpoints" / "000002"))
     assert (earlier.step, earlier.path) == (2, run.path)
     assert not torch.equal(earlier.sample(4), run.sample(4))
@@ -179,9 +179,7 @@ def test_rows_are_those_of_the_table(run, run_cli, tmp_path):
 # Training ------------------------------------------------------------------------------------------------------
 
 
-def test_training_gives_the_run_of_the_command_line_and_leaves_the_process_as_it_was(
-    run_cli, tmp_path, capfd, monkeypatch
-):
+def test_train_equals_the_command_line_and_restores_the_process(run_cli, tmp_path, capfd, monkeypatch):
     words = [*RING, "train.steps=3", "metric=none"]
     assert run_cli(*words, f"run.dir={tmp_path / 'shell'}")[0] == 0
     monkeypatch.chdir(tmp_path)
@@ -204,7 +202,7 @@ def test_training_gives_the_run_of_the_command_line_and_leaves_the_process_as_it
 
 
 @pytest.mark.slow
-def test_training_works_in_any_thread_and_where_the_program_is_in_no_file(tmp_path):
+def test_train_works_in_any_thread_and_without_a_file(tmp_path):
     """As in a notebook."""
     program = f"""
 import threading, gantrain

@@ -76,7 +76,7 @@ def test_help_names_every_verb_and_stands_behind_each(run_cli):
     assert run_cli("seed=1", "-h") == (0, page, "")
 
 
-def test_the_help_of_a_verb_fits_a_screen_and_names_every_word_that_it_takes(run_cli):
+def test_verb_help_fits_a_screen_and_names_every_word(run_cli):
     for verb in set(command_names()):
         assert len(run_cli(verb, "--help")[1].splitlines()) < 24
     _, told, _ = run_cli("sample", "outputs/run", "-h")
@@ -109,7 +109,7 @@ def composed(run_cli, *words: str) -> dict:
     return yaml.safe_load(out)
 
 
-def test_cfg_prints_the_config_from_any_folder_and_writes_nothing(run_cli):
+def test_cfg_prints_the_config_and_writes_nothing(run_cli):
     config = composed(run_cli, "dataset=ring", "train.steps=7")
     assert config["dataset"]["name"] == "ring"
     assert config["train"]["steps"] == 7
@@ -190,7 +190,7 @@ def test_the_result_holds_metrics_floors_and_how_they_were_made(tiny):
     assert all(np.isfinite(value) for value in result["metrics"].values())
 
 
-def test_every_line_of_metrics_is_json_in_the_order_of_steps_and_the_default_run_has_few_tags(tiny):
+def test_metrics_file_is_json_lines_in_order_with_few_tags(tiny):
     read = [json.loads(line) for line in (tiny / "metrics.jsonl").read_text().splitlines()]
     steps = [line["step"] for line in read]
     assert steps == sorted(steps)
@@ -271,7 +271,7 @@ def made(out: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("out", ["grid.png", "arrays.npz", "folder"])
-def test_the_same_seed_draws_the_same_bytes_and_another_seed_others(out, conditional, run_cli, tmp_path):
+def test_sample_bytes_depend_on_the_seed_only(out, conditional, run_cli, tmp_path):
     for name, seed in ((out, 1), (f"again-{out}", 1), (f"other-{out}", 2)):
         assert run_cli("sample", conditional, "n=6", f"seed={seed}", f"out={name}") == (0, f"{name}\n", "")
     first, other = made(tmp_path / out), made(tmp_path / f"other-{out}")
@@ -312,7 +312,7 @@ def test_points_are_sampled_as_arrays(run_cli, tmp_path):
 
 
 @pytest.mark.parametrize(("flag", "variable"), [("--traceback", ""), ("", "1")])
-def test_a_traceback_is_shown_to_who_asks_and_the_last_line_stays(flag, variable, tmp_path):
+def test_traceback_is_shown_on_request_above_the_last_line(flag, variable, tmp_path):
     done = subprocess.run(
         [*COMMAND, *filter(None, [flag]), "list", "nowhere"],
         cwd=tmp_path,
@@ -352,7 +352,7 @@ def test_a_closed_stdout_is_no_fault():
 DIVERGING = ["optimizer.g_lr=1000", "optimizer.d_lr=1000", "optimizer.schedule=constant", "train.steps=60"]
 
 
-def test_a_run_that_diverges_says_so_and_keeps_only_finite_checkpoints(run_cli, tmp_path):
+def test_run_that_diverges_keeps_finite_checkpoints(run_cli, tmp_path):
     code, _, err = run_cli(*POINTS, *QUIET, *DIVERGING, "train.checkpoint_every=1", "run.dir=run")
     assert code == 6
     assert re.match(r"gantrain: error: loss/[dg]: .* is not finite", lines(err)[-1])
@@ -390,7 +390,7 @@ def test_a_sweep_whose_words_cannot_be_composed_trains_nothing(run_cli, tmp_path
 
 
 @pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
-def test_a_signal_saves_the_step_it_stops_at_and_says_how_to_go_on(name, run_cli, tmp_path):
+def test_signal_saves_the_step_and_names_how_to_resume(name, run_cli, tmp_path):
     number = getattr(signal, name)
     words = [*POINTS, "metric=js", "metric.n=64", "train.sample_every=0", "train.checkpoint_every=0"]
     process = subprocess.Popen(

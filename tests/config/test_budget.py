@@ -53,7 +53,7 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     d_steps=st.integers(1, 7),
     game=st.booleans(),
 )
-def test_images_allow_the_whole_steps_that_fit_and_no_sample_more(images, batch, d_steps, game):
+def test_budget_of_images_is_whole_steps(images, batch, d_steps, game):
     options = Train(images=images, batch_size=batch, d_steps=d_steps)
     options.resolve_budget(game)
     each = batch * (d_steps if game else 1)
@@ -61,9 +61,7 @@ def test_images_allow_the_whole_steps_that_fit_and_no_sample_more(images, batch,
 
 
 @given(step=st.integers(1, 10**5), seconds=st.floats(1e-3, 1e5), budget=st.floats(1e-3, 1e5))
-def test_a_run_by_seconds_is_over_when_they_are_spent_and_its_length_is_read_from_its_pace(
-    step, seconds, budget
-):
+def test_budget_of_seconds_ends_and_estimates_steps(step, seconds, budget):
     options = Train(seconds=budget)
     options.resolve_budget(True)
     assert options.is_over(step, seconds) == (seconds >= budget)
@@ -103,7 +101,7 @@ def test_a_budget_that_says_nothing_or_two_things_is_refused(words, said):
         config(*words)
 
 
-def test_seconds_leave_the_rates_as_they_are_unless_a_horizon_is_given_and_say_so():
+def test_budget_of_seconds_keeps_rates_without_a_horizon():
     open_ended = config("train.seconds=9")
     assert open_ended.optimizer.horizon == open_ended.train.steps == ENDLESS
     assert ["do not decay" in text for text in cautions(open_ended)] == [True]
@@ -164,14 +162,14 @@ def test_a_resumed_run_counts_the_seconds_that_were_spent(timed):
     assert load_checkpoint(folder).seconds == pytest.approx(result["training_seconds"], abs=0.01)
 
 
-def test_a_run_by_seconds_is_the_run_of_as_many_steps_at_the_same_rates(timed, tmp_path):
+def test_budget_of_seconds_trains_as_that_many_steps(timed, tmp_path):
     folder, first, kept = timed
     same = ["metric=toy", "metric.n=50", "train.log_every=3", "train.evaluate_every=0"]
     run(config(f"train.steps={first['step']}", f"optimizer.horizon={ENDLESS}", *same), tmp_path / "again")
     assert equal(load_checkpoint(folder / "checkpoints" / kept).tensors, tensors(tmp_path / "again"))
 
 
-def test_a_spent_budget_says_how_to_go_on_and_another_takes_its_place(timed, run_cli, tmp_path):
+def test_budget_spent_names_how_to_resume(timed, run_cli, tmp_path):
     folder, _, kept = timed
     at = folder / "checkpoints" / kept
     code, out, _ = run_cli("resume", at, "train.seconds=0.1")
@@ -195,7 +193,7 @@ def test_rates_that_seconds_cut_short_are_told(tmp_path, capfd):
     )
 
 
-def test_a_signal_after_the_last_step_is_obeyed_at_once_and_resume_reads_the_metrics(tmp_path, run_cli):
+def test_signal_after_the_last_step_leaves_metrics_to_resume(tmp_path, run_cli):
     words = [
         "metric=toy",
         "metric.n=50",

@@ -133,7 +133,7 @@ def pairs() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(("dataset", "objective"), list(pairs()))
-def test_every_objective_is_played_on_every_dataset_that_has_what_it_needs(dataset, objective, files):
+def test_combinations_of_objective_and_dataset_train(dataset, objective, files):
     data, plain = data_of(dataset, files), joined(dataset, "objective", objective, files)
     game = REGISTERED["objective"][plain["objective"]["name"]]
     labels = plain["model"]["condition"] != "none"
@@ -193,7 +193,7 @@ MODELS = sorted(set(REGISTERED["model"]) - {"auto"})
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("dataset", STEMS["dataset"])
-def test_every_dataset_objective_penalty_and_model_play_together_where_they_fit(dataset, model, files):
+def test_combinations_of_all_groups_train_or_are_refused(dataset, model, files):
     """What is played and what is refused, of all: the counts follow from the few rules that refuse."""
     data = data_of(dataset, files)
     for objective in REGISTERED["objective"]:

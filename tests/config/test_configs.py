@@ -54,7 +54,7 @@ def test_the_groups_of_the_help_page_are_the_folders():
 
 
 @pytest.mark.parametrize(("group", "stem"), CHOICES)
-def test_an_option_names_what_is_registered_resolves_and_survives_the_way_through_json(group, stem, files):
+def test_choice_resolves_and_survives_json(group, stem, files):
     words = command(group, stem)
     given = placed(words, files)
     chosen = given if f"{group}={stem}" in words else placed([f"{group}={stem}"], files)
@@ -90,7 +90,7 @@ def test_what_is_registered_has_a_yaml_of_its_name():
 
 
 @pytest.mark.parametrize(("group", "stem"), CHOICES)
-def test_the_first_line_says_what_the_option_is_and_the_command_that_uses_it(group, stem, files):
+def test_choice_yaml_starts_with_description_and_command(group, stem, files):
     lines = (yaml_dir() / group / f"{stem}.yaml").read_text().splitlines()
     first = next(line for line in lines if not line.startswith("# @package"))
     text, separator, _ = first.rpartition(": gantrain")
@@ -144,7 +144,7 @@ def test_the_command_line_wins_over_what_a_dataset_sets(word, first):
     )  # the dataset's word otherwise
 
 
-def test_a_dataset_chooses_a_penalty_and_the_command_line_another():
+def test_dataset_penalty_yields_to_the_command_line():
     assert composed("dataset=mnist")["penalty"]["name"] == "r1"
     assert composed("dataset=mnist", "penalty=none")["penalty"]["name"] == "none"
     assert composed("penalty=none", "dataset=mnist")["penalty"]["name"] == "none"
@@ -152,7 +152,7 @@ def test_a_dataset_chooses_a_penalty_and_the_command_line_another():
 
 
 @pytest.mark.parametrize("model", STEMS["model"])
-def test_an_objective_conditions_the_model_and_the_command_line_may_not_want_it(model):
+def test_objective_condition_yields_to_the_command_line(model):
     assert composed("objective=conditional", f"model={model}")["model"]["condition"] == "concat"
     plain = composed("objective=conditional", f"model={model}", "model.condition=none")
     assert plain["model"]["condition"] == "none"
@@ -211,7 +211,7 @@ def test_the_command_line_wins_over_an_experiment_and_debug_too(experiment):
 
 
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
-def test_a_device_that_is_not_here_is_refused_by_the_machine_alone(kind, files):
+def test_device_absent_is_refused_by_check_only(kind, files):
     config = resolve(placed([f"device={kind}"], files))
     if {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]:
         assert Runtime(config.device).device.type == kind
@@ -220,7 +220,7 @@ def test_a_device_that_is_not_here_is_refused_by_the_machine_alone(kind, files):
             Runtime(config.device)
 
 
-def test_a_plug_in_takes_no_name_of_gantrains_own_and_may_be_read_again():
+def test_plugin_cannot_take_a_shipped_name():
     own = REGISTERED["penalty"]["r1"]
 
     def declared() -> type:

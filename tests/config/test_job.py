@@ -69,7 +69,7 @@ def test_job_writes_its_config_and_overrides_as_hydra_does(run_cli, tmp_path):
     assert hydra["overrides"]["hydra"][0] == "hydra.run.dir=run"
 
 
-def test_job_runs_in_its_folder_and_environment_and_restores_them(run_cli, tmp_path, recorder):
+def test_job_runs_in_its_folder_and_environment(run_cli, tmp_path, recorder):
     before = os.getcwd(), dict(os.environ), sys.argv[:], HydraConfig.instance().cfg
     job = ["hydra.job.chdir=true", "+hydra.job.env_set.JOB_VARIABLE=1", "run.dir=run"]
     callback = ["+hydra.callbacks.mine._target_=recorder.Recorder"] if HYDRA_1_3 else []

@@ -175,7 +175,7 @@ OVERRIDES = [
 
 
 @pytest.mark.parametrize("row", OVERRIDES, ids=ids(OVERRIDES))
-def test_an_override_that_cannot_be_run_is_one_line_and_leaves_nothing(row, run_cli, tmp_path):
+def test_override_malformed_is_one_line_and_writes_nothing(row, run_cli, tmp_path):
     check(row, run_cli, tmp_path)
 
 
@@ -313,7 +313,7 @@ YAML = [
 
 
 @pytest.mark.parametrize("row", YAML, ids=[f"{row.where} {row.words[0]}"[:60] for row in YAML])
-def test_a_users_yaml_that_cannot_be_run_is_one_line_that_names_it(row, run_cli, tmp_path):
+def test_user_yaml_malformed_is_one_line_that_names_it(row, run_cli, tmp_path):
     check(row, run_cli, tmp_path)
 
 
@@ -341,7 +341,7 @@ FOLDERS = [
 
 
 @pytest.mark.parametrize("row", FOLDERS, ids=[row.command[:40] for row in FOLDERS])
-def test_a_folder_that_cannot_be_a_runs_is_refused_and_left_as_it_was(row, run_cli, tmp_path):
+def test_run_folder_refused_is_left_unchanged(row, run_cli, tmp_path):
     check(row, run_cli, tmp_path)
 
 
@@ -433,9 +433,7 @@ SOON = (
 @pytest.mark.parametrize(
     "case", [case if case in SOON else pytest.param(case, marks=pytest.mark.slow) for case in DATA]
 )
-def test_data_that_is_not_what_it_should_be_is_one_line_before_a_run_is_made(
-    case, run_cli, tmp_path, offline
-):
+def test_data_malformed_is_one_line_before_any_run(case, run_cli, tmp_path, offline):
     setup, words = DATA[case]
     check(row(MNIST, RAW, words, code=3, setup=setup), run_cli, tmp_path)
 
@@ -615,7 +613,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_checkpoint_that_is_damaged_or_forged_is_refused_by_every_verb(case, run_cli, tmp_path, runs):
+def test_checkpoint_malformed_is_refused_by_every_verb(case, run_cli, tmp_path, runs):
     setup, name, *words = BROKEN[case]
     shutil.copytree(runs / "plain", tmp_path / "run")
     setup(tmp_path)
@@ -698,6 +696,6 @@ WORDS = {
 @pytest.mark.parametrize(
     ("kind", "row"), [pytest.param(kind, r, id=r.command) for kind, rows in WORDS.items() for r in rows]
 )
-def test_a_word_that_a_verb_cannot_use_is_one_line_and_changes_nothing(kind, row, run_cli, tmp_path, runs):
+def test_verb_word_malformed_is_one_line_and_changes_nothing(kind, row, run_cli, tmp_path, runs):
     shutil.copytree(runs / kind, tmp_path / "run")
     check(row, run_cli, tmp_path)
