@@ -31,7 +31,7 @@ def test_instance_noise_has_its_std_and_falls_to_0():
     assert spread == pytest.approx(0.3, rel=4 / math.sqrt(2 * N))
 
 
-def test_targets_are_smoothed_on_one_side_and_flipped_at_their_rate():
+def test_targets_are_smoothed_on_one_side_and_flipped_at_a_rate():
     noise = Noise(label_smoothing=0.1, label_flip=0.2)
     real, fake = noise.targets(True, N, seeded(1)), noise.targets(False, N, seeded(2))
     for targets in (real, fake):
@@ -42,7 +42,7 @@ def test_targets_are_smoothed_on_one_side_and_flipped_at_their_rate():
 
 
 @pytest.mark.parametrize(("smoothing", "flip"), [(0.1, 0.0), (0.0, 0.1), (0.2, 0.05)])
-def test_undo_gives_the_posterior_back_from_the_optimum_under_noise(smoothing, flip):
+def test_undo_returns_the_posterior_of_the_optimum_under_noise(smoothing, flip):
     """Minimise the noisy loss over D at points of known p / (p + q); its optimum, undone, is that posterior."""
     game, noise = NonSaturating(), Noise(label_smoothing=smoothing, label_flip=flip)
     posterior = torch.tensor([0.05, 0.3, 0.5, 0.8, 0.97], dtype=torch.float64)

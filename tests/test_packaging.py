@@ -126,7 +126,7 @@ def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
     assert names == modules | configs | pages | {"gantrain/py.typed"}
 
 
-def test_the_wheel_carries_version_licence_readme_and_the_console_script(wheel):
+def test_the_wheel_carries_its_metadata_and_console_script(wheel):
     with zipfile.ZipFile(wheel) as archive:
         info = f"gantrain-{gantrain.__version__}.dist-info"
         metadata = email.message_from_bytes(archive.read(f"{info}/METADATA"))
@@ -174,7 +174,7 @@ assert main([*points, "debug=tiny", "train.steps=6", "run.dir=points"]) == 0
     return folder, done.stdout
 
 
-def test_the_unpacked_wheel_helps_and_composes_from_its_own_yaml_and_not_the_checkouts(example):
+def test_the_unpacked_wheel_composes_from_its_own_yaml(example):
     folder, said = example
     page = python(folder / "site", folder, "-m", "gantrain", "--help")
     assert (page.returncode, page.stderr) == (0, "")
@@ -211,7 +211,7 @@ def test_the_first_run_lists_what_a_run_folder_holds(example):
     assert all(any(folder.glob(name)) for name in named)
 
 
-def test_every_tag_a_run_writes_is_explained_and_every_tag_explained_exists(example):
+def test_tags_written_are_the_tags_explained(example):
     written = tags(example[0] / "images") | tags(example[0] / "points")
     options = [composed(f"objective={stem}")["objective"] for stem in pages.choices("objective")]
     objectives = [build("objective", option) for option in options]
@@ -306,7 +306,7 @@ def test_every_command_that_is_named_composes_and_resolves(command, tmp_path):
         )
 
 
-def test_every_verb_is_in_the_readme_and_every_word_there_is_a_verb_or_an_override():
+def test_the_readme_names_every_verb_and_no_other_word():
     lines = [line for block in blocks(README, "bash") for line in commands(block)]
     first = {line.split()[1] for line in lines if len(line.split()) > 1}
     assert {word for word in first if "=" not in word and not word.startswith("-")} <= {
@@ -333,7 +333,7 @@ def test_a_shell_can_read_every_command_block(page):
         assert (done.returncode, done.stderr) == (0, ""), block
 
 
-def test_the_ci_script_runs_what_the_readme_says_and_what_contributing_says():
+def test_the_ci_script_runs_what_readme_and_contributing_say():
     path = ROOT / ".ci" / "run"
     script = path.read_text(encoding="utf-8")
     assert path.stat().st_mode & 0o111
@@ -414,7 +414,7 @@ def kept(page: Path) -> tuple[list, ...]:
     )
 
 
-def test_both_editions_of_the_lecture_have_the_same_code_pictures_formulas_and_headings():
+def test_both_editions_of_the_lecture_have_the_same_parts():
     english, chinese = (kept(ROOT / "docs" / name) for name in ("theory.md", "theory.zh-TW.md"))
     assert all(english)
     assert chinese == english
