@@ -362,6 +362,18 @@ def test_the_documented_exit_codes_are_those_of_the_errors():
     assert codes == {"0", signals, *map(str, found.values())}
 
 
+def test_contributing_shows_the_tree_that_is_there():
+    tree = blocks(CONTRIBUTING, "")[0]
+    inside = re.findall(r"^  ([a-z_]+(?:/|\.py)) ", tree, re.M)
+    folders = {f"{path.name}/" for path in (ROOT / "gantrain").iterdir() if (path / "__init__.py").is_file()}
+    modules = {path.name for path in (ROOT / "gantrain").glob("[a-z]*.py")}
+    assert set(inside) == folders | modules
+    assert all((ROOT / name).is_dir() for name in re.findall(r"^([a-z_]+)/ ", tree, re.M))
+    places = [cells[1].strip("`") for cells in rows(CONTRIBUTING, "…")]
+    assert len(places) >= 30
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_relative_link_and_picture_exists(page):
     targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
