@@ -8,19 +8,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tensorboard.compat.proto.event_pb2 import Event
+
 from gantrain.core.run_folder import EVENTS, RunFolder
 
 
 def write_events(folder: Path, events: Iterable[Any]) -> Any:
-    """Replace the event files of a folder by a new one, and return its open writer.
-
-    Raises:
-        OSError: When the folder cannot be written.
-    """
-    from tensorboard.compat.proto.event_pb2 import Event
+    """Replace the event files of a folder by a new one, and return its open writer. Raises OSError."""
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     earlier = RunFolder(folder).event_files
+    # Named by the time in microseconds, so that the names sort by age.
     path = folder / EVENTS.replace("*", f"{time.time_ns() // 1000:017d}.gantrain.{os.getpid()}")
     # Written under a hidden name: TensorBoard never sees a file without its first events.
     part = folder / f".{path.name}.part"
@@ -37,9 +35,6 @@ def write_events(folder: Path, events: Iterable[Any]) -> Any:
 def read_events(path: Path) -> Iterator[Any]:
     """Yield the events of a file that hold a summary, up to a truncated record."""
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event
 
-    for record in RawEventFileLoader(str(path)).Load():
-        event = Event.FromString(record)
-        if event.HasField("summary"):
-            yield event
+    events = map(Event.FromString, RawEventFileLoader(str(path)).Load())
+    return (event for event in events if event.HasField("summary"))

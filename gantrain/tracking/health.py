@@ -1,4 +1,4 @@
-"""Advice while a run goes wrong: the symptom, what it means, and the key to change."""
+"""Advice on a run that goes wrong: the symptom, what it means, and the key to change."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Health:
     """Checks the scalars of each evaluation, and reports a fault once for as long as it lasts.
 
     Attributes:
-        objective: For its chance level.
-        modes: Number of modes of the data; 0 where it is not known.
+        objective: For its loss at chance.
+        modes: Number of modes of the data; 0 when it is unknown.
         steps: Length of the run: some symptoms are no fault early on.
-        standing: The faults reported and not over, by name.
+        standing: The reported faults that still last, by name.
     """
 
     objective: Objective
@@ -31,16 +31,12 @@ class Health:
     _most_modes: float = 0.0
 
     def check(self, step: int, scalars: Scalars) -> list[str]:
-        """Return new faults, one line each with the number and the key to change.
-
-        Args:
-            step: Finished steps.
-            scalars: The latest value of every tag.
-        """
+        """Return new faults, one line each, from the latest value of every tag after ``step`` finished steps."""
         self._most_modes = max(self._most_modes, scalars.get("diversity/modes", 0.0))
         new = []
         for name, rule in RULES.items():
             line = rule(self, step, scalars)
+            # A symptom must last for several evaluations; one that is over may be reported again.
             self._count[name] = self._count.get(name, 0) + 1 if line else 0
             if line is None:
                 self.standing.pop(name, None)
@@ -71,6 +67,7 @@ class Health:
         accuracy = scalars.get("logits/accuracy", 0.0)
         if accuracy <= 0.99:
             return None
+        # Goodfellow et al. 2014, Theorem 1: the game's value is at its maximum, and G's gradient near 0.
         flat = ", where JSD is log 2 whatever G does" if self.objective.classifies else ""
         return (
             f"D is perfect (held-out accuracy {accuracy:.3f}): data and samples look disjoint{flat}; "
@@ -79,6 +76,7 @@ class Health:
 
     def vanishing_gradient(self, step: int, scalars: Scalars) -> str | None:
         """A confident D gives G no gradient."""
+        # The minimax loss saturates where D rejects samples with confidence (Goodfellow et al. 2014, sec. 3).
         slope = scalars.get("gradient/g")
         if slope is None or slope > 1e-3 or scalars.get("logits/accuracy", 0.0) < 0.9:
             return None
@@ -88,21 +86,22 @@ class Health:
         )
 
     def missing_modes(self, step: int, scalars: Scalars) -> str | None:
-        """Modes are lost, or not found late in the run."""
-        found = scalars.get("diversity/modes")
-        if found is None or not self.modes:
+        """Modes of the data get lost, or are still missing late in the run."""
+        modes = scalars.get("diversity/modes")
+        if modes is None or not self.modes:
             return None
         # Few modes are normal at first; a fault is a loss, or too few in the second half of the run.
-        lost, late = self._most_modes - found, 2 * step >= self.steps
-        if lost < max(1, 0.1 * self.modes) and not (late and found < 0.9 * self.modes):
+        lost, late = self._most_modes - modes, 2 * step >= self.steps
+        if lost < max(1, 0.1 * self.modes) and not (late and modes < 0.9 * self.modes):
             return None
         return (
-            f"modes are missing (diversity/modes {found:g} of {self.modes}): use model.packing=2, "
+            f"modes are missing (diversity/modes {modes:g} of {self.modes}): use model.packing=2, "
             "model.minibatch_std=true, penalty=r1 or objective=relativistic"
         )
 
     def d_overfits(self, step: int, scalars: Scalars) -> str | None:
         """D has memorised its training data."""
+        # In logits, whose scale only a classifying D has: 3 are odds of 20 to 1.
         train, holdout = scalars.get("logits/real"), scalars.get("logits/holdout")
         if train is None or holdout is None or not self.objective.classifies or train - holdout < 3:
             return None
@@ -113,6 +112,7 @@ class Health:
 
     def g_copies(self, step: int, scalars: Scalars) -> str | None:
         """Samples are copies of training data."""
+        # In units of the distance of held-out data to the training data.
         distance = scalars.get("fidelity/nearest_distance", 1.0)
         if distance >= 0.5:
             return None

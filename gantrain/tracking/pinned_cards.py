@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from gantrain.core.files import read_text
 from gantrain.core.run_folder import EVENTS, RunFolder
 from gantrain.tracking.event_file import read_events
 
-# The tags to pin: of each row the first that the runs have.
+# The tags to pin: the first of each row that a run has.
 ROWS = (
     ("divergence/js_refit",),
     ("divergence/js_exact", "divergence/js_density"),
@@ -23,22 +24,23 @@ ROWS = (
     ("loss/g",),
 )
 PICTURES = ("samples/density", "samples/ema")
-FIRST_RECORDS = 12  # of an event file, among which are the first pictures
+FIRST_RECORDS = 12  # of an event file; the pictures of step 0 are among them
 
 
 def runs_under(folder: Path) -> list[Path]:
-    """Return the folders at and under one that hold event files, sorted, without those of a sweep's summary."""
-    found = {path.parent for path in folder.rglob(EVENTS)}
-    return sorted(run for run in found if RunFolder(run).metrics_file.is_file()) or sorted(found)
+    """Return the folders at and under ``folder`` that hold event files, sorted, a sweep's own only without runs."""
+    folders = sorted({path.parent for path in folder.rglob(EVENTS)})
+    return [run for run in folders if RunFolder(run).metrics_file.is_file()] or folders
 
 
 def pinned_query(folder: Path, runs: Sequence[Path]) -> str:
-    """Return the query of a link that pins the first cards to look at, of the tags that the runs hold.
+    """Return the query of a link that pins the cards to look at first, of the tags that the runs hold.
 
     Args:
-        folder: What TensorBoard is started on; run names begin below it.
+        folder: TensorBoard's ``--logdir``; names of runs are relative to it.
         runs: Folders of runs at or under it.
     """
+    # Cards of scalars show every run; one of images shows a single run, so the first with a picture is pinned.
     scalars = set().union(*map(_scalars, runs))
     cards: list[dict[str, object]] = [
         {"plugin": "scalars", "tag": next(tag for tag in row if tag in scalars)}
@@ -47,21 +49,16 @@ def pinned_query(folder: Path, runs: Sequence[Path]) -> str:
     ]
     for run in runs:
         if picture := next((tag for tag in PICTURES if tag in _pictures(run)), None):
-            name = run.relative_to(folder).as_posix()
-            # A card of pictures is one run's.
-            card = {"plugin": "images", "tag": picture, "runId": f"defaultExperimentId/{name}", "sample": 0}
-            cards.append(card)
+            run_id = f"defaultExperimentId/{run.relative_to(folder).as_posix()}"
+            cards.append({"plugin": "images", "tag": picture, "runId": run_id, "sample": 0})
             break
     query = f"pinnedCards={quote(json.dumps(cards, separators=(',', ':')))}&" if cards else ""
     return f"?{query}smoothing=0#timeseries"
 
 
 def _scalars(run: Path) -> set[str]:
-    try:
-        text = RunFolder(run).metrics_file.read_bytes()
-    except OSError:
-        return set()
-    return {tag.decode() for tag in set(re.findall(rb'"([a-z]+/\w+)":', text))}
+    # A pattern suffices, since only the tags are needed.
+    return set(re.findall(r'"([a-z]+/\w+)":', read_text(RunFolder(run).metrics_file, strict=False)))
 
 
 def _pictures(run: Path) -> set[str]:

@@ -13,13 +13,22 @@ from gantrain.config.options import Train
 # Progress, elapsed time, time left at the mean speed so far, and the latest scalars.
 BY_STEPS = "|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{desc}"
 BY_SECONDS = "|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]{desc}"
+# After the estimates of divergences, in this order.
+HEADLINES = (
+    "divergence/game",
+    "diversity/coverage",
+    "diversity/modes",
+    "fidelity/precision",
+    "fidelity/high_quality",
+    "fidelity/class_accuracy",
+)
 
 
 class ProgressBar:
-    """A bar on standard error where that is a terminal, and nothing elsewhere.
+    """A bar on standard error if that is a terminal, and nothing otherwise.
 
     Args:
-        options: The training budget is the bar's length.
+        options: The budget of training is the bar's length.
         step: Steps finished by earlier processes.
         seconds: Training time of earlier processes.
         is_enabled: Whether to draw; False for runs in parallel.
@@ -40,7 +49,7 @@ class ProgressBar:
 
     @property
     def is_visible(self) -> bool:
-        """Whether it is drawn on a terminal."""
+        """Whether there is a bar on a terminal."""
         return not self._tqdm.disable
 
     def advance(self, step: int, seconds: float) -> None:
@@ -60,7 +69,7 @@ class ProgressBar:
         return tqdm.format_interval(elapsed * (self._total - done) / max(done - self._initial, 1e-9))
 
     def close(self) -> None:
-        """Leave the bar on the terminal as it is."""
+        """Stop updating the bar; its last state stays on the terminal."""
         self._tqdm.close()
 
     def _done(self, step: int, seconds: float) -> float:
@@ -68,11 +77,7 @@ class ProgressBar:
 
 
 def format_scalars(scalars: Mapping[str, float]) -> str:
-    """Return speed, losses and divergence in columns of constant width, as far as they are known.
-
-    Args:
-        scalars: The latest value of each tag.
-    """
+    """Return the known ones of speed, losses and divergence, from scalars by tag, in columns of constant width."""
     cells = [f"{scalars[t]:>7,.0f} images/s" for t in ("speed/images_per_second",) if t in scalars]
     for tag in ("loss/d", "loss/g", *headline_tags(scalars)[:1]):
         if tag in scalars:
@@ -82,7 +87,7 @@ def format_scalars(scalars: Mapping[str, float]) -> str:
 
 def format_short(value: float) -> str:
     """Return a number in six characters, with up to three decimals."""
-    for places in (3, 2, 1, 0):
+    for places in (3, 2, 1, 0):  # fewer decimals for larger numbers, so that columns do not move
         if len(text := f"{value:.{places}f}") <= 6:
             return f"{text:>6}"
     return f"{value:6.0e}"
@@ -90,13 +95,6 @@ def format_short(value: float) -> str:
 
 def headline_tags(scalars: Mapping[str, float]) -> list[str]:
     """Return the tags to print on the terminal, the estimated divergence first."""
+    # An estimate is a divergence with a standard error.
     estimates = [tag for tag in scalars if tag.startswith("divergence/") and f"{tag}_se" in scalars]
-    others = (
-        "divergence/game",
-        "diversity/coverage",
-        "diversity/modes",
-        "fidelity/precision",
-        "fidelity/high_quality",
-        "fidelity/class_accuracy",
-    )
-    return list(dict.fromkeys([*estimates, *(tag for tag in others if tag in scalars)]))
+    return list(dict.fromkeys([*estimates, *(tag for tag in HEADLINES if tag in scalars)]))

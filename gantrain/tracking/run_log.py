@@ -24,7 +24,7 @@ class _LogFile(logging.FileHandler):
     """A log file that is abandoned, with one warning, at its first failure."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        self.setLevel(logging.CRITICAL + 1)
+        self.setLevel(logging.CRITICAL + 1)  # above every level: no further attempt
         log.warning("gantrain.log cannot be written (%s); training goes on without it", sys.exc_info()[1])
 
 
@@ -42,6 +42,7 @@ def logging_to(folder: Path) -> Iterator[None]:
         handlers.append(file)
     except OSError as error:
         log.warning("gantrain.log cannot be written (%s)", error)
+    # This logger alone, so that messages of libraries are not mixed in.
     log.handlers, log.propagate = handlers, False
     log.setLevel(logging.INFO)
     try:

@@ -8,11 +8,15 @@ import re
 import subprocess
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import yaml
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 import gantrain
 from gantrain.config.options import Config
@@ -48,12 +52,11 @@ def charts_summary(tags: Sequence[str]) -> Any:
     """Return the layout of the CUSTOM SCALARS page for a run that writes ``tags``.
 
     TensorBoard merges the pages of all runs and keeps one of equal charts, so a chart must not depend on the run; a
-    tag that a run lacks is not drawn.
+    tag that a run lacks gives no line.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.plugins.custom_scalar import layout_pb2, metadata
     from tensorboard.util.tensor_util import make_tensor_proto
 
+    # The charts of known tags, then one for each other estimate, with its exact value and that from densities.
     layouts = {title: lines for title, lines in CHARTS.items() if set(lines) & set(tags)}
     known = {tag for lines in CHARTS.values() for tag in lines} | {"divergence/js_gap"}
     for tag in tags:
@@ -68,6 +71,7 @@ def charts_summary(tags: Sequence[str]) -> Any:
         )
         for title, lines in layouts.items()
     ]
+    # The page is stored as a tensor that holds the bytes of a protocol buffer.
     layout = layout_pb2.Layout(category=[layout_pb2.Category(title="gantrain", chart=content)])
     value = Summary.Value(
         tag=metadata.CONFIG_SUMMARY_TAG,
@@ -91,11 +95,12 @@ def parse_hparam(text: str) -> bool | float | str:
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def hparams_row(config: Config, given: Mapping[str, str]) -> Any:
-    """Return the row of a run in HPARAMS: its seed and the keys set by hand, except the run's folder."""
+def hparams_row(config: Config, overrides: Mapping[str, str]) -> Any:
+    """Return the row of a run in HPARAMS: its seed and its overrides, except the run's folder."""
     from tensorboard.plugins.hparams import summary_v2
 
-    values = {key: parse_hparam(text) for key, text in given.items() if not key.startswith(("run.", "hydra"))}
+    shown = {key: text for key, text in overrides.items() if not key.startswith(("run.", "hydra"))}
+    values = {key: parse_hparam(text) for key, text in shown.items()}
     # With an empty name TensorBoard uses that of the run, which is unique.
     return summary_v2.hparams_pb(values | {"seed": config.seed}, trial_id="")
 
@@ -103,7 +108,7 @@ def hparams_row(config: Config, given: Mapping[str, str]) -> Any:
 def differing_keys(jobs: Iterable[Sequence[str]]) -> dict[str, list[str]]:
     """Return the keys that differ among jobs with their values as typed, or all keys of a single job.
 
-    The values are empty where some job leaves the key at its default.
+    A key that some job leaves at its default has no values, since not all of them are known.
 
     Args:
         jobs: The overrides of each job: ``["objective=hinge", "seed=2"]``.
@@ -121,7 +126,7 @@ def hparams_columns(varied: Mapping[str, Sequence[str]], metrics: Sequence[str])
     """Return the columns of HPARAMS for a sweep.
 
     Args:
-        varied: The keys with their values as typed; empty where not all values are known.
+        varied: Of ``differing_keys``.
         metrics: Tags of scalars.
     """
     from tensorboard.plugins.hparams import summary_v2 as hparams
@@ -139,21 +144,19 @@ def hparams_columns(varied: Mapping[str, Sequence[str]], metrics: Sequence[str])
 
 
 def write_hparams_columns(folder: Path, jobs: Iterable[Sequence[str]], metrics: Sequence[str]) -> None:
-    """Write the columns of a sweep's HPARAMS, differing keys and metrics, as an event file in its folder.
+    """Write the columns of a sweep's HPARAMS, differing keys and metrics, as the one event file in its folder.
 
-    The folder has one such file; equal columns leave it unchanged. TensorBoard shows changed columns after a restart.
-    A folder that cannot be written costs one warning.
+    TensorBoard shows changed columns after a restart. A folder that cannot be written costs one warning.
 
     Args:
         folder: The sweep's.
         jobs: The overrides of each job: ``["objective=hinge", "seed=2"]``.
         metrics: Tags of scalars: those expected before the jobs run, those of their results afterwards.
     """
-    from tensorboard.compat.proto.event_pb2 import Event
-
     summary = hparams_columns(differing_keys(jobs), metrics)
     try:
         earlier = RunFolder(folder).event_files
+        # Equal columns leave the file unchanged.
         if [event.summary for path in earlier for event in read_events(path)] != [summary]:
             write_events(folder, [Event(summary=summary)]).close()
     except OSError as error:
@@ -162,6 +165,7 @@ def write_hparams_columns(folder: Path, jobs: Iterable[Sequence[str]], metrics: 
 
 def git_commit(folder: Path) -> str | None:
     """Return the git commit of a folder, with ``-dirty`` for local changes; None without a repository or git."""
+    # Neither a lock is taken nor a file monitor started in somebody's checkout.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "describe"]
     command += ["--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
@@ -179,10 +183,12 @@ def run_page(command: str, config: Config, environment: Mapping[str, object]) ->
         config: The run.
         environment: Of ``Runtime.environment``.
     """
+    # What the game is: its losses, the value at chance, and what to be careful about.
     chance = config.objective.chance
     level = f"At chance loss/d is {chance:.3f}. " if math.isfinite(chance) else ""
     game = [config.objective.meaning, f"{level}Faults are reported in gantrain.log."]
     game += [f"Caution: {line}." for line in cautions(config)]
+    # What it ran on: machine, packages, commits.
     rows = dict(environment) | _package_versions() | _commits()
     table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     text = yaml.safe_dump(config.plain(), sort_keys=False, allow_unicode=True)
@@ -199,10 +205,8 @@ def run_page(command: str, config: Config, environment: Mapping[str, object]) ->
 def _package_versions() -> dict[str, str]:
     versions = {}
     for name in VERSIONS:
-        try:
+        with suppress(PackageNotFoundError):  # on the path but not installed
             versions[name] = version(name)
-        except PackageNotFoundError:  # on the path but not installed
-            continue
     return versions
 
 

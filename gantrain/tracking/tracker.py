@@ -8,9 +8,11 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Any, BinaryIO
 
 import torch
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from gantrain.core.files import replace_file
@@ -18,22 +20,7 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
 
-if TYPE_CHECKING:
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
 log = logging.getLogger("gantrain")
-
-
-class _Writer(Protocol):
-    """An open file that a run writes to."""
-
-    def write(self, content: bytes, /) -> object: ...
-
-    def close(self) -> None: ...
-
-
-W = TypeVar("W", bound=_Writer)
-R = TypeVar("R")
 
 
 class Means:
@@ -45,6 +32,7 @@ class Means:
 
     def add(self, values: Mapping[str, Tensor]) -> None:
         """Add one value to each tag."""
+        # Summed on the device: reading a value here would wait for it.
         for tag, value in values.items():
             value = value.detach()
             self._sums[tag] = self._sums[tag] + value if tag in self._sums else value
@@ -63,6 +51,7 @@ class Means:
 
     def load_state_dict(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
         """Restore the sums and counts of a checkpoint, so that means equal those of an uninterrupted run."""
+        # Names are means/<tag>/sum and means/<tag>/count; a tag has a slash itself.
         for name, value in tensors.items():
             part, _, rest = name.partition("/")
             tag, _, kind = rest.rpartition("/")
@@ -77,38 +66,34 @@ class Tracker:
 
     Args:
         folder: The run's folder; the event file is directly in it.
-        step: What earlier processes wrote up to this step is kept, the rest is dropped.
+        step: Rows and events of earlier processes are kept up to this step; later ones are dropped.
     """
 
     def __init__(self, folder: Path, step: int = 0):
         self._path = RunFolder(folder).metrics_file
-        self._events = _Sink[Any]("TensorBoard's event file", lambda: _reopen_events(folder, step))
-        self._lines = _Sink[BinaryIO](self._path.name, lambda: _reopen_lines(self._path, step))
+        self._events = _Output("TensorBoard's event file", lambda: _reopen_events(folder, step))
+        self._lines = _Output(self._path.name, lambda: _reopen_lines(self._path, step))
         self._rows: list[dict[str, Any]] | None = None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write values by tag at a step: one line and one event, to which log 2 is added next to estimates of JSD."""
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
+        """Write values by tag at a step: one line and one event."""
+        # Charts of JSD show its maximum, log 2, as a line.
         charted = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
         self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in charted.items()]))
         # JSON has no NaN or infinity: null stands for both.
         row = {"step": step} | {tag: v if math.isfinite(v) else None for tag, v in values.items()}
-        self._lines.write(lambda file: file.write(json.dumps(row).encode() + b"\n"))
+        self._lines.write(json.dumps(row).encode() + b"\n")
         if self._rows is not None:
             self._rows.append(row)
 
     def image(self, step: int, tag: str, png: bytes, size: tuple[int, int]) -> None:
         """Write a PNG of ``size`` (width, height)."""
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        # colorspace 3 is RGB
-        image = Summary.Image(width=size[0], height=size[1], colorspace=3, encoded_image_string=png)
+        rgb = 3  # of the event format's enumeration of colour spaces
+        image = Summary.Image(width=size[0], height=size[1], colorspace=rgb, encoded_image_string=png)
         self.record(step, Summary(value=[Summary.Value(tag=tag, image=image)]))
 
     def text(self, step: int, tag: str, markdown: str) -> None:
         """Write Markdown for the TEXT tab."""
-        from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.text.metadata import create_summary_metadata
         from tensorboard.util.tensor_util import make_tensor_proto
 
@@ -118,6 +103,7 @@ class Tracker:
 
     def history(self) -> list[dict[str, Any]]:
         """Return all scalars so far, oldest first: ``{"step": …, tag: value}`` for each line of ``metrics.jsonl``."""
+        # Read once, when it is first needed; after that rows are added as they are written.
         if self._rows is None:
             try:
                 self._rows = [json.loads(line) for line in self._path.read_bytes().splitlines()]
@@ -133,33 +119,30 @@ class Tracker:
 
     def record(self, step: int, summary: Summary) -> None:
         """Write a summary to the event file alone."""
-        from tensorboard.compat.proto.event_pb2 import Event
-
-        event = Event(step=step, wall_time=time.time(), summary=summary).SerializeToString()
-        self._events.write(lambda writer: (writer.write(event), writer.flush()))
+        self._events.write(Event(step=step, wall_time=time.time(), summary=summary).SerializeToString())
 
 
-class _Sink(Generic[W]):
-    """A file that is abandoned, with one warning, at its first failure."""
+class _Output:
+    """An open file that is abandoned, with one warning, at its first failure."""
 
-    def __init__(self, name: str, open_writer: Callable[[], W]):
+    def __init__(self, name: str, open_file: Callable[[], Any]):
         self._name = name
-        self._writer = self._attempt(open_writer)
+        self._file = self._attempt(open_file)
 
-    def write(self, action: Callable[[W], object]) -> None:
-        if (writer := self._writer) is not None:
-            self._attempt(lambda: action(writer))
+    def write(self, content: bytes) -> None:
+        if self._file is not None:
+            self._attempt(lambda: (self._file.write(content), self._file.flush()))
 
     def close(self) -> None:
-        self.write(lambda writer: writer.close())
+        if self._file is not None:
+            self._attempt(self._file.close)
 
-    def _attempt(self, action: Callable[[], R]) -> R | None:
+    def _attempt(self, action: Callable[[], Any]) -> Any:
         try:
             return action()
         except OSError as error:
             log.warning("%s cannot be written (%s); training goes on without it", self._name, error)
-            self._writer = None
-            return None
+            self._file = None
 
 
 def _reopen_lines(path: Path, step: int) -> BinaryIO:
@@ -179,8 +162,8 @@ def _line_step(line: bytes) -> float:
 def _reopen_events(folder: Path, step: int) -> Any:
     """Open a new event file that starts with the last one's events up to ``step``, and remove the earlier ones.
 
-    The last one started so too, and holds them all. It is a new file since a TensorBoard that is already open follows
-    it, and not all of its loaders honour a purge by a session record.
+    The last one started with those of the file before it, so it holds them all.
     """
+    # A new file, since an open TensorBoard follows it; not all of its loaders honour a purge by a session record.
     earlier = RunFolder(folder).event_files
     return write_events(folder, [e for path in earlier[-1:] for e in read_events(path) if e.step <= step])
