@@ -55,7 +55,8 @@ class GaussianModes:
         """Draw ``n`` points, shape [n, d], and the mode of each, shape [n]."""
         mode = torch.multinomial(self._normalised_weights(), n, replacement=True, generator=generator)
         noise = torch.randn(n, self.modes.shape[1], generator=generator)
-        return self.modes[mode] + torch.as_tensor(self.std).expand(len(self.modes))[mode, None] * noise, mode
+        std = torch.as_tensor(self.std).expand(len(self.modes))[mode, None]  # [n, 1]
+        return self.modes[mode] + std * noise, mode
 
     def _normalised_weights(self) -> Tensor:
         weights = torch.ones(len(self.modes)) if self.weights is None else self.weights
@@ -64,22 +65,24 @@ class GaussianModes:
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their labels, in memory.
+    """Samples and their labels, in memory or mapped from a file.
 
     Attributes:
         x: Shape [N, ...]; uint8 in 0..255, or float32.
-        y: Class of each, shape [N], int64, or rows of a ``ConditionSpec``; None without labels.
+        y: Class of each sample, shape [N], int64, or rows of a ``ConditionSpec``; None without labels.
+        rows: Where each sample is ``x[rows[i]]``: the index into x of each, shape [N], or of its channels, [N, C].
     """
 
     x: Tensor
     y: Tensor | None = None
+    rows: Tensor | None = None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x if self.rows is None else self.rows)
 
     def take(self, index: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
         """Return the samples at ``index`` as float32 on ``device``, images in [-1, 1], and their labels."""
-        x = self.x[index].to(device)
+        x = self.x[index if self.rows is None else self.rows[index]].to(device)
         if x.dtype == torch.uint8:
             # 0..255 to [-1, 1]; on the device, since bytes are a quarter of the transfer
             x = x.float().div_(127.5).sub_(1.0)
@@ -104,7 +107,7 @@ class Data:
 
 
 class Dataset:
-    """A source of data: ``spec`` is cheap and finds missing files, ``load`` decodes."""
+    """A source of data: ``spec`` is cheap and reports missing files, ``load`` decodes them."""
 
     def spec(self) -> Spec:
         """Return shape and conditioning. Raises DataError when the data is missing."""
@@ -117,7 +120,7 @@ class Dataset:
 
 @dataclass
 class Synthetic(Dataset):
-    """Samples drawn once by the seed: a dataset of this kind has ``spec`` and ``sample``."""
+    """Samples drawn once from the seed; a subclass defines ``spec`` and ``sample``."""
 
     n: int = option(100_000, "training points drawn once", minimum=2, maximum=10_000_000)
     n_holdout: int = option(10_000, "held-out points", minimum=2, maximum=10_000_000)
@@ -131,16 +134,17 @@ class Synthetic(Dataset):
         return None
 
     def load(self, seed: int) -> Data:
+        # One generator for both parts, so that the held-out points are other draws.
         generator = torch.Generator().manual_seed(seed)
-        train, held = (self.sample(n, generator) for n in (self.n, self.n_holdout))
-        return Data(self.spec(), train, held, self.density())
+        train, holdout = (self.sample(n, generator) for n in (self.n, self.n_holdout))
+        return Data(self.spec(), train, holdout, self.density())
 
 
 @dataclass
 class SyntheticPoints(Synthetic):
-    """Points of a mixture of Gaussians: ``density`` is all that a dataset of this kind has.
+    """Points of a mixture of Gaussians; a subclass defines ``density``.
 
-    The mode that a point was drawn from is its class; with a single mode there are no classes.
+    The class of a point is the mode that it was drawn from; a single mode gives no classes.
     """
 
     def density(self) -> GaussianModes:
@@ -158,7 +162,7 @@ class SyntheticPoints(Synthetic):
 
 
 def split(x: Tensor, y: Tensor | None, holdout: float, seed: int) -> tuple[Split, Split]:
-    """Shuffle by ``seed`` and split off the fraction ``holdout``; the same seed gives the same split.
+    """Shuffle by ``seed`` and hold out the fraction ``holdout``; the same seed gives the same split.
 
     Args:
         x: Samples, shape [N, ...].
@@ -169,5 +173,5 @@ def split(x: Tensor, y: Tensor | None, holdout: float, seed: int) -> tuple[Split
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     cut = min(max(round(len(x) * (1 - holdout)), 2), len(x) - 2)
     parts = order[:cut], order[cut:]
-    train, held = (Split(x[i].contiguous(), None if y is None else y[i]) for i in parts)
-    return train, held
+    train, held_out = (Split(x[i].contiguous(), None if y is None else y[i]) for i in parts)
+    return train, held_out

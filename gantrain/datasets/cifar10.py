@@ -1,17 +1,15 @@
-"""CIFAR-10 as torchvision lays it out: found under the root, else downloaded."""
+"""CIFAR-10 as torchvision lays it out: read from the root folder, or downloaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from gantrain.core.spec import Spec
-from gantrain.datasets.base import Data, Split
+from gantrain.datasets.base import Split
 from gantrain.datasets.files.torchvision import TorchvisionDataset
-from gantrain.errors import DataError
 from gantrain.registry import option, register
 
 FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
@@ -22,7 +20,7 @@ FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"
 class CIFAR10(TorchvisionDataset):
     """60,000 colour 32x32 pictures of ten classes (Krizhevsky 2009); the 10,000 test images are the held-out part.
 
-    The files are pickles, which can run code. torchvision reads them only after it has compared each one's MD5 with
+    The files are pickles, which can run code. torchvision opens them only after it has compared each one's MD5 with
     that of the published file, so a folder from someone else is as safe as the original.
     """
 
@@ -31,21 +29,10 @@ class CIFAR10(TorchvisionDataset):
     archive: ClassVar[str] = "CIFAR10"
     inside: ClassVar[str] = "cifar-10-batches-py"
     files: ClassVar[tuple[str, ...]] = FILES
+    shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
+    damaged: ClassVar[str] = "holds files whose MD5 differs from that of {archive} as published"
 
-    def spec(self) -> Spec:
-        self.download_missing()
-        return Spec(shape=(3, 32, 32), classes=10)
-
-    def load(self, seed: int) -> Data:
-        self.download_missing()
-        parts = []
-        for train in (True, False):
-            try:
-                images = self.open(train=train)
-            except (OSError, RuntimeError) as error:
-                what = "holds files whose MD5 differs from that of CIFAR-10 as published"
-                raise DataError(self.folder, what, "delete the folder to download it again") from error
-            # [N, H, W, C] to [N, C, H, W]
-            x = torch.from_numpy(np.ascontiguousarray(images.data.transpose(0, 3, 1, 2)))
-            parts.append(Split(x, torch.tensor(images.targets)))
-        return Data(self.spec(), parts[0], parts[1])
+    def split_of(self, images: Any) -> Split:
+        # [N, H, W, C] to [N, C, H, W]
+        x = torch.from_numpy(np.ascontiguousarray(images.data.transpose(0, 3, 1, 2)))
+        return Split(x, torch.tensor(images.targets))

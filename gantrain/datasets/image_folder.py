@@ -28,35 +28,17 @@ CHUNK = 256  # files given to the threads together
 CACHE_VERSION = 1  # to be raised when the same file gives other pixels
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rows(Split):
-    """Some rows of a memory-mapped tensor, read from disk when they are taken.
-
-    Attributes:
-        rows: Indices into ``x``, shape [N]; ``y`` has one label for each.
-    """
-
-    rows: Tensor
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, index: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
-        x, _ = Split(self.x).take(self.rows[index], device)
-        return x, None if self.y is None else self.y[index].to(device)
-
-
 @register("dataset")
 @dataclass
 class ImageFolder(Dataset):
     """Images of a folder and all folders below it, sorted by the bytes of their paths.
 
-    ``gantrain.datasets.files.image_file`` has the rules by which a file becomes pixels. Files with the suffix of an
-    image format count; hidden files and folders, pipes, sockets and devices do not. Links are followed, each file
-    counts once, and a link to a folder that contains the root is ignored.
+    ``gantrain.datasets.files.image_file`` documents how a file becomes pixels. Files with the suffix of an image
+    format count; hidden files and folders, pipes, sockets and devices do not. Links are followed, each file counts
+    once, and a link to a folder that contains the root is ignored.
 
     With ``labels=auto`` the sub-folders of the root are the classes, sorted by name, when there are at least two and
-    all images lie below them. With ``attributes`` an image's condition is its row of that file, and there are none.
+    all images lie below them. With ``attributes`` an image's condition is its row of that file in place of a class.
     """
 
     name: str = option("image_folder", "registered name")
@@ -66,65 +48,61 @@ class ImageFolder(Dataset):
     channels: int = option(3, "1 grey, 3 colour, 4 colour and alpha", minimum=1, maximum=4)
     holdout: float = option(0.1, "fraction held out of training, for every estimate", above=0, below=1)
     labels: str = option("auto", "whether class folders are classes", choices=("auto", "none"))
-    attributes: str | None = option(
-        None,
-        "a CSV of numbers for each image, its path below the root first, as condition in place of classes",
-    )
+    attributes: str | None = option(None, "a CSV of paths and numbers: the condition, in place of classes")
     background: int = option(0, "grey under transparent pixels, 0 black to 255 white", minimum=0, maximum=255)
     bad_files: str = option("error", "what to do with a file that cannot be read", choices=("error", "skip"))
-    max_pixels: int = option(
-        64_000_000, "most pixels that a file may declare", minimum=64, maximum=image_file.MAX_PIXELS
-    )
+    max_pixels: int = option(64_000_000, "most pixels in a file", minimum=64, maximum=image_file.MAX_PIXELS)
     memory_limit: float = option(
-        4.0, "GiB of decoded pixels above which they are mapped from a cache file", minimum=0, maximum=1e6
+        4.0, "GiB of pixels above which a cache file is mapped", minimum=0, maximum=1e6
     )
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3, 4):
-            raise ConfigError(
-                "dataset.channels", f"{self.channels} is not a kind of image", "choose from 1, 3, 4"
-            )
+            what = f"{self.channels} is not a kind of image"
+            raise ConfigError("dataset.channels", what, "choose from 1, 3, 4")
 
     def spec(self) -> Spec:
         return self._list_files()[3]
 
     def load(self, seed: int) -> Data:
         files, classes, attributes, spec = self._list_files()
+        # Pixels uint8 [N, C, H, W], and whether each file could be read, [N]
         is_mapped = len(files) * spec.numel > self.memory_limit * 2**30
-        x, good = self._map_pixels(files, spec) if is_mapped else self._read_pixels(files, spec)
+        if is_mapped:
+            x, good = self._map_pixels(files, spec)
+        else:
+            pixels = np.zeros((len(files), *spec.shape), np.uint8)
+            x, good = torch.from_numpy(pixels), torch.from_numpy(self._decode(files, pixels))
         rows = good.nonzero().flatten()
         if len(rows) < len(files):
             first = os.path.join(self._root, files[int(good.argmin())].name)
             what = f"{len(files) - len(rows)} of {len(files)} images cannot be read and are left out, first {first}"
-            print(
-                f"gantrain: {DataError(self._root, what, 'see why with dataset.bad_files=error')}",
-                file=sys.stderr,
-            )
+            warning = DataError(self._root, what, "see why with dataset.bad_files=error")
+            print(f"gantrain: {warning}", file=sys.stderr)
         if len(rows) < MIN_IMAGES:
-            raise DataError(
-                self._root, f"holds {_count(len(rows))} that can be read", f"add some: it takes {MIN_IMAGES}"
-            )
+            what = f"holds {_count(len(rows))} that can be read"
+            raise DataError(self._root, what, f"add some: it takes {MIN_IMAGES}")
+        # Conditions of the images that could be read
         y = None if attributes is None else attributes[rows]
         if classes:
-            y = torch.tensor([classes.index(top_folder(files[row].name)) for row in rows.tolist()])
+            labels = [classes.index(top_folder(files[row].name)) for row in rows.tolist()]
             # A class without a readable image could be requested, but never learned.
-            for label in (torch.bincount(y, minlength=len(classes)) == 0).nonzero().flatten().tolist():
-                where = os.path.join(self._root, classes[label])
-                raise DataError(
-                    where, "is a class folder without an image that can be read", "fill or remove it"
-                )
-        parts = split(rows, y, self.holdout, seed)
-        train, held = (
-            Rows(x=x, y=part.y, rows=part.x) if is_mapped else Split(x[part.x], part.y) for part in parts
+            if empty := sorted({*range(len(classes))} - {*labels}):
+                where = os.path.join(self._root, classes[empty[0]])
+                raise DataError(where, "is a class without an image that can be read", "fill or remove it")
+            y = torch.tensor(labels)
+        # Rows are split, not pixels: a mapped file is never copied.
+        train, holdout = (
+            Split(x, part.y, rows=part.x) if is_mapped else Split(x[part.x], part.y)
+            for part in split(rows, y, self.holdout, seed)
         )
-        return Data(spec, train, held)
+        return Data(spec, train, holdout)
 
     @property
     def _root(self) -> str:
         if self.root is None or not self.root.strip():
-            raise ConfigError(
-                "dataset.root", "names no folder", "set dataset.root=FOLDER to a folder of images"
-            )
+            remedy = "set dataset.root=FOLDER to a folder of images"
+            raise ConfigError("dataset.root", "names no folder", remedy)
         return os.path.expanduser(self.root)
 
     def _list_files(self) -> tuple[list[ImageFile], list[str], Tensor | None, Spec]:
@@ -140,20 +118,15 @@ class ImageFolder(Dataset):
         classes = class_folders(self._root, files, folders) if self.labels == "auto" else []
         return files, classes, None, Spec(shape=shape, classes=len(classes))
 
-    def _read_pixels(self, files: list[ImageFile], spec: Spec) -> tuple[Tensor, Tensor]:
-        x = np.zeros((len(files), *spec.shape), np.uint8)
-        good = self._decode(files, x)
-        return torch.from_numpy(x), torch.from_numpy(good)
-
     def _map_pixels(self, files: list[ImageFile], spec: Spec) -> tuple[Tensor, Tensor]:
-        """Return the pixels and which rows are valid, mapped from a cache file, which is made if it is absent."""
+        """Return the pixels and which rows are valid, mapped from a cache file, which is written if missing."""
         count, size = len(files), len(files) * spec.numel
         path = self._cache_file(files)
         if not path.is_file() or path.stat().st_size != size + count:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with replacement(path, size + count) as part:
-                    # The pixels of all images, then a byte for each that says whether it was readable
+                    # The pixels of all images, then a byte for each: 1 if it could be read
                     whole = np.memmap(part, np.uint8, "r+", shape=(size + count,))
                     whole[size:] = self._decode(files, whole[:size].reshape(count, *spec.shape))
                     whole.flush()
@@ -164,22 +137,14 @@ class ImageFolder(Dataset):
         try:
             content = torch.from_file(str(path), shared=False, size=size + count, dtype=torch.uint8)
         except RuntimeError as error:
-            raise OutputError(
-                path, "cannot be mapped into memory", "delete it, or raise dataset.memory_limit"
-            ) from error
+            remedy = "delete it, or raise dataset.memory_limit"
+            raise OutputError(path, "cannot be mapped into memory", remedy) from error
         return content[:size].reshape(count, *spec.shape), content[size:]
 
     def _cache_file(self, files: list[ImageFile]) -> Path:
-        """Return the cache file of these files and options; when one of them changes it is another file."""
-        options = (
-            CACHE_VERSION,
-            self.channels,
-            self.resolution,
-            self.width,
-            self.background,
-            self.bad_files,
-            self.max_pixels,
-        )
+        """Return the cache file of these files and options; a change of any of them gives another file."""
+        target = (self.channels, self.resolution, self.width, self.background)
+        options = (CACHE_VERSION, *target, self.bad_files, self.max_pixels)
         key = hashlib.sha256(repr((os.path.realpath(self._root), options)).encode())
         for file in files:
             key.update(repr((os.fsencode(file.name), file.size, file.mtime)).encode())
@@ -189,7 +154,7 @@ class ImageFolder(Dataset):
         """Fill ``x`` [N, C, H, W] and return which rows hold an image, shape [N]."""
         from tqdm import tqdm
 
-        size = (x.shape[2], x.shape[3])
+        size = (x.shape[2], x.shape[3])  # height and width
 
         def decode(row: int) -> DataError | None:
             path = os.path.join(self._root, files[row].name)
@@ -200,12 +165,11 @@ class ImageFolder(Dataset):
             return None
 
         good = np.ones(len(files), np.uint8)
-        bar = tqdm(
-            total=len(files), desc="decoding", unit="image", dynamic_ncols=True, disable=None, leave=False
-        )
-        # The rules cover what Pillow warns of; its readers release the interpreter to other threads.
+        style = dict(unit="image", dynamic_ncols=True, disable=None, leave=False)
+        bar = tqdm(total=len(files), desc="decoding", **style)
+        # Pillow's readers release the interpreter lock, so that threads decode side by side.
         with bar, warnings.catch_warnings(), ThreadPoolExecutor(min(torch.get_num_threads(), 8)) as pool:
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # what Pillow warns of is decided by the rules of image_file
             for start in range(0, len(files), CHUNK):
                 rows = range(start, min(start + CHUNK, len(files)))
                 for row, error in zip(rows, pool.map(decode, rows), strict=True):

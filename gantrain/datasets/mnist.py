@@ -1,13 +1,12 @@
-"""MNIST as torchvision lays it out: found under the root, else downloaded."""
+"""MNIST and Fashion-MNIST as torchvision lays them out: read from the root folder, or downloaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
-from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.files.torchvision import TorchvisionDataset
 from gantrain.errors import DataError
@@ -26,27 +25,29 @@ class MNIST(TorchvisionDataset):
     archive: ClassVar[str] = "MNIST"
     inside: ClassVar[str] = "MNIST/raw"
     files: ClassVar[tuple[str, ...]] = FILES
+    shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
 
-    def spec(self) -> Spec:
-        self.download_missing()
-        return Spec(shape=(1, 28, 28), classes=10)
+    def split_of(self, images: Any) -> Split:
+        return Split(images.data.unsqueeze(1), images.targets.to(torch.int64))
 
     def load(self, seed: int) -> Data:
-        self.download_missing()
-        parts = []
-        for train in (True, False):
-            try:
-                images = self.open(train=train)
-            # torchvision reports a damaged header as any of these.
-            except (OSError, ValueError, TypeError, LookupError, RuntimeError, AssertionError) as error:
-                what = f"cannot be read as {self.archive} ({str(error) or 'its header is of another kind'})"
-                raise DataError(self.folder, what, "delete the folder to download it again") from error
-            parts.append(Split(images.data.unsqueeze(1), images.targets.to(torch.int64)))
+        data = super().load(seed)
         # Images and labels are separate files, which may come from different downloads.
-        for part, files in zip(parts, (FILES[:2], FILES[2:]), strict=True):
-            wrong = part.y is None or len(part.x) != len(part.y) or part.x.shape[1:] != (1, 28, 28)
-            if wrong or not len(part.x) or int(part.y.max()) > 9:  # type: ignore[union-attr]
-                raise DataError(
-                    self.folder, f"{' and '.join(files)} do not belong together", "replace both files"
-                )
-        return Data(self.spec(), parts[0], parts[1])
+        for part, files in zip((data.train, data.holdout), (FILES[:2], FILES[2:]), strict=True):
+            assert part.y is not None
+            is_pair = len(part.x) == len(part.y) > 0 and part.x.shape[1:] == self.shape and part.y.max() <= 9
+            if not is_pair:
+                what = f"{' and '.join(files)} do not belong together"
+                raise DataError(self.folder, what, "replace both files")
+        return data
+
+
+@register("dataset")
+@dataclass
+class FashionMNIST(MNIST):
+    """70,000 grey 28x28 pictures of clothes (Xiao, Rasul and Vollgraf 2017); the 10,000 test images are held out."""
+
+    name: str = option("fashion_mnist", "registered name")
+    root: str = option("data", "folder that holds, or will hold, FashionMNIST/raw/")
+    archive: ClassVar[str] = "FashionMNIST"
+    inside: ClassVar[str] = "FashionMNIST/raw"

@@ -25,16 +25,6 @@ MIN_STD = 1e-300  # below it half of a standard deviation is denormal; the colum
 SIGNIFICANT_DIGITS = 7  # of a standard deviation in float32
 
 
-@dataclass(frozen=True)
-class _Content:
-    """Of a file: points [N, d] float32, classes [N] or None, the units, and the columns left out."""
-
-    x: Tensor
-    y: Tensor | None
-    table: Table
-    skipped: list[str]
-
-
 @register("dataset")
 @dataclass
 class TableFile(Dataset):
@@ -49,37 +39,29 @@ class TableFile(Dataset):
     name: str = option("table", "registered name")
     path: str | None = option(None, "a .csv in UTF-8, or a .parquet; its first row names the columns")
     columns: list[str] = option([], "the columns to learn, in this order; empty for all that hold numbers")
-    label: str | None = option(
-        None, "a column of few distinct values, which become the classes in sorted order"
-    )
-    holdout: float = option(
-        0.2, "fraction of the rows held out of training, for every estimate", above=0, below=1
-    )
+    label: str | None = option(None, "a column of few distinct values: the classes, in sorted order")
+    holdout: float = option(0.2, "fraction held out of training, for every estimate", above=0, below=1)
 
     def spec(self) -> Spec:
-        table = self._content.table
-        return Spec((len(table.columns),), len(table.values), table)
+        return self._content[0]
 
     def load(self, seed: int) -> Data:
-        content = self._content
-        if content.skipped:
-            log.warning("%s: left out, since they hold no numbers: %s", self.path, ", ".join(content.skipped))
-        train, held = split(content.x, content.y, self.holdout, seed)
-        return Data(self.spec(), train, held)
+        spec, x, y, skipped = self._content
+        if skipped:
+            log.warning("%s: left out, since they hold no numbers: %s", self.path, ", ".join(skipped))
+        return Data(spec, *split(x, y, self.holdout, seed))
 
     @cached_property
-    def _content(self) -> _Content:
+    def _content(self) -> tuple[Spec, Tensor, Tensor | None, list[str]]:
+        """The spec, the points [N, d] float32, their classes [N] or None, and the columns left out."""
         file = open_table(self.path)
         frame = file.read_frame()
         if len(frame) < MIN_ROWS:
             what = f"has {len(frame)} row{'s' * (len(frame) != 1)} of data"
             raise DataError(file.path, what, f"give at least {MIN_ROWS}")
         selected = self._select_columns(file, list(frame.columns))
-        numbers: dict[str, np.ndarray] = {}
-        for name in selected:
-            column = file.read_numbers(frame, name, required=bool(self.columns))
-            if column is not None:
-                numbers[name] = column
+        columns = {name: file.read_numbers(frame, name, bool(self.columns)) for name in selected}
+        numbers = {name: values for name, values in columns.items() if values is not None}
         if not selected:
             raise DataError(file.path, "has no column but the label", "give a table of numbers")
         if not numbers:
@@ -88,28 +70,27 @@ class TableFile(Dataset):
         units = tuple(measure(name, values) for name, values in numbers.items())
         points = [unit.standardise(torch.tensor(numbers[unit.name])) for unit in units]
         y, values = file.read_classes(frame, self.label) if self.label is not None else (None, ())
+        # Samples are written with their columns in the order of ``columns``, or else of the file.
         names = [*numbers] if self.label is None else [*numbers, self.label]
         order = names if self.columns else [name for name in frame.columns if name in names]
-        table = Table(units, tuple(order), self.label, values)
-        return _Content(torch.stack(points, 1), y, table, [name for name in selected if name not in numbers])
+        spec = Spec((len(units),), len(values), Table(units, tuple(order), self.label, values))
+        return spec, torch.stack(points, 1), y, [name for name in selected if name not in numbers]
 
     def _select_columns(self, file: TableReader, names: list[str]) -> list[str]:
         """Return the columns to read. Raises for one that is missing or named twice."""
         for key, column in [*(("columns", c) for c in self.columns), ("label", self.label)]:
             if column is not None and column not in names:
-                raise DataError(
-                    file.path, f"has no column {column!r} (dataset.{key})", suggest(column, names)
-                )
+                what = f"has no column {column!r} (dataset.{key})"
+                raise DataError(file.path, what, suggest(column, names))
         repeated = [c for i, c in enumerate(self.columns) if c in self.columns[:i] or c == self.label]
         if repeated:
-            raise ConfigError(
-                "dataset.columns", f"{repeated[0]!r} is there twice or is the label", "name it once"
-            )
+            what = f"{repeated[0]!r} is named twice or is the label"
+            raise ConfigError("dataset.columns", what, "name it once")
         selected = self.columns or [name for name in names if name != self.label]
-        if "" in selected:  # as in a table that was written with its index
+        if "" in selected:  # pandas writes a table's index in a column without a name
             what = f"column {names.index('') + 1} has no name"
             raise DataError(file.path, what, "name it, or choose columns: dataset.columns=[a,b]")
-        return list(selected)
+        return selected
 
 
 def measure(name: str, values: np.ndarray) -> Column:
@@ -122,22 +103,24 @@ def measure(name: str, values: np.ndarray) -> Column:
         name: The column's name.
         values: Finite numbers, float64, shape [N].
     """
-    _, exponent = math.frexp(float(np.abs(values).max()))
-    small = np.ldexp(values, -exponent)  # in [-1, 1], exactly: the square of 1e300 overflows
-    if values.min() == values.max():
+    largest = float(np.abs(values).max())
+    is_constant = values.min() == values.max()
+    if is_constant:
         shift, scale = float(values[0]), 1.0
     else:
+        _, exponent = math.frexp(largest)
+        small = np.ldexp(values, -exponent)  # in [-1, 1], exactly: the square of 1e300 overflows
         shift = math.ldexp(float(small.mean()), exponent)
         scale = math.ldexp(float(small.std()), exponent)
         scale = scale if scale > MIN_STD else 1.0
-    # Decimals at which a standard deviation has its 7 significant digits
+    # Decimals at which the standard deviation, or a constant itself, has all its significant digits
     finest = SIGNIFICANT_DIGITS - math.floor(math.log10(scale))
-    if values.min() == values.max() and shift:
+    if is_constant and shift:
         finest = max(finest, 16 - math.floor(math.log10(abs(shift))))
-    largest = float(np.abs(values).max())
+    # The fewest decimals that leave every value as it is
     coarsest = -math.floor(math.log10(largest)) if largest else 0
-    own = next((d for d in range(coarsest, min(finest, 17)) if _fit_decimals(values, d)), finest)
-    return Column(name, shift, scale, own)
+    decimals = next((d for d in range(coarsest, min(finest, 17)) if _fit_decimals(values, d)), finest)
+    return Column(name, shift, scale, decimals)
 
 
 def _fit_decimals(values: np.ndarray, decimals: int) -> bool:

@@ -236,7 +236,7 @@ def test_what_cannot_be_read_is_one_line_that_names_the_file(case, root):
 
 
 def test_what_is_no_file_is_one_line(root, tmp_path):
-    for path, words in [(tmp_path / "none.csv", "there is no such file"), (tmp_path, "is no file")]:
+    for path, words in [(tmp_path / "none.csv", "there is no such file"), (tmp_path, "is not a file")]:
         with pytest.raises(DataError, match=f"^{path}: {words}; set dataset.attributes"):
             dataset(root, attributes=str(path)).spec()
     with pytest.raises(ConfigError, match=r"^dataset\.attributes: names no file; "):

@@ -652,7 +652,7 @@ def nothing(_: Path) -> None:
 
 
 FOLDERS = {  # how the folder of five good pictures is changed, what is set, the place and words of the complaint
-    "no such folder": (nowhere, {}, "ROOT", "is not there"),
+    "no such folder": (nowhere, {}, "ROOT", "does not exist"),
     "a file": (a_file, {}, "ROOT", "is a file"),
     "an empty folder": (emptied, {}, "ROOT", "holds no image"),
     "only text": (only_text, {}, "ROOT", "holds no image"),

@@ -5,9 +5,7 @@ import math
 import pytest
 import torch
 
-from gantrain.datasets.gaussian import Gaussian
-from gantrain.datasets.gaussian_mixture import Mixture
-from gantrain.datasets.grid import Grid
+from gantrain.datasets.gaussians import Gaussian, Grid, Mixture
 from gantrain.datasets.lines import Lines
 from gantrain.datasets.spiral import Spiral
 from gantrain.errors import ConfigError

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import GaussianModes
-from gantrain.datasets.ring import Ring
+from gantrain.datasets.gaussians import Ring
 
 SMALL = Ring(n=20_000, n_holdout=4000)
 

@@ -16,7 +16,7 @@ from gantrain.config.resolve import resolve_for
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
-from gantrain.datasets.ring import Ring
+from gantrain.datasets.gaussians import Ring
 from gantrain.datasets.stacked_mnist import stack_digits
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.class_accuracy import ClassAccuracy

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, GaussianModes, Split
-from gantrain.datasets.gaussian_mixture import Mixture
-from gantrain.datasets.grid import Grid
-from gantrain.datasets.ring import Ring
+from gantrain.datasets.gaussians import Grid, Mixture, Ring
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.theory.optimal_discriminator import OptimalDiscriminator

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gantrain.datasets.base import GaussianModes
-from gantrain.datasets.ring import Ring
+from gantrain.datasets.gaussians import Ring
 from gantrain.metrics.modes import count_modes
 
 SQUARE = torch.tensor([[-4.0, -4.0], [-4.0, 4.0], [4.0, -4.0], [4.0, 4.0]])

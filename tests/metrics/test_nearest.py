@@ -9,7 +9,7 @@ from torch import Tensor
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.datasets.ring import Ring
+from gantrain.datasets.gaussians import Ring
 from gantrain.metrics import nearest as module
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.nearest import Nearest, nearest

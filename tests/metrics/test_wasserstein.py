@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
-from gantrain.datasets.ring import Ring
+from gantrain.datasets.gaussians import Ring
 from gantrain.metrics import wasserstein as module
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.suite import Suite

@@ -20,7 +20,7 @@ def read_attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, Con
     """Return the attributes of each image, float32 [N, K], and their names.
 
     The file's first line names its columns. The first column holds paths below the root, whatever its name; every
-    other cell is a finite number, which the networks get as it is. Rows of missing images are ignored.
+    other cell is a finite number, which the networks get unscaled. Rows of missing images are ignored.
 
     Args:
         path: The CSV, in UTF-8.
@@ -31,7 +31,13 @@ def read_attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, Con
         ConfigError: When the path is blank.
         DataError: For a file that cannot be read as such a table, or has no row for an image.
     """
-    file = _open(path)
+    if not path.strip():
+        raise ConfigError("dataset.attributes", "names no file", "set dataset.attributes=FILE.csv, or null")
+    where = Path(path).expanduser()
+    if not where.is_file():
+        what = "is not a file" if where.exists() else "there is no such file"
+        raise DataError(where, what, "set dataset.attributes to a .csv with a row for each picture")
+    file = CSVReader(where)
     frame = file.read_frame()
     first, *columns = list(frame.columns)
     if os.path.normpath(first) in names:
@@ -42,33 +48,23 @@ def read_attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, Con
         raise DataError(file.path, f"column {columns.index('') + 2} has no name", "name it in the first line")
     if not len(frame):
         raise DataError(file.path, "has no row below the names", "add one for each picture")
+    # The row of each path, written as the images' own are
     rows: dict[str, int] = {}
     for row, text in enumerate(file.read_texts(frame, first)):
         if not text.strip():
             raise file.cell_error(first, text, row, "", "name the picture, or leave the row out")
-        at = rows.setdefault(os.path.normpath(text), row)
-        if at != row:
-            raise file.cell_error(first, text, row, f"as row {at + 1} has", "give each picture one row")
-    for name in names:
-        if name not in rows:
-            what = f"has no row for {os.path.join(root, name)}"
-            remedy = f"add one whose {first or 'first cell'} is {name}, or move the picture away"
-            raise DataError(file.path, what, remedy)
-    used = [rows[name] for name in names]
-    y = np.stack([_read_column(file, frame, column) for column in columns], 1)[used]
+        earlier = rows.setdefault(os.path.normpath(text), row)
+        if earlier != row:
+            raise file.cell_error(first, text, row, f"as row {earlier + 1} has", "give each picture one row")
+    if missing := [name for name in names if name not in rows]:
+        what = f"has no row for {os.path.join(root, missing[0])}"
+        remedy = f"add one whose {first or 'first cell'} is {missing[0]}, or move the picture away"
+        raise DataError(file.path, what, remedy)
+    # [rows, K] to [N, K], in the order of the images
+    table = np.stack([_read_column(file, frame, column) for column in columns], 1)
+    y = table[[rows[name] for name in names]]
     distinct = list(dict.fromkeys(map(tuple, y.tolist())))
     return torch.from_numpy(y), ConditionSpec(tuple(columns), tuple(distinct[:EXAMPLES]))
-
-
-def _open(path: str) -> CSVReader:
-    """Return the reader of a file. Raises ConfigError without a path, DataError without a file."""
-    if not path.strip():
-        raise ConfigError("dataset.attributes", "names no file", "set dataset.attributes=FILE.csv, or null")
-    where = Path(path).expanduser()
-    if not where.is_file():
-        what = "is no file" if where.exists() else "there is no such file"
-        raise DataError(where, what, "set dataset.attributes to a .csv with a row for each picture")
-    return CSVReader(where)
 
 
 def _read_column(file: CSVReader, frame: object, column: str) -> np.ndarray:
@@ -78,7 +74,7 @@ def _read_column(file: CSVReader, frame: object, column: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         narrow = numbers.astype(np.float32)
     if not np.isfinite(narrow).all():
-        row = int(np.flatnonzero(~np.isfinite(narrow))[0])
+        row = int(np.isfinite(narrow).argmin())
         text = file.read_texts(frame, column)[row]
         raise file.cell_error(column, text, row, "which float32 cannot hold", "scale the column to about 1")
     return narrow

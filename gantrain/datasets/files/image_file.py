@@ -14,17 +14,17 @@ The rules, in their order:
 - Grey is ITU-R 601-2 luma; grey as colour is three equal channels.
 - The largest centred crop of the target's aspect ratio is resized by Pillow's Lanczos filter with antialiasing: the
   shorter side is scaled and the longer one cropped. With alpha, colours are weighted by it. An image of the target
-  size is left as it is.
+  size is unchanged.
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  (else Pillow loads all its formats)
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  (else Pillow loads all its formats)
 
 from gantrain.errors import DataError
 
@@ -32,15 +32,6 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 178_956_970  # Pillow's own limit
 REMEDY = "fix or remove it, or set dataset.bad_files=skip"
-EXIF_TRANSPOSE = {  # by the value of the EXIF tag Orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
 SERIAL_PIXELS = 16_000_000  # larger images are decoded one at a time, to bound memory
 _serial = threading.Lock()
@@ -67,7 +58,7 @@ def read(
     except _InvalidImage as error:
         raise DataError(path, error, REMEDY) from error
     except UnidentifiedImageError as error:
-        raise DataError(path, "is not a PNG, JPEG, WebP, BMP, GIF or TIFF picture", REMEDY) from error
+        raise DataError(path, "is not a PNG, JPEG, WebP, BMP, GIF or TIFF image", REMEDY) from error
     except Image.DecompressionBombError as error:
         raise DataError(path, f"declares more than {MAX_PIXELS} pixels", REMEDY) from error
     except Exception as error:  # Pillow raises many kinds for a damaged file
@@ -84,33 +75,26 @@ def _read(
 ) -> np.ndarray:
     if not file.read(1):
         raise _InvalidImage("is empty")
+    # The header alone decides whether the pixels are decoded at all.
     image = _open(file)
-    pixels = image.width * image.height
+    pixels, size_text = image.width * image.height, f"{image.width} x {image.height} pixels"
     if pixels > max_pixels:
-        declared = f"{image.width} x {image.height} pixels"
-        raise _InvalidImage(f"declares {declared}, more than dataset.max_pixels={max_pixels}")
+        raise _InvalidImage(f"declares {size_text}, more than dataset.max_pixels={max_pixels}")
     if min(image.size) < 2:
-        raise _InvalidImage(f"is {image.width} x {image.height} pixels, too few to scale")
+        raise _InvalidImage(f"is {size_text}, too few to scale")
     if image.format == "PNG":
         image.verify()  # checksums, which load() skips; the image must be opened again after it
         image = _open(file)
     with _serial if pixels > SERIAL_PIXELS else nullcontext():
         image.load()
-        transpose = EXIF_TRANSPOSE.get(_orientation(image))
-        image = _convert(image, channels, background)
-        return _crop_and_resize(image if transpose is None else image.transpose(transpose), size, background)
+        with suppress(Exception):  # damaged EXIF is ignored
+            ImageOps.exif_transpose(image, in_place=True)
+        return _crop_and_resize(_convert(image, channels, background), size, background)
 
 
 def _open(file: BinaryIO) -> Image.Image:
     file.seek(0)
     return Image.open(file, formats=FORMATS)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(0x0112, 1))
-    except Exception:  # damaged EXIF is ignored
-        return 1
 
 
 def _convert(image: Image.Image, channels: int, background: int) -> Image.Image:
@@ -127,6 +111,7 @@ def _convert(image: Image.Image, channels: int, background: int) -> Image.Image:
     mode = "L" if channels == 1 else "RGB"
     if not image.has_transparency_data:
         return image.convert(mode)
+    # Composite over the background, by alpha.
     image = image.convert("RGBA")
     sheet = Image.new(mode, image.size, background if mode == "L" else (background,) * 3)
     sheet.paste(image.convert(mode), mask=image.getchannel("A"))
@@ -137,7 +122,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Return 12- or 16-bit grey as L or LA; Pillow's own conversion clips at 255."""
     values = np.asarray(image).astype(np.uint32)
     tags = getattr(image, "tag_v2", {})
-    top = 2 ** int(np.ravel(tags.get(BITS, 16))[0]) - 1
+    top = 2 ** int(np.ravel(tags.get(BITS, 16))[0]) - 1  # 4095 or 65535
     # Rounded division by top / 255, in integers
     grey = (values * 255 + top // 2) // top
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
@@ -160,4 +145,5 @@ def _crop_and_resize(image: Image.Image, size: tuple[int, int], background: int)
     pixels = np.array(image.resize((width, height), Image.Resampling.LANCZOS, box))
     if image.mode == "RGBA":
         pixels[pixels[:, :, 3] == 0, :3] = background
+    # Grey [H, W] to [1, H, W]; colour [H, W, C] to [C, H, W]
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -34,13 +34,13 @@ def list_images(root: str) -> tuple[list[ImageFile], list[str]]:
         DataError: When there is no such folder, or one below it cannot be listed.
     """
     if not os.path.isdir(root):
-        what = "is a file" if os.path.exists(root) else "is not there"
+        what = "is a file" if os.path.exists(root) else "does not exist"
         raise DataError(root, what, "set dataset.root to a folder of images")
     top = os.path.realpath(root)
     files: list[ImageFile] = []
     folders: list[str] = []
     visited: set[tuple[int, int]] = set()  # device and inode
-    # Links come last, so that a file is found at its own path whatever the links are called.
+    # A heap of: is it a link, its name as bytes, its name. Links come last, so that a file counts at its own path.
     queue = [(False, b"", "")]
     while queue:
         is_link, _, name = heapq.heappop(queue)
@@ -51,17 +51,19 @@ def list_images(root: str) -> tuple[list[ImageFile], list[str]]:
             if _is_image(name):
                 files.append(ImageFile(name, -1, 0))
             continue
+        identity = (info.st_dev, info.st_ino)
         if stat.S_ISDIR(info.st_mode):
+            # A link to a folder that contains the root would list the root again.
             if is_link and f"{top}/".startswith(f"{os.path.realpath(path).rstrip('/')}/"):
                 continue
             if name and os.sep not in name:
                 folders.append(name)
-            if (info.st_dev, info.st_ino) not in visited:
+            if identity not in visited:
                 for entry in _entries(path, name):
                     heapq.heappush(queue, entry)
-        elif stat.S_ISREG(info.st_mode) and _is_image(name) and (info.st_dev, info.st_ino) not in visited:
+        elif stat.S_ISREG(info.st_mode) and _is_image(name) and identity not in visited:
             files.append(ImageFile(name, info.st_size, info.st_mtime_ns))
-        visited.add((info.st_dev, info.st_ino))
+        visited.add(identity)
     return sorted(files, key=lambda file: os.fsencode(file.name)), sorted(folders, key=os.fsencode)
 
 
@@ -94,10 +96,9 @@ def class_folders(root: str, files: list[ImageFile], folders: list[str]) -> list
         raise DataError(os.path.join(root, loose[0]), what, f"move it into one, {remedy}")
     if loose or len(folders) < 2:
         return []
-    for name in folders:
-        if name not in holding:
-            what = "is a class folder without an image of its own"
-            raise DataError(os.path.join(root, name), what, f"fill or remove it, {remedy}")
+    if empty := [name for name in folders if name not in holding]:
+        what = "is a class folder without an image of its own"
+        raise DataError(os.path.join(root, empty[0]), what, f"fill or remove it, {remedy}")
     return folders
 
 

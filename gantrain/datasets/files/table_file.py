@@ -47,14 +47,7 @@ class TableReader:
 
     def read_numbers(self, frame: Any, name: str, required: bool) -> np.ndarray | None:
         """Return a column as finite float64 [N]; None for one without a number, unless ``required``."""
-        from pandas.api import types
-
-        kind = frame[name].dtype
-        if (
-            types.is_numeric_dtype(kind)
-            and not types.is_bool_dtype(kind)
-            and not types.is_complex_dtype(kind)
-        ):
+        if frame[name].dtype.kind in "iuf":
             values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
         else:
             values = _parse_floats(self.read_texts(frame, name))
@@ -67,15 +60,16 @@ class TableReader:
     def number_error(self, frame: Any, name: str) -> DataError:
         """Return the error for the first cell of a column that is not a finite number."""
         texts = self.read_texts(frame, name)
-        row = int(np.flatnonzero(~np.isfinite(_parse_floats(texts)))[0])
+        row = int(np.isfinite(_parse_floats(texts)).argmin())
         remedy = "fix it, or leave the column out"
         return self.cell_error(name, texts[row], row, "which is no finite number", remedy)
 
     def cell_error(self, name: str, text: str, row: int, why: str, remedy: str) -> DataError:
         """Return the error for one cell, its row counted from 0."""
-        shown = "an empty cell" if not text.strip() else repr(text if len(text) <= 40 else text[:40] + "...")
-        why = f", {why}" if text.strip() else ""
-        return DataError(self.path, f"column {name!r} has {shown} in row {row + 1}{why}", remedy)
+        content, why = repr(text if len(text) <= 40 else text[:40] + "..."), f", {why}"
+        if not text.strip():
+            content, why = "an empty cell", ""
+        return DataError(self.path, f"column {name!r} has {content} in row {row + 1}{why}", remedy)
 
     def read_classes(self, frame: Any, name: str) -> tuple[Tensor, tuple[str, ...]]:
         """Return the class of each row, int64 [N], and the classes' texts in sorted order."""
@@ -83,23 +77,23 @@ class TableReader:
         for row, text in enumerate(texts):
             if not text.strip():
                 raise self.cell_error(name, text, row, "", "label every row, or leave the row out")
+        # Numbers are compared as numbers: 1 and 1.0 are one class, named as it first occurs.
         numbers = _parse_floats(texts)
         keys: list[Any] = numbers.tolist() if np.isfinite(numbers).all() else texts
-        first = dict(zip(reversed(keys), reversed(texts), strict=True))  # 1 and 1.0 are one class
-        if len(first) > MAX_CLASSES:
-            what = f"column {name!r} has {len(first):,} distinct values, too many for classes"
+        names = dict(sorted(zip(reversed(keys), reversed(texts), strict=True), key=lambda pair: pair[0]))
+        if len(names) > MAX_CLASSES:
+            what = f"column {name!r} has {len(names):,} distinct values, too many for classes"
             raise DataError(self.path, what, f"give a dataset.label of at most {MAX_CLASSES}, or none")
-        distinct = sorted(first)
-        index = {key: i for i, key in enumerate(distinct)}
-        return torch.tensor([index[key] for key in keys]), tuple(first[key] for key in distinct)
+        index = {key: i for i, key in enumerate(names)}
+        return torch.tensor([index[key] for key in keys]), tuple(names.values())
 
 
 def _parse_floats(texts: list[str]) -> np.ndarray:
-    """Return float(text) of each, float64 [N]; NaN for what is not a number."""
+    """Return float(text) of each, float64 [N]; NaN for a text that is not a number."""
 
     def parse(text: str) -> float:
         try:
-            return math.nan if "_" in text else float(text)
+            return math.nan if "_" in text else float(text)  # Python reads 1_000 as a number
         except ValueError:
             return math.nan
 
@@ -122,10 +116,11 @@ class CSVReader(TableReader):
             if match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason):
                 what = f"line {match[2]} has {match[3]} cells and the first line names {match[1]} columns"
                 raise DataError(self.path, what, "fix the line") from error
-            raise DataError(
-                self.path, f"cannot be read as CSV ({reason})", "fix it, or save it anew"
-            ) from error
-        if not isinstance(frame.index, pandas.RangeIndex):  # pandas takes the surplus for the names of rows
+            what = f"cannot be read as CSV ({reason})"
+            raise DataError(self.path, what, "fix it, or save it again") from error
+        if not isinstance(
+            frame.index, pandas.RangeIndex
+        ):  # pandas takes surplus first cells for names of rows
             what = f"its rows have more cells than the {len(names)} columns that the first line names"
             raise DataError(self.path, what, "name every column")
         frame.columns = names
@@ -141,9 +136,9 @@ class CSVReader(TableReader):
         return pandas.read_csv(self.path, keep_default_na=False, **options)
 
     def read_texts(self, frame: Any, name: str) -> list[str]:
-        # Read anew, since the frame holds parsed numbers: 1 and 1.0 are the same there.
-        at = list(frame.columns).index(name)
-        column = self._read_csv(usecols=[at], header=0, dtype=str, na_filter=False, skip_blank_lines=True)
+        # Read again, since the frame holds parsed numbers: 1 and 1.0 are the same there.
+        number = list(frame.columns).index(name)
+        column = self._read_csv(usecols=[number], header=0, dtype=str, na_filter=False, skip_blank_lines=True)
         return [text if isinstance(text, str) else "" for text in column.iloc[:, 0].tolist()]
 
     def _read_names(self) -> list[str]:
@@ -154,22 +149,18 @@ class CSVReader(TableReader):
             for _ in lines:  # the rest must be text too
                 pass
         except (OSError, csv.Error) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise DataError(
-                self.path, f"cannot be read ({reason})", "give a .csv that you may read"
-            ) from error
+            what = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+            raise DataError(self.path, what, "give a .csv that you may read") from error
         if first is None:
             raise DataError(self.path, "is empty", "give a first row of names, then numbers")
         names = [name.strip() for name in first]
-        repeated = [name for i, name in enumerate(names) if name and name in names[:i]]
-        if repeated:
-            raise DataError(
-                self.path, f"has two columns called {repeated[0]!r}", "give each a name of its own"
-            )
-        # A header of numbers is a table without a header, unless they count up, as 0,1,2 or years do.
+        if repeated := [name for i, name in enumerate(names) if name and name in names[:i]]:
+            what = f"has two columns called {repeated[0]!r}"
+            raise DataError(self.path, what, "give each a different name")
+        # A first line of numbers means a table without a header, unless they count up, as 0,1,2 or years do.
         numbers = _parse_floats(names)
-        counted = bool((numbers == np.rint(numbers)).all() and (np.diff(numbers) > 0).all())
-        if np.isfinite(numbers).all() and not counted:
+        is_count = bool((numbers == np.rint(numbers)).all() and (np.diff(numbers) > 0).all())
+        if np.isfinite(numbers).all() and not is_count:
             raise DataError(self.path, "has numbers in its first line", "put a line with the names above it")
         return names
 
@@ -183,9 +174,8 @@ class CSVReader(TableReader):
                     what = f"is not UTF-8 text (byte 0x{line[error.start]:02x} in line {number})"
                     raise DataError(self.path, what, "save it as CSV in UTF-8") from error
                 if "\0" in text:
-                    raise DataError(
-                        self.path, f"is not text (a zero byte in line {number})", "save it as CSV"
-                    )
+                    what = f"is not text (a zero byte in line {number})"
+                    raise DataError(self.path, what, "save it as CSV")
                 if text.strip():
                     yield text
 
@@ -203,9 +193,9 @@ class ParquetReader(TableReader):
             raise DataError(self.path, what, "pip install 'gantrain[parquet]', or give a .csv") from error
         except (OSError, ValueError) as error:  # pyarrow's own errors are these
             what = f"cannot be read as Parquet ({' '.join(str(error).split())})"
-            raise DataError(self.path, what, "write it anew, or give a .csv") from error
+            raise DataError(self.path, what, "write it again, or give a .csv") from error
         frame.columns = [str(name) for name in frame.columns]
         if not frame.columns.is_unique:
             name = frame.columns[frame.columns.duplicated()][0]
-            raise DataError(self.path, f"has two columns called {name!r}", "give each a name of its own")
+            raise DataError(self.path, f"has two columns called {name!r}", "give each a different name")
         return frame

@@ -1,4 +1,4 @@
-"""Datasets in torchvision's layout: read from a root folder, downloaded into it when missing."""
+"""Image datasets in torchvision's layout: read from a root folder, downloaded into it when missing."""
 
 from __future__ import annotations
 
@@ -7,30 +7,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gantrain.datasets.base import Dataset
+from gantrain.core.spec import Spec
+from gantrain.datasets.base import Data, Dataset, Split
 from gantrain.errors import DataError
 from gantrain.registry import option
+
+# What torchvision raises for a file that is damaged or of another kind.
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, AssertionError)
 
 
 @dataclass
 class TorchvisionDataset(Dataset):
-    """A dataset of torchvision.
+    """A dataset of torchvision with ten classes, whose test images are the held-out part.
 
     Attributes:
         archive: Name of torchvision's class.
         inside: Folder of its files below the root.
         files: Their names.
+        shape: Of an image, (C, H, W).
+        damaged: The message for files that torchvision cannot read, with fields ``archive`` and ``error``.
     """
 
     root: str = option("data", "folder that holds the data, or will hold it")
     archive: ClassVar[str]
     inside: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
+    shape: ClassVar[tuple[int, int, int]]
+    damaged: ClassVar[str] = "cannot be read as {archive} ({error})"
 
     @property
     def folder(self) -> Path:
         """The folder of the files."""
         return Path(self.root).expanduser() / self.inside
+
+    def split_of(self, images: Any) -> Split:
+        """Return the images [N, C, H, W] and labels [N] of torchvision's dataset."""
+        raise NotImplementedError
+
+    def spec(self) -> Spec:
+        self.download_missing()
+        return Spec(self.shape, classes=10)
+
+    def load(self, seed: int) -> Data:
+        self.download_missing()
+        try:
+            train, test = (self.split_of(self.open(train=train)) for train in (True, False))
+        except UNREADABLE as error:
+            why = str(error) or "its header is of another kind"
+            what = self.damaged.format(archive=self.archive, error=why)
+            raise DataError(self.folder, what, "delete the folder to download it again") from error
+        return Data(self.spec(), train, test)
 
     def open(self, **options: Any) -> Any:
         """Return torchvision's dataset."""
@@ -40,21 +66,19 @@ class TorchvisionDataset(Dataset):
 
     def download_missing(self) -> None:
         """Download missing files. Raises DataError, naming folder and files, when that is not possible."""
-        if not self._missing():
+        if not self._missing_files():
             return
-        absent = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
+        new = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             self.open(download=True)
         except (OSError, RuntimeError) as error:
-            for folder in absent:  # empty folders that the failed download made
+            for folder in new:  # a failed download leaves them empty
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-            why = " ".join(str(error).split())
-            raise DataError(
-                self.folder,
-                f"lacks {', '.join(self._missing()) or 'files'} and they cannot be downloaded ({why})",
-                f"put the files there, or set dataset.root to the folder that holds {self.inside}",
-            ) from error
+            missing, why = ", ".join(self._missing_files()) or "files", " ".join(str(error).split())
+            what = f"lacks {missing} and they cannot be downloaded ({why})"
+            remedy = f"put the files there, or set dataset.root to the folder that holds {self.inside}"
+            raise DataError(self.folder, what, remedy) from error
 
-    def _missing(self) -> list[str]:
+    def _missing_files(self) -> list[str]:
         return [name for name in self.files if not (self.folder / name).is_file()]

@@ -83,8 +83,9 @@ def fit(data: Data) -> nn.Sequential:
 def load_or_fit(data: Data) -> nn.Sequential:
     """Return the classifier of this very training split, from the user's cache or else fitted."""
     key = hashlib.sha256(f"{data.spec} {STEPS} {BATCH} {torch.__version__}".encode())
-    for tensor in vars(data.train).values():  # a mapped split says by a third tensor which rows are its own
-        key.update(tensor.flatten().numpy())
+    for tensor in (data.train.x, data.train.y, data.train.rows):
+        if tensor is not None:
+            key.update(tensor.flatten().numpy().data)
     path = cache_dir() / f"classifier-{key.hexdigest()[:20]}.safetensors"
     with torch.random.fork_rng(
         devices=[]
