@@ -1,4 +1,4 @@
-"""The arguments of a verb: folders of runs, and ``key=value`` words."""
+"""Parse the arguments of a verb: folders of runs, and ``key=value`` words."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 
 def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the folders among a verb's arguments, and the values of its ``key=value`` words by key.
-
-    An argument that names an existing path is a folder, even with an equals sign in it.
-
-    Raises:
-        ConfigError: For a flag.
-    """
+    """Return the folders among a verb's arguments, and the values of its words. Raises ConfigError for a flag."""
     from gantrain.core.override import Override
 
     folders: list[str] = []
@@ -28,6 +22,7 @@ def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str
     for argument in argv:
         if argument.startswith("-"):
             raise ConfigError(argument, f"gantrain {verb} has no such flag", "see gantrain --help")
+        # The name of a run may have an equals sign in it.
         if "=" in argument and not os.path.exists(os.path.expanduser(argument)):
             override = Override.parse(argument)
             words[override.key] = override.value
@@ -45,15 +40,10 @@ def single_folder(verb: str, folders: Sequence[str]) -> Path:
 
 
 def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
-    """Return the folders of a verb that takes any number of them, and the value of ``out=``, "" without one.
-
-    Raises:
-        ConfigError: For a flag, another key, or no folder at all.
-    """
+    """Return the folders of a verb that takes any number of them, and the value of ``out=``. Raises ConfigError."""
     folders, words = split_arguments(verb, argv)
-    for key in words:
-        if key != "out":
-            raise ConfigError(key, "there is no such key", "give folders of runs, and out=PATH")
+    if wrong := [key for key in words if key != "out"]:
+        raise ConfigError(wrong[0], "there is no such key", "give folders of runs, and out=PATH")
     if not folders:
         raise ConfigError(verb, "names no run", f"gantrain {verb} outputs/<date>")
     return [Path(folder).expanduser() for folder in folders], words.get("out", "")
@@ -63,21 +53,14 @@ def find_runs(folder: Path) -> list[Path]:
     """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
     from gantrain.reports.runs import runs_under
 
-    if not folder.exists():
-        raise CheckpointError(folder, "there is no such folder", "give a run, or a folder that holds runs")
-    runs = runs_under(folder)
-    if not runs:
-        raise CheckpointError(folder, "holds no runs", "give a run, or a folder that holds runs")
-    return runs
+    if runs := runs_under(folder) if folder.exists() else []:
+        return runs
+    what = "holds no runs" if folder.exists() else "there is no such folder"
+    raise CheckpointError(folder, what, "give a run, or a folder that holds runs")
 
 
 def checkpoint_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[str, str]]:
-    """Return the checkpoint of the run among a verb's arguments, and its ``key=value`` words.
-
-    Raises:
-        ConfigError: For a flag, no run, or several.
-        CheckpointError: When there is no readable checkpoint.
-    """
+    """Return the checkpoint of a verb's run, and its words by key. Raises ConfigError, CheckpointError."""
     from gantrain.training.checkpoint import load_checkpoint
 
     folders, words = split_arguments(verb, argv)

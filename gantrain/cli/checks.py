@@ -1,4 +1,4 @@
-"""The checks of ``gantrain doctor`` on libraries, processor, disk and limits."""
+"""The checks of ``gantrain doctor``: libraries, processor, devices and their speeds, disk, limits."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import platform
 import resource
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -22,11 +24,12 @@ OK, WARN, FAIL, NOTE = "ok", "warn", "FAIL", "-"
 PACKAGES = ("gantrain", "hydra-core", "torchvision")  # whose requirements are checked
 EXTRAS = ("sweeps", "onnx", "parquet")
 GIB = 2**30
+SECONDS = 0.2  # for which each speed is measured
+MIN_SPEEDUP = 1.2  # of bfloat16 over float32, to recommend it
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A line of the page: a mark, what was checked, and what was found, with the remedy after a semicolon."""
+class Finding(NamedTuple):
+    """A line of the page: a mark, what was checked, and the result, with the remedy after a semicolon."""
 
     mark: str
     name: str
@@ -37,43 +40,39 @@ def versions() -> Iterator[Finding]:
     """Check the version of each library that gantrain requires, and what these require of each other."""
     yield Finding(OK, "python", f"{platform.python_version()}, {platform.platform()}")
     yield Finding(OK, "gantrain", f"{gantrain.__version__} in {Path(gantrain.__file__).parent}")
-    requirements: dict[str, list[tuple[str, Requirement]]] = {}
+    requirements: dict[str, list[tuple[str, Requirement]]] = defaultdict(list)
     for package in PACKAGES:
         for requirement in requirements_of(package):
-            requirements.setdefault(requirement.name, []).append((package, requirement))
-    for name, known in requirements.items():
-        if any(package == "gantrain" for package, _ in known):
-            yield check_version(name, _version(name), known)
+            requirements[requirement.name].append((package, requirement))
+    for name, pairs in requirements.items():
+        if pairs[0][0] == "gantrain":  # the first of PACKAGES: what only the others need is their affair
+            yield check_version(name, _version(name), pairs)
 
 
 def check_version(name: str, version: str | None, requirements: list[tuple[str, Requirement]]) -> Finding:
     """Check a library's version, None for an absent one, against what each package requires of it."""
-    if version is None:
-        required = " ".join(
-            f"'{requirement.name}{requirement.specifier}'" for _, requirement in requirements[:1]
-        )
-        return Finding(FAIL, name, f"is not installed; pip install {required}")
-    broken = [pair for pair in requirements if not pair[1].specifier.contains(version, prereleases=True)]
-    if broken:
-        package, requirement = broken[0]
+    for package, requirement in requirements:
         required = f"{requirement.name}{requirement.specifier}"
-        return Finding(WARN, name, f"{version}, and {package} requires {required}; pip install '{required}'")
-    return Finding(OK, name, version)
+        if version is None:
+            return Finding(FAIL, name, f"is not installed; pip install '{required}'")
+        if not requirement.specifier.contains(version, prereleases=True):
+            what = f"{version}, and {package} requires {required}"
+            return Finding(WARN, name, f"{what}; pip install '{required}'")
+    return Finding(OK, name, str(version))
 
 
 def requirements_of(name: str, extra: str = "") -> list[Requirement]:
-    """Return what an installed library requires here, or what one of its extras adds to that."""
+    """Return what an installed library requires on this machine, or what one of its extras adds to that."""
     try:
-        found = [Requirement(line) for line in metadata.requires(name) or []]
+        requirements = [Requirement(line) for line in metadata.requires(name) or []]
     except metadata.PackageNotFoundError:
         return []
 
-    def holds(requirement: Requirement, extra: str) -> bool:
+    def applies(requirement: Requirement, extra: str) -> bool:
         return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
-    base = [requirement for requirement in found if holds(requirement, "")]
-    added = [requirement for requirement in found if requirement not in base and holds(requirement, extra)]
-    return added if extra else base
+    base = [requirement for requirement in requirements if applies(requirement, "")]
+    return [r for r in requirements if r not in base and applies(r, extra)] if extra else base
 
 
 def _version(name: str) -> str | None:
@@ -86,14 +85,12 @@ def _version(name: str) -> str | None:
 def extras() -> Iterator[Finding]:
     """Check the optional libraries."""
     for extra in EXTRAS:
-        names = [requirement.name for requirement in requirements_of("gantrain", extra)]
-        absent = [name for name in names if _version(name) is None]
-        here = ", ".join(f"{name} {_version(name)}" for name in names if name not in absent)
+        installed = {one.name: _version(one.name) for one in requirements_of("gantrain", extra)}
+        absent = [name for name, version in installed.items() if version is None]
         if absent:
-            text = f"without {', '.join(absent)}; pip install 'gantrain[{extra}]'"
-            yield Finding(NOTE, extra, text)
-        elif names:
-            yield Finding(OK, extra, here)
+            yield Finding(NOTE, extra, f"without {', '.join(absent)}; pip install 'gantrain[{extra}]'")
+        elif installed:  # an older gantrain, installed elsewhere, may have another list of extras
+            yield Finding(OK, extra, ", ".join(f"{name} {version}" for name, version in installed.items()))
 
 
 def processor() -> Iterator[Finding]:
@@ -103,7 +100,7 @@ def processor() -> Iterator[Finding]:
     yield Finding(OK, "processor", f"{processor_name()}, {cores} cores{share}")
     try:
         import torch
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError) as error:  # OSError: a shared library of CUDA is missing
         what = " ".join(str(error).split())
         yield Finding(FAIL, "torch", f"cannot be imported ({what}); install it again: https://pytorch.org")
         return
@@ -112,20 +109,96 @@ def processor() -> Iterator[Finding]:
 
 def check_threads(threads: int, usable: int, omp_threads: str | None) -> Finding:
     """Check that torch has a thread for each core that this process may use."""
-    text = f"{threads} of torch, OMP_NUM_THREADS {omp_threads or 'not set'}"
+    mark, advice = OK, ""
     if threads > usable:
-        return Finding(
+        mark, advice = (
             WARN,
-            "threads",
-            f"{text}: more than there are cores, so they wait for each other; device.threads={usable}",
+            f": more than there are cores, so they wait for each other; device.threads={usable}",
         )
-    if threads < usable:
-        return Finding(
-            NOTE,
-            "threads",
-            f"{text}: {usable - threads} of {usable} cores stay idle; device.threads={usable}",
-        )
-    return Finding(OK, "threads", text)
+    elif threads < usable:
+        mark, advice = NOTE, f": {usable - threads} of {usable} cores stay idle; device.threads={usable}"
+    return Finding(mark, "threads", f"{threads} of torch, OMP_NUM_THREADS {omp_threads or 'not set'}{advice}")
+
+
+def devices() -> Iterator[Finding]:
+    """Check each device, and measure which precision is fast on it."""
+    try:
+        import torch
+    except (ImportError, OSError):  # reported by processor()
+        return
+    places = ["cpu"]
+    for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        card, place = torch.cuda.get_device_properties(i), f"cuda:{i}"
+        memory = f"{card.total_memory / GIB:.1f} GiB, compute capability {card.major}.{card.minor}"
+        yield Finding(OK, place, f"{card.name}, {memory}; gantrain device=cuda device.index={i}")
+        places.append(place)
+    if len(places) == 1 and shutil.which("nvidia-smi"):
+        remedy = "see nvidia-smi, and install the torch of your driver's CUDA"
+        yield Finding(WARN, "cuda", f"torch {torch.__version__} sees no GPU; {remedy}")
+    elif len(places) == 1:
+        yield Finding(NOTE, "cuda", "none on this machine")
+    if torch.backends.mps.is_available():
+        yield Finding(OK, "mps", "the GPU of this computer; gantrain device=mps")
+        places.append("mps")
+    yield from map(check_speed, places)
+
+
+def check_speed(place: str) -> Finding:
+    """Measure a device in both precisions, as a run would use them."""
+    import torch
+
+    try:
+        speeds = {precision: _gflops(place, precision) for precision in ("float32", "bfloat16")}
+    except (
+        RuntimeError,
+        NotImplementedError,
+    ) as error:  # a card too old for this torch, a full one, no bfloat16
+        what = " ".join(str(error).split())[:100]
+        remedy = f"try gantrain debug=tiny device={torch.device(place).type}"
+        return Finding(WARN, f"on {place}", f"could not be measured ({what}); {remedy}")
+    text = "; ".join(
+        f"{precision} {conv:.3g} GFLOP/s in convolutions, {product:.3g} in products"
+        for precision, (conv, product) in speeds.items()
+    )
+    return Finding(OK, f"on {place}", f"{text}; device.precision={best_precision(speeds)}")
+
+
+def best_precision(speeds: dict[str, tuple[float, float]]) -> str:
+    """Return bfloat16 where it is clearly faster in convolutions and no slower in products, else float32."""
+    (conv, product), (half_conv, half_product) = speeds["float32"], speeds["bfloat16"]
+    return "bfloat16" if half_conv > MIN_SPEEDUP * conv and half_product > product else "float32"
+
+
+def _gflops(place: str, precision: str) -> tuple[float, float]:
+    """Return billions of operations a second in a convolution and in a matrix product."""
+    import torch
+
+    kind = torch.device(place).type
+    # A processor without bfloat16 needs a second for what takes a GPU microseconds.
+    images, side, calls = (4, 256, 1) if kind == "cpu" else (64, 2048, 8)
+    image, kernel = torch.randn(images, 32, 16, 16, device=place), torch.randn(64, 32, 3, 3, device=place)
+    square = torch.randn(side, side, device=place)
+
+    def rate(work: Callable[[], object]) -> float:
+        work()  # the first call chooses its kernel
+        wait()
+        began, done = time.perf_counter(), 0
+        while time.perf_counter() - began < SECONDS:
+            for _ in range(calls):
+                work()
+            wait()  # a GPU queues its work: count only what is done
+            done += calls
+        return done / (time.perf_counter() - began)
+
+    def wait() -> None:
+        if kind != "cpu":
+            getattr(torch, kind).synchronize(*[place] * (kind == "cuda"))  # MPS is one device
+
+    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
+        conv = rate(lambda: torch.nn.functional.conv2d(image, kernel, padding=1))
+        product = rate(lambda: square @ square)
+    # A multiplication and an addition for each weight at each of 16 x 16 pixels, and for each term of the product.
+    return conv * 2 * images * 64 * 32 * 9 * 16 * 16 / 1e9, product * 2 * side**3 / 1e9
 
 
 def disk() -> Iterator[Finding]:
@@ -135,14 +208,14 @@ def disk() -> Iterator[Finding]:
 
 
 def check_writable(name: str, folder: Path, mark: str, remedy: str) -> Finding:
-    """Check that a folder, or the one that it would be made in, can be written, and how much space is free."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    """Check that a folder, or the one in which it would be made, can be written, and how much space is free."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
     try:
-        with tempfile.TemporaryFile(dir=there) as file:
+        with tempfile.TemporaryFile(dir=existing) as file:
             file.write(b"0")
     except OSError as error:
         return Finding(mark, name, f"{folder} cannot be written ({error.strerror or error}); {remedy}")
-    free = shutil.disk_usage(there).free / GIB
+    free = shutil.disk_usage(existing).free / GIB
     text = f"{folder}, {free:.1f} GiB free"
     return Finding(OK, name, text) if free > 1 else Finding(WARN, name, f"{text}; free some space")
 
@@ -151,11 +224,9 @@ def limits() -> Iterator[Finding]:
     """Check the memory, and how many files may be open at once."""
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
-        yield Finding(
-            OK if total > 2 else WARN, "memory", f"{total:.1f} GiB{'' if total > 2 else '; lower metric.n'}"
-        )
+        mark, advice = (OK, "") if total > 2 else (WARN, "; lower metric.n")
+        yield Finding(mark, "memory", f"{total:.1f} GiB{advice}")
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = files == resource.RLIM_INFINITY or files >= 256
-    count = "any number" if files == resource.RLIM_INFINITY else f"{files:,}"
-    text = f"{count} may be open at once"
-    yield Finding(OK, "files", text) if enough else Finding(WARN, "files", f"{text}; ulimit -n 1024")
+    unlimited = files == resource.RLIM_INFINITY
+    mark, advice = (OK, "") if unlimited or files >= 256 else (WARN, "; ulimit -n 1024")
+    yield Finding(mark, "files", f"{'any number' if unlimited else f'{files:,}'} may be open at once{advice}")

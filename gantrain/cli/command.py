@@ -16,13 +16,7 @@ from gantrain.cli import commands as package
 
 
 class Word(NamedTuple):
-    """A ``key=value`` word of a verb.
-
-    Attributes:
-        help: What it sets.
-        choices: The legal values, where they are few.
-        is_path: Whether the value is a path.
-    """
+    """A ``key=value`` word of a verb: what it sets, its legal values where they are few, and whether it is a path."""
 
     help: str = ""
     choices: tuple[str, ...] = ()
@@ -40,7 +34,8 @@ class Command(NamedTuple):
         many: Whether it takes several of them.
         arguments: The legal words that are not folders.
         words: Its ``key=value`` words by key. A key that is a config group stands for the keys of the group too.
-        options: Returns a dataclass that declares more of them, each by ``gantrain.core.fields.option``.
+        options: Returns a dataclass that declares more of them, each by ``gantrain.core.fields.option``. A function,
+            so that the dataclass is imported only where its words are needed.
     """
 
     run: Callable[[list[str]], int]
@@ -55,26 +50,20 @@ class Command(NamedTuple):
     @property
     def known_words(self) -> dict[str, Word]:
         """Every ``key=value`` word, of ``words`` and of ``options``."""
-        return {**self.words, **(_words_of(self.options()) if self.options else {})}
+        if self.options is None:
+            return dict(self.words)
+        from dataclasses import fields
 
-
-def _words_of(cls: type) -> dict[str, Word]:
-    import dataclasses
-
-    return {
-        key.name: Word(
-            key.metadata["help"],
-            ("true", "false") if key.type in (bool, "bool") else key.metadata["choices"] or (),
-            is_path=key.name == "out",
-        )
-        for key in dataclasses.fields(cls)
-    }
+        declared = {}
+        for key in fields(self.options()):
+            legal = ("true", "false") if key.type in (bool, "bool") else key.metadata["choices"] or ()
+            declared[key.name] = Word(key.metadata["help"], legal, is_path=key.name == "out")
+        return {**self.words, **declared}
 
 
 def command_names() -> list[str]:
     """Return the name of every verb; none is imported."""
-    files = (path for folder in package.__path__ for path in Path(folder).glob("[a-z]*.py"))
-    return sorted(path.stem for path in files)
+    return sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("[a-z]*.py"))
 
 
 def load_command(name: str) -> Command:
@@ -85,5 +74,5 @@ def load_command(name: str) -> Command:
 
 def all_commands() -> dict[str, Command]:
     """Return every verb by name, in the order of the help page."""
-    found = {name: load_command(name) for name in command_names()}
-    return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))
+    commands = [(name, load_command(name)) for name in command_names()]
+    return dict(sorted(commands, key=lambda item: item[1].order))

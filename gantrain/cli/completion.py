@@ -1,4 +1,4 @@
-"""What the Tab key offers: verbs, groups, keys, values and run folders; nothing heavy is imported to know them."""
+"""What the Tab key offers: verbs, groups, keys, values and run folders, found without a heavy import."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gantrain.core.override import Override, values_by_key
 from gantrain.core.plugins import split_plugins, use
 from gantrain.errors import GantrainError
 
-# Words, each with its description where there is one; a word that ends in = or . is to be continued.
+# Words and their descriptions, which may be empty; a word that ends in = or . is to be continued.
 Offers = dict[str, str]
 
 PATH_KEYS = ("dataset.root", "dataset.path", "dataset.attributes", "run.root", "run.dir")
@@ -32,54 +32,49 @@ FLAGS = {
 
 
 def offers(words: list[str]) -> Offers:
-    """Return what may stand in the place of the last word.
-
-    Args:
-        words: The command line up to the cursor, after the command itself; the last one is being typed.
-    """
+    """Return what may replace the last of the words up to the cursor, ``gantrain`` itself left out."""
     *before, word = words or [""]
-    if before[-1:] != ["--plugins"]:
+    last = before[-1] if before else ""
+    if last != "--plugins":
         before, folders = split_plugins(before)
         with suppress(GantrainError):  # a mistyped folder has no choices to offer
             use(folders)
-    verb = before[0] if before and before[0] in command_names() else ""
-    if before and before[-1] == "--cfg":
+    if last == "--cfg":
         found = dict.fromkeys(("job", "hydra", "all"), "")
-    elif before and before[-1] in ("--config-dir", "--plugins"):
+    elif last in ("--config-dir", "--plugins"):
         found = _paths(word)
     elif word.startswith("--plugins="):
         found = _words("--plugins", _paths(word.partition("=")[2]))
     elif word.startswith("-"):
         found = FLAGS
-    elif verb:
-        found = _after_verb(load_command(verb), before[1:], word)
+    elif before and before[0] in command_names():
+        found = _after_verb(load_command(before[0]), before[1:], word)
     elif "=" in word:
         found = _values(before, word)
     else:
         found = _overrides(before, word)
-        if not any("=" in earlier for earlier in before):
-            found = _verbs() | found
+        if not any("=" in earlier for earlier in before):  # a verb is the first word
+            found = {name: command.usage[0][1] for name, command in all_commands().items()} | found
     return {offer: text for offer, text in found.items() if offer.startswith(word)}
 
 
-def _verbs() -> Offers:
-    return {name: command.usage[0][1] for name, command in all_commands().items()}
-
-
 def _overrides(before: list[str], word: str) -> Offers:
-    """Return groups and keys; those of one group where its name and a dot are typed."""
+    """Return groups and keys; those of one group once its name and a dot are typed."""
     group, dot, _ = word.partition(".")
     if dot:
-        return {f"{group}.{key}=": known["help"] for key, known in _keys(group, before).items()}
+        return _dotted_keys(group, _keys(group, before))
     found = {f"{name}=": f"{len(known)} choices" for name in GROUPS if (known := choices(name))}
     if choices("hydra/launcher"):
         found["hydra/launcher="] = "where the jobs of a sweep run"
     found |= {f"{key}=": known["help"] for key, known in keys_of_group("").items()}
     found |= {"train.": "the training loop", "run.": "where a run writes"}
-    chosen = {*values_by_key(before), word}
-    return found | {
-        f"{name}.": f"keys of the {name}" for name in GROUPS if name in chosen and _keys(name, before)
-    }
+    # A group's own keys are offered once the group is on the line: all of them at once would be hundreds.
+    chosen = [name for name in GROUPS if name in (*values_by_key(before), word) and _keys(name, before)]
+    return found | {f"{name}.": f"keys of the {name}" for name in chosen}
+
+
+def _dotted_keys(group: str, keys: Keys) -> Offers:
+    return {f"{group}.{key}=": known["help"] for key, known in keys.items()}
 
 
 def _keys(group: str, before: list[str]) -> Keys:
@@ -92,8 +87,7 @@ def _keys(group: str, before: list[str]) -> Keys:
 
 def _values(before: list[str], word: str) -> Offers:
     """Return the choices of a group or the legal words of a key, also after a comma of a sweep."""
-    override = Override.parse(word)
-    key, text = override.key, override.value
+    key, text, _ = Override.parse(word)
     if key in PATH_KEYS:
         return _words(key, _paths(text, files=True))
     if key == "train.init_from":
@@ -105,8 +99,8 @@ def _values(before: list[str], word: str) -> Offers:
         declared = _keys(group, before) | keys_of_group(group)
         known = dict.fromkeys(declared[name]["choices"], "") if name in declared else {}
     earlier, comma, _ = text.rpartition(",")
-    listed = earlier.split(",")
-    return _words(f"{key}={earlier}{comma}", {n: help for n, help in known.items() if n not in listed}, "")
+    unlisted = {name: text for name, text in known.items() if name not in earlier.split(",")}
+    return _words(f"{key}={earlier}{comma}", unlisted, "")
 
 
 def _words(key: str, values: Offers, equals: str = "=") -> Offers:
@@ -116,7 +110,7 @@ def _words(key: str, values: Offers, equals: str = "=") -> Offers:
 def _choices(group: str, before: list[str]) -> Offers:
     found = {name: text.rpartition(": gantrain")[0] or text for name, text in choices(group).items()}
     if group == "hydra/launcher":
-        found = {"basic": "one after another", "joblib": "side by side"} | found
+        found = {"basic": "one after another", "joblib": "several at once"} | found  # Hydra's own files
     for flag, folder in zip(before, before[1:], strict=False):
         if flag == "--config-dir":
             found |= {path.stem: "yours" for path in Path(folder).expanduser().glob(f"{group}/*.yaml")}
@@ -127,26 +121,24 @@ def _after_verb(command: Command, before: list[str], word: str) -> Offers:
     if command.arguments:
         return dict.fromkeys(command.arguments, "") if not before else {}
     if "=" in word:
-        override = Override.parse(word)
-        known = command.known_words.get(override.key, Word())
+        key, value, _ = Override.parse(word)
+        known = command.known_words.get(key, Word())
         if known.is_path:
-            return _words(override.key, _paths(override.value, files=True))
-        return _words(override.key, dict.fromkeys(known.choices, "")) or _values(before, word)
+            return _words(key, _paths(value, files=True))
+        return _words(key, dict.fromkeys(known.choices, "")) or _values(before, word)
+    # First a run, then the words of the verb.
     has_folder = any("=" not in earlier for earlier in before)
     found: Offers = {}
     if command.folder and (command.many or not has_folder):
         found = _runs(word, sweeps=command.folder == "sweep")
-        if not found or word:
+        if not found or word:  # a run may be anywhere, but those under outputs come first
             found |= {path: "" for path in _paths(word) if not any(run.startswith(path) for run in found)}
-    return found | _words_of_verb(command, word) if has_folder or word else found
-
-
-def _words_of_verb(command: Command, word: str) -> Offers:
-    """Return a verb's words, and the keys of a group among them where its name and a dot are typed."""
-    found = {offer(key, known.choices): known.help for key, known in command.known_words.items()}
-    group, dot, _ = word.partition(".")
-    keys = keys_of_group(group) if dot and group in GROUPS and group in command.words else {}
-    return found | {f"{group}.{key}=": known["help"] for key, known in keys.items()}
+    if has_folder or word:
+        found |= {offer(key, known.choices): known.help for key, known in command.known_words.items()}
+        group, dot, _ = word.partition(".")
+        if dot and group in GROUPS and group in command.words:
+            found |= _dotted_keys(group, keys_of_group(group))
+    return found
 
 
 def _paths(typed: str, files: bool = False) -> Offers:
@@ -166,13 +158,13 @@ def _runs(typed: str, sweeps: bool) -> Offers:
     if not "outputs".startswith(typed.partition("/")[0]):
         return {}
     found = [(path, kind) for path, kind in _walk(Path("outputs"), 3) if sweeps or kind == "run"]
-    found = [(path, kind) for path, kind in found if f"{path.as_posix()}/".startswith(typed)]
     found.sort(key=lambda item: item[0].stat().st_mtime_ns, reverse=True)
-    return {f"{path.as_posix()}/": kind for path, kind in found}
+    named = {f"{path.as_posix()}/": kind for path, kind in found}
+    return {name: kind for name, kind in named.items() if name.startswith(typed)}
 
 
 def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, str]]:
-    """Find runs and sweeps; a run holds no others."""
+    """Find runs and sweeps, ``depth`` folders deep; a run holds no others."""
     from gantrain.core.run_folder import is_run, is_sweep
 
     with suppress(OSError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gantrain.cli.command import all_commands, load_command
 from gantrain.core.groups import GROUPS, choices
 
@@ -44,12 +46,17 @@ def usage_line(form: str, text: str) -> str:
 def command_page(name: str) -> str:
     """Return the page of ``gantrain VERB --help``: how the verb is used, and the words it takes."""
     command = load_command(name)
-    lines = ["usage", *(usage_line(f"{name} {form}".rstrip(), text) for form, text in command.usage)]
+    usage = "\n".join(["usage", *(usage_line(f"{name} {form}", text) for form, text in command.usage)])
     words = {offer(key, word.choices): word.help for key, word in command.known_words.items()}
-    width = max(map(len, words), default=0)
-    if words:
-        lines += ["", "words", *(f"  {word:{width}}  {text}".rstrip() for word, text in words.items())]
-    return "\n".join([*lines, "", "All verbs and choices: gantrain --help"])
+    parts = [usage, _indented_table("words", words), "All verbs and choices: gantrain --help"]
+    return "\n\n".join(filter(None, parts))
+
+
+def _indented_table(title: str, rows: Mapping[str, str]) -> str:
+    """Return a title and under it names with their texts in two columns; "" without any."""
+    width = max(map(len, rows), default=0)
+    lines = [f"  {name:{width}}  {text}".rstrip() for name, text in rows.items()]
+    return "\n".join([title, *lines]) if rows else ""
 
 
 def offer(key: str, legal: tuple[str, ...]) -> str:
@@ -59,11 +66,7 @@ def offer(key: str, legal: tuple[str, ...]) -> str:
 
 def group_page(group: str) -> str:
     """Return one group as lines, each choice and its description; "" for a group without choices."""
-    lines = choices(group)
-    if not lines:
-        return ""
-    width = max(map(len, lines))
-    return "\n".join([group, *(f"  {name:{width}}  {text}" for name, text in lines.items())])
+    return _indented_table(group, choices(group))
 
 
 def all_groups_page() -> str:
@@ -73,11 +76,8 @@ def all_groups_page() -> str:
 
 def help_page() -> str:
     """Return the page of ``gantrain --help``."""
-    verbs = [
-        (f"{name} {form}".rstrip(), text)
-        for name, command in all_commands().items()
-        for form, text in command.usage
-    ]
+    commands = all_commands().items()
+    verbs = [(f"{name} {form}", text) for name, command in commands for form, text in command.usage]
     usage = "\n".join(usage_line(form, text) for form, text in (*TRAIN, *verbs, *PRINT))
     groups = f"config groups: group=choice, then group.key=value\n\n{all_groups_page()}"
     return f"{TITLE}\n\nusage\n{usage}\n{FLAGS}\n{groups}\n\n{EXAMPLES}"

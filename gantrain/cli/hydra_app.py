@@ -23,19 +23,13 @@ from gantrain.errors import ConfigError
 
 
 def start(argv: list[str]) -> int:
-    """Train what a command line describes, once or as a sweep, or print what its Hydra flag asks for.
-
-    Args:
-        argv: Overrides and Hydra's flags.
-
-    Returns:
-        0; an error is raised.
+    """Train what overrides describe, once or as a sweep, or print what a flag of Hydra's requests; return 0.
 
     Raises:
-        GantrainError: For every error of the user's, and when a job of a sweep failed.
+        GantrainError: For a user error, and when a job of a sweep failed.
     """
     line = CommandLine.parse(argv)
-    if line.mode == "run":
+    if line.mode == "run":  # composed and run without hydra.main
         from gantrain.training.start import start_run
 
         start_run(line)
@@ -55,29 +49,24 @@ def run_hydra_main(line: CommandLine) -> None:
 
     options: dict[str, Any] = VERSION_BASE if HYDRA_1_3 else {"execution_whitelist": TRUSTED}
     main = hydra.main(config_path=str(yaml_dir()), config_name="config", **options)(run_job)
-    with (
-        translate_hydra_errors(),
-        _hydra_process([*line.flags, *line.overrides]),
-        _package_error(line.package),
-    ):
+    argv = [*line.flags, *line.overrides]
+    with translate_hydra_errors(), _hydra_process(argv), _package_error(line.package):
         main()
 
 
 def run_sweep_job(composed: DictConfig) -> dict[str, Any]:
-    """Run one job of a sweep and return its result; nothing that goes wrong in it stops the others."""
+    """Run one job of a sweep and return its result; an error in it does not stop the others."""
     from gantrain.config.resolve import plain_data
     from gantrain.sweeps.process import run_job
 
     job = HydraConfig.get()
-    submitted = "submitit" in job.launcher._target_
-    return run_job(
-        plain_data(composed), Path(job.runtime.output_dir), values_by_key(job.overrides.task), submitted
-    )
+    folder, given = Path(job.runtime.output_dir), values_by_key(job.overrides.task)
+    return run_job(plain_data(composed), folder, given, "submitit" in job.launcher._target_)
 
 
 @contextlib.contextmanager
 def _package_error(package: str | None) -> Iterator[None]:
-    """Raise that ``--package`` names nothing, for which Hydra prints a line and exits."""
+    """Raise ConfigError when ``--package`` names no key, for which Hydra prints a line and exits."""
     message = io.StringIO()
     try:
         with contextlib.redirect_stderr(message) if package else contextlib.nullcontext():

@@ -20,9 +20,7 @@ def _read() -> dict[str, Any]:
 def keys_of_choice(group: str, choice: str) -> Keys:
     """Return the keys that a choice of a group has; none for a choice that is not shipped.
 
-    Args:
-        group: A config group, ``train`` or ``run``; "" for the keys that are in no group.
-        choice: A file of the group; it does not matter where one class serves the whole group.
+    ``train`` and ``run`` are groups too, and "" has the keys outside all groups. One class may serve a whole group.
     """
     classes, names = _read()["keys"].get(group, {}), _read()["classes"].get(group, {})
     return dict(classes.get(names.get(choice, ""), {}))
@@ -34,5 +32,5 @@ def keys_of_group(group: str) -> Keys:
 
 
 def default_choice(group: str) -> str:
-    """Return the choice of a group that is used unless another is given; "" where there is none."""
+    """Return the choice of a group in the primary config; "" for a group without one."""
     return str(_read()["defaults"].get(group, ""))

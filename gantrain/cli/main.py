@@ -15,15 +15,8 @@ from gantrain.core.plugins import split_plugins, use
 from gantrain.errors import ConfigError, suggest, to_user_error
 
 
-def start(argv: list[str]) -> int:
-    """Train what the overrides describe."""
-    from gantrain.cli import hydra_app
-
-    return hydra_app.start(argv)
-
-
 def dispatch(argv: list[str]) -> int:
-    """Run a verb; words without one are overrides for training."""
+    """Run a verb, or without one train what the overrides describe; return the exit code."""
     is_verb = bool(argv) and argv[0] in ("train", *command_names())
     verb, rest = (argv[0], argv[1:]) if is_verb else ("train", argv)
     if any(word in ("--help", "-h") for word in rest):
@@ -38,7 +31,9 @@ def dispatch(argv: list[str]) -> int:
         return load_command(verb).run(rest)
     if not is_verb and argv and re.fullmatch("[^-~=][^=]*", argv[0]):
         raise ConfigError(argv[0], "is neither a verb nor key=value", _remedy_for(argv[0]))
-    return start(rest)
+    from gantrain.cli import hydra_app  # imports hydra and torch, which a help page does without
+
+    return hydra_app.start(rest)
 
 
 def _remedy_for(word: str) -> str:
@@ -51,12 +46,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0 done, 1 a run failed, 2 config or usage, 3 data, 4 checkpoint, 5 disk or permission, 6 diverged, 130 and 143
-    stopped by a signal, 141 when nobody reads the output any more.
+    stopped by a signal, 141 when the reader of a pipe has closed it.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     logging.raiseExceptions = False  # a log whose reader has gone does not fail the run
     show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
     try:
+        # Plug-ins first: they may add choices and keys to every command.
         words, folders = split_plugins(word for word in argv if word != "--traceback")
         use(folders)
         code = dispatch(words)
@@ -69,12 +65,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _report(error: BaseException, show: bool) -> int:
     """Print an error as one line, after its traceback where ``show`` is set, and return its exit code."""
-    if isinstance(error, SystemExit):
+    if isinstance(error, SystemExit):  # argparse and Hydra exit with a code, a message, or None for success
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     if show:
         traceback.print_exception(error)
     if isinstance(error, BrokenPipeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        # What is still in the buffer must not raise again while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     user_error = to_user_error(error)
     print(f"gantrain: error: {user_error}", file=sys.stderr)

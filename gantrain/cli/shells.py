@@ -47,21 +47,20 @@ complete -c gantrain -f -k -a '(__gantrain_offers)'
 
 
 def read_line(line: str) -> tuple[list[str], int, str]:
-    """Split the line up to the cursor as a shell does.
+    """Split the line up to the cursor as a shell does; shlex refuses a quote that is still open.
 
     Returns:
-        The words without quotes, the last being typed; how much of that one stands before a quote that is open; and
-        that quote, or an empty string.
+        The words without quotes, the last being typed; how much of that one precedes an open quote; and that quote,
+        or an empty string.
     """
     words: list[str] = []
-    word, quote, opened, at, begun = "", "", 0, 0, False
-    while at < len(line):
-        char = line[at]
+    word, quote, opened, begun = "", "", 0, False  # begun: even by a pair of quotes with nothing between
+    chars = iter(line)
+    for char in chars:
         if quote and char == quote:
             quote = ""
-        elif char == "\\" and quote != "'" and at + 1 < len(line):
-            at += 1
-            word, begun = word + line[at], True
+        elif char == "\\" and quote != "'":  # the last character of the line stands for itself
+            word, begun = word + next(chars, char), True
         elif quote:
             word += char
         elif char in "'\"":
@@ -70,27 +69,19 @@ def read_line(line: str) -> tuple[list[str], int, str]:
             words, word, begun = [*words, word] if begun else words, "", False
         else:
             word, begun = word + char, True
-        at += 1
     return [*words, word], opened if quote else 0, quote
 
 
 def bash_replies(line: str, breaks: str) -> list[str]:
-    """Return what bash puts in place of the part of the word that it replaces: quoted, and a space after a whole word.
-
-    Args:
-        line: The command line up to the cursor.
-        breaks: Bash's COMP_WORDBREAKS: it replaces what stands behind the last of these in the word.
-    """
+    """Return what bash puts after the last of its COMP_WORDBREAKS in the word, with quotes or a closing space."""
     words, opened, quote = read_line(line)
-    word = words[-1]
-    kept = opened if quote else 1 + max((word.rfind(c) for c in breaks if not c.isspace()), default=-1)
-    found = []
-    for offer in offers(words[1:]):
-        ending = "" if offer.endswith(("=", "/", ".")) or quote else " "
-        found.append((offer[kept:] if quote else escape(offer[kept:])) + ending)
-    return found
+    start = opened if quote else 1 + max((words[-1].rfind(c) for c in breaks if not c.isspace()), default=-1)
+    found = offers(words[1:])
+    if quote:
+        return [offer[start:] for offer in found]
+    return [escape(offer[start:]) + " " * (not offer.endswith(("=", "/", "."))) for offer in found]
 
 
 def escape(word: str) -> str:
-    """Return a word with a backslash before each character that a shell would take for its own."""
+    """Return a word with a backslash before each character that means something to a shell."""
     return re.sub(r"([^\w@%+=:,./~-])", r"\\\1", word)

@@ -1,4 +1,4 @@
-"""The checks of ``gantrain doctor``: libraries, threads, disk."""
+"""The checks of ``gantrain doctor``: libraries, threads, speeds, disk."""
 
 from importlib import metadata
 
@@ -10,6 +10,8 @@ from gantrain.cli.checks import (
     NOTE,
     OK,
     WARN,
+    best_precision,
+    check_speed,
     check_threads,
     check_version,
     check_writable,
@@ -72,3 +74,19 @@ def test_check_writable_of_a_folder_yet_to_be_made(tmp_path):
     found = check_writable("outputs", tmp_path / "file" / "outputs", FAIL, "move")
     assert (found.mark, found.text.endswith("; move")) == (FAIL, True)
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_best_precision_is_bfloat16_only_if_clearly_faster():
+    plain = (100.0, 100.0)
+    for half, precision in [
+        ((90, 90), "float32"),
+        ((110, 200), "float32"),
+        ((300, 300), "bfloat16"),
+        ((300, 50), "float32"),
+    ]:
+        assert best_precision({"float32": plain, "bfloat16": half}) == precision
+
+
+@pytest.mark.gpu
+def test_check_speed_of_a_gpu():
+    assert check_speed("cuda:0").mark == OK

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from gantrain.cli import device_speed
+from gantrain.cli import checks
 from gantrain.cli.checks import FAIL
 
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
-    monkeypatch.setattr(device_speed, "SECONDS", 0.01)
+    monkeypatch.setattr(checks, "SECONDS", 0.01)
 
 
 def test_doctor_marks_every_line_and_finds_this_machine_ready(run_cli):

@@ -8,8 +8,7 @@ from gantrain.errors import ConfigError
 
 def doctor(argv: list[str]) -> int:
     """Print versions, devices, speeds, threads and disk; return 1 when something makes training impossible."""
-    from gantrain.cli.checks import FAIL, disk, extras, limits, processor, versions
-    from gantrain.cli.device_speed import devices
+    from gantrain.cli.checks import FAIL, devices, disk, extras, limits, processor, versions
 
     if argv:
         raise ConfigError("doctor", f"takes no words, got {' '.join(argv)}", "gantrain doctor")
