@@ -199,14 +199,14 @@ def test_plugin_folder_has_any_name(tmp_path, bounded):
     plugin_loading.load()
     known = remembered(odd)
     plugin_trust._loaded_before.clear()
-    plugin_loading.recall(known, "run")
+    plugin_loading.load_plugins_of(known, "run")
     assert plugins.active_folders()[0].path == str(odd)
 
 
 def test_plugin_folder_that_is_none_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=f"--plugins: there is no folder {tmp_path}/gone"):
         plugins.use([tmp_path / "gone"])
-    with pytest.raises(ConfigError, match="holds no plug-ins"):
+    with pytest.raises(ConfigError, match="contains no plug-ins"):
         plugins.use([tmp_path])
 
 
@@ -216,12 +216,12 @@ def test_plugin_folder_that_is_none_is_refused(tmp_path):
 def test_plugins_of_a_run_are_loaded_where_the_user_loaded_them(bounded):
     known = remembered(bounded)
     with pytest.raises(ConfigError, match=r"run: was trained with plug-ins of .*not loaded before"):
-        plugin_loading.recall(known, "run")
+        plugin_loading.load_plugins_of(known, "run")
     plugins.use([bounded])
     plugin_loading.load()
     plugin_trust._loaded_before.clear()  # another process
     plugins.use([])
-    plugin_loading.recall(known, "run")
+    plugin_loading.load_plugins_of(known, "run")
     assert [folder.path for folder in plugins.active_folders()] == [str(bounded)]
     record = plugin_trust._record_path()
     assert record is not None
@@ -241,13 +241,13 @@ def test_plugins_of_a_run_that_changed_or_went_are_named(bounded, tmp_path):
             plugins.use([])
         message = f"have changed since the run: bounded.py; .*--plugins {bounded}"
         with pytest.raises(ConfigError, match=message):
-            plugin_loading.recall(known, "run")
+            plugin_loading.load_plugins_of(known, "run")
     plugins.use([bounded])
-    plugin_loading.recall(known, "run")  # which the user accepts by naming it
+    plugin_loading.load_plugins_of(known, "run")  # which the user accepts by naming it
     plugins.use([])
     bounded.rename(tmp_path / "moved")
-    with pytest.raises(ConfigError, match="a folder that is not there; restore it, or name where it is now"):
-        plugin_loading.recall(known, "run")
+    with pytest.raises(ConfigError, match="that folder does not exist; restore it, or give its new place"):
+        plugin_loading.load_plugins_of(known, "run")
 
 
 def test_plugins_need_no_home(bounded, monkeypatch):
@@ -258,7 +258,7 @@ def test_plugins_need_no_home(bounded, monkeypatch):
         plugins.use([bounded])
         plugin_loading.load()
         plugins.use([])
-        plugin_loading.recall(known, "run")  # in this process the user has named it
+        plugin_loading.load_plugins_of(known, "run")  # in this process the user has named it
     assert not Path("relative").exists()
 
 
@@ -272,12 +272,12 @@ def test_plugin_record_that_is_broken_trusts_nothing(bounded):
         record.write_text(content)
         record.chmod(0o666)  # where anybody could have written it, not even what it says counts
         with pytest.raises(ConfigError, match="not loaded before"):
-            plugin_loading.recall(known, "run")
+            plugin_loading.load_plugins_of(known, "run")
     plugins.use([bounded])
     plugin_loading.load()
     plugin_trust._loaded_before.clear()
     plugins.use([])
-    plugin_loading.recall(known, "run")  # the record is whole again
+    plugin_loading.load_plugins_of(known, "run")  # the record is whole again
 
 
 def test_plugin_attacks_run_nothing(tmp_path, bounded, monkeypatch):
@@ -303,18 +303,18 @@ def test_plugin_attacks_run_nothing(tmp_path, bounded, monkeypatch):
     ]
     for attack in attacks:
         with pytest.raises(ConfigError, match="not loaded before"):
-            plugin_loading.recall({"folders": [attack]}, "run")
+            plugin_loading.load_plugins_of({"folders": [attack]}, "run")
     for nonsense in ([], {"folders": 1}, {"folders": [1]}, {"folders": [{"path": "a"}]}, {"packages": "ab"}):
-        with pytest.raises(CheckpointError, match="does not say which plug-ins"):
-            plugin_loading.recall(nonsense, "run")
+        with pytest.raises(CheckpointError, match="does not record which plug-ins"):
+            plugin_loading.load_plugins_of(nonsense, "run")
     bounded.rename(tmp_path / "kept")  # a link and a copy in the place of what is trusted
     bounded.symlink_to(evil)
     with pytest.raises(ConfigError, match="have changed since the run"):
-        plugin_loading.recall({"folders": [good]}, "run")
+        plugin_loading.load_plugins_of({"folders": [good]}, "run")
     bounded.unlink()
     bounded.symlink_to(tmp_path / "kept")
     with pytest.raises(ConfigError, match="have changed since the run: it is a link"):
-        plugin_loading.recall({"folders": [good]}, "run")
+        plugin_loading.load_plugins_of({"folders": [good]}, "run")
     assert not canary.exists()
     assert plugins.active_folders() == ()
 
@@ -353,10 +353,10 @@ def test_plugin_package_is_remembered_by_runs_that_use_it(installed, monkeypatch
     used = plugin_loading.packages_of({"objective": {"name": "bounded"}})
     known = plugins.provenance(used)
     assert known == {"packages": [{"name": "bounded-gan", "version": "1.2"}]}
-    plugin_loading.recall(known, "run")
+    plugin_loading.load_plugins_of(known, "run")
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(installed)])
     with pytest.raises(ConfigError, match="the plug-in package bounded-gan, not installed here"):
-        plugin_loading.recall(known, "run")
+        plugin_loading.load_plugins_of(known, "run")
 
 
 def test_plugin_package_in_the_working_folder_is_not_run(installed, monkeypatch):

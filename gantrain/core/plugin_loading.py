@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -25,101 +25,89 @@ from gantrain.registry import REGISTERED, has_schema, unregister
 
 
 class _Loader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the files of folders from the bytes that were hashed: no byte code, no sub-folder, no other file."""
+    """Imports plug-in files from the bytes that were hashed: no byte code, no sub-folder, no other file."""
 
     def __init__(self) -> None:
-        self.sources: dict[str, tuple[str, bytes]] = {}  # file and content by the module's name
+        self.sources: dict[str, tuple[str, bytes]] = {}  # path and content by module name
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if fullname not in self.sources:
             return None
         spec = importlib.util.spec_from_file_location(fullname, self.sources[fullname][0], loader=self)
         if spec is not None and "." not in fullname:
-            spec.submodule_search_locations = []  # a package in which nothing else is searched
+            spec.submodule_search_locations = []  # a package, but no folder on disk is searched for it
         return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        # Python's own loader would read the file again, or byte code in its place, of which no digest is known.
-        file, source = self.sources[module.__name__]
-        exec(compile(source, file, "exec", dont_inherit=True), vars(module))
+        # Python's own loader would read the file again, or byte code in its place, whose digest is unknown.
+        path, source = self.sources[module.__name__]
+        exec(compile(source, path, "exec", dont_inherit=True), vars(module))
 
 
 _loader = _Loader()
-_loaded: dict[str, PluginFolder] = {}  # by the name of its package
-
-
-def package_name(folder: PluginFolder) -> str:
-    """Return the package that a folder is imported as: two folders may hold files of the same name."""
-    return f"gantrain_plugins_{hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:12]}"
+_loaded: dict[str, PluginFolder] = {}  # by package name
 
 
 def load() -> None:
     """Load the plug-ins of this command: installed packages, and the folders in use, which are trusted from then on.
 
     Raises:
-        ConfigError: Naming file and line of what cannot be loaded.
+        ConfigError: Naming the package, or the file and line, that cannot be loaded.
     """
     for package in plugins.installed_packages():
-        _load_package(package)
+        try:
+            importlib.import_module(package.module)
+        except (Exception, SystemExit) as error:
+            where = f"plug-in package {package.name} {package.version}"
+            what = f"cannot be imported ({_one_line(error)})"
+            raise ConfigError(where, what, f"update it, or pip uninstall {package.name}") from error
     for folder in plugins.active_folders():
         _load_folder(folder)
         trust(folder.path, folder.digests)
 
 
-def recall(remembered: Mapping[str, Any], run: object) -> None:
-    """Load the plug-ins that a run remembers, or in their place those that the user named for this command.
+def load_plugins_of(provenance: Mapping[str, Any], run: object) -> None:
+    """Load the plug-ins that a run was trained with, unless the user selected others for this command.
 
     Args:
-        remembered: What ``plugins.provenance`` gave when the run was trained.
+        provenance: The value of ``plugins.provenance`` when the run was trained.
         run: The run, for messages.
 
     Raises:
-        ConfigError: For plug-ins that the user has not loaded before, are not there, or have changed.
+        ConfigError: For plug-ins that the user has not loaded before, that are missing, or have changed.
     """
     if not plugins.active_folders():
-        plugins.use(plugins.check_provenance(remembered, run))
+        plugins.use(plugins.check_provenance(provenance, run))
     load()
 
 
 def packages_of(config: Mapping[str, Any]) -> list[PluginPackage]:
-    """Return the installed packages of which a config names a class by its registered name."""
-    names = set(_strings(config))
-    modules = {
-        cls.__module__ for known in REGISTERED.values() for name, cls in known.items() if name in names
-    }
-    tops = {module.partition(".")[0] for module in modules}
-    return [package for package in plugins.installed_packages() if package.module.partition(".")[0] in tops]
+    """Return the installed packages that registered a class whose name occurs in a config."""
+    # Values only: a registered metric's name is a key of every config, which has a group for the metric's own keys.
+    values = _strings(config)
+    classes = [cls for known in REGISTERED.values() for name, cls in known.items() if name in values]
+    used = {cls.__module__.partition(".")[0] for cls in classes}
+    return [package for package in plugins.installed_packages() if package.module.partition(".")[0] in used]
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, Sequence):
-        for item in value:
-            yield from _strings(item)
-
-
-def _load_package(package: PluginPackage) -> None:
-    try:
-        importlib.import_module(package.module)
-    except (Exception, SystemExit) as error:
-        where = f"plug-in package {package.name} {package.version}"
-        what = f"cannot be imported ({type(error).__name__}: {' '.join(str(error).split())})"
-        raise ConfigError(where, what, f"update it, or pip uninstall {package.name}") from error
+def _strings(value: Any) -> set[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return {text for item in value for text in _strings(item)}
+    return {value} if isinstance(value, str) else set()
 
 
 def _load_folder(folder: PluginFolder) -> None:
-    """Import every Python file of a folder, once for each state of its files. Raises ConfigError."""
-    name = package_name(folder)
-    if name in _loaded and _loaded[name] == folder:
+    """Import every Python file of a folder, unless these same contents are loaded. Raises ConfigError."""
+    # A package name for each path, since two folders may have files of the same name.
+    name = f"gantrain_plugins_{hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:12]}"
+    if _loaded.get(name) == folder:
         return
-    _unload(name)  # an earlier state of the same folder
+    _unload(name)  # earlier contents of the same folder
     if _loader not in sys.meta_path:
         sys.meta_path.insert(0, _loader)
     files = {file: content for file, content in folder.files.items() if file.endswith(".py")}
@@ -135,43 +123,43 @@ def _load_folder(folder: PluginFolder) -> None:
     _loaded[name] = folder
 
 
-def _modules(package: str, known: Mapping[str, Any]) -> list[str]:
-    """Return the names of a package and its modules, in order."""
-    return sorted(name for name in known if name == package or name.startswith(f"{package}."))
+def _modules(package: str, names: Iterable[str]) -> list[str]:
+    """Return those names that are a package or its modules, in order."""
+    return sorted(name for name in names if name == package or name.startswith(f"{package}."))
 
 
 def _unload(package: str) -> None:
-    """Forget a folder's modules and classes, before another state of it is loaded."""
+    """Remove a folder's modules and classes, before its changed files are loaded."""
     _loaded.pop(package, None)
-    for name in _modules(package, sys.modules):
-        del sys.modules[name]
-    for name in _modules(package, _loader.sources):
-        del _loader.sources[name]
+    for modules in (sys.modules, _loader.sources):
+        for name in _modules(package, modules):
+            modules.pop(name)  # type: ignore[attr-defined]
     for group, classes in REGISTERED.items():
         for name in [name for name, cls in classes.items() if cls.__module__.startswith(f"{package}.")]:
             unregister(group, name)
 
 
 def _user_file_error(error: BaseException, folder: PluginFolder) -> ConfigError:
-    """Return what went wrong in a user's file as one line with file and line."""
+    """Return an error in a user's file as one line with path and line number."""
     if isinstance(error, SyntaxError) and str(error.filename).startswith(f"{folder.path}/"):
         return ConfigError(f"{error.filename}:{error.lineno}", f"is not Python ({error.msg})", "fix the line")
-    # The innermost line of the user's, which may have called into gantrain or another library.
+    # The innermost frame in the user's files, which may have called gantrain or another library.
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename.startswith(f"{folder.path}/")]
-    where = f"{own[-1].filename}:{own[-1].lineno}" if own else folder.path
+    places = [
+        f"{frame.filename}:{frame.lineno}" for frame in frames if frame.filename.startswith(f"{folder.path}/")
+    ]
+    where = places[-1] if places else folder.path
     if isinstance(error, GantrainError):
         return ConfigError(where, f"{error.where}: {error.what}", error.remedy)
-    what = " ".join(f"{type(error).__name__}: {error}".split())
-    return ConfigError(where, f"cannot be imported ({what})", "fix the file")
+    return ConfigError(where, f"cannot be imported ({_one_line(error)})", "fix the file")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def check_plugin_choices() -> None:
-    """Check that the choices that plug-ins bring have names of their own and classes that are registered.
-
-    Raises:
-        ConfigError: Naming the YAML file.
-    """
+    """Check that the YAML files of plug-ins have unique names and use registered classes. Raises ConfigError."""
     files: dict[str, Path] = {}
     for folder in plugins.config_folders():
         check_choices(folder)
@@ -183,6 +171,7 @@ def check_plugin_choices() -> None:
             if choice in files:
                 raise ConfigError(path, f"is {choice}, and so is {files[choice]}", "rename one of them")
             files[choice] = path
+            # Hydra would report an absent schema without the name of the file that asks for it.
             without_comments = re.sub("#.*", "", path.read_text(encoding="utf-8"))
             for group, name in re.findall(r"/schema/(\w+)/([\w-]+)", without_comments):
                 if not has_schema(group, name):

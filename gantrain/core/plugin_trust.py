@@ -1,4 +1,4 @@
-"""The user's own record of the plug-in folders that they have loaded, by the content of every file."""
+"""The user's record of the plug-in folders that they have loaded, by the content of every file."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from pathlib import Path
 
 from gantrain.core.files import replace_file
 
-_loaded_before: set[str] = set()  # in this process, where the user's record cannot be written
+_loaded_before: set[str] = set()  # keys of this process, for a user whose record cannot be written
 
 
 def _key(path: str, digests: Mapping[str, str]) -> str:
+    # Both together: neither a trusted path with other files nor the same files elsewhere are trusted.
     return hashlib.sha256(json.dumps([path, dict(digests)], sort_keys=True).encode()).hexdigest()
 
 
 def _record_path() -> Path | None:
-    """Return the file of what this user has loaded; None without a home of their own."""
+    """Return the file of the record; None for a user without a home folder."""
     state = os.environ.get("XDG_STATE_HOME", "")
     home = os.path.expanduser("~")
     base = Path(state) if os.path.isabs(state) else Path(home, ".local", "state")
-    # A relative one would be in the working folder, which may be a stranger's.
+    # A relative path would be in the working folder, whose files may be a stranger's.
     return base / "gantrain" / "plugins.json" if base.is_absolute() else None
 
 
 def _read_record(path: Path | None) -> dict[str, str]:
-    """Return the folder of each digest in the user's record; nothing where another user could have written it."""
+    """Return the path of each key in the record; empty if another user could have written the file."""
     with suppress(OSError, ValueError, RecursionError):
         status = path.stat() if path else None
         if path and status and status.st_uid == os.getuid() and not status.st_mode & 0o022:
@@ -39,13 +40,13 @@ def _read_record(path: Path | None) -> dict[str, str]:
 
 
 def is_trusted(path: str, digests: Mapping[str, str]) -> bool:
-    """Whether the user has loaded a folder with exactly these files before."""
+    """Return whether the user has loaded a folder with exactly these files before."""
     key = _key(path, digests)
     return key in _loaded_before or key in _read_record(_record_path())
 
 
 def trust(path: str, digests: Mapping[str, str]) -> None:
-    """Remember that the user has loaded a folder as it is; a record that cannot be written stops nothing."""
+    """Record that the user has loaded a folder with these contents; a record that cannot be written is no error."""
     key, record = _key(path, digests), _record_path()
     _loaded_before.add(key)
     if record is None:

@@ -10,7 +10,7 @@ import torch
 from gantrain.config.differs import differences
 from gantrain.config.options import Config
 from gantrain.config.resolve import resolve_for
-from gantrain.core.plugin_loading import packages_of, recall
+from gantrain.core.plugin_loading import load_plugins_of, packages_of
 from gantrain.core.plugins import provenance
 from gantrain.core.run_folder import DIFFERS
 from gantrain.core.spec import Spec
@@ -46,7 +46,7 @@ def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
         ConfigError: For plug-ins that may not be loaded, are not there, or have changed.
     """
     # Plug-ins first: the config may name what they register.
-    recall(checkpoint.plugins, checkpoint.run)
+    load_plugins_of(checkpoint.plugins, checkpoint.run)
     try:
         spec = Spec.from_plain(checkpoint.spec)
         config = resolve_for(checkpoint.config, spec)

@@ -86,9 +86,9 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
     """
     from gantrain.cli import hydra_app
     from gantrain.core.override import Override
-    from gantrain.core.plugin_loading import recall
+    from gantrain.core.plugin_loading import load_plugins_of
 
-    recall(plan.plugins, folder)
+    load_plugins_of(plan.plugins, folder)
     free = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials")
     for word in words:
         key = Override.parse(word).key
