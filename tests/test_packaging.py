@@ -24,7 +24,7 @@ from gantrain import errors
 from gantrain.cli import help as pages
 from gantrain.cli.command import command_names
 from gantrain.config.compose import compose
-from gantrain.config.resolve import plain_data, resolve_for
+from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.spec import Spec
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.nearest import nearest
@@ -301,9 +301,7 @@ def test_every_command_that_is_named_composes_and_resolves(command, tmp_path):
     for given in overrides(words):
         config = compose([*given, *searched])
         # Files that are looked for at a path or under a root need not be here for a command to be right.
-        resolve_for(
-            plain_data(config), Spec((1, 28, 28), 10) if {"root", "path"} & set(config.dataset) else None
-        )
+        resolve(plain_data(config), Spec((1, 28, 28), 10) if {"root", "path"} & set(config.dataset) else None)
 
 
 def test_the_readme_names_every_verb_and_no_other_word():

@@ -1,4 +1,4 @@
-"""The keys of a run that belong to no plug-in, and the run as a whole."""
+"""The keys of a run that belong to no plug-in, and the config as a whole."""
 
 from __future__ import annotations
 
@@ -23,51 +23,38 @@ from gantrain.registry import option
 
 T = TypeVar("T")
 KEYED = [group for group in GROUPS.values() if group.family or group.cls]
-ENDLESS = 10**9  # steps of a run that something else ends
+ENDLESS = 10**9  # steps of a run that train.seconds ends
 
 
 @dataclass
 class Folder:
     """Where a run writes."""
 
-    root: str = option("outputs", "folder under which each run gets a folder of its own")
-    dir: str | None = option(
-        None, "the exact folder of this run (of the sweep, with -m); it must be empty or new"
-    )
+    root: str = option("outputs", "parent folder of the folders of all runs")
+    dir: str | None = option(None, "exact folder of this run (with -m, of the sweep); must be empty or new")
 
 
 @dataclass
 class Train:
-    """The training loop: a step is ``d_steps`` updates of D and ``g_steps`` of G.
+    """The training loop: ``d_steps`` updates of D and ``g_steps`` of G in each step."""
 
-    Every ``*_every`` is in steps, and 0 means never.
-    """
-
-    steps: int = option(
-        3000, "steps in total, unless images or seconds are given", minimum=1, maximum=ENDLESS
-    )
+    # How long: in steps, unless one of the other two budgets is set.
+    steps: int = option(3000, "total steps, unless images or seconds are set", minimum=1, maximum=ENDLESS)
     images: int | None = option(
-        None,
-        "training images, or samples of other data, to see in total, in place of steps",
-        minimum=1,
-        maximum=2 * ENDLESS,
+        None, "total training samples, in place of steps", minimum=1, maximum=2 * ENDLESS
     )
     seconds: float | None = option(
-        None, "seconds of training, metrics and pictures not counted, in place of steps", above=0
+        None, "seconds of training, without metrics and sample grids, in place of steps", above=0
     )
-    dry_run: bool = option(
-        False, "build everything, report what the run would do and cost, and neither train nor write"
-    )
-    batch_size: int = option(64, "samples in each batch, of data and of fakes", minimum=2, maximum=10**6)
-    d_steps: int = option(
-        1, "discriminator updates before each generator update, the paper's k", minimum=1, maximum=1000
-    )
+    dry_run: bool = option(False, "build everything and estimate the run's cost, without training or writing")
+
+    # A step.
+    batch_size: int = option(64, "batch size, of data and of fakes", minimum=2, maximum=10**6)
+    d_steps: int = option(1, "discriminator updates per step, the paper's k", minimum=1, maximum=1000)
     d_gain: float | None = option(
-        None,
-        "end D's updates of a step early, once one lowers D's held-out loss by less than this",
-        minimum=0,
+        None, "end D's updates of a step early once one lowers its held-out loss by less than this", minimum=0
     )
-    g_steps: int = option(1, "generator updates in each step, after those of D", minimum=1, maximum=1000)
+    g_steps: int = option(1, "generator updates per step, after those of D", minimum=1, maximum=1000)
     update: str = option(
         "alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous")
     )
@@ -75,35 +62,34 @@ class Train:
         0, "discriminator updates to unroll in G's loss (Metz et al. 2017)", minimum=0, maximum=100
     )
     unroll_lr: float | None = option(
-        None,
-        "learning rate of the unrolled updates, plain gradient descent; null is D's own",
-        minimum=0,
-        maximum=1e3,
+        None, "learning rate of the unrolled gradient descent; null is that of D", minimum=0, maximum=1e3
     )
-    init_from: str | None = option(
-        None, "run or checkpoint to take the initial weights of G and D from, and nothing else"
-    )
+    init_from: str | None = option(None, "run or checkpoint to take the initial weights of G and D from")
     compare_gradients: bool = option(
         False, "log both generator gradients of the cross-entropy game, minimax and non-saturating"
     )
-    ema: float = option(0.999, "decay of the average of G's weights; 0 is G itself", minimum=0, below=1)
-    log_every: int = option(50, "log scalars", minimum=0)
-    sample_every: int = option(500, "draw a sample grid; also at step 0 and after the last step", minimum=0)
-    evaluate_every: int = option(500, "compute the metrics; after the last step in any case", minimum=0)
-    checkpoint_every: int = option(500, "save a checkpoint; after the last step in any case", minimum=0)
+    ema: float = option(0.999, "decay of the moving average of G's weights; 0 is none", minimum=0, below=1)
+
+    # Between steps: logging, sampling, evaluation, checkpoints.
+    log_every: int = option(50, "steps between logs of scalars; 0 for never", minimum=0)
+    sample_every: int = option(
+        500, "steps between sample grids, plus one at each end; 0 for never", minimum=0
+    )
+    evaluate_every: int = option(500, "steps between evaluations; always after the last step", minimum=0)
+    checkpoint_every: int = option(500, "steps between checkpoints; always after the last step", minimum=0)
     keep_checkpoints: int = option(2, "number of newest checkpoints to keep", minimum=1)
 
     @property
     def budget(self) -> str:
-        """The key that ends the run: ``images``, ``seconds``, or ``steps`` when neither is set."""
+        """The key that limits the run: ``images``, ``seconds``, or ``steps`` when neither is set."""
         return "images" if self.images is not None else "seconds" if self.seconds is not None else "steps"
 
     def images_per_step(self, has_game: bool) -> int:
-        """Return the most samples of data in a step: a batch for each update of D, one where there is no D."""
+        """Return the most samples of data in a step: a batch per update of D, or one batch without a D."""
         return self.batch_size * (self.d_steps if has_game else 1)
 
     def resolve_budget(self, has_game: bool) -> None:
-        """Set ``steps`` from the budget: the whole steps in ``images``; unlimited when it is wall-clock time."""
+        """Set ``steps`` from the budget: whole steps in ``images``, or unlimited when ``seconds`` is set."""
         if self.images is not None:
             self.steps = self.images // self.images_per_step(has_game)
         elif self.seconds is not None:
@@ -125,13 +111,13 @@ class Device:
     """The machine."""
 
     kind: str = option(
-        "auto", "which device; auto takes cuda, then mps, then cpu", choices=("auto", "cpu", "cuda", "mps")
+        "auto", "device; auto prefers cuda, then mps, then cpu", choices=("auto", "cpu", "cuda", "mps")
     )
-    index: int = option(0, "which of several GPUs", minimum=0)
+    index: int = option(0, "index of the GPU", minimum=0)
     precision: str = option(
-        "float32", "arithmetic of the networks; losses stay float32", choices=("float32", "bfloat16")
+        "float32", "precision of the networks; losses stay float32", choices=("float32", "bfloat16")
     )
-    threads: int = option(0, "CPU threads; 0 leaves torch's own choice", minimum=0, maximum=4096)
+    threads: int = option(0, "CPU threads; 0 is torch's default", minimum=0, maximum=4096)
 
 
 def add_group_fields(cls: type[T]) -> type[T]:
@@ -144,42 +130,25 @@ def add_group_fields(cls: type[T]) -> type[T]:
 @dataclass
 @add_group_fields
 class Config:
-    """A run, checked and resolved: nothing is left to decide.
+    """A checked run, with every value resolved."""
 
-    Attributes:
-        seed: Seed of everything random.
-        name: Part of the run folder's name.
-        run: Where to write.
-        dataset: The data source.
-        spec: Its shape and classes.
-        model: How G and D are built, never ``auto``.
-        penalty: The cost on D.
-        objective: The game.
-        noise: What is added to D's inputs and labels.
-        augment: How D's inputs are transformed.
-        optimizer: Optimizer of both networks; ``horizon`` is set.
-        device: The machine.
-        metric: The suite that is read.
-        train: The loop.
-    """
-
-    seed: int
+    seed: int  # never null
     name: str
     run: Folder
     dataset: Dataset
-    spec: Spec
-    model: Model
+    spec: Spec  # of the dataset
+    model: Model  # never ``auto``
     penalty: Penalty
     objective: Objective
     noise: Noise
     augment: Augmentation
-    optimizer: OptimizerOptions
+    optimizer: OptimizerOptions  # with ``horizon`` set
     device: Device
     metric: Suite
     train: Train
 
     def plain(self) -> dict[str, Any]:
-        """Return the resolved config as plain data; ``resolve`` makes an equal config of it."""
+        """Return the config as plain data, which ``resolve`` turns into an equal config."""
         plain = dataclasses.asdict(self)
         del plain["spec"]  # the dataset determines it
         return plain
@@ -187,28 +156,28 @@ class Config:
 
 @dataclass
 class Top:
-    """The keys that stand in no group."""
+    """The keys outside any group."""
 
-    seed: int | None = option(0, "seed of everything random; null draws one", minimum=0, maximum=2**63 - 1)
+    seed: int | None = option(0, "random seed; null picks one at random", minimum=0, maximum=2**63 - 1)
     name: str = option("run", "part of the run folder's name")
 
 
 def class_of(group: Group) -> type:
-    """Return the dataclass that serves every choice of a group, with the keys of the metrics that are registered."""
+    """Return the dataclass of a group's choices; that of ``metric`` includes the keys of the registered metrics."""
     module, _, name = group.cls.partition(":")
     cls: type = getattr(import_module(f"gantrain.{module}"), name)
     return cls.complete() if issubclass(cls, Suite) else cls
 
 
 def _root_field(group: Group) -> tuple[str, Any, Any]:
-    """Return a group's field of the composed config; a family's class is known once its YAML names one."""
+    """Return a group's field in the composed config; the class of a family depends on the choice."""
     if group.family:
         return group.name, Any, dataclasses.field(default=MISSING)
     cls = class_of(group)
     return group.name, cls, dataclasses.field(default_factory=cls)
 
 
-# The shape of a composed config, as Hydra checks it.
+# The schema against which Hydra checks a composed config.
 Root = dataclasses.make_dataclass(
     "Root",
     [

@@ -1,4 +1,4 @@
-"""Plain data to checked objects: the one door for the command line, a sweep and a checkpoint."""
+"""Turn plain data into a checked run: from the command line, a sweep and a checkpoint alike."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ for group in KEYED:
 
 @functools.lru_cache(maxsize=1)
 def store_suite(cls: type, full: tuple[str, ...]) -> None:
-    """Store the schema of a suite, and the names of ``metric=full``; does nothing when they are stored."""
+    """Store the schema of a suite, and the names of ``metric=full``, unless these are the ones stored last."""
     schema("metric", "suite", cls)
     schema("metric", "full", {"names": list(full)})
 
@@ -63,23 +63,19 @@ def plain_data(composed: DictConfig) -> dict[str, Any]:
     return plain
 
 
-def resolve(plain: Mapping[str, Any]) -> Config:
+def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
     """Turn plain data into a checked run.
 
     Args:
-        plain: What ``plain_data`` or a checkpoint's ``config.json`` holds.
+        plain: A config from ``plain_data`` or from a checkpoint.
+        spec: Of the data, which then need not be available; None takes it from the dataset.
 
     Raises:
         ConfigError: For a key, type, range or combination that cannot be run.
-        DataError: When the dataset is not there.
+        DataError: When the dataset is not available.
     """
-    return resolve_for(plain, None)
-
-
-def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
-    """Resolve as ``resolve`` does, for data of a known spec that need not be there; None asks the dataset."""
+    # Check the groups; a config written before a group was added gets the group's neutral choice.
     keys = {f.name for f in dataclasses.fields(Root)}
-    # A config written before a group was added stands for its neutral choice.
     plain = {group.name: {"name": group.absent} for group in KEYED if group.absent} | dict(plain)
     for key in plain:
         if key not in keys:
@@ -88,9 +84,10 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         raise ConfigError(key, "is missing", f"set {key}=VALUE")
     top = parse(Top, "", {"seed": plain["seed"], "name": plain["name"]})
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}", top.name):
-        raise ConfigError(
-            "name", f"{top.name!r} cannot be part of a folder's name", "use letters, digits and ._+=-"
-        )
+        what = f"{top.name!r} cannot be part of a folder's name"
+        raise ConfigError("name", what, "use letters, digits and ._+=-")
+
+    # Check the keys of each group, and build what the groups name.
     plain["metric"] = without_absent_metrics(plain["metric"])
     train, run = parse(Train, "train", plain["train"]), parse(Folder, "run", plain["run"])
     groups = {
@@ -99,6 +96,8 @@ def resolve_for(plain: Mapping[str, Any], spec: Spec | None) -> Config:
         else parse(class_of(group), group.name, plain[group.name])
         for group in KEYED
     }
+
+    # Resolve the values that depend on other groups, then check the combination.
     train.resolve_budget(groups["objective"].has_game)
     spec = spec or groups["dataset"].spec()
     if isinstance(groups["model"], Auto):

@@ -1,4 +1,4 @@
-"""What cannot be run together, and what can but is seldom meant."""
+"""Combinations of keys that cannot be run, and warnings about those that can but are seldom meant."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from gantrain.registry import REGISTERED
 
 
 def check_together(config: Config) -> None:
-    """Refuse combinations that cannot be run. Raises ConfigError, naming the key to turn."""
-    for found in (_of_options, _of_model, _of_conditions, _of_game, _of_unroll, _of_loop, _of_budget):
-        for error in found(config):
+    """Check that the groups can be run together. Raises ConfigError, naming the key to change."""
+    groups = (_name_errors, _model_errors, _condition_errors, _objective_errors)
+    for errors in (*groups, _unroll_errors, _update_errors, _budget_errors):
+        for error in errors(config):
             raise error
 
 
@@ -22,18 +23,17 @@ def cautions(config: Config) -> list[str]:
     """Return a line for each choice that runs but is seldom meant."""
     lines = []
     if config.objective.needs_penalty and isinstance(config.penalty, NoPenalty):
-        lines.append(
-            "penalty=none leaves this critic's slope free, so its value means nothing; use penalty=wgan_gp"
-        )
+        what = "penalty=none leaves this critic's slope free, so its value means nothing"
+        lines.append(f"{what}; use penalty=wgan_gp")
     if config.train.d_gain is not None:
         lines.append(
-            "train.d_gain stops D by the held-out data, so divergence/js is no lower bound of what D has not seen; "
-            "metric=refit reads one"
+            "train.d_gain stops D by the held-out data, so divergence/js is no longer a lower bound on unseen data; "
+            "metric=refit computes one"
         )
     rule = config.optimizer
     if rule.schedule != "constant" and rule.horizon == ENDLESS:
         lines.append(
-            "how many steps fit into train.seconds is not known, so the learning rates do not decay; "
+            "the number of steps in train.seconds is unknown, so the learning rates do not decay; "
             "set optimizer.horizon to the step at which they reach 0, or optimizer.schedule=constant"
         )
     if rule.schedule != "constant" and config.train.steps > rule.horizon:
@@ -43,9 +43,9 @@ def cautions(config: Config) -> list[str]:
     return lines
 
 
-def _of_options(config: Config) -> Iterator[ConfigError]:
+def _name_errors(config: Config) -> Iterator[ConfigError]:
     for key, path in dataclasses.asdict(config.run).items():
-        if path is not None and not path.strip():  # an empty root would be that of the file system
+        if path is not None and not path.strip():  # "" would be the root of the file system
             yield ConfigError(f"run.{key}", "is not a path", "give a folder, or leave it out for the default")
     for name in config.metric.names:
         if name not in REGISTERED["metric"]:
@@ -53,10 +53,10 @@ def _of_options(config: Config) -> Iterator[ConfigError]:
             yield ConfigError("metric.names", f"no metric is called {name!r}", remedy)
 
 
-def _of_model(config: Config) -> Iterator[ConfigError]:
+def _model_errors(config: Config) -> Iterator[ConfigError]:
     model, size = config.model, config.train.batch_size
     if config.spec.is_image and config.spec.shape[0] not in (1, 3, 4):
-        what = f"images of {config.spec.shape[0]} channels cannot be shown"
+        what = f"images of {config.spec.shape[0]} channels cannot be displayed"
         yield ConfigError("dataset", what, "give 1 (grey), 3 (RGB) or 4 (with transparency)")
     if reason := model.why_unsupported(config.spec):
         yield ConfigError("model", reason, "use model=auto, which picks by the data")
@@ -72,7 +72,7 @@ def _of_model(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("penalty", what, remedy)
 
 
-def _of_conditions(config: Config) -> Iterator[ConfigError]:
+def _condition_errors(config: Config) -> Iterator[ConfigError]:
     key, objective, conditional = "model.condition", config.objective, config.model.is_conditional
     if conditional and not config.spec.is_labelled:
         what = "needs labels, and this dataset has none"
@@ -81,17 +81,17 @@ def _of_conditions(config: Config) -> Iterator[ConfigError]:
         what = "is none, but this objective needs conditions"
         yield ConfigError(key, what, "set model.condition=concat")
     if objective.mismatch_weight > 0 and not conditional:
-        what = "is none, but this objective shows D real data with wrong conditions"
+        what = "is none, but this objective gives D real data with wrong conditions"
         yield ConfigError(key, what, "set model.condition=concat or objective.mismatch_weight=0")
     if objective.mismatch_weight > 0 and len(config.spec.conditions()) < 2:
         key, what = "objective.mismatch_weight", "needs two conditions to mismatch"
         yield ConfigError(key, what, "set objective.mismatch_weight=0")
 
 
-def _of_game(config: Config) -> Iterator[ConfigError]:
+def _objective_errors(config: Config) -> Iterator[ConfigError]:
     objective = config.objective
     if objective.needs_density and not config.model.tractable:
-        what = "needs p_G(x), which this model does not know: for a network it is an integral out of reach"
+        what = "needs p_G(x), which is intractable for this model"
         remedy = "use model=gaussian or model=flow, or a game such as objective=non_saturating"
         yield ConfigError("objective", what, remedy)
     if config.noise.on_labels and not objective.classifies:
@@ -102,45 +102,44 @@ def _of_game(config: Config) -> Iterator[ConfigError]:
     if reason := config.augment.why_unsupported(config.spec):
         yield ConfigError("augment", reason, "set augment=none")
     if config.train.compare_gradients and not objective.classifies:
-        what = "compares the generator losses of cross-entropy, and this objective is another"
+        what = "compares the generator losses of cross-entropy, and this objective has another"
         remedy = "use objective=minimax or objective=non_saturating"
         yield ConfigError("train.compare_gradients", what, remedy)
 
 
-def _of_unroll(config: Config) -> Iterator[ConfigError]:
+def _unroll_errors(config: Config) -> Iterator[ConfigError]:
     key, remedy = "train.unroll", "set train.unroll=0"
     if not config.train.unroll:
         return
     if not config.objective.has_game:
         yield ConfigError(key, "this objective has no discriminator to unroll", remedy)
     if config.train.update == "simultaneous":
-        what = "is for alternating updates; with simultaneous ones G answers D as it is"
+        what = "is for alternating updates; with simultaneous ones G plays the current D"
         yield ConfigError(key, what, f"{remedy} or train.update=alternating")
     if not isinstance(config.penalty, NoPenalty):
         what = "does not support a penalty: the unrolled updates descend D's loss alone"
         yield ConfigError(key, what, f"{remedy} or penalty=none")
 
 
-def _of_loop(config: Config) -> Iterator[ConfigError]:
+def _update_errors(config: Config) -> Iterator[ConfigError]:
     remedy = "set train.update=alternating"
     if config.train.update == "alternating":
         return
     if not config.objective.has_game:
-        yield ConfigError(
-            "train.update", "this objective has no discriminator to update at the same time", remedy
-        )
+        what = "this objective has no discriminator to update at the same time"
+        yield ConfigError("train.update", what, remedy)
     if config.train.d_gain is not None:
         yield ConfigError("train.d_gain", "cannot stop D when both networks are updated at once", remedy)
     if config.train.g_steps > 1:
         yield ConfigError("train.g_steps", "must be 1 when both networks are updated at once", remedy)
 
 
-def _of_budget(config: Config) -> Iterator[ConfigError]:
+def _budget_errors(config: Config) -> Iterator[ConfigError]:
     train, game = config.train, config.objective.has_game
     if train.images is None:
         return
     if train.seconds is not None:
-        what = "and train.seconds are two budgets; a run has one"
+        what = "and train.seconds are two budgets, and a run has one"
         yield ConfigError("train.images", what, "set one of them to null")
     if game and train.d_gain is not None:
         what = "does not fix the number of steps when train.d_gain varies the batches in a step"

@@ -133,7 +133,7 @@ def _unload(package: str) -> None:
     _loaded.pop(package, None)
     for modules in (sys.modules, _loader.sources):
         for name in _modules(package, modules):
-            modules.pop(name)  # type: ignore[attr-defined]
+            modules.pop(name)
     for group, classes in REGISTERED.items():
         for name in [name for name, cls in classes.items() if cls.__module__.startswith(f"{package}.")]:
             unregister(group, name)

@@ -113,8 +113,8 @@ def plugin_words() -> list[str]:
 
 def config_folders() -> list[Path]:
     """Return the folders of YAML files of all plug-ins, folders and installed packages."""
-    folders = [plugin.configs for plugin in (*_active, *installed_packages())]
-    return [folder for folder in folders if folder and folder.is_dir()]
+    sources: list[PluginFolder | PluginPackage] = [*_active, *installed_packages()]
+    return [source.configs for source in sources if source.configs and source.configs.is_dir()]
 
 
 def installed_packages() -> tuple[PluginPackage, ...]:

@@ -9,7 +9,7 @@ import torch
 
 from gantrain.config.differs import differences
 from gantrain.config.options import Config
-from gantrain.config.resolve import resolve_for
+from gantrain.config.resolve import resolve
 from gantrain.core.plugin_loading import load_plugins_of, packages_of
 from gantrain.core.plugins import provenance
 from gantrain.core.run_folder import DIFFERS
@@ -49,7 +49,7 @@ def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
     load_plugins_of(checkpoint.plugins, checkpoint.run)
     try:
         spec = Spec.from_plain(checkpoint.spec)
-        config = resolve_for(checkpoint.config, spec)
+        config = resolve(checkpoint.config, spec)
         with torch.device("meta"):  # shapes alone: a forged width must not take the machine's memory
             G, D = config.model.build(spec)
         for part, network in (("G", G), ("D", D), ("G_ema", G)):

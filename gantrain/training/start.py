@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from gantrain.config.compose import check
-from gantrain.config.job import compose_job, job_folder, run_in_job_folder
+from gantrain.config.compose import check, compose_job, job_folder, run_in_job_folder
 from gantrain.config.overrides import CommandLine
 from gantrain.core.files import ensure_empty
 from gantrain.core.plugins import plugin_words

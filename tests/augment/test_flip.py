@@ -8,7 +8,7 @@ from composed import composed
 
 from gantrain.augment.flip import Flip
 from gantrain.augment.none import NoAugmentation
-from gantrain.config.resolve import resolve, resolve_for
+from gantrain.config.resolve import resolve
 from gantrain.core.random import stream
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
@@ -90,7 +90,7 @@ def test_augment_none_is_a_config_without_the_group():
     plain = composed(*BASE)
     assert plain.pop("augment") == {"name": "none"}
     assert isinstance(resolve(plain).augment, NoAugmentation)
-    assert isinstance(resolve_for(plain, Spec((1, 8, 8), classes=10)).augment, NoAugmentation)
+    assert isinstance(resolve(plain, Spec((1, 8, 8), classes=10)).augment, NoAugmentation)
 
 
 def test_flip_of_probability_0_trains_as_none_bit_for_bit():

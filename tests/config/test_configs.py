@@ -15,7 +15,7 @@ from composed import FOLDERS, STEMS, composed, placed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gantrain.config.options import Device, Folder, Train
-from gantrain.config.resolve import resolve, resolve_for
+from gantrain.config.resolve import resolve
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.errors import ConfigError
 from gantrain.metrics.suite import Suite
@@ -74,7 +74,7 @@ def test_choice_resolves_and_survives_json(group, stem, files):
     assert plain["model"]["name"] != "auto"
     assert plain["optimizer"]["horizon"] == plain["train"]["steps"]
     if group == "dataset":
-        assert resolve_for(read, config.spec) == config  # a sample is drawn where the data is not
+        assert resolve(read, config.spec) == config  # a sample is drawn where the data is not
     assert "${" not in json.dumps(plain)
 
 

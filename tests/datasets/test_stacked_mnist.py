@@ -8,7 +8,7 @@ import pytest
 import torch
 from composed import composed
 
-from gantrain.config.resolve import resolve_for
+from gantrain.config.resolve import resolve
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Split
 from gantrain.datasets.mnist import FILES, MNIST
@@ -165,7 +165,7 @@ def test_files_that_are_absent_are_refused_as_mnist_refuses_them(tmp_path, monke
 def test_stacked_mnist_metric_gives_way_to_the_command_line():
     spec = Spec((3, 28, 28), classes=1000, channel_classes=10)
     chosen, given = (
-        resolve_for(composed("dataset=stacked_mnist", *words), spec).metric
+        resolve(composed("dataset=stacked_mnist", *words), spec).metric
         for words in ([], ["metric=class_modes", "metric.n=26000"])
     )
     assert {"js", "class_modes"} <= set(chosen.names)

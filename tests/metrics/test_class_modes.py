@@ -12,7 +12,7 @@ from run_of import run_of
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gantrain.config.resolve import resolve_for
+from gantrain.config.resolve import resolve
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
@@ -189,7 +189,7 @@ def test_the_classifier_is_trained_the_same_way_each_time(data, monkeypatch):
 
 def evaluation(data: Data, *words: str, substitute: tuple[Tensor, Tensor | None] | None = None) -> Evaluation:
     plain = composed("device=cpu", "model.width=4", "objective=conditional", *words)
-    config = resolve_for(plain, data.spec)
+    config = resolve(plain, data.spec)
     runtime = Runtime(config.device)
     scene = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
     return scene if substitute is None else replace(scene, substitute=substitute)

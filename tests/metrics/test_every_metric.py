@@ -15,7 +15,7 @@ import torch
 from composed import composed
 
 import gantrain.config.resolve  # noqa: F401  (registers every metric)
-from gantrain.config.resolve import Config, resolve, resolve_for
+from gantrain.config.resolve import Config, resolve
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.stacked_mnist import stack_digits
@@ -85,7 +85,7 @@ def readings(scenes) -> Callable[[Metric, Scene], EvaluationResult]:
 def stacks(digits: Scene) -> Scene:
     """Return a scene whose images have a class in each channel: the digits in threes."""
     spec = Spec((3, 8, 8), classes=1000, channel_classes=10)
-    config, draws = resolve_for(composed(*SMALL), spec), torch.Generator().manual_seed(0)
+    config, draws = resolve(composed(*SMALL), spec), torch.Generator().manual_seed(0)
     train, held = (stack_digits(split, 300, draws) for split in (digits.data.train, digits.data.holdout))
     return Scene(
         config, Data(spec, train, held), digits.runtime, TrainState.create(config, spec, digits.runtime)

@@ -11,7 +11,7 @@ import torch
 from composed import composed
 from torch import Tensor
 
-from gantrain.config.resolve import resolve_for
+from gantrain.config.resolve import resolve
 from gantrain.core.random import stream
 from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.datasets.base import Data, Density, GaussianModes, Split
@@ -76,7 +76,7 @@ def game(
     plain = composed("dataset=gaussian", "device=cpu", *words)
     plain["model"] = {"name": "mlp", "z_dim": G.z_dim, "width": 8, "depth": 1, "condition": condition}
     plain["metric"] = {"names": ["refit"], "n": n, "refit_steps": steps}
-    config = resolve_for(plain, data.spec)
+    config = resolve(plain, data.spec)
     runtime = Runtime(config.device)
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -9,7 +9,7 @@ import torch
 from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config.resolve import resolve_for
+from gantrain.config.resolve import resolve
 from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.models.auto import Auto
 from gantrain.models.base import Generator
@@ -192,7 +192,7 @@ def config(name: str, seed: int, shape: tuple[int, ...]):
         "seed": seed,
         "model": {"name": name, "width": 8},
     }
-    return resolve_for(plain, Spec(shape))
+    return resolve(plain, Spec(shape))
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (1, 7, 30), (3, 4, 4)], ids=str)

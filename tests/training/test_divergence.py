@@ -8,7 +8,7 @@ import torch
 from composed import composed
 from torch import Tensor, nn
 
-from gantrain.config.resolve import Config, resolve_for
+from gantrain.config.resolve import Config, resolve
 from gantrain.core.random import stream
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
@@ -53,7 +53,7 @@ def setting(d: float, objective: str, steps: int) -> tuple[Config, Data, TrainSt
         "metric": {"names": ["js"], "n": N},
         "train": {"steps": steps, "batch_size": 256},
     }
-    config = resolve_for(plain, spec)
+    config = resolve(plain, spec)
     x = torch.randn(2 * N, 1, generator=stream(7, 0, "gaussian"))
     runtime = Runtime(config.device)
     G, D = Shift(d), build_networks(config, spec)[1]

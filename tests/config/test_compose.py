@@ -134,7 +134,7 @@ def test_single_run_has_no_callback_global_or_exit():
     root = Path(gantrain.__file__).parent
     yaml_text = (root.parent / "configs/config.yaml").read_text()
     assert "callbacks" not in yaml_text
-    for module in ("config/overrides", "config/compose", "config/job", "training/start", "api", "cli/main"):
+    for module in ("config/overrides", "config/compose", "training/start", "api", "cli/main"):
         tree = ast.parse((root / f"{module}.py").read_text())
         text = ast.unparse(tree)
         assert "hydra.main" not in text.replace("of hydra.main", "")
