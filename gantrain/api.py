@@ -75,7 +75,7 @@ class Run:
             n: How many.
             seed: Seed of the latents; the same seed, the same samples.
             classes: Labels to repeat in turn, for a generator of classes; None for all of them.
-            condition: Captions, or rows of numbers, between semicolons, to repeat in turn.
+            condition: Captions or rows of numbers, separated by semicolons, to repeat in turn.
             truncation: Largest absolute value in z.
 
         Raises:

@@ -15,12 +15,11 @@ from gantrain.core.figures import panels
 from gantrain.sampling.images import grid
 
 FRAME_MS = 40  # milliseconds a frame; a GIF counts in hundredths of a second
-SUFFIXES = (".gif", ".png", ".apng", "")
 
 
 def grids(frames: Iterable[Tensor]) -> Iterator[Image.Image]:
-    """Return each frame's images [N, C, H, W] in [-1, 1] as a roughly square grid."""
-    return (grid(x, math.isqrt(len(x) - 1) + 1) for x in frames)
+    """Yield each frame's images [N, C, H, W] in [-1, 1] as a roughly square grid."""
+    return (grid(x, math.isqrt(len(x) - 1) + 1) for x in frames)  # columns: the root of N, rounded up
 
 
 def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
@@ -32,7 +31,7 @@ def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
     """
     frames = list(frames)
     low, high = np.quantile(torch.cat(frames).numpy(), (0.005, 0.995), axis=0)
-    margin = 0.2 * float((high - low).max()) or 1.0  # all may be one point
+    margin = 0.2 * float((high - low).max()) or 1.0  # 1 if all are one point
     figure, (ax,) = panels()
     ax.set(aspect="equal", xlim=(low[0] - margin, high[0] + margin), ylim=(low[1] - margin, high[1] + margin))
     shade = dict(color="#1f5fa8") if y is None or y.dim() > 1 else dict(c=y.numpy(), cmap="tab10")
@@ -40,7 +39,7 @@ def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
     figure.canvas.draw()
     figure.set_layout_engine("none")  # laid out once: each layout would move the axes a little
     for x in frames:
-        # Only the points are drawn anew; axes and labels stay.
+        # Only the points change; axes and labels stay.
         points.set_offsets(x.numpy())
         figure.canvas.draw()
         size = figure.canvas.get_width_height()
@@ -50,14 +49,13 @@ def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
 def write_animation(out: Path, frames: Iterable[Image.Image]) -> None:
     """Write frames as an endless loop: a .gif of at most 256 colours, a lossless .png or .apng, or a folder of PNGs.
 
-    Raises:
-        OSError: When the place cannot be written.
+    Raises OSError.
     """
-    folder = out if out.suffix == "" else out.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    if out.suffix == "":
+    if out.suffix:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        first, *rest = frames
+        first.save(out, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
         for i, frame in enumerate(frames):
             frame.save(out / f"{i:06d}.png")
-        return
-    first, *rest = frames
-    first.save(out, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from gantrain import __version__
 from gantrain.core.files import replace_file
@@ -34,8 +33,9 @@ def describe(G: Generator, spec: Spec, is_conditional: bool) -> dict[str, Any]:
     ``z`` is a row of ``latent`` numbers: ``z_dim`` standard normal ones (a single 1 where dropout is the only
     source), then ``masks`` numbers that are 0 with probability ``dropout`` and else 1 / (1 - dropout). ``y`` is an
     input unless ``condition`` is null: a class, a row of the numbers in ``names``, or of words as their index in
-    ``names`` plus 1, padded with 0. A table's columns are in its own unit ``x * scale + shift``.
+    ``names`` plus 1, padded with 0. A table's columns in their own unit are ``x * scale + shift``.
     """
+    # What y holds; None for a generator without it.
     condition, kind = spec.condition, None
     if is_conditional:
         kind = "class" if condition is None else "words" if condition.words else "numbers"
@@ -62,14 +62,13 @@ def export_program(G: Generator, spec: Spec, is_conditional: bool) -> torch.expo
         ConfigError: For a generator that torch cannot trace for any N.
     """
     G = copy.deepcopy(G).cpu().eval().requires_grad_(False)
-    inputs: list[Tensor] = [latents(G, 2, 0)]  # a trace of one sample would fix N to 1
+    # Two samples, since a trace of one would fix N to 1.
     y = repeat_conditions(spec.conditions() if is_conditional else None, 2)
-    if y is not None:
-        inputs.append(y)
+    inputs = (latents(G, 2, 0),) if y is None else (latents(G, 2, 0), y)
     N = torch.export.Dim("N", min=1)
     try:
         with quiet():
-            program = torch.export.export(G, tuple(inputs), dynamic_shapes=tuple({0: N} for _ in inputs))
+            program = torch.export.export(G, inputs, dynamic_shapes=tuple({0: N} for _ in inputs))
     except Exception as error:  # torch has no common class for what it cannot trace
         what = f"this generator cannot be exported ({_summarise(error)})"
         raise ConfigError("model", what, "make its forward accept any number of samples") from error
@@ -82,8 +81,8 @@ def write_generator(out: Path, G: Generator, spec: Spec, config: Mapping[str, An
     """Write a generator as ``.pt2`` or ``.onnx``, atomically, with its description as JSON.
 
     Args:
-        out: The file. ``.onnx`` needs the extra ``gantrain[onnx]``. The description is the extra file
-            ``gantrain.json`` of a ``.pt2``, or the property ``gantrain`` of an ``.onnx``.
+        out: The file. The description is the extra file ``gantrain.json`` of a ``.pt2``, or the property ``gantrain``
+            of an ``.onnx``, which needs the extra ``gantrain[onnx]``.
         G: The generator.
         spec: Of its data.
         config: Of its run, plain data.
@@ -92,11 +91,11 @@ def write_generator(out: Path, G: Generator, spec: Spec, config: Mapping[str, An
     Raises:
         ConfigError: For another kind of file, ``.onnx`` without the packages that write it, or a generator that
             cannot be written.
-        OSError: When the place cannot be written.
+        OSError: When the file cannot be written.
     """
     if out.suffix not in (".pt2", ".onnx"):
         raise ConfigError(
-            "out", f"{out.name} is not a kind of file for a generator", "end it in .pt2 or .onnx"
+            "out", f"{out.name} is not a file format for a generator", "end it in .pt2 or .onnx"
         )
     if out.suffix == ".onnx":
         check_onnx()  # before the work of an export
@@ -125,13 +124,14 @@ def _pt2(program: torch.export.ExportedProgram, note: str) -> bytes:
 
 
 def _onnx(program: torch.export.ExportedProgram, note: str) -> bytes:
+    # The inputs of the program, in order.
     names = ["z", "y"][: len(program.graph_signature.user_inputs)]
     try:
         with quiet():
             model = torch.onnx.export(
-                program, (), dynamo=True, verbose=False, input_names=names, output_names=["x"]
+                program, dynamo=True, verbose=False, input_names=names, output_names=["x"]
             )
-    except Exception as error:  # as above
+    except Exception as error:  # as for torch.export
         what = f"this generator cannot be written as ONNX ({_summarise(error)})"
         raise ConfigError("out", what, "end it in .pt2") from error
     assert model is not None
@@ -145,7 +145,7 @@ def _summarise(error: Exception) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the warnings of torch's exporters, about which a user can do nothing."""
+    """Silence the warnings of torch's exporters, which are not about anything that a user can change."""
     with mute_logging(logging.WARNING), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -26,17 +26,14 @@ def draw(
         seed: Seed of the latents.
         conditions: One a row, repeated in turn; None for an unconditional model.
         device: Where G is.
-        truncation: Largest absolute value in z; None for no truncation.
-
-    Raises:
-        ConfigError: For a truncation without z.
+        truncation: As for ``latents``, also in what it raises.
     """
     y = repeat_conditions(conditions, n)
     return generate(G, latents(G, n, seed, truncation), y, device), y
 
 
 def repeat_conditions(conditions: Tensor | None, n: int) -> Tensor | None:
-    """Return ``n`` conditions, the given ones repeated in turn; None where there are none."""
+    """Return ``n`` rows that repeat the conditions in turn; None for no conditions."""
     return None if conditions is None else conditions[torch.arange(n) % len(conditions)]
 
 
@@ -44,6 +41,7 @@ def repeat_conditions(conditions: Tensor | None, n: int) -> Tensor | None:
 def generate(G: Generator, z: Tensor, y: Tensor | None, device: torch.device) -> Tensor:
     """Return G(z, y) in chunks, in eval mode, [N, ...] float32 on the CPU."""
     G.eval()
+    # In chunks: memory bounds how many samples a network can take at once.
     parts = [
         G(z[i : i + CHUNK].to(device), None if y is None else y[i : i + CHUNK].to(device)).float().cpu()
         for i in range(0, len(z), CHUNK)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,31 +17,17 @@ from gantrain.metrics.nearest import nearest
 MIN_CELL_PIXELS = 32  # shorter side of each cell of a grid
 
 
-@dataclass(frozen=True)
-class Picture:
-    """An encoded image.
-
-    Attributes:
-        png: The file's bytes.
-        size: Width and height in pixels.
-    """
-
-    png: bytes
-    size: tuple[int, int]
-
-
-def encode(image: Image.Image) -> Picture:
+def encode(image: Image.Image) -> bytes:
     """Return an image as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")
-    return Picture(buffer.getvalue(), image.size)
+    return buffer.getvalue()
 
 
 def to_uint8(x: Tensor) -> Tensor:
     """Return images [N, C, H, W] in [-1, 1] as uint8 [N, H, W, C] on the CPU, rounded and clipped."""
-    return (
-        x.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-    )
+    levels = x.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255)  # 0 to 255
+    return levels.to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def to_image(pixels: np.ndarray) -> Image.Image:
@@ -54,11 +39,11 @@ def grid(x: Tensor, columns: int) -> Image.Image:
     """Lay out images [N, C, H, W] in [-1, 1] row by row; small ones are enlarged by a whole factor."""
     pixels = to_uint8(x).numpy()  # [N, H, W, C]
     count, h, w, c = pixels.shape
-    scale = -(-MIN_CELL_PIXELS // min(h, w))
+    scale = -(-MIN_CELL_PIXELS // min(h, w))  # rounded up, at least 1
     pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     h, w = h * scale, w * scale
     rows = -(-count // columns)
-    # Two black pixels around each cell
+    # Two black pixels around each cell.
     sheet = np.zeros((rows * (h + 2) + 2, columns * (w + 2) + 2, c), np.uint8)
     for i, cell in enumerate(pixels):
         top, left = (i // columns) * (h + 2) + 2, (i % columns) * (w + 2) + 2
@@ -72,13 +57,14 @@ def sort_by_condition(x: Tensor, y: Tensor | None) -> Tensor:
         return x
     if y.dim() == 1:
         return x[torch.argsort(y, stable=True)]
+    # Rows of equal numbers get the same rank.
     first: dict[tuple[float, ...], int] = {}
     rank = [first.setdefault(tuple(row), len(first)) for row in y.tolist()]
     return x[torch.argsort(torch.tensor(rank), stable=True)]
 
 
 def nearest_pairs(x: Tensor, train: Split, columns: int = 8) -> Image.Image:
-    """Lay out samples, and below each row their nearest training images; a copy shows as two equal images."""
+    """Lay out samples, and below each row their nearest training images; a copied sample equals the one below it."""
     rows = []
     for part in x.cpu().split(columns):
         rows += [part, train.take(nearest(part, train)[1])[0]]
@@ -87,7 +73,7 @@ def nearest_pairs(x: Tensor, train: Split, columns: int = 8) -> Image.Image:
 
 @torch.inference_mode()
 def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: str) -> Image.Image:
-    """Draw samples [N, 2] and held-out data over sigmoid(D) on the plane.
+    """Plot samples [N, 2] and held-out data over sigmoid(D) on the plane.
 
     Args:
         fake: Samples.
@@ -95,28 +81,25 @@ def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: st
         D: Points [M, 2] to logits [M].
         title: Step and estimate; TensorBoard shows images without a caption.
     """
+    # Limits: the data with a margin of a quarter, also when all data are one point.
     real, _ = data.holdout.take(torch.arange(min(2000, len(data.holdout))))
     low, high = real.amin(0), real.amax(0)
-    # All data may be one point.
     margin = 0.25 * float((high - low).max()) or max(1.0, 0.25 * float(real.abs().max()))
     low, high = low - margin, high + margin
+    # The probability of real data, sigmoid(D(x)), on a square grid of points.
     side = 120
     axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
-    plane = torch.cartesian_prod(*axes)
-    # D(x) on a square lattice of side^2 points
-    surface = torch.sigmoid(D(plane).float().cpu()).reshape(side, side).T
+    surface = torch.sigmoid(D(torch.cartesian_prod(*axes)).float().cpu()).reshape(side, side).T  # [y, x]
     figure, (ax,) = panels()
-    mesh = ax.pcolormesh(
-        axes[0].numpy(), axes[1].numpy(), surface.numpy(), cmap="RdBu", vmin=0, vmax=1, shading="auto"
-    )
+    mesh = ax.pcolormesh(*map(np.asarray, axes), surface.numpy(), cmap="RdBu", vmin=0, vmax=1, shading="auto")
     figure.colorbar(mesh, ax=ax, label="D(x), the probability of real")
     ax.plot(*real.T.numpy(), ".", ms=1.5, color="black", label="held-out data")
     ax.plot(*fake.cpu().T.numpy(), ".", ms=1.5, color="gold", label="samples")
     ax.set(
         title=title,
         aspect="equal",
-        xlim=(float(low[0]), float(high[0])),
-        ylim=(float(low[1]), float(high[1])),
+        xlim=(low[0].item(), high[0].item()),
+        ylim=(low[1].item(), high[1].item()),
     )
     ax.legend(loc="upper right", markerscale=5, fontsize=8)
     return render(figure)

@@ -30,9 +30,8 @@ def latents(G: Generator, n: int, seed: int, truncation: float | None = None, in
     if truncation is None:
         return z
     if not G.has_z:
-        raise ConfigError(
-            "truncation", "this generator has no normal z: dropout is its only source", "leave it out"
-        )
+        what = "this generator has no normal z: dropout is its only source"
+        raise ConfigError("truncation", what, "leave it out")
     return torch.cat([truncated(z[:, : G.z_dim], truncation), z[:, G.z_dim :]], 1)  # masks stay
 
 
@@ -42,9 +41,7 @@ def truncated(z: Tensor, threshold: float) -> Tensor:
     That is the distribution of resampling values beyond the threshold (Brock et al. 2019, sec. 3.1), as a monotone
     function of z: as the threshold grows, it tends to z.
 
-    Args:
-        z: Any shape.
-        threshold: Above 0.
+    ``z`` has any shape; ``threshold`` is above 0.
     """
     # Upper tail probabilities, which do not round to 1; by erfc, since torch's ndtr is 0 from 9 on.
     tail = 0.5 * math.erfc(threshold / math.sqrt(2))
@@ -74,9 +71,9 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 def interpolation_loop(
     G: Generator, n: int, seed: int, count: int, frames: int, truncation: float | None = None
 ) -> Iterator[Tensor]:
-    """Return the latents [n, ...] of each frame of a loop through ``count`` sets of latents, from that of stills.
+    """Return the latents [n, ...] of each frame of a loop through ``count`` sets; the first is that of still samples.
 
-    Dropout masks stay those of the first set, since masks cannot be interpolated.
+    Dropout masks are those of the first set throughout, since masks cannot be interpolated.
 
     Args:
         G: The generator that takes them.

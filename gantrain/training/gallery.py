@@ -14,7 +14,7 @@ from gantrain.config.options import Config
 from gantrain.core.run_folder import FIGURES, RunFolder
 from gantrain.datasets.base import Data
 from gantrain.sampling.generate import draw
-from gantrain.sampling.images import Picture, encode, grid, landscape, nearest_pairs, sort_by_condition
+from gantrain.sampling.images import encode, grid, landscape, nearest_pairs, sort_by_condition
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.device import Runtime
 from gantrain.training.evaluate import in_eval
@@ -24,7 +24,7 @@ log = logging.getLogger("gantrain")
 
 
 class Gallery:
-    """Draws pictures and writes each to the run's folder and tracker; a full disk does not stop training.
+    """Writes pictures to the run's folder and the tracker; a full disk does not stop training.
 
     Args:
         folder: The run's folder.
@@ -42,21 +42,19 @@ class Gallery:
         self.cells = 8 * (8 if self.conditions is None else len(self.conditions))
 
     def real(self) -> None:
-        """Draw training images in the layout of the sample grids."""
+        """Show training images in the layout of the sample grids."""
         if self.data.spec.is_image:
             x, y = self.data.train.take(torch.arange(min(self.cells, len(self.data.train))))
             self._image(
-                0,
-                "samples/real",
-                encode(grid(sort_by_condition(x, None if self.conditions is None else y), 8)),
+                0, "samples/real", grid(sort_by_condition(x, None if self.conditions is None else y), 8)
             )
 
     def sample(self, state: TrainState, metrics: Mapping[str, float]) -> None:
-        """Draw the averaged generator's samples of fixed latents, and write the picture to the folder and the tracker.
+        """Show what the averaged generator makes of fixed latents: a grid with nearest neighbours, or points.
 
         Args:
             state: The networks.
-            metrics: Values of this very state by tag, for the title of a figure.
+            metrics: Their values by tag in this state, for the title of a plot.
         """
         config, spec, step = self.config, self.data.spec, state.step
         count = self.cells if spec.is_image else 2000
@@ -64,30 +62,33 @@ class Gallery:
             # The same latents each time, so that pictures of a run can be compared.
             x, y = draw(state.G_ema, count, config.seed, self.conditions, self.runtime.device)
             if spec.is_image:
-                picture = encode(grid(sort_by_condition(x, y), 8))
-                self._image(step, "samples/ema", picture)
-                pairs = encode(nearest_pairs(x[:32], self.data.train))
-                self._image(step, "samples/nearest", pairs)
+                png = self._image(step, "samples/ema", grid(sort_by_condition(x, y), 8))
+                self._image(step, "samples/nearest", nearest_pairs(x[:32], self.data.train))
             elif spec.shape == (2,):
-                known = {tag: metrics[tag] for tag in ("divergence/js", "diversity/modes") if tag in metrics}
-                title = f"step {step}" + "".join(f", {k.split('/')[1]} {v:.3g}" for k, v in known.items())
-                picture = encode(landscape(x, self.data, lambda at: self._logits(state, at), title))
-                self._image(step, "samples/density", picture)
+                known = [tag for tag in ("divergence/js", "diversity/modes") if tag in metrics]
+                title = f"step {step}" + "".join(f", {t.split('/')[1]} {metrics[t]:.3g}" for t in known)
+                image = landscape(x, self.data, lambda points: self._logits(state, points), title)
+                png = self._image(step, "samples/density", image)
             else:  # points of other dimensions have no picture
                 return
-        self._file(RunFolder(self.folder).samples / f"{step:06d}.png", picture)
+        self._file(RunFolder(self.folder).samples / f"{step:06d}.png", png)
 
     def figures(self, step: int, images: Mapping[str, Image]) -> None:
         """Write the figures of metrics: every step for TensorBoard, the latest as ``figures/<name>.png``."""
         for name, image in images.items():
-            picture = encode(image)
-            self._image(step, f"figures/{name}", picture)
-            self._file(self.folder / FIGURES / f"{name}.png", picture)
+            png = self._image(step, f"figures/{name}", image)
+            self._file(self.folder / FIGURES / f"{name}.png", png)
 
-    def _file(self, path: Path, picture: Picture) -> None:
+    def _image(self, step: int, tag: str, image: Image) -> bytes:
+        """Send an image to the tracker, and return it as PNG."""
+        png = encode(image)
+        self.tracker.image(step, tag, png, image.size)
+        return png
+
+    def _file(self, path: Path, png: bytes) -> None:
         try:
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(picture.png)
+            path.write_bytes(png)
         except OSError as error:
             log.warning("%s/%s cannot be written (%s); training goes on", path.parent.name, path.name, error)
 
@@ -99,6 +100,3 @@ class Gallery:
             return state.D(points, None)
         conditions = self.data.spec.conditions().to(points.device)
         return torch.stack([state.D(points, y.expand(len(points), *y.shape)) for y in conditions]).mean(0)
-
-    def _image(self, step: int, tag: str, picture: Picture) -> None:
-        self.tracker.image(step, tag, picture.png, picture.size)
