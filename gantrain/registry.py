@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import logging
 import math
 import pkgutil
 import sys
@@ -27,6 +28,7 @@ from gantrain.errors import ConfigError, suggest
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+log = logging.getLogger("gantrain")
 T = TypeVar("T", bound="DataclassInstance")
 V = TypeVar("V")
 REGISTERED: dict[str, dict[str, type[Any]]] = {}
@@ -130,7 +132,8 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
     Args:
         cls: The dataclass.
         path: The config path of ``plain``, for messages.
-        plain: Numbers, strings, lists and None.
+        plain: Numbers, strings, lists and None. Keys that the class lists as ``obsolete_keys`` are ignored with a
+            warning: an old config may hold them.
 
     Raises:
         ConfigError: Naming the key, for an unknown key, a wrong type, or a value out of its range.
@@ -141,6 +144,9 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
         )
     fields = {f.name: f for f in dataclasses.fields(cls)}
     prefix = f"{path}." if path else ""
+    if obsolete := [key for key in getattr(cls, "obsolete_keys", ()) if key in plain]:
+        log.warning("ignored, no longer used: %s", ", ".join(f"{prefix}{key}" for key in obsolete))
+        plain = {key: value for key, value in plain.items() if key not in obsolete}
     for key, value in plain.items():
         if key not in fields:
             raise unknown_key(f"{prefix}{key}", fields)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 from torch import Tensor
 
+import gantrain.models  # noqa: F401  (registers them)
 from gantrain.errors import ConfigError
 from gantrain.objectives.base import Baseline, Objective, Separable
-from gantrain.registry import REGISTERED, key_property, option, parse, register
+from gantrain.registry import REGISTERED, build, key_property, option, parse, register
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +109,17 @@ def test_parse_checks_nested_keys():
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):
             parse(Outer, "metric", {"energy": energy})
+
+
+def test_obsolete_keys_of_an_old_config_are_ignored(caplog):
+    old = {"name": "dirac", "width": 128, "depth": 3, "d_activation": "leaky_relu", "theta": 0.5}
+    model = build("model", old)
+    assert model == build("model", {"name": "dirac", "theta": 0.5})
+    assert model.theta == 0.5
+    (record,) = caplog.records
+    assert record.getMessage() == "ignored, no longer used: model.width, model.depth, model.d_activation"
+    with pytest.raises(ConfigError, match=re.escape("model.wide:")):
+        build("model", {"name": "dirac", "wide": 128})
 
 
 def test_baseline_has_no_loss_of_a_game():

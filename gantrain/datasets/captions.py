@@ -59,11 +59,7 @@ class Captions(Synthetic):
     """
 
     name: str = option("captions", "registered name")
-    describe: str = option(
-        "words",
-        "the condition of an image: a caption, or 0 and 1 for each fact",
-        choices=("words", "attributes"),
-    )
+    describe: str = option("words", "a caption, or 0 and 1 for each fact", choices=("words", "attributes"))
     resolution: int = option(16, "height and width in pixels", minimum=8, maximum=256)
     n: int = option(20_000, "training images, drawn once", minimum=2, maximum=1_000_000)
     n_holdout: int = option(2_000, "held-out images", minimum=2, maximum=1_000_000)
@@ -71,27 +67,23 @@ class Captions(Synthetic):
     def spec(self) -> Spec:
         words = self.describe == "words"
         facts = torch.tensor([parse_facts(text) for text in EXAMPLES])
-        rows = (
-            encode_words(facts, torch.zeros(len(facts), dtype=torch.int64)) if words else encode_flags(facts)
-        )
-        shown = tuple(tuple(float(number) for number in row) for row in rows.tolist())
-        return Spec(
-            (3, self.resolution, self.resolution),
-            condition=ConditionSpec(VOCABULARY if words else NAMES, shown, words),
-        )
+        rows = self._encode(facts, torch.zeros(len(facts), dtype=torch.int64)).tolist()
+        examples = tuple(tuple(map(float, row)) for row in rows)
+        condition = ConditionSpec(VOCABULARY if words else NAMES, examples, words)
+        return Spec((3, self.resolution, self.resolution), condition=condition)
 
     def sample(self, n: int, generator: torch.Generator) -> Split:
         facts = torch.stack([torch.randint(len(kind), (n,), generator=generator) for kind in FACTS], 1)
         # shift x, shift y, growth, brightness
         jitter = 2 * torch.rand(n, 4, generator=generator) - 1
         omitted = torch.randint(8, (n,), generator=generator)
-        x = [
-            render(f, j, self.resolution)
-            for f, j in zip(facts.split(CHUNK), jitter.split(CHUNK), strict=True)
-        ]
+        chunks = zip(facts.split(CHUNK), jitter.split(CHUNK), strict=True)
         return Split(
-            torch.cat(x), encode_words(facts, omitted) if self.describe == "words" else encode_flags(facts)
+            torch.cat([render(*chunk, self.resolution) for chunk in chunks]), self._encode(facts, omitted)
         )
+
+    def _encode(self, facts: Tensor, omitted: Tensor) -> Tensor:
+        return encode_words(facts, omitted) if self.describe == "words" else encode_flags(facts)
 
 
 def parse_facts(text: str) -> list[int]:
@@ -123,7 +115,7 @@ def caption(facts: Sequence[int], omitted: int = 0) -> str:
 
 def encode_words(facts: Tensor, omitted: Tensor) -> Tensor:
     """Return captions of facts [N, 4] and omissions [N] as word indices plus 1, padded with 0, int64 [N, 8]."""
-    # One row for each of the 240 x 8 captions, in the order of their mixed-radix index.
+    # One row for each of the 240 x 8 captions, in the order of their mixed-radix index: [1920, 8]
     table, index = [], torch.zeros(len(facts), dtype=torch.int64)
     for *indices, without in itertools.product(*map(range, map(len, FACTS)), range(8)):
         row = [VOCABULARY.index(word) + 1 for word in caption(indices, without).split()]

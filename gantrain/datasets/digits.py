@@ -32,5 +32,5 @@ class Digits(Dataset):
         pixels, labels = load_digits(return_X_y=True)
         # [N, 64] in 0..16 to [N, 1, 8, 8] in [-1, 1]
         x = torch.from_numpy(np.asarray(pixels, dtype=np.float32)).div(8.0).sub(1.0).reshape(-1, 1, 8, 8)
-        train, held = split(x, torch.from_numpy(labels.astype(np.int64)), self.holdout, seed)
-        return Data(self.spec(), train, held)
+        y = torch.from_numpy(labels.astype(np.int64))
+        return Data(self.spec(), *split(x, y, self.holdout, seed))

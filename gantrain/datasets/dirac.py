@@ -1,4 +1,4 @@
-"""A point mass at 0: with model=dirac the smallest game, whose every step can be computed by hand."""
+"""A point mass at 0: with model=dirac the smallest game, whose every step has a closed form."""
 
 from __future__ import annotations
 

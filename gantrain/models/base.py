@@ -39,6 +39,7 @@ class Generator(Player):
 
     def __init__(self, model: Model, units: list[int]):
         super().__init__()
+        # Without z the first layer gets the constant 1.
         self.has_z = model.source != "dropout"
         self.z_dim = model.z_dim if self.has_z else 1
         self.has_batch_stats = model.condition == "conditional_batch_norm"
@@ -46,10 +47,7 @@ class Generator(Player):
         self.dropout = model.dropout
 
     def latents(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw ``n`` latents on the CPU: z ~ N(0, I) [n, z_dim], then masks of 0 and 1 / (1 - dropout).
-
-        With dropout as the only source z is the constant 1, so that the first layer has an input.
-        """
+        """Draw ``n`` latents on the CPU: z ~ N(0, I) [n, z_dim], then masks of 0 and 1 / (1 - dropout)."""
         z = torch.randn(n, self.z_dim, generator=generator) if self.has_z else torch.ones(n, 1)
         if not self.units:
             return z
@@ -58,12 +56,8 @@ class Generator(Player):
         return torch.cat([z, mask / (1 - self.dropout)], 1)
 
     def log_prob(self, x: Tensor) -> Tensor | None:
-        """Return log p_G(x) in nats, x [N, *shape] to [N], or None where it is intractable, as for a network.
-
-        A network's p_G is supported on a surface of the dimension of z (Goodfellow et al. 2014, sec. 6); a flow and a
-        Gaussian have it in closed form.
-        """
-        return None
+        """Return log p_G(x) in nats, x [N, *shape] to [N], or None where it is intractable, as for a network."""
+        return None  # a network's samples lie on a surface of the dimension of z (Goodfellow et al. 2014, sec. 6)
 
     def parts(self, latents: Tensor) -> tuple[Tensor, list[Tensor] | None]:
         """Return z [N, z_dim] and the mask [N, units] of each layer, None without dropout."""
@@ -78,9 +72,7 @@ class Model:
     tractable: ClassVar[bool] = False  # whether G's density is known: Generator.log_prob
 
     z_dim: int = option(64, "dimension of the standard normal latent z", minimum=1, maximum=65536)
-    source: str = option(
-        "z", "what makes two samples differ: z, dropout in G, or both", choices=("z", "dropout", "both")
-    )
+    source: str = option("z", "randomness of G: z, dropout, or both", choices=("z", "dropout", "both"))
     dropout: float = option(0.5, "fraction of G's units that dropout zeroes", above=0, below=1)
     condition: str = option(
         "none",
@@ -91,12 +83,8 @@ class Model:
         False,
         "divide each weight of D's linear layers and convolutions by its largest singular value (Miyato et al. 2018)",
     )
-    minibatch_std: bool = option(
-        False, "append the batch's standard deviation to D's features (Karras et al. 2018, sec. 3)"
-    )
-    packing: int = option(
-        1, "samples that D classifies jointly (PacGAN, Lin et al. 2018)", minimum=1, maximum=64
-    )
+    minibatch_std: bool = option(False, "give D the batch's standard deviation (Karras et al. 2018, sec. 3)")
+    packing: int = option(1, "samples that D classifies jointly (Lin et al. 2018)", minimum=1, maximum=64)
 
     def why_unsupported(self, spec: Spec) -> str | None:
         """Return why the model cannot be built for this data, or None if it can."""

@@ -1,15 +1,15 @@
-"""The Dirac-GAN, one parameter a player: G(z) = theta, D(x) = psi x. For dataset=dirac."""
+"""The Dirac-GAN, networks of one parameter: G(z) = theta, D(x) = psi x. For dataset=dirac."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Player
-from gantrain.models.mlp import MLP
+from gantrain.models.base import Generator, Model, Player
 from gantrain.registry import option, register
 
 
@@ -43,12 +43,13 @@ class DiracDiscriminator(Player):
 
 @register("model")
 @dataclass
-class Dirac(MLP):
+class Dirac(Model):
     """The Dirac-GAN (Mescheder, Geiger and Nowozin 2018, def. 2.1).
 
-    A logit is positive for real, so psi starts below 0, where D is right about a theta above 0. There are no layers:
-    width, depth and d_activation have no effect.
+    A logit is positive for real, so psi starts below 0, where D is right about a theta above 0.
     """
+
+    obsolete_keys: ClassVar[tuple[str, ...]] = ("width", "depth", "d_activation")
 
     name: str = option("dirac", "registered name")
     z_dim: int = option(1, "dimension of the latent z, which G ignores", minimum=1, maximum=65536)

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator
-from gantrain.models.gaussian import why_not_points
-from gantrain.models.mlp import MLP, hidden_layers
+from gantrain.models.mlp import FormulaModel, hidden_layers
 from gantrain.registry import option, register
 
 
@@ -65,28 +64,25 @@ class Coupling(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        fixed, moved = self._halves(z)
-        stretch, shift = self._stretch_and_shift(fixed)
+        fixed, moved, stretch, shift = self._parts(z)
         # The Jacobian is triangular, so that log|det| is the sum of the log scales.
         return self._join(fixed, moved * stretch.exp() + shift), stretch.sum(1)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and log|dx/dz| there."""
-        fixed, moved = self._halves(x)
-        stretch, shift = self._stretch_and_shift(fixed)
+        fixed, moved, stretch, shift = self._parts(x)
         return self._join(fixed, (moved - shift) * (-stretch).exp()), stretch.sum(1)
 
-    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the half that stays, the half that moves, and the logarithm of its scale and its shift."""
         first, second = x.split(self.sizes, 1)
-        return (first, second) if self.second else (second, first)
+        fixed, moved = (first, second) if self.second else (second, first)
+        stretch, shift = self.out(self.body(fixed)).chunk(2, 1)
+        # Soft clipping to (-2, 2), with slope 1 at 0
+        return fixed, moved, 2 * torch.tanh(stretch / 2), shift
 
     def _join(self, fixed: Tensor, moved: Tensor) -> Tensor:
         return torch.cat([fixed, moved] if self.second else [moved, fixed], 1)
-
-    def _stretch_and_shift(self, fixed: Tensor) -> tuple[Tensor, Tensor]:
-        stretch, shift = self.out(self.body(fixed)).chunk(2, 1)
-        # Soft clipping to (-2, 2), with slope 1 at 0
-        return 2 * torch.tanh(stretch / 2), shift
 
 
 class FlowGenerator(Generator):
@@ -94,8 +90,8 @@ class FlowGenerator(Generator):
 
     def __init__(self, model: Flow, d: int):
         super().__init__(model, [])
-        self.d = d
-        self.z_dim = max(self.z_dim, d)
+        self.d, self.z_dim = d, max(self.z_dim, d)
+        # In one dimension there are no halves: monotone curves. Else couplings, then a curve for each coordinate.
         kinds = [SinhArcsinh(1) if d == 1 else Coupling(d, model, i % 2 == 0) for i in range(model.layers)]
         self.layers = nn.ModuleList(kinds if d == 1 else [*kinds, SinhArcsinh(d)])
 
@@ -121,21 +117,15 @@ class FlowGenerator(Generator):
 
 @register("model")
 @dataclass
-class Flow(MLP):
+class Flow(FormulaModel):
     """A normalising flow against a fully connected D: affine couplings, in one dimension monotone curves."""
 
     tractable: ClassVar[bool] = True
 
     name: str = option("flow", "registered name")
-    z_dim: int = option(
-        1, "dimension of the latent z, raised to that of a point, which it uses", minimum=1, maximum=65536
-    )
     width: int = option(64, "units of each hidden layer, of D and of each coupling", minimum=1, maximum=65536)
     depth: int = option(2, "hidden layers of D and of each coupling", minimum=1, maximum=100)
     layers: int = option(8, "couplings in G, or monotone curves in one dimension", minimum=2, maximum=1000)
-
-    def why_unsupported(self, spec: Spec) -> str | None:
-        return why_not_points(self, spec)
 
     def generator(self, spec: Spec) -> Generator:
         return FlowGenerator(self, spec.shape[0])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator
-from gantrain.models.mlp import MLP
+from gantrain.models.mlp import FormulaModel
 from gantrain.registry import option, register
 
 
@@ -28,7 +28,7 @@ class GaussianGenerator(Generator):
     def __init__(self, model: Gaussian, d: int):
         super().__init__(model, [])
         count = model.components
-        self.z_dim = max(self.z_dim, d + (count > 1))
+        self.z_dim = max(self.z_dim, d + (count > 1))  # one more number selects a component
         # Equal components would get equal gradients and stay equal, so several of them start apart.
         apart = torch.randn(count, d) if count > 1 else torch.zeros(count, d)
         self.mu = nn.Parameter(model.mu + model.sigma * apart)
@@ -45,6 +45,7 @@ class GaussianGenerator(Generator):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         count, d = self.mu.shape
+        # x = mu + L z, for rows: mu + z L^T
         if count == 1:
             return self.mu + z[:, :d] @ self.cholesky_factor()[0].T
         # Phi(z) is uniform on [0, 1]: its interval of length 1/K selects the component.
@@ -62,48 +63,28 @@ class GaussianGenerator(Generator):
 
     def scalars(self) -> dict[str, Tensor]:
         """Return mean and standard deviation of its samples along each axis; nothing beyond two dimensions."""
-        d, mean = self.mu.shape[1], self.mu.detach().mean(0)
-        # Law of total variance: mean of the components' variances plus variance of their means
-        within = self.cholesky_factor().detach().square().sum(2)
-        std = (within + (self.mu.detach() - mean).square()).mean(0).sqrt()
-        ends = {1: [""], 2: ["_0", "_1"]}.get(d, [])
-        return {
-            f"{name}{end}": values[i]
-            for name, values in (("mu", mean), ("sigma", std))
-            for i, end in enumerate(ends)
-        }
+        mu = self.mu.detach()
+        if mu.shape[1] > 2:
+            return {}
+        # Law of total variance: mean of the components' variances plus variance of their means, [K, d] to [d]
+        mean, within = mu.mean(0), self.cholesky_factor().detach().square().sum(2)
+        std = (within + (mu - mean).square()).mean(0).sqrt()
+        if len(mean) == 1:
+            return {"mu": mean[0], "sigma": std[0]}
+        return {"mu_0": mean[0], "mu_1": mean[1], "sigma_0": std[0], "sigma_1": std[1]}
 
 
 @register("model")
 @dataclass
-class Gaussian(MLP):
+class Gaussian(FormulaModel):
     """A Gaussian of full covariance, or an equal mixture of them, against a fully connected D."""
 
     tractable: ClassVar[bool] = True
 
     name: str = option("gaussian", "registered name")
-    z_dim: int = option(
-        1,
-        "dimension of the latent z, raised to what it uses: that of a point, one more with components",
-        minimum=1,
-        maximum=65536,
-    )
     components: int = option(1, "Gaussians of equal weight; several start at random", minimum=1, maximum=1000)
     mu: float = option(0.0, "initial mean of every coordinate", minimum=-1e6, maximum=1e6)
     sigma: float = option(1.0, "initial standard deviation of every coordinate", above=0, maximum=1e6)
 
-    def why_unsupported(self, spec: Spec) -> str | None:
-        return why_not_points(self, spec)
-
     def generator(self, spec: Spec) -> Generator:
         return GaussianGenerator(self, spec.shape[0])
-
-
-def why_not_points(model: MLP, spec: Spec) -> str | None:
-    """Return why a generator with a density cannot be built: for images, conditions or dropout; or None."""
-    name = model.name
-    if spec.is_image:
-        return f"{name} makes points, not images"
-    if model.source != "z":
-        return f"{name} has no layer for dropout"
-    return f"{name} takes no labels" if model.is_conditional else None

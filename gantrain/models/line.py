@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator
-from gantrain.models.mlp import MLP
+from gantrain.models.mlp import FormulaModel
 from gantrain.registry import option, register
 
 
@@ -32,23 +32,14 @@ class LineGenerator(Generator):
 
 @register("model")
 @dataclass
-class Line(MLP):
+class Line(FormulaModel):
     """The segment (theta, u) of Arjovsky, Chintala and Bottou 2017, example 1, with a fully connected D."""
 
     name: str = option("line", "registered name")
-    z_dim: int = option(
-        1, "dimension of the standard normal latent z; the first number is used", minimum=1, maximum=65536
-    )
-    theta: float = option(
-        1.0, "initial theta, the position of the segment that G generates", minimum=-1e6, maximum=1e6
-    )
+    theta: float = option(1.0, "initial theta, the position of G's segment", minimum=-1e6, maximum=1e6)
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        if spec.shape != (2,):
-            return "line makes points of two numbers"
-        if self.source != "z":
-            return "line has no layer for dropout"
-        return "line takes no labels" if self.is_conditional else None
+        return super().why_unsupported(spec) if spec.shape == (2,) else "line makes points of two numbers"
 
     def generator(self, spec: Spec) -> Generator:
         return LineGenerator(self)

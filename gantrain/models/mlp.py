@@ -37,21 +37,19 @@ class MLPGenerator(Generator):
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
         sizes = [self.z_dim + self.condition.joined_width] + [model.width] * model.depth
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
-        self.norms = nn.ModuleList(
-            ConditionalBatchNorm(model.width, self.condition.separate_width)
-            for _ in self.layers
-            if self.has_batch_stats
-        )
+        norms, e_width = model.depth if self.has_batch_stats else 0, self.condition.separate_width
+        self.norms = nn.ModuleList(ConditionalBatchNorm(model.width, e_width) for _ in range(norms))
         self.out = nn.Linear(model.width, spec.numel)
 
     def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
-        h, masks = self.parts(latents)
+        h, masks = self.parts(latents)  # z [N, z_dim]
         h, e = self.condition.join(h, y)
         for i, layer in enumerate(self.layers):
             h = layer(h)
             h = relu(self.norms[i](h, e) if self.has_batch_stats else h)
-            if masks:  # [N, width]
-                h = h * masks[i]
+            if masks:
+                h = h * masks[i]  # both [N, width]
+        # [N, width] to [N, d] or [N, C, H, W]
         x = self.out(h).reshape(-1, *self.shape)
         return torch.tanh(x) if self.is_image else x
 
@@ -86,3 +84,17 @@ class MLP(Model):
 
     def discriminator(self, spec: Spec) -> Player:
         return MLPDiscriminator(self, spec)
+
+
+@dataclass
+class FormulaModel(MLP):
+    """A model whose G makes points by a formula, without conditions or dropout, against a fully connected D."""
+
+    z_dim: int = option(1, "dimension of the latent z, raised to what G uses", minimum=1, maximum=65536)
+
+    def why_unsupported(self, spec: Spec) -> str | None:
+        if spec.is_image:
+            return f"{self.name} makes points, not images"
+        if self.source != "z":
+            return f"{self.name} has no layer for dropout"
+        return f"{self.name} takes no labels" if self.is_conditional else None

@@ -119,3 +119,9 @@ def test_a_d_that_couples_samples_reads_another_tag(objective, tags, run_cli, tm
     metrics = json.loads((folder / "result.json").read_text())["metrics"]
     found = {tag for tag in metrics if tag.startswith("divergence/")}
     assert found == {f"divergence/{tag}_batch{end}" for tag in tags for end in ("", "_se")}
+
+
+def test_obsolete_keys_are_unknown_on_the_command_line(run_cli):
+    code, _, err = run_cli("dataset=dirac", "model.width=8")
+    assert code == 2
+    assert "model.width: there is no such key" in err.splitlines()[-1]
