@@ -1,4 +1,4 @@
-"""Noise on D's inputs, so that supports overlap, and on its labels, so that it is never certain."""
+"""Noise on D's inputs, so that supports overlap, and on its labels, so that D stays uncertain."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class Noise:
 
     def levels(self, step: int) -> dict[str, float]:
         """Return the levels to log, by key: those that are not 0 in the config."""
-        levels = {
-            "instance_std": self.std(step),
-            "label_smoothing": self.label_smoothing,
-            "label_flip": self.label_flip,
+        levels = vars(self) | {"instance_std": self.std(step)}
+        return {
+            key: levels[key]
+            for key in ("instance_std", "label_smoothing", "label_flip")
+            if getattr(self, key)
         }
-        return {key: level for key, level in levels.items() if getattr(self, key)}
 
     def perturb(self, x: Tensor, step: int, draw: Callable[[], torch.Generator]) -> Tensor:
-        """Return ``x`` [N, ...] plus this step's instance noise; without noise ``x`` itself, and nothing is drawn."""
+        """Return ``x`` [N, ...] plus this step's instance noise; without noise ``x`` itself, and no random draw."""
         std = self.std(step)
         if not std:
             return x
@@ -61,8 +61,7 @@ class Noise:
     def targets(self, real: bool, n: int, generator: torch.Generator) -> Tensor:
         """Return D's targets for ``n`` samples, shape [n]: 1 - smoothing for data and 0 for fakes, some exchanged."""
         flipped = torch.rand(n, generator=generator) < self.label_flip
-        labelled_real = flipped.logical_not() if real else flipped
-        return labelled_real * (1 - self.label_smoothing)
+        return (flipped.logical_not() if real else flipped) * (1 - self.label_smoothing)
 
     def undo(self, logits: Tensor) -> Tensor:
         """Return the logits of the D that targets 1 and 0 would give, shape [N] to [N].

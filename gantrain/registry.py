@@ -12,6 +12,7 @@ import importlib
 import inspect
 import logging
 import math
+import operator
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("gantrain")
 T = TypeVar("T", bound="DataclassInstance")
 V = TypeVar("V")
-REGISTERED: dict[str, dict[str, type[Any]]] = {}
+REGISTERED: dict[str, dict[str, type[Any]]] = {}  # classes by group and name
+# Each kind of limit: when a number breaks it, and how a message words it.
+LIMITS = {
+    "minimum": (operator.lt, "at least"),
+    "above": (operator.le, "above"),
+    "maximum": (operator.gt, "at most"),
+    "below": (operator.ge, "below"),
+}
 
 
 def key_property(getter: Callable[[Any], V]) -> V:
@@ -188,23 +196,12 @@ def _check(key: str, value: Any, field: dataclasses.Field[Any]) -> None:
     elif isinstance(value, str) and rule.get("choices") and value not in rule["choices"]:
         raise ConfigError(key, f"{value!r} is not one of its choices", suggest(value, rule["choices"]))
     elif isinstance(value, float | int) and not isinstance(value, bool):
-        broken = (
-            ("minimum", lambda limit: value < limit),
-            ("maximum", lambda limit: value > limit),
-            ("above", lambda limit: value <= limit),
-            ("below", lambda limit: value >= limit),
-        )
+        limits = {kind: rule[kind] for kind in LIMITS if rule.get(kind) is not None}
+        texts = [
+            f"{LIMITS[kind][1]} {limit:{'g' * isinstance(limit, float)}}" for kind, limit in limits.items()
+        ]
+        remedy = f"give a number that is {' and '.join(texts)}" if texts else "give a number"
         if not math.isfinite(value):
-            raise ConfigError(key, f"{value} is not a finite number", f"give a number{_range(rule)}")
-        if any(rule.get(bound) is not None and outside(rule[bound]) for bound, outside in broken):
-            raise ConfigError(key, f"{value} is out of range", f"give a number{_range(rule)}")
-
-
-def _range(rule: Mapping[str, Any]) -> str:
-    words = {"minimum": "at least", "above": "above", "maximum": "at most", "below": "below"}
-    limits = {word: rule[bound] for bound, word in words.items() if rule.get(bound) is not None}
-    ends = [
-        f"{word} {limit:g}" if isinstance(limit, float) else f"{word} {limit}"
-        for word, limit in limits.items()
-    ]
-    return f" that is {' and '.join(ends)}" if ends else ""
+            raise ConfigError(key, f"{value} is not a finite number", remedy)
+        if any(LIMITS[kind][0](value, limit) for kind, limit in limits.items()):
+            raise ConfigError(key, f"{value} is out of range", remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from gantrain.core.spec import Spec
 
 
-class Augmentation:
+class Augmentation(ABC):
     """A transformation of D's inputs, applied alike to data and samples, in the updates of D and of G.
 
     Data and samples get independent draws of one distribution, and G's gradient passes through (Zhao et al. 2020;
@@ -28,6 +29,7 @@ class Augmentation:
         """Return why data of this spec cannot be augmented so, or None when they can."""
         return None
 
+    @abstractmethod
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``x`` [N, ...] transformed: same shape and type, differentiable with respect to ``x``.
 
@@ -35,4 +37,3 @@ class Augmentation:
             x: Data or samples.
             generator: Source of the transformation's randomness, on the CPU.
         """
-        raise NotImplementedError

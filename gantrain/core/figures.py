@@ -18,6 +18,13 @@ def panels(columns: int = 1, width: float = 5.4, height: float = 4.8) -> tuple[A
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 
+def legend_below(figure: Any, *axes: Any) -> None:
+    """Put one legend of the lines of all axes below the figure."""
+    lines = [line for ax in axes for line in ax.get_lines()]
+    labels = [line.get_label() for line in lines]
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(lines), fontsize=8)
+
+
 def render(figure: Any) -> Image.Image:
     """Return a figure as an RGB image."""
     buffer = io.BytesIO()

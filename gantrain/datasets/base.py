@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,16 +107,16 @@ class Data:
     density: Density | None = None
 
 
-class Dataset:
+class Dataset(ABC):
     """A source of data: ``spec`` is cheap and reports missing files, ``load`` decodes them."""
 
+    @abstractmethod
     def spec(self) -> Spec:
         """Return shape and conditioning. Raises DataError when the data is missing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, seed: int) -> Data:
         """Return the data, split by ``seed``. Raises DataError when they cannot be read."""
-        raise NotImplementedError
 
 
 @dataclass
@@ -125,9 +126,9 @@ class Synthetic(Dataset):
     n: int = option(100_000, "training points drawn once", minimum=2, maximum=10_000_000)
     n_holdout: int = option(10_000, "held-out points", minimum=2, maximum=10_000_000)
 
+    @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Split:
         """Draw ``n`` samples on the CPU, with their labels if there are any."""
-        raise NotImplementedError
 
     def density(self) -> Density | None:
         """Return the density of the samples, or None where it is not known."""
@@ -147,9 +148,9 @@ class SyntheticPoints(Synthetic):
     The class of a point is the mode that it was drawn from; a single mode gives no classes.
     """
 
+    @abstractmethod
     def density(self) -> GaussianModes:
         """Return the mixture that the points are drawn from."""
-        raise NotImplementedError
 
     def spec(self) -> Spec:
         count, d = self.density().modes.shape

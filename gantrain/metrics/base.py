@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
@@ -17,11 +18,17 @@ from gantrain.datasets.base import Data, Density, Split
 from gantrain.metrics.suite import Suite
 from gantrain.objectives.base import Objective
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 T = TypeVar("T")
+# Every scalar so far, ``{"step": …, tag: value}`` for each step that had any, oldest first.
+History = Sequence[Mapping[str, float]]
 CHUNK = 500  # samples sent through a network at a time
+
+
+def in_chunks(network: Callable[..., Tensor], x: Tensor, y: Tensor | None = None, size: int = 0) -> Tensor:
+    """Return ``network(x, y)`` of N samples and their conditions or None, ``size`` or ``CHUNK`` samples at a time."""
+    parts = x.split(size or CHUNK)
+    conditions = [None] * len(parts) if y is None else y.split(size or CHUNK)
+    return torch.cat([network(part, c) for part, c in zip(parts, conditions, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,12 @@ class Evaluation:
         suite: The protocol.
         device: Where the networks are.
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
-        wrong: ``y [N, ...] -> y [N, ...]``: a wrong condition for each right one; None where there is none.
+        wrong: ``y [N, ...] -> y [N, ...]``: a wrong condition for each right one; None if there is none.
         undo: ``logits [N] -> logits [N]``: those of the D that labels without noise would have given.
         batch: Samples per call of a D that looks across them; 0 for a D that treats each alone.
         conditional: Whether the networks see conditions.
         autocast: The precision that networks run in, as a context.
-        substitute: Samples [n, ...] and their labels in the place of those of ``G``, or None.
+        substitute: Samples [n, ...] and their labels in place of those of ``G``, or None.
     """
 
     data: Data
@@ -85,26 +92,20 @@ class Evaluation:
 
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
-        z, c = self.latents(self.n, purpose).to(self.device), self.condition(y)
-        starts = range(0, self.n, CHUNK)
-        parts = [G(z[i : i + CHUNK], None if c is None else c[i : i + CHUNK]) for i in starts]
-        return torch.cat(parts).float(), y
+        z = self.latents(self.n, purpose).to(self.device)
+        return in_chunks(G, z, self.condition(y)).float(), y
 
     def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Return D's logits [N], float32, label smoothing undone."""
-        if (
-            self.batch
-        ):  # this D looks across samples: it gets batches of the size it is trained on, no remainder
-            size = min(self.batch, len(x))
-            count = len(x) // size * size
-        else:
-            size, count = CHUNK, len(x)
-        c, starts = self.condition(y), range(0, count, size)
-        parts = [self.D(x[i : i + size], None if c is None else c[i : i + size]) for i in starts]
-        return self.undo(torch.cat(parts).float())
+        c, size = self.condition(y), min(self.batch, len(x))
+        if size:
+            # This D looks across samples: it gets batches of the size it is trained on, without a remainder.
+            x = x[: len(x) // size * size]
+            c = None if c is None else c[: len(x)]
+        return self.undo(in_chunks(self.D, x, c, size).float())
 
     def condition(self, y: Tensor | None) -> Tensor | None:
-        """Return what the networks see of labels [n, ...]: None where they are not conditional."""
+        """Return what the networks see of labels [n, ...]: None if they are not conditional."""
         return y if self.conditional else None
 
     def once(self, compute: Callable[[Evaluation], T]) -> T:
@@ -114,7 +115,7 @@ class Evaluation:
         return self._results[compute]
 
     def of_real(self) -> Evaluation:
-        """Return the evaluation of training data in the place of samples: its values are the floors."""
+        """Return the evaluation of training data in place of samples: its values are the floors."""
         return replace(self, substitute=self.subset(self.data.train, min(self.n, len(self.data.train))))
 
 
@@ -128,7 +129,7 @@ class RunSpec:
         conditional: Whether the networks see conditions.
         couples_samples: Whether D looks across the samples of a batch.
         tractable: Whether G knows its density.
-        density: The data's density where it is known.
+        density: The data's density, if it is known.
         data: The data, once they are loaded.
     """
 
@@ -141,12 +142,12 @@ class RunSpec:
     data: Data | None = None
 
 
-# What protocols share: which data, which discriminator, which generator.
+# What protocols share: the split, the discriminator and the generator.
 HOLDOUT = {"split": "holdout"}
 EVAL_D = {"D": "playing, eval mode"}
 LIVE_G = {"G": "live weights"}
 SAMPLES = HOLDOUT | {"G": "averaged weights"}
-PLAYERS = HOLDOUT | EVAL_D | LIVE_G
+NETWORKS = HOLDOUT | EVAL_D | LIVE_G
 
 
 class Metric(ABC):
@@ -156,7 +157,7 @@ class Metric(ABC):
         name: The registered name.
         tags: Tags with a chart and a column from the first step on, where the run supports the metric.
         shared_protocol: What all evaluations by this metric have in common.
-        has_floor: Whether the same metric of training data against held-out data is a floor worth printing.
+        has_floor: Whether the same metric of training data against held-out data is a useful floor.
         needs_d: Whether it evaluates D, which a baseline does not train.
         is_demonstration: Whether it shows a point of theory and is no part of ``metric=full``.
     """
@@ -171,7 +172,7 @@ class Metric(ABC):
     def why_unsupported(self, run: RunSpec) -> str | None:
         """Return why the metric cannot be computed for a run, or None when it can.
 
-        Called before the data are loaded and after; a condition on the data themselves holds while they are None.
+        Called before the data are loaded and after; while ``run.data`` is None, any condition on it holds.
         """
         return None
 
@@ -187,11 +188,6 @@ class Metric(ABC):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``{tag: value}``; called under inference mode."""
 
-    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-        """Return figures by name, drawn after each evaluation and written under ``figures/``; called as ``__call__``.
-
-        Args:
-            evaluation: The one just computed.
-            history: Every scalar so far, ``{"step": …, tag: value}`` for each step that had any, oldest first.
-        """
+    def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
+        """Return figures by name for ``figures/``, after each evaluation; called under inference mode."""
         return {}

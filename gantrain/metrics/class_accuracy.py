@@ -1,4 +1,4 @@
-"""Whether conditional samples show their class, by a small classifier of the data."""
+"""Whether conditional samples belong to their class, by a small classifier of the data."""
 
 from __future__ import annotations
 

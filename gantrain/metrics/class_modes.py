@@ -14,14 +14,10 @@ from gantrain.registry import option, register
 
 
 def count_classes(y: Tensor, classes: int) -> dict[str, float]:
-    """Return how many classes there are, and KL(their histogram, uniform) = log K - H in nats.
+    """Return the number of classes among labels y [n], and KL(their histogram, uniform) = log K - H in nats.
 
-    Both are of finite samples: n draws of a uniform law find K (1 - (1 - 1/K)^n) classes on average, and for large n
-    their KL is (K - 1) / 2n.
-
-    Args:
-        y: Labels of samples, shape [n], n at least 1.
-        classes: K, those that there could be.
+    n draws of a uniform law over K ``classes`` contain K (1 - (1 - 1/K)^n) on average, and for large n their KL is
+    (K - 1) / 2n.
     """
     counts = torch.bincount(y, minlength=classes).double()
     share = counts[counts > 0] / counts.sum()
@@ -40,14 +36,14 @@ class ClassModes(Metric):
     tags = ("diversity/modes", "diversity/mode_kl")
 
     def why_unsupported(self, run: RunSpec) -> str | None:
-        known = run.spec.is_image and run.spec.channel_classes > 1
-        return None if known else "no channel of this data has classes of its own"
+        has_classes = run.spec.is_image and run.spec.channel_classes > 1
+        return None if has_classes else "no channel of this data has classes of its own"
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        number = {"of": evaluation.data.spec.classes}
-        return super().protocol(evaluation) | classifier_protocol(evaluation) | number
+        own = {"of": evaluation.data.spec.classes}
+        return super().protocol(evaluation) | classifier_protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        found = predict(shared_classifier(evaluation.data), evaluation.fake[0])
-        values = count_classes(found, evaluation.data.spec.classes)
+        labels = predict(shared_classifier(evaluation.data), evaluation.fake[0])
+        values = count_classes(labels, evaluation.data.spec.classes)
         return {f"diversity/{name}": value for name, value in values.items()}

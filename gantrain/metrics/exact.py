@@ -1,4 +1,4 @@
-"""The divergence itself, where the data's density is known: the truth that D's estimate compares with."""
+"""The true divergence, where the data's density is known, to compare D's estimate with."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gantrain.metrics.tools.quadrature import (
 )
 from gantrain.registry import option, register
 
-FRAME_SAMPLES = 10_000  # that show where a generator with a density is
-CELL_SAMPLES = 200_000  # of a generator without one
+FRAME_SAMPLES = 10_000  # samples that bound the box of integration, for a generator with a density
+CELL_SAMPLES = 200_000  # samples in the histogram of a generator without a density
 
 
 def why_not_integrable(run: RunSpec) -> str | None:
@@ -48,25 +48,24 @@ class Exact(Metric):
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         shared: dict[str, object] = {"G": "live weights", "p": "known density"}
         if density_of_generator(evaluation) is not None:
-            return shared | {
-                "q": "known density",
-                "by": "adaptive Gauss-Legendre quadrature",
-                "tolerance": TOLERANCE,
-            }
+            method = {"by": "adaptive Gauss-Legendre quadrature", "tolerance": TOLERANCE}
+            return shared | {"q": "known density"} | method
         side = cell_side(density_of_data(evaluation.data), evaluation.real[0].cpu().double())
-        counted = {"q": "samples counted in cells", "n_counted": CELL_SAMPLES, "cell_side": side}
-        return shared | counted | {"n": evaluation.n, "n_is": "held-out points that set the side of a cell"}
+        histogram = {"q": "samples counted in cells", "n_counted": CELL_SAMPLES, "cell_side": side}
+        return shared | histogram | {"n": evaluation.n, "n_is": "held-out points that set the side of a cell"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
         if log_q is None:
             side = cell_side(log_p, evaluation.real[0].cpu().double())
-            found = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side)
+            values = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side)
             return {
                 f"divergence/{name.removesuffix('_se')}_density{'_se' * name.endswith('_se')}": value
-                for name, value in found.items()
+                for name, value in values.items()
             }
         cloud = samples(evaluation, FRAME_SAMPLES, "exact")
-        found = divergences(log_p, log_q, *frame(evaluation.data, cloud))
-        own = {f"divergence/exact_{name}": found.pop(name) for name in ("residual", "error") if name in found}
-        return {f"divergence/{name}_exact": value for name, value in found.items()} | own
+        values = divergences(log_p, log_q, *frame(evaluation.data, cloud))
+        errors = {
+            f"divergence/exact_{key}": values.pop(key) for key in ("residual", "error") if key in values
+        }
+        return {f"divergence/{name}_exact": value for name, value in values.items()} | errors

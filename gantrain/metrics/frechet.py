@@ -12,7 +12,7 @@ from gantrain.metrics.tools.classifier import feature_kind, features
 from gantrain.registry import option, register
 
 MAX_DIMS, SAMPLES_PER_DIM = 64, 5
-ROWS = 1000  # samples that components are found from
+ROWS = 1000  # samples of which principal components are computed
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
@@ -27,12 +27,11 @@ def frechet(a: Tensor, b: Tensor) -> float:
     import numpy as np
     from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-    fitted = [fid_features_to_statistics(x) for x in (a, b)]
-    for gaussian in fitted:
-        gaussian["sigma"] = np.atleast_2d(
-            gaussian["sigma"]
-        )  # NumPy makes a number of one dimension's covariance
-    return float(fid_statistics_to_metric(*fitted, verbose=False)[KEY_METRIC_FID])
+    gaussians = [fid_features_to_statistics(x) for x in (a, b)]
+    for gaussian in gaussians:
+        # NumPy returns a scalar as the covariance of one dimension.
+        gaussian["sigma"] = np.atleast_2d(gaussian["sigma"])
+    return float(fid_statistics_to_metric(*gaussians, verbose=False)[KEY_METRIC_FID])
 
 
 def components(x: Tensor, dims: int) -> Tensor:
@@ -41,7 +40,8 @@ def components(x: Tensor, dims: int) -> Tensor:
     n, d = x.shape
     if d <= n:
         return torch.linalg.eigh(x.T @ x).eigenvectors[:, -dims:]
-    # The same axes from the smaller matrix; QR keeps them orthonormal where the data have no spread left.
+    # X'u is an eigenvector of X'X where u is one of XX', the smaller matrix; QR keeps the axes orthonormal where the
+    # data have no spread left.
     return torch.linalg.qr(x.T @ torch.linalg.eigh(x @ x.T).eigenvectors[:, -dims:]).Q
 
 
@@ -51,10 +51,10 @@ class Frechet(Metric):
     """FID (Heusel et al. 2017) on the features of a classifier of this data, or on pixels or coordinates.
 
     A covariance needs more samples than dimensions, so features are projected on leading principal components of the
-    held-out data: at most 64, and at most one for every five samples; what differs outside of them is not seen. The
-    value for a perfect generator is above 0 still: of n and m samples of one N(0, I_d) it is (d + d (d + 1) / 4)
-    (1/n + 1/m) on average. So compare values of equal n and dims only, and with the floor. It is no published FID,
-    which is computed on the features of an Inception network.
+    held-out data: at most 64, and at most one for every five samples; differences outside of them do not count. A
+    perfect generator is still above 0: n and m samples of one N(0, I_d) give (d + d (d + 1) / 4) (1/n + 1/m) on
+    average. So compare values of equal n and dims only, and with the floor. It is no published FID, which is computed
+    on the features of an Inception network.
     """
 
     name: str = option("frechet", "registered name")

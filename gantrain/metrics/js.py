@@ -1,4 +1,4 @@
-"""The divergence that the discriminator estimates as it plays, on held-out data."""
+"""The divergence that the trained discriminator estimates, on held-out data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import PLAYERS, Evaluation, Metric, RunSpec
+from gantrain.metrics.base import NETWORKS, Evaluation, Metric, RunSpec
 from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import option, register
 
@@ -42,9 +42,8 @@ def best_accuracy(real: Tensor, fake: Tensor) -> float:
     """
     logits, order = torch.cat([real, fake]).double().sort()
     share = torch.tensor([-1 / len(real)] * len(real) + [1 / len(fake)] * len(fake), dtype=torch.float64)
-    below = share.to(logits.device)
-    gain = below[order].cumsum(0)
-    # No threshold separates equal logits.
+    # Fakes below a threshold less reals below it; no threshold separates equal logits.
+    gain = share.to(logits.device)[order].cumsum(0)
     gain = gain[torch.cat([logits.diff() > 0, torch.ones(1, dtype=torch.bool, device=logits.device)])]
     return 0.5 + 0.5 * max(0.0, float(gain.max()))
 
@@ -55,7 +54,7 @@ class JS(Metric):
     """The objective's own estimate: D in eval mode on held-out reals and as many fresh samples of the live G."""
 
     name: str = option("js", "registered name")
-    shared_protocol = PLAYERS
+    shared_protocol = NETWORKS
     has_floor = False
     needs_d = True
 
@@ -82,10 +81,7 @@ class JS(Metric):
         """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
         x, y = evaluation.real
         fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
-        mismatched = evaluation.objective.mismatch_weight > 0 and y is not None
-        wrong = evaluation.wrong(y) if mismatched else None  # type: ignore[arg-type]
-        return Logits(
-            real=evaluation.logits(x, y),
-            fake=evaluation.logits(fake, y),
-            mismatched=None if wrong is None else evaluation.logits(x, wrong),
-        )
+        has_wrong = evaluation.objective.mismatch_weight > 0 and y is not None
+        wrong = evaluation.wrong(y) if has_wrong else None  # type: ignore[arg-type]
+        mismatched = None if wrong is None else evaluation.logits(x, wrong)
+        return Logits(evaluation.logits(x, y), evaluation.logits(fake, y), mismatched)

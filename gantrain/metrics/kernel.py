@@ -27,13 +27,11 @@ def kernel(a: Tensor, b: Tensor) -> float:
 
     n = min(len(a), len(b))
     blocks = max(1, n // BLOCK)
+    pairs = zip(a[:n].tensor_split(blocks), b[:n].tensor_split(blocks), strict=True)
     values = [
-        kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=len(x), verbose=False)[
-            KEY_METRIC_KID_MEAN
-        ]
-        for x, y in zip(a[:n].tensor_split(blocks), b[:n].tensor_split(blocks), strict=True)
+        kid_features_to_metric(x, y, kid_subsets=1, kid_subset_size=len(x), verbose=False) for x, y in pairs
     ]
-    return float(sum(values) / blocks)
+    return float(sum(value[KEY_METRIC_KID_MEAN] for value in values) / blocks)
 
 
 @register("metric")
@@ -41,8 +39,8 @@ def kernel(a: Tensor, b: Tensor) -> float:
 class Kernel(Metric):
     """KID (Binkowski et al. 2018): 0 on average for a perfect generator at any n, so it may be negative.
 
-    The cubic kernel sees the first three moments of the features and nothing else. Features are those of
-    ``frechet``, all of their dimensions.
+    The cubic kernel compares the first three moments of the features only. Features are those of ``frechet``, in all
+    their dimensions.
     """
 
     name: str = option("kernel", "registered name")

@@ -1,4 +1,4 @@
-"""Whether D looks at the condition: how well it tells right pairs from data with a wrong one."""
+"""Whether D uses the condition: how well it separates right pairs from data with a wrong condition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gantrain.registry import option, register
 
 
 def auc(high: Tensor, low: Tensor) -> float:
-    """Return how probably one of ``high`` [N] is above one of ``low`` [M], ties half: the area under the ROC."""
+    """Return P(high > low) + P(high = low) / 2 for samples ``high`` [N] and ``low`` [M]: the area under the ROC."""
     low, high = low.double().sort().values, high.double()
     below, up_to = (torch.searchsorted(low, high, right=right) for right in (False, True))
     return float((below + up_to).double().mean()) / (2 * len(low))
@@ -21,9 +21,9 @@ def auc(high: Tensor, low: Tensor) -> float:
 @register("metric")
 @dataclass
 class Mismatch(Metric):
-    """D rejects wrong pairs: AUC of its logits on held-out data with the right condition against a wrong one.
+    """AUC of D's logits on held-out data with the right condition against a wrong one.
 
-    1/2 is a D that does not see the condition. Only the objective ``conditional`` trains D for it.
+    1/2 is a D that ignores the condition. Only the objective ``conditional`` trains D for it.
     """
 
     name: str = option("mismatch", "registered name")

@@ -1,4 +1,4 @@
-"""Modes found, where the data's modes are known."""
+"""Coverage of the data's modes, where these are known."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ def count_modes(x: Tensor, modes: Tensor, std: float | Tensor, within: float = 3
     good = distance < within * torch.as_tensor(std).to(distance).expand(len(modes))[nearest]
     counts = torch.bincount(nearest[good], minlength=len(modes)).double()
     share = counts[counts > 0] / counts.sum()
-    kl = math.log(len(modes)) + float((share * share.log()).sum()) if len(share) else math.log(len(modes))
+    # KL(histogram, uniform) = log K - H; the H of no samples is 0.
+    kl = math.log(len(modes)) + float((share * share.log()).sum())
     return {"modes": float((counts > 0).sum()), "high_quality": float(good.double().mean()), "mode_kl": kl}
 
 
 @register("metric")
 @dataclass
 class Modes(Metric):
-    """Modes found, the share of samples near one, and how unevenly they fall (PacGAN's protocol)."""
+    """Modes with a sample, the share of samples near a mode, and how uneven their histogram is (PacGAN's protocol)."""
 
     name: str = option("modes", "registered name")
     tags = ("diversity/modes", "diversity/mode_kl", "fidelity/high_quality")
 
     def why_unsupported(self, run: RunSpec) -> str | None:
-        known = run.density is not None and len(run.density.modes) > 1
-        return None if known else "this data has no modes that are known"
+        has_modes = run.density is not None and len(run.density.modes) > 1
+        return None if has_modes else "this data has no known modes"
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         density = evaluation.data.density
@@ -53,8 +54,4 @@ class Modes(Metric):
         density = evaluation.data.density
         assert density is not None  # as ``why_unsupported`` requires
         values = count_modes(evaluation.fake[0], density.modes, density.std)
-        return {
-            "diversity/modes": values["modes"],
-            "diversity/mode_kl": values["mode_kl"],
-            "fidelity/high_quality": values["high_quality"],
-        }
+        return {tag: values[tag.split("/")[1]] for tag in self.tags}

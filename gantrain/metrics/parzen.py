@@ -1,21 +1,18 @@
-"""The historical yardstick: log-likelihood of held-out data under a kernel density estimate of the samples."""
+"""Parzen windows: log-likelihood of held-out data under a kernel density estimate of the samples."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, History, Metric
 from gantrain.registry import option, register
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 ROWS = 500  # rows of the distance matrix in memory at a time
 VALID = 1000  # held-out samples that choose sigma, at most; the published protocol's number
@@ -29,33 +26,26 @@ def log_likelihood(x: Tensor, centres: Tensor, sigmas: Tensor) -> Tensor:
     """Return log q(x) in nats for q the mean of Gaussians N(centre, sigma^2 I), float64 [S, N].
 
     Args:
-        x: Where, shape [N, d], float64.
+        x: Points, shape [N, d], float64.
         centres: Shape [M, d], float64.
         sigmas: Standard deviations, shape [S], positive.
     """
-    height = [
-        math.log(len(centres)) + x.shape[1] * math.log(s * math.sqrt(2 * math.pi)) for s in sigmas.tolist()
-    ]
+    scales = sigmas.tolist()
+    # log q(x) = log sum_m exp(-|x - c_m|^2 / 2 sigma^2) - log M - d log(sigma sqrt(2 pi))
+    constants = [math.log(len(centres)) + x.shape[1] * math.log(s * math.sqrt(2 * math.pi)) for s in scales]
     parts = []
     for rows in x.split(ROWS):
-        squared = torch.cdist(rows, centres).square()
-        logs = [
-            torch.logsumexp(squared / (-2 * s * s), 1) - h
-            for s, h in zip(sigmas.tolist(), height, strict=True)
-        ]
-        parts.append(torch.stack(logs))
+        squared = torch.cdist(rows, centres).square()  # [rows, M]
+        pairs = zip(scales, constants, strict=True)
+        parts.append(torch.stack([torch.logsumexp(squared / (-2 * s * s), 1) - c for s, c in pairs]))
     return torch.cat(parts, 1)
 
 
 def choose(valid: Tensor, centres: Tensor, scale: float) -> float:
-    """Return the sigma that gives ``valid`` the highest mean log-likelihood: on a coarse grid, then on a fine one.
+    """Return the sigma that gives ``valid`` [N, d] the highest mean log-likelihood under ``centres`` [M, d].
 
     The grid is ``scale`` times 0.001 to 10 in 17 steps of 10^(1/4), then 25 of 10^(1/48) around the best of them.
-
-    Args:
-        valid: Shape [N, d], float64; neither centres nor what the likelihood is computed on.
-        centres: Shape [M, d], float64.
-        scale: A length, positive.
+    ``valid`` are neither centres nor the points on which the likelihood is then computed.
     """
     sigma = scale
     for grid in (COARSE, FINE):
@@ -116,14 +106,12 @@ class Parzen(Metric):
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         centres, sigma = rows(evaluation.fake[0], evaluation), sigma_of(evaluation)
-        found = log_likelihood(halves(evaluation)[1], centres, torch.tensor([sigma]).double())[0]
-        error = math.sqrt(float(found.var()) / len(found)) if len(found) > 1 else 0.0
-        return {
-            "fidelity/log_likelihood_parzen": float(found.mean()),
-            "fidelity/log_likelihood_parzen_se": error,
-        }
+        values = log_likelihood(halves(evaluation)[1], centres, torch.tensor([sigma]).double())[0]
+        error = math.sqrt(float(values.var()) / len(values)) if len(values) > 1 else 0.0
+        (tag,) = self.tags
+        return {tag: float(values.mean()), f"{tag}_se": error}
 
-    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+    def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``parzen``: the log-likelihood against sigma, training data's too, and for a part of the samples."""
         valid, test = halves(evaluation)
         test = test[:VALID]
@@ -132,22 +120,21 @@ class Parzen(Metric):
         sigmas = chosen * torch.logspace(-0.6, 0.6, 25).double()
         figure, (left, right) = panels(2)
 
-        def draw(panel: object, label: str, centres: Tensor, color: str) -> Tensor:
+        # One curve over sigma and its chosen sigma; the y range follows the curves near sigma and these points.
+        def plot(panel: Any, label: str, centres: Tensor, color: str) -> Tensor:
             curve = log_likelihood(test, centres, sigmas).mean(1)
             best = choose(valid, centres, unit)
             at = log_likelihood(test, centres, torch.tensor([best]).double()).mean()
-            panel.plot(sigmas, curve, color=color, label=f"{label}: {at:.1f} at sigma {best:.3g}")  # type: ignore[attr-defined]
-            panel.plot([best], [at], "o", color=color)  # type: ignore[attr-defined]
+            panel.plot(sigmas, curve, color=color, label=f"{label}: {at:.1f} at sigma {best:.3g}")
+            panel.plot([best], [at], "o", color=color)
             return torch.cat([curve[8:17], at[None]])
 
         shades = ("#c8a2d0", "#9659a8", "#4b1d5e")
         sizes = sorted({max(len(fakes) // part, 1) for part in (16, 4, 1)})
-        seen = [draw(left, "training data", copies, "black"), draw(left, "samples", fakes, "#c98a00")]
-        seen += [
-            draw(right, f"{n} samples", fakes[:n], c)
-            for n, c in zip(sizes, shades[-len(sizes) :], strict=True)
-        ]
-        low, high = float(torch.cat(seen).min()), float(torch.cat(seen).max())
+        heights = [plot(left, "training data", copies, "black"), plot(left, "samples", fakes, "#c98a00")]
+        for n, shade in zip(sizes, shades[-len(sizes) :], strict=True):
+            heights.append(plot(right, f"{n} samples", fakes[:n], shade))
+        low, high = float(torch.cat(heights).min()), float(torch.cat(heights).max())
         left.set_title("log-likelihood of held-out data, chosen sigma marked")
         right.set_title("the same from fewer samples")
         for panel in (left, right):

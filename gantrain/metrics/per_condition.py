@@ -30,17 +30,16 @@ def per_condition_std(x: Tensor, y: Tensor) -> float | None:
 @register("metric")
 @dataclass
 class PerCondition(Metric):
-    """Diversity that is left once the condition is fixed, over that of held-out data: 1 is theirs, 0 is noise ignored.
+    """Diversity of samples of one condition over that of held-out data: 1 is equal, 0 is a G that ignores its noise.
 
-    The measure is how far pixels move, so it does not see whether they move as those of data do.
+    It measures how much pixels vary, not whether they vary as those of data do.
     """
 
     name: str = option("per_condition", "registered name")
     tags = ("diversity/per_condition_std",)
-    shared_protocol = SAMPLES | {
-        "features": "pixels or coordinates",
-        "split": "holdout, as many samples of each condition",
-    }
+    shared_protocol = SAMPLES | dict(
+        features="pixels or coordinates", split="holdout, as many samples of each condition"
+    )
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         if not run.conditional:
@@ -48,11 +47,10 @@ class PerCondition(Metric):
         if run.data is None:
             return None
         y = run.data.holdout.y
-        if y is None or len(torch.unique(y, dim=0)) == len(y):
-            return "no two held-out samples have the same condition"
-        return None
+        is_repeated = y is not None and len(torch.unique(y, dim=0)) < len(y)
+        return None if is_repeated else "no two held-out samples have the same condition"
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        known, found = per_condition_std(*evaluation.real), per_condition_std(*evaluation.fake)  # type: ignore[arg-type]
-        # ``known`` is 0 where held-out samples of a condition are all the same.
-        return {"diversity/per_condition_std": found / known} if known and found is not None else {}
+        real, fake = (per_condition_std(*part) for part in (evaluation.real, evaluation.fake))  # type: ignore[arg-type]
+        # 0 for the data where held-out samples of a condition are all the same.
+        return {"diversity/per_condition_std": fake / real} if real and fake is not None else {}

@@ -20,8 +20,8 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 
 def radii(x: Tensor, k: int) -> Tensor:
     """Return each sample's distance to its k-th nearest other sample, shape [N, d] to [N]."""
-    parts = [distances(x[i : i + ROWS], x).kthvalue(k + 1, 1).values for i in range(0, len(x), ROWS)]
-    return torch.cat(parts)
+    # The nearest is the sample itself, hence k + 1.
+    return torch.cat([distances(rows, x).kthvalue(k + 1, 1).values for rows in x.split(ROWS)])
 
 
 def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
@@ -37,16 +37,15 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
     """
     real, fake = real.flatten(1).double(), fake.flatten(1).double()
     real_radii, fake_radii = radii(real, k), radii(fake, k)
-    inside = torch.zeros(
-        len(fake), dtype=torch.int64, device=fake.device
-    )  # real balls that contain each sample
+    inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)  # data balls around each sample
     recalled, covered = 0, 0
     for i in range(0, len(real), ROWS):
-        d = distances(real[i : i + ROWS], fake)
-        in_real_ball = d < real_radii[i : i + ROWS, None]
-        inside += in_real_ball.sum(0)
+        d = distances(real[i : i + ROWS], fake)  # [rows, M]
+        inside += (d < real_radii[i : i + ROWS, None]).sum(0)
         recalled += int((d < fake_radii).any(1).sum())
         covered += int((d.min(1).values < real_radii[i : i + ROWS]).sum())
+    # Their eqs. 1-4, with B the ball up to the k-th neighbour: precision, the share of samples in some B(real);
+    # recall, of data in some B(fake); density, balls a sample lies in over k; coverage, balls with a sample.
     return {
         "precision": float((inside > 0).double().mean()),
         "recall": recalled / len(real),
@@ -58,7 +57,7 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
 @register("metric")
 @dataclass
 class PRDC(Metric):
-    """Neighbour balls between samples and held-out data; blur and copies score well, so read density with them."""
+    """Neighbour balls between samples and held-out data; blur and copies score well, so compare density too."""
 
     name: str = option("prdc", "registered name")
     tags = ("diversity/coverage", "diversity/recall", "fidelity/precision", "fidelity/density")
@@ -69,12 +68,7 @@ class PRDC(Metric):
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         values = prdc(evaluation.real[0], evaluation.fake[0], self.neighbours(evaluation))
-        return {
-            "diversity/coverage": values["coverage"],
-            "diversity/recall": values["recall"],
-            "fidelity/density": values["density"],
-            "fidelity/precision": values["precision"],
-        }
+        return {tag: values[tag.split("/")[1]] for tag in self.tags}
 
     @staticmethod
     def neighbours(evaluation: Evaluation) -> int:

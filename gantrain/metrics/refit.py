@@ -1,4 +1,4 @@
-"""A common scale: the divergence by a fresh discriminator, the same for every objective and model."""
+"""The divergence by a fresh discriminator: a common scale for every objective and model."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gantrain.core.gradients import descend
-from gantrain.metrics.base import CHUNK, Evaluation, Metric, RunSpec
+from gantrain.metrics.base import Evaluation, Metric, RunSpec, in_chunks
 from gantrain.metrics.js import JS
 from gantrain.models.layers import ConditionEmbedding
 from gantrain.registry import option, register
 
 BATCH, RATE, WIDTH, CHECKS = 256, 2e-3, 128, 16
-OCTAVES, MAX_FOURIER_DIMS = 6, 8  # frequencies of each coordinate; most coordinates that have them
-MAX_STDS = 1000.0  # points farther out are clipped to this, so that no sample is too far to be trained on
+OCTAVES, MAX_FOURIER_DIMS = 6, 8  # frequencies of each coordinate; coordinates at most
+MAX_STDS = 1000.0  # points farther out are clipped to this, so that training stays finite
 
 
 class FourierFeatures(nn.Module):
     """Points [N, d] with the sine and cosine of 1, 2, 4, … times each coordinate, [N, d (1 + 2 octaves)].
 
-    A network of plain coordinates is slow to see structure much finer than the data (Tancik et al. 2020), such as
-    the width of the ring's modes.
+    A network of plain coordinates is slow to learn fine structure (Tancik et al. 2020), such as the width of the ring's
+    modes.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,11 +35,8 @@ class FourierFeatures(nn.Module):
 class FreshDiscriminator(nn.Module):
     """A discriminator without batch statistics.
 
-    Points are standardised by the training data, few coordinates with their Fourier features; images go through two
+    Points are standardised by the training data, with Fourier features if they have few coordinates; images pass two
     convolutions. Three layers of 128 units follow, with the condition as input too.
-
-    Args:
-        evaluation: The data, and whether the generator sees conditions.
     """
 
     def __init__(self, evaluation: Evaluation):
@@ -77,33 +74,25 @@ class FreshDiscriminator(nn.Module):
 
 def losses(D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
     """Return D's cross-entropy on each sample of data and on each generated one, float64 [2, N]."""
-
-    def logits(x: Tensor) -> Tensor:
-        conditions = [None] * -(-len(x) // CHUNK) if y is None else y.split(CHUNK)
-        return torch.cat([D(part, c) for part, c in zip(x.split(CHUNK), conditions, strict=True)]).double()
-
-    return torch.stack([softplus(-logits(real)), softplus(logits(fake))])
+    on_real, on_fake = (in_chunks(D, x, y).double() for x in (real, fake))
+    return torch.stack([softplus(-on_real), softplus(on_fake)])  # -log D(x), -log(1 - D(G(z)))
 
 
 def bound(terms: Tensor) -> float:
-    """Return log 2 + V/2 in nats, a lower bound of JSD for a D that was not fitted to these samples.
-
-    Args:
-        terms: Of ``losses``, shape [2, N].
-    """
+    """Return log 2 + V/2 in nats from ``losses`` [2, N]: a lower bound of JSD if D was not fitted to these samples."""
     return math.log(2) - 0.5 * float(terms.mean(1).sum())
 
 
 def check_steps(steps: int) -> set[int]:
-    """Return the steps after which D is evaluated: dense early, where few data are soon overfitted, and the last."""
+    """Return the steps after which D is evaluated: the last, and more early ones, as few data are soon overfitted."""
     return {max(round(steps * 0.75**k), 1) for k in range(CHECKS)}
 
 
 def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
     """Train a fresh D by cross-entropy against the live generator and return ``losses`` of the best ones, [2, N].
 
-    The held-out samples are two halves. The D that is best on one half is evaluated on the other, so that no sample
-    chooses the D that is evaluated on it, and all of them are used.
+    Held-out samples are two halves. The D that is best on one half is evaluated on the other, so that all are used and
+    none selects the D that is evaluated on it.
 
     Args:
         evaluation: The generator, the training split, steps and seed.
@@ -113,9 +102,8 @@ def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) ->
     """
     steps, device = evaluation.suite.refit_steps, evaluation.device
     train, draws = evaluation.data.train, torch.Generator().manual_seed(evaluation.seed)
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # the first weights come from torch's generator, which training may use
+    # Initial weights use torch's global generator, which training may use too.
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(evaluation.seed)
         D = FreshDiscriminator(evaluation).to(device)
     optimizer = torch.optim.Adam(D.parameters(), lr=RATE, betas=(0.9, 0.99))
@@ -135,6 +123,7 @@ def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) ->
             logits = D(both, None if c is None else torch.cat([c, c]))
             loss = softplus(-logits[:BATCH]).mean() + softplus(logits[BATCH:]).mean()
             descend(loss, optimizer, "refit")
+            # Each half's best D so far sets the losses on the other half.
             if step + 1 in due:
                 with torch.no_grad():
                     terms = losses(D, real, fake, y)
@@ -186,11 +175,11 @@ class Refit(Metric):
         with torch.inference_mode(False), torch.enable_grad():
             terms = fit(evaluation, x, fake, y)
         value = bound(terms)
-        error = 0.5 * math.sqrt(float((terms.var(1) / evaluation.n).sum()))
+        error = 0.5 * math.sqrt(float((terms.var(1) / evaluation.n).sum()))  # standard error of ``bound``
         tags = {"divergence/js_refit": value, "divergence/js_refit_se": error}
-        # A baseline has no D that plays; the divergence of packs and batches is another quantity.
+        # A baseline has no D; the divergence of packs and batches is another quantity.
         if evaluation.objective.has_game and not evaluation.batch:
-            played = evaluation.objective.estimate(JS.logits(evaluation))
-            if "js" in played:
-                tags["divergence/js_gap"] = value - played["js"]
+            estimates = evaluation.objective.estimate(JS.logits(evaluation))
+            if "js" in estimates:
+                tags["divergence/js_gap"] = value - estimates["js"]
         return tags

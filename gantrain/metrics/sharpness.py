@@ -15,12 +15,13 @@ def sharpness(x: Tensor) -> float:
     """Return the variance of the discrete Laplacian inside each channel of each image, averaged over both.
 
     The focus measure of Pech-Pacheco et al. (2000), with the 4-neighbour Laplacian where all neighbours exist. It
-    grows with the square of contrast and does not see brightness.
+    grows with the square of contrast and is independent of brightness.
 
     Args:
         x: Images, shape [N, C, H, W], sides at least 3.
     """
     x = x.cpu().double()
+    # x_left + x_right + x_above + x_below - 4 x at each inner pixel, [N, C, H - 2, W - 2].
     across = x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
     down = x[..., :-2, 1:-1] + x[..., 2:, 1:-1]
     edges = across + down - 4 * x[..., 1:-1, 1:-1]
@@ -38,7 +39,7 @@ class Sharpness(Metric):
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         if not run.spec.is_image or min(run.spec.shape[1:]) < 4:
-            return "sharpness is read from images of 4x4 pixels and more"
+            return "sharpness needs images of at least 4x4 pixels"
         if run.data is None:
             return None
         parts = torch.arange(len(run.data.holdout)).split(CHUNK)
@@ -46,5 +47,5 @@ class Sharpness(Metric):
         return "the held-out images are flat, each of one colour" if flat else None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        known = sharpness(evaluation.real[0])  # 0 where the images of this evaluation are flat
-        return {"fidelity/sharpness": sharpness(evaluation.fake[0]) / known} if known > 0 else {}
+        scale = sharpness(evaluation.real[0])  # 0 where the images of this evaluation are flat
+        return {"fidelity/sharpness": sharpness(evaluation.fake[0]) / scale} if scale > 0 else {}

@@ -1,4 +1,4 @@
-"""How far samples have to be moved to become data: the 1-Wasserstein distance, exact and sliced."""
+"""The 1-Wasserstein distance between samples and data, exact and sliced."""
 
 from __future__ import annotations
 
@@ -10,41 +10,31 @@ from torch import Tensor
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.registry import option, register
 
-MAX_EXACT = 1000  # points; the exact distance takes the square of them in memory and more than that in time
+MAX_EXACT = 1000  # points; the exact distance needs N^2 memory and more time than that
 DIRECTIONS = 200
-MAX_PIVOTS = 1_000_000  # hard cases of 1,000 points take tens of thousands, near to POT's own limit
+MAX_PIVOTS = 1_000_000  # hard cases of 1,000 points need tens of thousands, near POT's default limit
 
 
 def exact(a: Tensor, b: Tensor) -> float:
-    """Return W1 of two clouds with Euclidean cost, by POT's network simplex.
-
-    Args:
-        a: Points, shape [N, d], each of weight 1/N.
-        b: Points, shape [M, d].
-    """
+    """Return W1 of points a [N, d] and b [M, d] with Euclidean cost, each of equal weight, by POT's network simplex."""
     import ot
 
+    # W1 = min over couplings of sum_ij P_ij |a_i - b_j|, rows of P summing to 1/N and columns to 1/M.
     a, b = a.cpu().double(), b.cpu().double()
     cost = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").numpy()
     return float(ot.emd2([], [], cost, numItermax=MAX_PIVOTS))
 
 
 def sliced(a: Tensor, b: Tensor, seed: int) -> float:
-    """Return the mean W1 of both clouds' projections on 200 directions, which are the same for the same seed.
+    """Return the mean W1 of a [N, d] and b [M, d] projected on 200 directions that ``seed`` draws uniformly.
 
     Never above ``exact`` of the same points.
-
-    Args:
-        a: Points, shape [N, d], each of weight 1/N.
-        b: Points, shape [M, d].
-        seed: Draws the directions, uniform on the sphere.
     """
     import ot
 
-    directions = torch.randn(
-        a.shape[1], DIRECTIONS, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
-    )
-    directions /= directions.norm(dim=0)
+    draws = torch.Generator().manual_seed(seed)
+    directions = torch.randn(a.shape[1], DIRECTIONS, dtype=torch.float64, generator=draws)
+    directions /= directions.norm(dim=0)  # [d, 200], unit columns
     x, y = a.cpu().double().numpy(), b.cpu().double().numpy()
     return float(ot.sliced_wasserstein_distance(x, y, projections=directions.numpy(), p=1))
 
@@ -54,7 +44,7 @@ def sliced(a: Tensor, b: Tensor, seed: int) -> float:
 class Wasserstein(Metric):
     """Wasserstein-1 on pixels or coordinates, in the data's unit: exact on at most 1,000 samples, and sliced on all.
 
-    Both are above 0 for a perfect generator, the exact one much so in many dimensions: compare with the floor. In d
+    Both are above 0 for a perfect generator, the exact one far above in many dimensions: compare with the floor. In d
     dimensions a shift of length s gives s exactly and about s sqrt(2 / (pi d)) sliced.
     """
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Model
-from gantrain.registry import option, register
+from gantrain.models.base import Generator, Model, Player
+from gantrain.registry import build, option, register
 
 
 @register("model")
@@ -30,3 +30,9 @@ class Auto(Model):
         return {key: value for key, value in dataclasses.asdict(self).items() if value is not None} | {
             "name": name
         }
+
+    def generator(self, spec: Spec) -> Generator:
+        return build("model", self.pick(spec)).generator(spec)
+
+    def discriminator(self, spec: Spec) -> Player:
+        return build("model", self.pick(spec)).discriminator(spec)

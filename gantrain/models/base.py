@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -66,7 +67,7 @@ class Generator(Player):
 
 
 @dataclass
-class Model:
+class Model(ABC):
     """Keys that every model shares."""
 
     tractable: ClassVar[bool] = False  # whether G's density is known: Generator.log_prob
@@ -90,13 +91,13 @@ class Model:
         """Return why the model cannot be built for this data, or None if it can."""
         return None
 
+    @abstractmethod
     def generator(self, spec: Spec) -> Generator:
         """Return a freshly initialised ``G(latents, y) -> x``: y [N, ...] or None, x [N, *shape]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def discriminator(self, spec: Spec) -> Player:
         """Return a freshly initialised ``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
-        raise NotImplementedError
 
     def build(self, spec: Spec) -> tuple[Generator, Player]:
         """Return G and D; the shared keys (spectral norm, packing) are applied to D here.

@@ -1,4 +1,4 @@
-"""What an objective is: pure mathematics on logits, with the name of what its number means."""
+"""The contract of an objective: losses of D's logits, and what divergence they estimate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Logits:
 
 @dataclass(frozen=True)
 class Targets:
-    """D's labels where they are not plainly 1 for data and 0 for the rest.
+    """D's labels, smoothed or flipped.
 
     Attributes:
         real: Target of each sample of data, shape [N], in [0, 1].
@@ -81,7 +81,7 @@ class Objective(ABC):
 
 
 class Baseline(Objective):
-    """What is minimised without a D: a yardstick for the games."""
+    """A loss of G alone, without a D, to compare the games with."""
 
     has_game = False
     chance = math.nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
 
 from torch import Tensor
 
@@ -13,30 +13,26 @@ from gantrain.objectives.base import Logits, Separable
 from gantrain.registry import REGISTERED, key_property, option, register
 
 
-def _of_base(attribute: str) -> Any:
-    """Return a property that reads an attribute of the base game."""
-    return property(lambda game: getattr(game._base, attribute))
-
-
 @register("objective")
 @dataclass
 class Conditional(Separable):
     """D must tell real pairs from fakes and from real samples with a wrong condition (Reed et al. 2016, alg. 1).
 
-    With weight w on wrong pairs D estimates JSD(p, w p_mis + (1 - w) p_G), where p_mis pairs data with wrong
-    conditions, so the game's best generator is (p - w p_mis) / (1 - w) where that is non-negative, and its value
-    does not reach 0: ``floor`` for classes that do not overlap.
+    With weight w on wrong pairs D estimates JSD(p, w p_mis + (1 - w) p_G), p_mis pairing data with wrong conditions.
+    The best G is (p - w p_mis) / (1 - w) where that is non-negative, and the value stays above 0, see ``floor``.
     """
 
     name: str = option("conditional", "registered name")
-    base: str = option("non_saturating", "the separable objective that both players play")
+    base: str = option("non_saturating", "the separable objective of both networks")
     mismatch_weight: float = option(
         0.5, "weight of the wrong pairs among those D calls fake", minimum=0, below=1
     )
     quantity = "game"
     # The weights of fakes and wrong pairs sum to 1, so the base's bound and chance level hold.
-    offset, slope, chance = _of_base("offset"), _of_base("slope"), _of_base("chance")
-    classifies, needs_penalty = _of_base("classifies"), _of_base("needs_penalty")
+    offset, slope, chance, classifies, needs_penalty = (
+        key_property(attrgetter(f"_base.{attribute}"))
+        for attribute in ("offset", "slope", "chance", "classifies", "needs_penalty")
+    )
 
     def __post_init__(self) -> None:
         games = REGISTERED["objective"].items()
@@ -52,12 +48,10 @@ class Conditional(Separable):
         w = self.mismatch_weight
         if not w:
             return self._base.meaning
-        stays = (
-            f"; it stays near {self.floor:.3f} for a perfect G and classes apart" if self.classifies else ""
-        )
+        floor = f"; its floor is {self.floor:.3f} for classes that do not overlap" if self.classifies else ""
         return (
             f"divergence/game is the same divergence of p from {w:g} p_mis + {1 - w:g} p_G, p_mis being data with "
-            f"wrong conditions{stays}; other estimates are read from right pairs only: valid lower bounds that this D "
+            f"wrong conditions{floor}; other estimates use right pairs only: valid lower bounds that this D "
             f"is not trained to tighten; {self._base.meaning}"
         )
 
@@ -65,8 +59,9 @@ class Conditional(Separable):
     def floor(self) -> float:
         """The cross-entropy game's value in nats at p_G = p when no two conditions share a sample: 0.216 at w = 1/2."""
         w = self.mismatch_weight
-        kept = (1 - w) * math.log(2 * (1 - w) / (2 - w))
-        return 0.5 * math.log(2 / (2 - w)) + 0.5 * (kept + w * math.log(2))
+        # p_mis has no mass where p has: JSD(p, w p_mis + (1 - w) p) splits into the two supports.
+        overlap = (1 - w) * math.log(2 * (1 - w) / (2 - w))
+        return 0.5 * math.log(2 / (2 - w)) + 0.5 * (overlap + w * math.log(2))
 
     def on_real(self, logits: Tensor) -> Tensor:
         return self._base.on_real(logits)

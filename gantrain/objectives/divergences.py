@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, exp, expm1, neg, tanh
 from torch.nn.functional import relu, softplus
 
-NATS, OPEN = "in nats", "in [0, inf)"
-NEYMAN = "int (p_data - p_G)^2 / p_data"
+NATS, OPEN, LOG2 = "in nats", "in [0, inf)", math.log(2)
+JSD, KL, RKL = "JSD(p_data, p_G)", "KL(p_data, p_G)", "KL(p_G, p_data)"
+RKL_2JSD, TV = f"{RKL} - 2 JSD", "the total variation distance"
+PEARSON, NEYMAN = "int (p_data - p_G)^2 / p_G", "int (p_data - p_G)^2 / p_data"
+HALF_NEYMAN, HELLINGER = f"half of {NEYMAN}", "int (sqrt p_data - sqrt p_G)^2"
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,13 @@ class Divergence:
 
     For any T, E_p T - E_q f*(T) is at most D_f, and equal at T = f'(p/q) (Nguyen, Wainwright and Jordan 2010,
     lemma 1). Here T = g(v) with v the logit and g increasing onto the domain of f*. The f and g are those of Nowozin
-    et al. 2016 (tables 1 and 2 and their supplement), with the logit shifted so that g(0) = f'(1): v = 0 says p = q
-    and positive means real in every row. The terms are composed by hand: step by step, f*(g(v)) overflows or rounds
-    to the edge of f*'s domain where the composed form is an everyday number.
+    et al. 2016 (tables 1 and 2 and their supplement), with the logit shifted so that g(0) = f'(1): v = 0 means p = q
+    and positive means real in every row. f*(g(v)) is written in closed form: computed step by step it overflows, or
+    rounds to the edge of f*'s domain.
 
     Attributes:
         quantity: Tag of what is estimated; ``js`` is always JSD, though both rows that give it play for 2 JSD.
-        words: The same as a formula.
+        words: The quantity as a formula.
         unit: Its unit or range.
         on_real: -g(v), elementwise; finite in float32 for logits in +-40, and infinite only where exp is.
         on_fake: f*(g(v)), elementwise, as above.
@@ -54,9 +57,9 @@ class _LogRatio(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor) -> Tensor:
         u = relu(v) - torch.log1p(relu(-v))
-        # The left side is concave and increasing: Newton is below the root after one step and then rises to it.
+        # Newton's method: the left side is concave and increasing, so u is below the root after one step, then rises.
         for _ in range(6):
-            u = u - (1 + u - torch.exp(-u) - v) * torch.sigmoid(u)
+            u = u - (1 + u - exp(-u) - v) * torch.sigmoid(u)
         ctx.save_for_backward(u)
         return u
 
@@ -69,96 +72,51 @@ class _LogRatio(torch.autograd.Function):
 def log_ratio(v: Tensor) -> Tensor:
     """Return log p/q at which Jeffrey's T* = 1 + log p/q - q/p is ``v``, shape kept.
 
-    It is -log W(exp(1 - v)) with Lambert's W, found without the exponential, which overflows.
+    It is -log W(exp(1 - v)) with Lambert's W, computed without the exponential, which overflows.
     """
     return _LogRatio.apply(v)
 
 
 def _jeffrey_on_fake(v: Tensor) -> Tensor:
     u = log_ratio(v)  # W + 1/W + v - 2 with W = exp(-u)
-    return torch.expm1(u) + u
+    return expm1(u) + u
 
 
+# The fields of ``Divergence`` in their order. Above each row: its f, u = p/q, and f'(u), which the best T equals.
 ROWS = {
-    "gan": Divergence(
-        quantity="js",
-        words="JSD(p_data, p_G)",
-        unit=NATS,
-        on_real=lambda v: softplus(-v),
-        on_fake=softplus,
-        other="KL(p_G, p_data) - 2 JSD",
-        offset=math.log(2),  # D_f = 2 JSD - 2 log 2
-        slope=0.5,
-        is_log_ratio=True,
-    ),
+    # u log u - (u + 1) log(u + 1), f' = log(u / (u + 1)); D_f = 2 JSD - 2 log 2
+    "gan": Divergence("js", JSD, NATS, lambda v: softplus(-v), softplus, RKL_2JSD, LOG2, 0.5, True),
+    # u log u - (u + 1) log((u + 1) / 2), f' = log(2u / (u + 1)); D_f = 2 JSD
     "js": Divergence(
-        quantity="js",
-        words="JSD(p_data, p_G)",
-        unit=NATS,
-        on_real=lambda v: softplus(-v) - math.log(2),
-        on_fake=lambda v: softplus(v) - math.log(2),
-        other="KL(p_G, p_data) - 2 JSD",
-        slope=0.5,  # D_f = 2 JSD
-        is_log_ratio=True,
+        "js", JSD, NATS, lambda v: softplus(-v) - LOG2, lambda v: softplus(v) - LOG2, RKL_2JSD, 0.0, 0.5, True
     ),
-    "kl": Divergence(
-        quantity="kl",
-        words="KL(p_data, p_G)",
-        unit=NATS,
-        on_real=lambda v: -1 - v,
-        on_fake=torch.exp,
-        other="KL(p_G, p_data)",
-        is_log_ratio=True,
-    ),
+    # u log u, f' = 1 + log u
+    "kl": Divergence("kl", KL, NATS, lambda v: -1 - v, exp, RKL, is_log_ratio=True),
+    # -log u, f' = -1 / u
     "reverse_kl": Divergence(
-        quantity="reverse_kl",
-        words="KL(p_G, p_data)",
-        unit=NATS,
-        on_real=lambda v: torch.exp(-v),
-        on_fake=lambda v: v - 1,
-        other=f"half of {NEYMAN}",
-        is_log_ratio=True,
+        "reverse_kl", RKL, NATS, lambda v: exp(-v), lambda v: v - 1, HALF_NEYMAN, is_log_ratio=True
     ),
-    "jeffrey": Divergence(
-        quantity="jeffrey",
-        words="KL(p_data, p_G) + KL(p_G, p_data)",
-        unit=NATS,
-        on_real=torch.neg,
-        on_fake=_jeffrey_on_fake,
-        other=f"KL(p_G, p_data) + half of {NEYMAN}",
-    ),
-    "pearson": Divergence(
-        quantity="pearson",
-        words="int (p_data - p_G)^2 / p_G",
-        unit=OPEN,
-        on_real=torch.neg,
-        # f* is -1 below T = -2. The parabola v^2/4 + v goes up again there: a looser bound, and a G pushed away.
-        on_fake=lambda v: relu(1 + v / 2).square() - 1,
-        other="2 KL(p_data, p_G)",
-    ),
+    # (u - 1) log u, f' = 1 + log u - 1 / u
+    "jeffrey": Divergence("jeffrey", f"{KL} + {RKL}", NATS, neg, _jeffrey_on_fake, f"{RKL} + {HALF_NEYMAN}"),
+    # (u - 1)^2, f' = 2 (u - 1), f* = T^2 / 4 + T above T = -2 and -1 below. The parabola goes up again there:
+    # a looser bound, and a G pushed away.
+    "pearson": Divergence("pearson", PEARSON, OPEN, neg, lambda v: relu(1 + v / 2).square() - 1, f"2 {KL}"),
+    # (1 - u)^2 / u, f' = 1 - 1 / u^2
     "neyman": Divergence(
-        quantity="neyman",
-        words=NEYMAN,
-        unit=OPEN,
-        on_real=lambda v: torch.expm1(-v),
-        on_fake=lambda v: -2 * torch.expm1(-v / 2),
-        other="int p_G^3 / (3 p_data^2)",
+        "neyman", NEYMAN, OPEN, lambda v: expm1(-v), lambda v: -2 * expm1(-v / 2), "int p_G^3 / (3 p_data^2)"
     ),
+    # (sqrt u - 1)^2, f' = 1 - 1 / sqrt u
     "squared_hellinger": Divergence(
-        quantity="squared_hellinger",
-        words="int (sqrt p_data - sqrt p_G)^2",
-        unit="in [0, 2]",
-        on_real=lambda v: torch.expm1(-v),
-        on_fake=torch.expm1,
-        other="2/3 int sqrt(p_G^3 / p_data)",
+        "squared_hellinger",
+        HELLINGER,
+        "in [0, 2]",
+        lambda v: expm1(-v),
+        expm1,
+        "2/3 int sqrt(p_G^3 / p_data)",
     ),
+    # |u - 1| / 2, f' = sign(u - 1) / 2
     "total_variation": Divergence(
-        quantity="total_variation",
-        words="the total variation distance",
-        unit="in [0, 1]",
-        on_real=lambda v: -torch.tanh(v) / 2,
-        on_fake=lambda v: torch.tanh(v) / 2,
-        other="the total variation distance",
+        "total_variation", TV, "in [0, 1]", lambda v: -tanh(v) / 2, lambda v: tanh(v) / 2, TV
     ),
 }
 
@@ -200,7 +158,7 @@ def alpha_divergence(a: float) -> Divergence:
 
 def _power(v: Tensor, a: float) -> Tensor:
     """Return (exp(a v) - 1) / a, and its limit at a = 0."""
-    return torch.expm1(a * v) / a if a else v
+    return expm1(a * v) / a if a else v
 
 
 NAMES = (*ROWS, "js_weighted", "alpha")

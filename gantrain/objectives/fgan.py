@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from torch import Tensor
 
@@ -30,9 +31,15 @@ class FGAN(Separable):
         0.5, "order, for divergence=alpha; reverse KL at 0, KL at 1", minimum=-1.0, maximum=2.0
     )
 
+    quantity, offset, slope = (
+        key_property(attrgetter(f"row.{field}")) for field in ("quantity", "offset", "slope")
+    )
+    # Where the best logit is the log ratio log p/q, it is that of smoothed labels too.
+    classifies = key_property(attrgetter("row.is_log_ratio"))
+
     @property
     def row(self) -> Divergence:
-        """The chosen row of the table."""
+        """The chosen row of the table of divergences."""
         return divergence(self.divergence, self.pi, self.alpha)
 
     @key_property
@@ -46,24 +53,8 @@ class FGAN(Separable):
         return f"D estimates {row.words} from below, {row.unit}; G descends {game}"
 
     @key_property
-    def quantity(self) -> str:
-        return self.row.quantity
-
-    @key_property
-    def offset(self) -> float:
-        return self.row.offset
-
-    @key_property
-    def slope(self) -> float:
-        return self.row.slope
-
-    @key_property
     def chance(self) -> float:
         return self.offset / self.slope  # logits of 0 are T = f'(1), where the bound is 0
-
-    @key_property
-    def classifies(self) -> bool:
-        return self.row.is_log_ratio  # the best logit then is the log ratio of smoothed labels, too
 
     def on_real(self, logits: Tensor) -> Tensor:
         return self.row.on_real(logits)  # -T

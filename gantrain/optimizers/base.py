@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from gantrain.registry import option
 
 
 @dataclass
-class OptimizerOptions:
+class OptimizerOptions(ABC):
     """Keys that every optimizer shares."""
 
     g_lr: float = option(1e-3, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
@@ -23,6 +24,6 @@ class OptimizerOptions:
     horizon: int = option(0, "step at which the decay ends; 0 is the first run's train.steps", minimum=0)
     warmup: int = option(0, "steps over which both learning rates rise linearly from 0", minimum=0)
 
+    @abstractmethod
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """Return the torch optimizer of one network, at its learning rate before warm-up and decay."""
-        raise NotImplementedError

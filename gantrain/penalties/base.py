@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from gantrain.registry import option
 
 
-class Penalty:
+class Penalty(ABC):
     """A cost added to D's loss, or a constraint on its weights after each update.
 
     Attributes:
@@ -35,13 +36,9 @@ class Penalty:
         """
         return self if self.active else None
 
+    @abstractmethod
     def __call__(
-        self,
-        D: nn.Module,
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        generator: torch.Generator,
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         """Return the cost, 0-dim float32.
 
@@ -52,22 +49,32 @@ class Penalty:
             y: Conditions of both, or None.
             generator: Source of the penalty's randomness, on the CPU.
         """
-        raise NotImplementedError
 
-    def project(self, D: nn.Module) -> None:
+    def project(self, D: nn.Module) -> None:  # noqa: B027 (a hook)
         """Project D's weights in place onto the feasible set, after an update."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the tensors that the penalty keeps between updates, for the checkpoint."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 (a hook)
         """Restore what ``state_dict`` returned. Raises KeyError when a tensor is missing."""
+
+
+class Constraint(Penalty):
+    """A penalty without a cost: at most it projects D's weights."""
+
+    active = False
+
+    def __call__(
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
+    ) -> Tensor:
+        return torch.zeros(())
 
 
 @dataclass
 class Weighted(Penalty):
-    """A cost with a weight that may fall over the run, paid at every step or, n times as much, at each n-th."""
+    """A cost with a weight that may change linearly over the run."""
 
     gamma: float = option(1.0, "weight of the cost", minimum=0)
     gamma_end: float | None = option(

@@ -25,12 +25,7 @@ class LeCam(Weighted):
         self._means: dict[str, Tensor] = {}
 
     def __call__(
-        self,
-        D: nn.Module,
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        generator: torch.Generator,
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         # The means move first; at the first call they start at D's current outputs.
         logits = {"real": D(real, y), "fake": D(fake, y)}

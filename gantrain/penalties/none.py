@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from gantrain.penalties.base import Penalty
+from gantrain.penalties.base import Constraint
 from gantrain.registry import option, register
 
 
 @register("penalty")
 @dataclass
-class NoPenalty(Penalty):
-    """The null penalty: adds no cost."""
+class NoPenalty(Constraint):
+    """The null penalty: adds no cost and projects nothing."""
 
     name: str = option("none", "registered name")
-    active: ClassVar[bool] = False

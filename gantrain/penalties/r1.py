@@ -22,12 +22,7 @@ class R1(Weighted):
     differentiates_input: ClassVar[bool] = True
 
     def __call__(
-        self,
-        D: nn.Module,
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        generator: torch.Generator,
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         # Mean over the batch of each sample's squared L2 norm, not the norm of the batch's gradient.
         return 0.5 * self.gamma * input_gradient(D, real, y).square().sum(1).mean()
@@ -41,11 +36,6 @@ class R1R2(R1):
     name: str = option("r1r2", "registered name")
 
     def __call__(
-        self,
-        D: nn.Module,
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        generator: torch.Generator,
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         return super().__call__(D, real, fake, y, generator) + super().__call__(D, fake, real, y, generator)

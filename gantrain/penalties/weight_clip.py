@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import nn
 
-from gantrain.penalties.base import Penalty
+from gantrain.penalties.base import Constraint
 from gantrain.registry import option, register
 
 
 @register("penalty")
 @dataclass
-class WeightClip(Penalty):
+class WeightClip(Constraint):
     """Clip every weight of D to [-clip, clip] after each update (Arjovsky et al. 2017, alg. 1)."""
 
     name: str = option("weight_clip", "registered name")
     clip: float = option(0.01, "largest absolute weight", above=0)
-    # It adds no cost to D's loss; all it does is project.
-    active: ClassVar[bool] = False
 
     @torch.no_grad()
     def project(self, D: nn.Module) -> None:

@@ -27,12 +27,7 @@ class WGANGP(Weighted):
     differentiates_input: ClassVar[bool] = True
 
     def __call__(
-        self,
-        D: nn.Module,
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        generator: torch.Generator,
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         # epsilon x + (1 - epsilon) G(z), epsilon uniform on [0, 1] for each sample.
         epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real)
@@ -52,12 +47,7 @@ class DRAGAN(Weighted):
     differentiates_input: ClassVar[bool] = True
 
     def __call__(
-        self,
-        D: nn.Module,
-        real: Tensor,
-        fake: Tensor,
-        y: Tensor | None,
-        generator: torch.Generator,
+        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> Tensor:
         # x + std(x) / 2 * u, u uniform on [0, 1] for each number.
         noise = torch.rand(real.shape, generator=generator).to(real)

@@ -1,4 +1,4 @@
-"""The picture of min_G max_D V(G, D): for each generator the best D there is, then the generator whose best D is worst.
+"""The figure of min_G max_D V(G, D): for each generator the best D, then the generator whose best D is worst.
 
 Exact mathematics of p = N(0, 1) and q = N(mean, std^2); the networks are not evaluated.
 """
@@ -6,25 +6,22 @@ Exact mathematics of p = N(0, 1) and q = N(mean, std^2); the networks are not ev
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from gantrain.core.figures import panels, render
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, History, Metric
 from gantrain.registry import option, register
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-
 MEANS, COLOURS = (1.0, 2.0, 4.0), ("tab:green", "tab:orange", "tab:red")
-REACH, POINTS = 14.0, 8001  # the trapezoidal rule on so smooth and short an integrand is exact to rounding
-CHANCE = -2 * math.log(2)
+REACH, POINTS = 14.0, 8001  # standard deviations and nodes: here the trapezoidal rule is exact to rounding
+NAMES = [f"G{i} = N({mean:g}, 1)" for i, mean in enumerate(MEANS, 1)]
+CHANCE = -2 * math.log(2)  # V at D = 1/2, in nats
 
 
 def log_density(x: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
@@ -35,23 +32,20 @@ def log_density(x: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 def value(w: Tensor, mean: float, std: float = 1.0) -> Tensor:
     """Return V(G, D_w) = E_p log D_w(x) + E_q log(1 - D_w(x)) in nats, shape as ``w`` [S], float64.
 
-    D_w(x) = sigmoid(w (log p(x) - log q(x))): D is 1/2 everywhere at w = 0, the best one at w = 1.
-
-    Args:
-        w: How much of the best D's logit is used.
-        mean: Of q, G's distribution.
-        std: Its standard deviation, positive.
+    D_w(x) = sigmoid(w (log p(x) - log q(x))), for q = N(mean, std^2): 1/2 everywhere at w = 0, the best D at w = 1.
     """
     reach = REACH * max(std, 1.0)
     x = torch.linspace(min(0.0, mean) - reach, max(0.0, mean) + reach, POINTS, dtype=torch.float64)
     log_p, log_q = log_density(x), log_density(x, mean, std)
     logit = w.double()[:, None] * (log_p - log_q)
-    integrand = log_p.exp() * logsigmoid(logit) + log_q.exp() * logsigmoid(-logit)
+    integrand = log_p.exp() * logsigmoid(logit) + log_q.exp() * logsigmoid(
+        -logit
+    )  # p log D + q log(1 - D), [S, x]
     return torch.trapezoid(integrand, x, dim=1)
 
 
 def best_value(mean: float, std: float = 1.0) -> float:
-    """Return max_D V(G, D) = 2 JSD(p, q) - 2 log 2 in nats, the value at D = p / (p + q)."""
+    """Return max_D V = 2 JSD(p, q) - 2 log 2 in nats, at D = p / (p + q) (Goodfellow et al. 2014, prop. 1, thm. 1)."""
     return float(value(torch.ones(1), mean, std))
 
 
@@ -70,18 +64,14 @@ class MinimaxPicture(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         return {}
 
-    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+    def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``minimax_picture``: three generators, V over D for each of them, max_D V over G."""
-        figure, (who, over_d, over_g) = panels(3, width=4.7, height=4.9)
-        _densities(who)
+        figure, (densities, over_d, over_g) = panels(3, width=4.7, height=4.9)
+        _densities(densities)
         _over_d(over_d)
         _over_g(over_g)
         figure.suptitle("min over G of max over D of V(G, D) = E log D(x) + E log(1 - D(G(z)))")
         return {"minimax_picture": render(figure)}
-
-
-def _names() -> list[str]:
-    return [f"G{i} = N({mean:g}, 1)" for i, mean in enumerate(MEANS, 1)]
 
 
 def _note(
@@ -90,11 +80,12 @@ def _note(
     ax.annotate(text, at, offset, textcoords="offset points", fontsize=9, color=colour, ha=ha)
 
 
+# Left: the data and three generators. Middle: V over D for each of them. Right: max_D V over all generators.
 def _densities(ax: Any) -> None:
     x = torch.linspace(-4, 8, 400, dtype=torch.float64)
     ax.fill_between(x, log_density(x).exp(), color="black", alpha=0.15)
     ax.plot(x, log_density(x).exp(), color="black", label="data, N(0, 1)")
-    for mean, colour, name in zip(MEANS, COLOURS, _names(), strict=True):
+    for mean, colour, name in zip(MEANS, COLOURS, NAMES, strict=True):
         ax.plot(x, log_density(x, mean).exp(), color=colour, label=name)
     ax.set(xlabel="x", ylabel="density", ylim=(0, 0.55), title="three generators to choose from")
     ax.legend(frameon=False, fontsize=9, loc="upper right")
@@ -103,12 +94,12 @@ def _densities(ax: Any) -> None:
 def _over_d(ax: Any) -> None:
     w = torch.linspace(-0.15, 2.4, 256, dtype=torch.float64)
     least = min(MEANS, key=best_value)
-    for mean, colour, name in zip(MEANS, COLOURS, _names(), strict=True):
+    for mean, colour, name in zip(MEANS, COLOURS, NAMES, strict=True):
         top = best_value(mean)
         ax.plot(w, value(w, mean), color=colour)
         ax.plot(1, top, "o", color=colour, ms=7)
-        word = f"{top:.3f}, the least: choose it" if mean == least else f"max over D: {top:.3f}"
-        _note(ax, f"{name.split()[0]}, {word}", (1, top), (0, 9), colour, ha="center")
+        text = f"{top:.3f}, the least: choose it" if mean == least else f"max over D: {top:.3f}"
+        _note(ax, f"{name.split()[0]}, {text}", (1, top), (0, 9), colour, ha="center")
     ax.axhline(CHANCE, color="grey", lw=0.8, ls=":")
     ax.axvline(1, color="grey", lw=0.8, ls=":")
     _note(ax, "D = 1/2: -2 log 2", (0, CHANCE), (4, -12), "grey")
@@ -119,7 +110,7 @@ def _over_d(ax: Any) -> None:
 def _over_g(ax: Any) -> None:
     means = torch.linspace(-5, 5, 201, dtype=torch.float64).tolist()
     ax.plot(means, [best_value(mean) for mean in means], color="black")
-    for mean, colour, name in zip(MEANS, COLOURS, _names(), strict=True):
+    for mean, colour, name in zip(MEANS, COLOURS, NAMES, strict=True):
         ax.plot(mean, best_value(mean), "o", color=colour, ms=7)
         _note(ax, name.split()[0], (mean, best_value(mean)), (7, -7), colour)
     ax.plot(0, best_value(0.0), "*", color="tab:blue", ms=15)

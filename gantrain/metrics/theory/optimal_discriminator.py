@@ -1,24 +1,20 @@
-"""D compared with the best D there is, D* = p / (p + q), where the data's density is known."""
+"""D compared with the optimal D* = p / (p + q), where the data's density is known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
-from gantrain.core.figures import panels, render
-from gantrain.metrics.base import PLAYERS, Evaluation, Metric, RunSpec
+from gantrain.core.figures import legend_below, panels, render
+from gantrain.metrics.base import NETWORKS, Evaluation, History, Metric, RunSpec
 from gantrain.metrics.exact import CELL_SAMPLES, why_not_integrable
 from gantrain.metrics.tools.histogram import Cells, cell_side
 from gantrain.metrics.tools.quadrature import density_of_data, density_of_generator, samples
 from gantrain.registry import option, register
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
 
 SIDE = 160  # points along each axis of a plane; four times as many on a line
 
@@ -26,19 +22,19 @@ SIDE = 160  # points along each axis of a plane; four times as many on a line
 @register("metric")
 @dataclass
 class OptimalDiscriminator(Metric):
-    """How far D's probability of real is from that of the best D, in numbers and as a picture.
+    """Distance of D from the optimal D* = p / (p + q) (Goodfellow et al. 2014, prop. 1), as a number and a figure.
 
-    D* needs the density of the generator that D plays. Where it has none, its samples are counted in cells; D* is then
-    an estimate, which has another tag.
+    D* needs the density of the live generator. If that has none, its samples are counted in cells; D* is then an
+    estimate, which has another tag.
     """
 
     name: str = option("optimal_discriminator", "registered name")
-    shared_protocol = PLAYERS
+    shared_protocol = NETWORKS
     has_floor = False
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         if run.conditional:
-            return "D judges points with their conditions, whose density is not known"
+            return "D evaluates points with their conditions, whose density is not known"
         return why_not_integrable(run)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
@@ -51,7 +47,7 @@ class OptimalDiscriminator(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``divergence/d_error``, or ``divergence/d_error_density``: E |D - D*| over data and samples alike.
 
-        Only where sigmoid(logit) is D's probability that one point is real: D of other games is of another scale.
+        Only where sigmoid(logit) is D's probability that one point is real.
         """
         if not _is_probability(evaluation):
             return {}
@@ -60,23 +56,22 @@ class OptimalDiscriminator(Metric):
         x = torch.cat([evaluation.real[0], fake])
         points = x.cpu().double()
         if log_q is None:
-            cells = Cells.of(
-                log_p, samples(evaluation, CELL_SAMPLES, "optimal discriminator"), self._side(evaluation)
-            )
-            best = cells.best(log_p, points)
+            cloud = samples(evaluation, CELL_SAMPLES, "optimal discriminator")
+            best = Cells.of(log_p, cloud, self._side(evaluation)).best(log_p, points)
         else:
-            best = torch.sigmoid(log_p(points) - log_q(points))
+            best = torch.sigmoid(log_p(points) - log_q(points))  # p / (p + q)
         error = (torch.sigmoid(evaluation.logits(x, None)).cpu().double() - best).abs()
         return {f"divergence/d_error{'_density' * (log_q is None)}": float(error.mean())}
 
-    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-        """Return ``optimal_discriminator``: curves of p, q, D and D* on a line, D next to D* on a plane."""
+    def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
+        """Return ``optimal_discriminator``: curves of p, q, D and D* in one dimension, D next to D* in two."""
         if not _is_probability(evaluation):
             return {}
         data, log_q = evaluation.data, density_of_generator(evaluation)
         log_p = density_of_data(data)
         cloud = samples(evaluation, CELL_SAMPLES if log_q is None else 2000, "optimal discriminator")
         low, high = _frame_corners(evaluation.real[0].cpu().double(), cloud[:2000])
+        # A grid of pixel centres, x [count^d, d].
         count = SIDE if len(low) == 2 else 4 * SIDE
         step = (high - low) / count
         axes = [low[i] + step[i] * (torch.arange(count) + 0.5) for i in range(len(low))]
@@ -89,7 +84,7 @@ class OptimalDiscriminator(Metric):
         else:
             q = log_q(x).exp()
             best, of = torch.sigmoid(log_p(x) - log_q(x)), "q known"
-        # Where neither would leave one of 200,000 samples in a pixel, their ratio is not known well enough to draw.
+        # Where neither has a sample in 200,000 in a pixel, the ratio is too uncertain to plot.
         best = best.where((p + q) * step.prod() > 1 / CELL_SAMPLES, torch.nan)
         draw = _line if len(low) == 1 else _plane
         return {"optimal_discriminator": render(draw(axes, p, q, D, best, of))}
@@ -104,7 +99,7 @@ def _is_probability(evaluation: Evaluation) -> bool:
 
 
 def _frame_corners(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the corners of a frame around both clouds, without the last hundredths of their spread."""
+    """Return the corners of a box around the 0.5 and 99.5 % quantiles of both clouds [n, d], with a margin."""
     ends = torch.stack([torch.quantile(x, at, 0) for x in (real, fake) for at in (0.005, 0.995)])
     margin = 0.25 * (ends.amax(0) - ends.amin(0)).max().clamp(min=1e-6)
     return ends.amin(0) - margin, ends.amax(0) + margin
@@ -129,27 +124,17 @@ def _line(axes: list[Tensor], p: Tensor, q: Tensor, D: Tensor, best: Tensor, of:
     right.plot(x, best.numpy(), color="tab:blue", lw=3, alpha=0.5, label="D* = p/(p + q)")
     right.plot(x, D.numpy(), color="tab:red", lw=1.5, ls="--", label="D")
     right.set(ylabel="probability of real", ylim=(-0.02, 1.02))
-    lines = [*ax.get_lines(), *right.get_lines()]
-    figure.legend(
-        lines, [line.get_label() for line in lines], loc="outside lower center", ncols=4, fontsize=8
-    )
+    legend_below(figure, ax, right)
     return figure
 
 
 def _plane(axes: list[Tensor], p: Tensor, q: Tensor, D: Tensor, best: Tensor, of: str) -> Any:
     figure, both = panels(2)
-    shape = [len(axis) for axis in axes]
-    for ax, surface, title in zip(
-        both, (D, best), ("D(x)", f"D*(x) = p/(p + q), {of}; grey: neither"), strict=True
-    ):
-        mesh = ax.pcolormesh(
-            *(axis.numpy() for axis in axes),
-            surface.reshape(shape).T.numpy(),
-            cmap="RdBu",
-            vmin=0,
-            vmax=1,
-            shading="nearest",
-        )
+    x, y = (axis.numpy() for axis in axes)
+    titles = "D(x)", f"D*(x) = p/(p + q), {of}; grey: neither"
+    for ax, surface, title in zip(both, (D, best), titles, strict=True):
+        z = surface.reshape(len(x), len(y)).T.numpy()
+        mesh = ax.pcolormesh(x, y, z, cmap="RdBu", vmin=0, vmax=1, shading="nearest")
         ax.set(aspect="equal", facecolor="lightgrey")
         ax.set_title(title, fontsize=10)
     figure.colorbar(mesh, ax=both, label="probability of real")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
 from gantrain.core.gradients import descend, frozen
 from gantrain.errors import Diverged
-from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.base import Evaluation, History, Metric, RunSpec
 from gantrain.metrics.exact import why_not_integrable
 from gantrain.metrics.js import JS, batch_tag
 from gantrain.metrics.tools.quadrature import (
@@ -26,24 +26,20 @@ from gantrain.metrics.tools.quadrature import (
 )
 from gantrain.registry import option, register
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-
 UPDATES, EVERY, BATCH, RATE = 200, 10, 256, 0.02
-CLOUD = 2000  # samples that show the quadrature where a generator is
+CLOUD = 2000  # samples that bound the box of integration
 
 
 @dataclass(frozen=True)
 class Stop:
-    """An evaluation on the way.
+    """An evaluation during the descent.
 
     Attributes:
         updates: Updates of G since D was fixed.
         bound: The objective's estimates by this D, without their standard errors.
-        truth: The divergences themselves by name, where they are known.
-        cloud: Points of the generator as it was, shape [2000, d].
-        log_q: Its density as it was, or None where it has none.
+        truth: The divergences themselves by name, if they are known.
+        cloud: Points of the generator at this stop, shape [2000, d].
+        log_q: Its density at this stop, or None.
     """
 
     updates: int
@@ -54,7 +50,7 @@ class Stop:
 
 
 def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
-    """Return the bound and the truth for the generator as it is."""
+    """Return the bound and the truth for the current generator."""
     values = evaluation.objective.estimate(JS.logits(evaluation))
     bound = {name: value for name, value in values.items() if not name.endswith("_se")}
     log_q, cloud = density_of_generator(evaluation), samples(evaluation, CLOUD, "overshoot shown")
@@ -65,11 +61,9 @@ def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
 
 
 def descent(evaluation: Evaluation) -> list[Stop]:
-    """Let a copy of the live G descend its own loss against the fixed D, and evaluate it on the way.
+    """Return the stops of a copy of the live G that descends its own loss against the fixed D.
 
-    Returns:
-        A stop before the first update and after every ``EVERY`` ones, ``UPDATES`` in all; fewer where an update was not
-        finite.
+    One before the first of ``UPDATES`` and one after every ``EVERY``; fewer if an update was not finite.
     """
     way: list[Stop] = []
     objective = evaluation.objective
@@ -85,9 +79,9 @@ def descent(evaluation: Evaluation) -> list[Stop]:
                     way.append(evaluate_stop(moved, m))
             if m == UPDATES:
                 break
-            real, y = evaluation.data.train.take(
-                torch.randint(len(evaluation.data.train), (size,), generator=draws), evaluation.device
-            )
+            # Update G on a fresh batch; D stays as it is.
+            rows = torch.randint(len(evaluation.data.train), (size,), generator=draws)
+            real, y = evaluation.data.train.take(rows, evaluation.device)
             c = evaluation.condition(y)
             with frozen(evaluation.D):
                 z = evaluation.latents(size, f"overshoot {m}").to(evaluation.device)
@@ -105,8 +99,8 @@ def descent(evaluation: Evaluation) -> list[Stop]:
 class Overshoot(Metric):
     """This D's bound, and the truth, while a copy of G takes 200 updates against it: Adam, rate 0.02, batches of 256.
 
-    D was good for one generator. As G moves, the bound goes on falling, below 0 at last, while the divergence itself
-    falls and rises again: the best D is elsewhere by then.
+    D fits one generator. As G moves, the bound goes on falling, in the end below 0, while the divergence itself falls
+    and rises again: the optimal D has changed. Hence one step of G for k of D (Goodfellow et al. 2014, alg. 1).
     """
 
     name: str = option("overshoot", "registered name")
@@ -116,7 +110,7 @@ class Overshoot(Metric):
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         if run.conditional:
-            return "D judges points with their conditions, whose density is not known"
+            return "D evaluates points with their conditions, whose density is not known"
         return why_not_integrable(run)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
@@ -129,16 +123,15 @@ class Overshoot(Metric):
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return the bound after the updates, ``divergence/<quantity>_after_g``; what it was before is ``js``'s.
+        """Return the bound after the updates, ``divergence/<quantity>_after_g``; metric js has the one before.
 
-        Where G knows its density also the truth then, ``…_exact_after_g``, and the least truth on the way,
-        ``…_exact_least``, with the updates that led there, ``generator/updates_to_least``.
+        Where G knows its density also the truth then, ``…_exact_after_g``, and the least truth at a stop,
+        ``…_exact_least``, with the updates up to it, ``generator/updates_to_least``.
         """
         way = evaluation.once(descent)
         tags = {}
         for quantity, bound in way[-1].bound.items():
-            name = batch_tag(quantity) if evaluation.batch else quantity
-            tags[f"divergence/{name}_after_g"] = bound
+            tags[f"divergence/{batch_tag(quantity) if evaluation.batch else quantity}_after_g"] = bound
         for quantity in way[-1].bound:
             if all(quantity in at.truth for at in way):
                 least = min(way, key=lambda at: at.truth[quantity])
@@ -147,7 +140,7 @@ class Overshoot(Metric):
                 tags["generator/updates_to_least"] = float(least.updates)
         return tags
 
-    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
+    def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``overshoot``: bound and truth over the updates, and the generator at its start, best and end."""
         way = evaluation.once(descent)
         figure, (left, right) = panels(2, width=5.8, height=4.6)
@@ -161,31 +154,28 @@ class Overshoot(Metric):
 
 
 def _curves(ax: Any, way: list[Stop], quantity: str) -> Stop | None:
-    """Draw bound and truth, and return the stop of the least truth where that is known."""
+    """Plot bound and truth, and return the stop of the least truth if that is known."""
     m, bound = [at.updates for at in way], [at.bound[quantity] for at in way]
     truth = [at.truth[quantity] for at in way if quantity in at.truth]
     best = way[truth.index(min(truth))] if len(truth) == len(way) else None
     ax.axhline(0, color="grey", lw=0.8, ls=":")
-    falls = f"{quantity} as the D of m = 0 estimates it: {bound[-1]:.2f} at the end"
-    ax.plot(m, bound, color="tab:red", label=falls)
+    label = f"{quantity} as the D of m = 0 estimates it: {bound[-1]:.2f} at the end"
+    ax.plot(m, bound, color="tab:red", label=label)
     if best:
         ax.plot(m, truth, color="black", label=f"{quantity} itself: {truth[-1]:.2f} at the end")
         least = f"its least, {min(truth):.2f}: D is of no more use"
         ax.plot(best.updates, min(truth), "*", color="tab:blue", ms=14, label=least)
     # The bound falls without end; the scale is the divergence's own, and half as much below 0.
     top = max(truth if best else bound[:1])
-    ax.set(
-        ylim=(-1.2 * abs(top), 1.9 * abs(top)),
-        xlabel="m, updates of G on one D",
-        ylabel=f"divergence/{quantity}",
-    )
+    ax.set(ylim=(-1.2 * abs(top), 1.9 * abs(top)))
+    ax.set(xlabel="m, updates of G on one D", ylabel=f"divergence/{quantity}")
     ax.set_title("the bound falls on; the divergence falls, then rises")
     ax.legend(frameon=False, fontsize=9, loc="upper right")
     return best
 
 
 def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) -> None:
-    """Draw the densities of data and generators, and D where it is a probability."""
+    """Plot the densities of data and generators, and D if it is a probability."""
     every = torch.cat([evaluation.real[0].cpu().double(), *(at.cloud for at, _, _ in marked)])
     low, high = torch.quantile(every[:, 0], torch.tensor([0.001, 0.999], dtype=torch.float64)).tolist()
     x = torch.linspace(low, high, 300, dtype=torch.float64)[:, None]
@@ -207,7 +197,7 @@ def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) 
 
 
 def _plane(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) -> None:
-    """Draw samples of data and generators."""
+    """Plot samples of data and generators."""
     real = evaluation.real[0].cpu()[:CLOUD]
     ax.scatter(real[:, 0], real[:, 1], s=2, color="black", label="data")
     for at, colour, name in marked:

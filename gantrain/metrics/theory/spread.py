@@ -1,27 +1,23 @@
-"""Whether a generator covers the data or seeks a mode: how widely it spreads, and both densities as a picture."""
+"""Whether a generator covers the data or seeks one mode: its spread, and both densities as a figure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
-from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
+from gantrain.metrics.base import SAMPLES, Evaluation, History, Metric, RunSpec
 from gantrain.metrics.exact import why_not_integrable
 from gantrain.metrics.theory.gradients import curve
 from gantrain.metrics.tools.quadrature import density_of_data, density_of_generator, samples
 from gantrain.registry import option, register
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-
-POINTS = 600  # at which densities on a line are drawn
-CLOUD = 20_000  # samples that show the density of a generator without one
+POINTS = 600  # at which densities in one dimension are plotted
+CLOUD = 20_000  # samples in the histogram of a generator without a density
 
 
 @register("metric")
@@ -29,15 +25,12 @@ CLOUD = 20_000  # samples that show the density of a generator without one
 class Spread(Metric):
     """Standard deviation of samples over that of held-out points, all coordinates together.
 
-    The Gaussian of least KL(p, q) has the data's moments, so its spread is 1; that of one that seeks a mode is less.
+    The Gaussian q of least KL(p, q) has the moments of the data, so its spread is 1; a q that seeks one mode has less.
     """
 
     name: str = option("spread", "registered name")
     tags = ("diversity/spread",)
-    shared_protocol = SAMPLES | {
-        "features": "coordinates",
-        "G": "averaged weights; live weights in the figure",
-    }
+    shared_protocol = SAMPLES | dict(features="coordinates", G="averaged weights; live weights in the figure")
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         return why_not_integrable(run)
@@ -46,8 +39,8 @@ class Spread(Metric):
         fake, real = (x.double().var(0).sum().sqrt() for x in (evaluation.fake[0], evaluation.real[0]))
         return {"diversity/spread": float(fake / real)}
 
-    def figures(self, evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Image]:
-        """Return ``densities`` on a line: p and q, and the way of q's mean and standard deviation where it has them."""
+    def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
+        """Return ``densities`` in one dimension: p and q, and the history of q's mean and deviation if it logs them."""
         if evaluation.data.spec.numel > 1:
             return {}
         cloud = samples(evaluation, CLOUD, "densities")
@@ -55,23 +48,23 @@ class Spread(Metric):
         x = torch.linspace(low, high, POINTS, dtype=torch.float64)[:, None]
         log_q = density_of_generator(evaluation)
         if log_q is None:
+            # A histogram of bins of 5 points each, as a density.
             counts = torch.histc(cloud.flatten(), POINTS // 5, low, high).repeat_interleave(5)
             q = counts * (POINTS // 5) / ((high - low) * CLOUD)
         else:
             q = log_q(x).exp()
-        return {
-            "densities": render(_densities(x[:, 0], density_of_data(evaluation.data)(x).exp(), q, history))
-        }
+        p = density_of_data(evaluation.data)(x).exp()
+        return {"densities": render(_densities(x[:, 0], p, q, history))}
 
 
 def _frame_ends(*clouds: Tensor) -> tuple[float, float]:
-    """Return the ends of a frame around points [N, 1], without the last thousandths of their spread."""
+    """Return the ends of an interval around the 0.1 and 99.9 % quantiles of points [N, 1], with a margin."""
     ends = torch.stack([torch.quantile(x, at) for x in clouds for at in (0.001, 0.999)])
     margin = 0.1 * float(ends.max() - ends.min())
     return float(ends.min()) - margin, float(ends.max()) + margin
 
 
-def _densities(x: Tensor, p: Tensor, q: Tensor, history: Sequence[Mapping[str, float]]) -> Any:
+def _densities(x: Tensor, p: Tensor, q: Tensor, history: History) -> Any:
     steps, mu = curve(history, "generator/mu")
     _, sigma = curve(history, "generator/sigma")
     figure, axes = panels(2 if steps else 1, width=4.8, height=3.6)

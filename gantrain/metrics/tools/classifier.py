@@ -1,4 +1,4 @@
-"""A small classifier of the data's own labels, trained once and cached: it assigns classes and gives features."""
+"""A small classifier of the data's labels, trained once and cached: it predicts classes and gives features."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ LAST_FIT: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most
 class JointScores(nn.Linear):
     """From each channel's activations [N, C, d] to scores [N, K^C] of the numbers that C classes make in base K.
 
-    The first channel's class is the highest digit. A number's score is the sum of its classes', so the likeliest number
-    has the likeliest classes, and its cross-entropy is the sum of theirs: each channel is learnt by itself.
+    The first channel's class is the highest digit. A number's score is the sum of its classes' scores, so its
+    cross-entropy is the sum of theirs: each channel is learned independently.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         scores, *lower = super().forward(x).unbind(1)
         for channel in lower:
-            scores = (scores[:, :, None] + channel[:, None]).flatten(1)
+            scores = (scores[:, :, None] + channel[:, None]).flatten(
+                1
+            )  # [N, K^c] and [N, K] to [N, K^(c + 1)]
         return scores
 
 
@@ -49,15 +51,9 @@ def classifier(spec: Spec) -> nn.Sequential:
     channels, h, w = spec.shape
     sizes = -(-h // 4) * -(-w // 4)
     per_channel = spec.channel_classes > 0
-    layers = [
-        nn.Conv2d(1 if per_channel else channels, 32, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Flatten(),
-        nn.Linear(64 * sizes, 128),
-        nn.ReLU(),
-    ]
+    first = nn.Conv2d(1 if per_channel else channels, 32, 3, stride=2, padding=1)
+    second = nn.Conv2d(32, 64, 3, stride=2, padding=1)
+    layers = [first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), nn.Linear(64 * sizes, 128), nn.ReLU()]
     if not per_channel:
         return nn.Sequential(*layers, nn.Linear(128, spec.classes))
     split_channels = nn.Flatten(0, 1), nn.Unflatten(0, (-1, 1))  # [N, C, H, W] to [N * C, 1, H, W]
@@ -81,15 +77,14 @@ def fit(data: Data) -> nn.Sequential:
 
 
 def load_or_fit(data: Data) -> nn.Sequential:
-    """Return the classifier of this very training split, from the user's cache or else fitted."""
+    """Return the classifier of this training split, from the user's cache or else fitted."""
     key = hashlib.sha256(f"{data.spec} {STEPS} {BATCH} {torch.__version__}".encode())
     for tensor in (data.train.x, data.train.y, data.train.rows):
         if tensor is not None:
             key.update(tensor.flatten().numpy().data)
     path = cache_dir() / f"classifier-{key.hexdigest()[:20]}.safetensors"
-    with torch.random.fork_rng(
-        devices=[]
-    ):  # first weights are drawn from torch's generator, which training may use
+    # Initial weights use torch's global generator, which training may use too.
+    with torch.random.fork_rng(devices=[]):
         network = classifier(data.spec).eval()
     try:
         network.load_state_dict(load(path.read_bytes()))
@@ -117,25 +112,22 @@ def predict(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
-    """Return what the classifier is, and its accuracy on held-out samples."""
+    """Return a description of the classifier, and its accuracy on held-out samples."""
     x, y = evaluation.real
     assert y is not None  # only labelled data have a classifier
     spec = evaluation.data.spec
-    name = "2 convolutions" if spec.is_image else "2 linear layers"
+    layers = "2 convolutions" if spec.is_image else "2 linear layers"
     where = " on each channel" if spec.channel_classes else ""
-    return {
-        "classifier": f"{name}{where}, {STEPS} steps on the training split",
-        "classifier_accuracy": float(
-            (predict(shared_classifier(evaluation.data), x) == y.cpu()).float().mean()
-        ),
-    }
+    correct = predict(shared_classifier(evaluation.data), x) == y.cpu()
+    name = f"{layers}{where}, {STEPS} steps on the training split"
+    return {"classifier": name, "classifier_accuracy": float(correct.float().mean())}
 
 
 def features(data: Data, x: Tensor) -> Tensor:
-    """Return what Frechet and kernel distances compare, float64 on the CPU, samples [N, ...] to [N, d].
+    """Return the features that Frechet and kernel distances compare, float64 on the CPU, [N, ...] to [N, d].
 
-    Labelled images become the 128 activations before the classifier's last layer, 128 for each channel that has
-    classes of its own; other images are their pixels and points their coordinates.
+    Labelled images become the 128 activations before the classifier's last layer, of each channel if channels have
+    their own classes; other images are their pixels and points their coordinates.
     """
     x = x.cpu()
     if feature_kind(data) == CLASSIFIER:

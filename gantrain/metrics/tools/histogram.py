@@ -10,18 +10,16 @@ from torch import Tensor
 
 from gantrain.metrics.tools.quadrature import LogDensity
 
-CELLS = 500  # of even density that would contain the data; the side of a cell follows
+CELLS = 500  # that would contain the data if their density were uniform; the side of a cell follows
 PRIOR = 500  # pseudo-samples spread as the data are, so that an empty cell is not an impossible one
 MIN_COUNT = 1e-3  # expected data in a cell, see ``Cells.ratio``; about a millionth of the data lies below it
-MAX_CELL = 2**30  # cells from 0 along an axis; points farther away are put there
+MAX_CELL = 2**30  # cells from 0 along an axis; points farther away are clamped to it
 
 
 def cell_side(log_p: LogDensity, real: Tensor) -> float:
-    """Return the side of a cell, in the data's unit: E_p p(x) is the reciprocal of the volume p fills.
+    """Return the side of a cell, in the data's unit, from points of p, shape [N, d], float64.
 
-    Args:
-        log_p: The known density.
-        real: Points of it, shape [N, d], float64.
+    1 / E_p p(x) is the volume of a uniform distribution of the same E_p p(x).
     """
     return float((CELLS * log_p(real).exp().mean()) ** (-1 / real.shape[1]))
 
@@ -49,9 +47,8 @@ class Cells:
         places = _cell_indices(fake, side)
         keys, which = _keys(places).unique(return_inverse=True)
         first = torch.empty(len(keys), d, dtype=torch.int64).index_copy_(0, which, places)
-        counts = torch.stack(
-            [torch.bincount(half, minlength=len(keys)) for half in which.split((n + 1) // 2)]
-        )
+        halves = which.split((n + 1) // 2)
+        counts = torch.stack([torch.bincount(half, minlength=len(keys)) for half in halves])
         return cls(side, keys, cls.mass(log_p, first, side), counts.double())
 
     @staticmethod
@@ -72,9 +69,9 @@ class Cells:
         return max(0.0, 1 - float(self.p.sum()))
 
     def ratio(self, p: Tensor, counts: Tensor, n: float) -> Tensor:
-        """Return p / q in cells, shape [C], q their share of ``n`` counts and of ``PRIOR`` more, spread as p is.
+        """Return p / q in cells, shape [C], with q = (counts + PRIOR p) / (n + PRIOR), smoothed towards p.
 
-        Where p would have no sample in a thousand times as many, it is 0.001: whatever is there is a fake.
+        Where p expects fewer than ``MIN_COUNT`` of n samples, the ratio is ``MIN_COUNT``: samples there are fakes.
         """
         return torch.where(p * n < MIN_COUNT, MIN_COUNT, p * (n + PRIOR) / (counts + PRIOR * p))
 
@@ -89,10 +86,11 @@ class Cells:
     def intervals(self) -> dict[str, tuple[float, float]]:
         """Return for ``js`` and ``total_variation`` of the cells an interval's middle and half its width.
 
-        Its upper end puts the counts into the divergence, which is convex, so that it is too high on average. Its
-        lower end is the bound of a discriminator that was fitted to one half of the samples and is evaluated on the
-        other. Two standard errors are added to both sides.
+        The upper end is the divergence of the counts, which is convex and so too high on average. The lower end is the
+        bound of a discriminator fitted to one half of the samples and evaluated on the other. Two standard errors are
+        added on both sides.
         """
+        # Upper end: JSD = (KL(p, m) + KL(q, m)) / 2 and TV = sum |p - q| / 2, with ``rest`` where only p has mass.
         p, q = self.p, self.counts.sum(0) / self.counts.sum()
         mean = (p + q) / 2
         upper = {
@@ -100,6 +98,8 @@ class Cells:
             + 0.5 * self.rest * math.log(2),
             "total_variation": 0.5 * (float((p - q).abs().sum()) + self.rest),
         }
+        # Lower end, with D = ratio / (1 + ratio) of one half and expectations on the other:
+        # JSD >= log 2 + (E_p log D + E_q log(1 - D)) / 2 and TV >= P(D > 1/2) - Q(D > 1/2).
         lower, spread = dict.fromkeys(upper, 0.0), dict.fromkeys(upper, 0.0)
         for half, other in ((0, 1), (1, 0)):
             fitted, share = self.counts[half], self.counts[other] / self.counts[other].sum()
@@ -127,15 +127,14 @@ class Cells:
 def estimates(log_p: LogDensity, fake: Tensor, side: float) -> dict[str, float]:
     """Return ``js`` and ``total_variation`` of a known density and samples [n, d], and a margin ``…_se`` for each.
 
-    The margin is half an interval, see ``Cells.intervals``, and what twice the side of a cell would change: differences
-    within a cell are not seen, so the estimate is low by about a third of that.
+    The margin is half an interval, see ``Cells.intervals``, plus the change if cells are twice as wide: differences
+    within a cell do not count, so the estimate is low by about a third of that.
     """
     fine, coarse = (Cells.of(log_p, fake, factor * side).intervals() for factor in (1, 2))
-    found = {}
+    values: dict[str, float] = {}
     for name, (middle, margin) in fine.items():
-        found[name] = middle
-        found[f"{name}_se"] = margin + abs(middle - coarse[name][0])
-    return found
+        values |= {name: middle, f"{name}_se": margin + abs(middle - coarse[name][0])}
+    return values
 
 
 def _cell_indices(x: Tensor, side: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Divergences of two densities that are known, by integrals over both."""
+"""Divergences of two known densities by adaptive cubature."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from gantrain.metrics.base import CHUNK, Evaluation
 from gantrain.models.base import Generator
 
 LogDensity = Callable[[Tensor], Tensor]  # points [N, d], float64 on the CPU, to nats [N]
-TOLERANCE = 1e-3  # how far an integral of a density may be from 1 before its divergences are left out
+TOLERANCE = 1e-3  # largest error of a density's integral of 1 at which its divergences are reported
 ORDER = 8  # Gauss-Legendre nodes along each axis of a cell
 BUDGET = 8_000_000  # points at which the densities are computed, at most
-MAX_POINTS_PER_CELL = 8  # of a mode's 64
+MAX_POINTS_PER_CELL = 8  # of the 64 of a mode
 
 
 def density_of_data(data: Data) -> LogDensity:
@@ -29,7 +29,7 @@ def density_of_data(data: Data) -> LogDensity:
 
 
 def density_of_generator(evaluation: Evaluation) -> LogDensity | None:
-    """Return log q of the generator that D plays, in double precision, or None where it has none."""
+    """Return log q of the live generator, in double precision, or None if it has no density."""
     G = evaluation.G_live
     if not isinstance(G, Generator):
         return None
@@ -39,7 +39,7 @@ def density_of_generator(evaluation: Evaluation) -> LogDensity | None:
 
 
 def samples(evaluation: Evaluation, n: int, purpose: str) -> Tensor:
-    """Return ``n`` fresh points of the live G, [n, d], float64 on the CPU, with conditions of held-out data."""
+    """Return ``n`` fresh samples of the live G, [n, d], float64 on the CPU, with conditions of held-out data."""
     y, parts = evaluation.condition(evaluation.real[1]), []
     for start in range(0, n, 20 * CHUNK):
         count = min(20 * CHUNK, n - start)
@@ -49,15 +49,14 @@ def samples(evaluation: Evaluation, n: int, purpose: str) -> Tensor:
     return torch.cat(parts)
 
 
-# ------------------------------------------------------------------------------------------ integrals
 @dataclass(frozen=True)
 class Integrals:
     """Integrals by cubature.
 
     Attributes:
-        values: An integral of each function, shape [F].
-        errors: Sum over cells of how far one half the size was off, shape [F]: more than the error, most often.
-        edges: Ends of the cells along a line, ascending; of no use in two dimensions.
+        values: Integral of each function, shape [F].
+        errors: Estimated errors, shape [F]: sum over cells of the change when they are halved, mostly too large.
+        edges: Edges of the cells in one dimension, ascending; meaningless in two.
     """
 
     values: Tensor
@@ -72,16 +71,16 @@ def cubature(
     clouds: list[Tensor],
     tolerance: Tensor,
 ) -> Integrals:
-    """Integrate functions over a box in one or two dimensions, in cells that are halved until they do.
+    """Integrate functions over a box in one or two dimensions, in cells that are halved along each axis as needed.
 
     Args:
         f: Points [N, d] to the functions' values [N, F].
         low: Corner of the box, shape [d].
-        high: The opposite one.
-        clouds: Points that show where the functions change; a small cell holds at most 8 of each cloud, or a
-            hundredth of it.
-        tolerance: Of each function's integral over a cell, shape [F]: a cell is small when its halves agree so well.
+        high: The opposite corner.
+        clouds: Points where the functions change; a final cell has at most 8 of each cloud, or a hundredth of it.
+        tolerance: Largest change of each function's integral over a final cell when it is halved, shape [F].
     """
+    # Tensor-product Gauss-Legendre nodes and weights on the unit box: grid [8^d, d], weight [8^d].
     d = len(low)
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(ORDER))
     grid = torch.cartesian_prod(*[(nodes + 1) / 2] * d).reshape(-1, d)
@@ -89,41 +88,40 @@ def cubature(
     octants = torch.cartesian_prod(*[torch.arange(2)] * d).reshape(-1, d)
     depth = 52 // d
 
-    def over(cells: Tensor, level: int) -> Tensor:
+    def integrate(cells: Tensor, level: int) -> Tensor:
+        """Return the integrals over cells, indices [C, d] of boxes 2^-level wide, as [C, F]."""
         size = (high - low) * 0.5**level
-        corners = low + cells * size
-        parts = [
-            torch.einsum(
-                "cnf,n->cf", f((c[:, None] + grid * size).reshape(-1, d)).unflatten(0, (len(c), -1)), weight
-            )
-            for c in corners.split(max(1, 200_000 // len(grid)))
-        ]
+        parts = []
+        for corners in (low + cells * size).split(max(1, 200_000 // len(grid))):
+            values = f((corners[:, None] + grid * size).reshape(-1, d)).unflatten(0, (len(corners), -1))
+            parts.append(torch.einsum("cnf,n->cf", values, weight))
         return torch.cat(parts) * size.prod()
 
+    # Halve every cell; those whose halves agree with the whole are final, the others are halved again.
     cells, spent = torch.zeros(1, d, dtype=torch.int64), 0
-    whole = over(cells, 0)
+    whole = integrate(cells, 0)
     values, errors, ends = torch.zeros_like(tolerance), torch.zeros_like(tolerance), []
     for level in range(depth):
         children = (2 * cells[:, None] + octants).reshape(-1, d)
         spent += len(children) * len(grid)
-        halves = over(children, level + 1).unflatten(0, (len(cells), -1))
+        halves = integrate(children, level + 1).unflatten(0, (len(cells), -1))
         gap = (halves.sum(1) - whole).abs()
         scale = (values + halves.sum((0, 1))).abs().clamp(min=1)
-        small = (gap <= tolerance * scale).all(1) & ~_crowded(cells, level, low, high, clouds)
+        final = (gap <= tolerance * scale).all(1) & ~_is_crowded(cells, level, low, high, clouds)
         if level == depth - 1 or 2**d * len(cells) * len(grid) + spent > BUDGET:
-            small[:] = True
-        values, errors = values + halves[small].sum((0, 1)), errors + gap[small].sum(0)
-        ends.append(cells[small].double() * 0.5**level)
-        kept = ~small[:, None].expand(-1, 2**d).flatten()
-        cells, whole = children[kept], halves.flatten(0, 1)[kept]
+            final[:] = True
+        values, errors = values + halves[final].sum((0, 1)), errors + gap[final].sum(0)
+        ends.append(cells[final].double() * 0.5**level)
+        is_open = ~final[:, None].expand(-1, 2**d).flatten()
+        cells, whole = children[is_open], halves.flatten(0, 1)[is_open]
         if not len(cells):
             break
     edges = low + torch.cat([*ends, torch.ones(1, d)]) * (high - low)
     return Integrals(values, errors, edges[:, 0].sort().values)
 
 
-def _crowded(cells: Tensor, level: int, low: Tensor, high: Tensor, clouds: list[Tensor]) -> Tensor:
-    """Return which cells, shape [C, d], contain too much of a cloud, shape [C]."""
+def _is_crowded(cells: Tensor, level: int, low: Tensor, high: Tensor, clouds: list[Tensor]) -> Tensor:
+    """Return for cells [C, d] whether they contain too much of a cloud, shape [C]."""
     crowded = torch.zeros(len(cells), dtype=torch.bool)
     place = 2 ** (level * torch.arange(cells.shape[1]))
     for cloud in clouds:
@@ -136,11 +134,10 @@ def _crowded(cells: Tensor, level: int, low: Tensor, high: Tensor, clouds: list[
 
 
 def frame(data: Data, cloud: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Return the corners of a box that contains both densities, and clouds of points where they are.
+    """Return the corners of a box that contains both densities, and clouds of points where they have mass.
 
-    Args:
-        data: Of known density. Its box reaches 12 standard deviations beyond each mode.
-        cloud: Points of the generator, shape [n, d]. Theirs is three times as wide as they are.
+    It reaches 12 standard deviations beyond each mode of the data, and three times the width of the generator's
+    samples ``cloud`` [n, d].
     """
     density = data.density
     assert density is not None  # as ``why_unsupported`` requires
@@ -150,10 +147,9 @@ def frame(data: Data, cloud: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
     if len(modes):
         std = torch.as_tensor(density.std).double().expand(len(modes))[:, None]
         boxes.append(torch.stack([(modes - 12 * std).amin(0), (modes + 12 * std).amax(0)]))
-        # A cloud for each mode, so that a rare or narrow one is not passed over.
-        normal = torch.randn(
-            64, modes.shape[1], dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-        )
+        # A cloud for each mode, so that a rare or narrow one is resolved.
+        draws = torch.Generator().manual_seed(0)
+        normal = torch.randn(64, modes.shape[1], dtype=torch.float64, generator=draws)
         clouds += [mode + s * normal for mode, s in zip(modes, std, strict=True)]
     else:
         boxes.append(_thrice(real))
@@ -164,6 +160,7 @@ def frame(data: Data, cloud: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
 
 
 def _thrice(x: Tensor) -> Tensor:
+    """Return the corners of a box three times as wide as that of points [n, d], shape [2, d]."""
     low, high = x.amin(0), x.amax(0)
     return torch.stack([low - (high - low), high + (high - low)])
 
@@ -171,12 +168,12 @@ def _thrice(x: Tensor) -> Tensor:
 def divergences(
     log_p: LogDensity, log_q: LogDensity, low: Tensor, high: Tensor, clouds: list[Tensor]
 ) -> dict[str, float]:
-    """Return the divergences of two densities over a box, in nats but the last two, and what is amiss.
+    """Return the divergences of two densities over a box, and their errors.
 
     Returns:
-        ``kl`` KL(p, q), ``reverse_kl``, ``js``, ``total_variation``, on a line ``wasserstein`` in the data's unit;
-        ``residual``, how far the worse of both densities is from the integral 1; ``error``, the largest estimate of
-        an integral's error. Only ``residual`` where that is above ``TOLERANCE``; what is infinite is left out.
+        ``kl`` KL(p, q), ``reverse_kl``, ``js`` in nats, ``total_variation``, in one dimension ``wasserstein`` in the
+        data's unit; ``residual``, the larger error of both densities' integral of 1; ``error``, the largest estimated
+        error of an integral. Only ``residual`` if that is above ``TOLERANCE``; infinite values are left out.
     """
 
     def terms(x: Tensor) -> Tensor:
@@ -184,43 +181,42 @@ def divergences(
         p, q = a.exp(), b.exp()
         m = torch.logaddexp(a, b) - math.log(2)
 
-        def against(density: Tensor, log_ratio: Tensor) -> Tensor:
+        def against(density: Tensor, log_ratio: Tensor) -> Tensor:  # 0 log 0 = 0
             return torch.where(density > 0, density * log_ratio, 0.0)
 
         js = 0.5 * (against(p, a - m) + against(q, b - m))
         columns = [p, q, against(p, a - b), against(q, b - a), js, 0.5 * (p - q).abs()]
         return torch.stack(columns, 1).nan_to_num(
             0.0, math.inf, -math.inf
-        )  # a density that is nan has no integral
+        )  # [N, 6]; a nan density counts as 0
 
     line = len(low) == 1
-    # |p - q| has kinks, and so nearly has log p midway between modes; in a plane whole curves of cells lie on them.
+    # |p - q| has kinks, and log p nearly has some between modes; in two dimensions they are whole curves of cells.
     fine, ratio, kink = (1e-11, 1e-11, 1e-10) if line else (1e-9, 1e-8, 1e-6)
     tolerance = torch.tensor([fine, fine, ratio, ratio, fine, kink], dtype=torch.float64)
-    found = cubature(terms, low, high, clouds, tolerance)
-    p, q, *values = found.values.tolist()
+    integrals = cubature(terms, low, high, clouds, tolerance)
+    p, q, *rest = integrals.values.tolist()
     residual = max(abs(p - 1), abs(q - 1))
     if not residual <= TOLERANCE:
         return {"residual": residual}
-    named = dict(zip(("kl", "reverse_kl", "js", "total_variation"), values, strict=True))
+    values = dict(zip(("kl", "reverse_kl", "js", "total_variation"), rest, strict=True))
     if line:
-        named["wasserstein"] = between_distributions(log_p, log_q, found.edges)
-    named |= {"residual": residual, "error": float(found.errors.max())}
-    return {name: value for name, value in named.items() if math.isfinite(value)}
+        values["wasserstein"] = between_distributions(log_p, log_q, integrals.edges)
+    values |= {"residual": residual, "error": float(integrals.errors.max())}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def between_distributions(log_p: LogDensity, log_q: LogDensity, edges: Tensor) -> float:
-    """Return W1 on the line, the area between both distribution functions, in cells fine enough for their integrals."""
+    """Return W1 in one dimension, int |F_p(x) - F_q(x)| dx, on the edges of cells that resolve both densities."""
     parts = torch.linspace(0, 1, 257, dtype=torch.float64)[:-1]
     x = torch.cat([(edges[:-1, None] + edges.diff()[:, None] * parts).flatten(), edges[-1:]])
     step = x.diff()
 
     def difference(at: Tensor) -> Tensor:
-        return torch.cat(
-            [log_p(part[:, None]).exp() - log_q(part[:, None]).exp() for part in at.split(200_000)]
-        )
+        parts = at[:, None].split(200_000)
+        return torch.cat([log_p(part).exp() - log_q(part).exp() for part in parts])
 
     ends, middle = difference(x), difference(x[:-1] + step / 2)
-    rise = step * (ends[:-1] + 4 * middle + ends[1:]) / 6  # Simpson's rule
+    rise = step * (ends[:-1] + 4 * middle + ends[1:]) / 6  # of F_p - F_q in each step, by Simpson's rule
     height = torch.cat([torch.zeros(1, dtype=torch.float64), rise.cumsum(0)]).abs()
     return float((step * (height[:-1] + height[1:]) / 2).sum())
