@@ -1,4 +1,4 @@
-"""gantrain trains Generative Adversarial Networks and names the divergence each of them estimates."""
+"""Train Generative Adversarial Networks, and measure the divergence that each discriminator estimates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import the Python API, and torch with it, when ``load`` or ``train`` is first used."""
+    """Import ``load`` or ``train``, and with it torch, on first use: ``gantrain --help`` needs neither."""
     if name in ("load", "train"):
         from gantrain import api
 
@@ -44,5 +44,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the names of the package, ``load`` and ``train`` among them."""
+    """Return the names of the package, including ``load`` and ``train``."""
     return sorted({*globals(), *__all__})

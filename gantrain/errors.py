@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable, Mapping
 
 from gantrain.core.text import escape_controls
 
 
 class GantrainError(Exception):
-    """An error with one line to show: ``<where>: <what>; <remedy>``.
+    """An error that is reported on one line: ``<where>: <what>; <remedy>``.
 
     Args:
         where: The config key, file or run.
@@ -26,19 +27,19 @@ class GantrainError(Exception):
 
 
 class ConfigError(GantrainError):
-    """A key, value or usage that cannot be run."""
+    """A key, value or command line that cannot be run."""
 
     exit_code = 2
 
 
 class DataError(GantrainError):
-    """Data that is absent, broken or does not fit its labels."""
+    """Data that is missing, broken or does not match its labels."""
 
     exit_code = 3
 
 
 class CheckpointError(GantrainError):
-    """A run folder or checkpoint that is absent, damaged or of another kind."""
+    """A run folder or checkpoint that is missing, damaged or of another kind."""
 
     exit_code = 4
 
@@ -50,7 +51,7 @@ class OutputError(GantrainError):
 
 
 class Diverged(GantrainError):
-    """A loss or gradient that is not finite, seen before it reached the weights."""
+    """A loss or gradient that is not finite, detected before it reaches the weights."""
 
     exit_code = 6
 
@@ -64,14 +65,14 @@ class Interrupted(GantrainError):
 
 
 class Pruned(GantrainError):
-    """A trial of a search, given up since others were better by then: not a failure.
+    """A trial that a search stopped early since others were better at that step; not a failure.
 
     Args:
         where: The run.
         what: When and why.
-        remedy: What keeps such trials.
+        remedy: How to keep such trials.
         step: The step of its last evaluation.
-        metrics: What that read.
+        metrics: The values of that evaluation, by tag.
     """
 
     exit_code = 0
@@ -81,12 +82,12 @@ class Pruned(GantrainError):
         self.step, self.metrics = step, dict(metrics)
 
 
-# A full disk or quota, or a place that cannot be written; any other OSError is about something else.
+# A full disk or quota, or a folder that cannot be written; other OSErrors have other causes.
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 
 
 def to_user_error(error: BaseException) -> GantrainError:
-    """Return any exception as the error that is reported: of the user, the memory, the disk, or this program."""
+    """Return any exception as the error to report: of the user, the memory, the disk, or this program."""
     if isinstance(error, GantrainError):
         return error
     if isinstance(error, KeyboardInterrupt):
@@ -94,9 +95,8 @@ def to_user_error(error: BaseException) -> GantrainError:
         interrupted.exit_code = 130
         return interrupted
     what = " ".join(str(error).split())
-    # torch's allocators for CPU and GPU, and the kernel, have a wording each.
-    short = ("not enough memory", "out of memory", "allocate memory")
-    if isinstance(error, MemoryError) or any(words in what for words in short):
+    # torch's allocators for CPU and GPU, and the kernel, each have their own wording.
+    if isinstance(error, MemoryError) or re.search("not enough memory|out of memory|allocate memory", what):
         return GantrainError(
             "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
         )
@@ -104,24 +104,16 @@ def to_user_error(error: BaseException) -> GantrainError:
         remedy = "free space, or set run.root to a folder of yours"
         return OutputError(error.filename or "file", error.strerror or what, remedy)
     if isinstance(error, OSError) and error.errno is not None:
-        remedy = "check that path, or run again with --traceback to see where it was used"
-        if error.filename is None:
-            remedy = "run again with --traceback to see where"
+        check = "check that path, or " if error.filename else ""
+        remedy = f"{check}run again with --traceback to see where it happened"
         return GantrainError(error.filename or "system", error.strerror or what, remedy)
-    return GantrainError(
-        "internal", f"{type(error).__name__}: {what}", "run again with --traceback and report it"
-    )
+    what = f"{type(error).__name__}: {what}"
+    return GantrainError("internal", what, "run again with --traceback and report it")
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?`` for a near miss, else the list of what is known, or that nothing is.
-
-    Args:
-        word: What the user typed.
-        known: The names that would have been right.
-    """
-    names = sorted(known)
-    if not names:
+    """Return ``did you mean 'x'?`` if a legal name is close to ``word``, else the list of all legal names."""
+    if not (names := sorted(known)):
         return "leave it out"
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(names)}"

@@ -172,7 +172,7 @@ def test_rows_are_those_of_the_table(run, run_cli, tmp_path):
     rows = mine.rows(mine.sample(9))
     assert rows.to_csv(index=False) == (tmp_path / "x.csv").read_text()
     assert mine.labels(9) is None
-    with pytest.raises(gantrain.ConfigError, match="no table"):
+    with pytest.raises(gantrain.ConfigError, match="not a table"):
         run.rows(run.sample(2))
 
 
@@ -225,7 +225,7 @@ print(found[0].step, gantrain.train(words).sample(2, seed=1).shape)
         (["dataset=rung"], "ConfigError", "did you mean 'ring'"),
         (["train.steps=x"], "ConfigError", "train.steps: 'x' is not a whole number"),
         (["seed=1,2"], "ConfigError", "seed: has several values"),
-        (["-m", "seed=1,2"], "ConfigError", "for several runs call it for each"),
+        (["-m", "seed=1,2"], "ConfigError", "for several runs call train for each"),
         (["--cfg", "job"], "ConfigError", "command line"),
         ("dataset=ring", "ConfigError", "is one string"),
         (["dataset=image_folder", "dataset.root=nowhere"], "DataError", "nowhere"),

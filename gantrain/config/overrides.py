@@ -1,4 +1,4 @@
-"""The command line of a run, read once and checked before Hydra composes it: flags and overrides."""
+"""The command line of a run, parsed once and checked before Hydra composes the config: flags and overrides."""
 
 from __future__ import annotations
 
@@ -23,37 +23,25 @@ SWEEPS = re.compile(r"sweep=(?!null$|grid$).+|hydra\.mode=MULTIRUN")  # override
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A checked command line.
+    """A checked command line."""
 
-    Attributes:
-        words: The words as typed.
-        flags: Hydra's flags with their values.
-        overrides: The other words, in Hydra's grammar.
-        mode: Whether it trains one run, sweeps over several, or only prints what Hydra knows (``--cfg``, ``--info``).
-        config_name: The primary config.
-        config_path: The folder that takes the place of gantrain's own YAML files, if one does.
-        config_dir: The folder of the user's own choices, if one is given.
-        package: The part of the config that ``--package`` selects, if it does.
-    """
-
-    words: list[str]
-    flags: list[str]
-    overrides: list[str]
-    mode: Literal["run", "sweep", "query"]
-    config_name: str = "config"
-    config_path: str | None = None
-    config_dir: str | None = None
-    package: str | None = None
+    words: list[str]  # as typed
+    flags: list[str]  # Hydra's flags with their values
+    overrides: list[str]  # the other words, in Hydra's grammar
+    mode: Literal["run", "sweep", "query"]  # a query prints what Hydra knows (``--cfg``, ``--info``)
+    config_name: str = "config"  # the primary config
+    config_path: str | None = None  # a folder in place of gantrain's own YAML files
+    config_dir: str | None = None  # a folder with the user's own choices
+    package: str | None = None  # the part of the config that ``--package`` selects
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> CommandLine:
-        """Read and check the words after ``gantrain``.
-
-        ``sweep=NAME`` is a sweep without ``-m`` too.
+        """Parse and check the words after ``gantrain``.
 
         Raises:
-            ConfigError: For an unknown flag, flags that exclude each other, or an override that no config can take.
+            ConfigError: For an unknown flag, flags that exclude each other, or an override that no config accepts.
         """
+        # Split flags from overrides with Hydra's own parser, whose complaint goes to stderr.
         if any(word.startswith("--experimental-rerun") for word in words):
             what = "reads a pickle, which can run code"
             raise ConfigError("--experimental-rerun", what, "use gantrain resume RUN")
@@ -65,10 +53,13 @@ class CommandLine:
             what = message.getvalue().strip().splitlines()[-1].split("error: ")[-1]
             dashes = "keys are written key=value, without dashes; " * what.startswith("unrecognized")
             raise ConfigError("usage", what, f"{dashes}see gantrain --help") from error
+
+        # Check the flags against each other.
         modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion, known.hydra_help)
         if sum(map(bool, modes)) > 1:
-            what = "--run, --multirun, --cfg, --info exclude each other"
-            raise ConfigError("usage", what, "give one of them")
+            raise ConfigError(
+                "usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them"
+            )
         if (known.package or known.resolve) and not known.cfg:
             raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")
         path = Path(known.config_path or "/")
@@ -81,9 +72,13 @@ class CommandLine:
         if known.config_dir:
             check_choices(Path(known.config_dir))
             absolute = str(Path(known.config_dir).absolute())
-            if known.config_dir != absolute:  # a sweep is resumed from anywhere; the last flag counts
+            if (
+                known.config_dir != absolute
+            ):  # a sweep may be resumed from another folder; the last flag counts
                 flags += ["--config-dir", absolute]
             known.config_dir = absolute
+
+        # Check the overrides; some of them make a sweep without -m.
         overrides = [check_override(word) for word in known.overrides]
         if not any(modes) and any(map(SWEEPS.fullmatch, overrides)):
             known.multirun = True
@@ -102,11 +97,7 @@ class CommandLine:
 
 
 def check_override(word: str) -> str:
-    """Return an override as Hydra's grammar can read it.
-
-    Raises:
-        ConfigError: For a word that is no override, or one that no config can take.
-    """
+    """Return an override, quoted if Hydra's grammar needs it. Raises ConfigError for one that no config accepts."""
     if "=" not in word and not word.startswith("~"):
         meant = overrides_choosing(word)
         remedy = f"did you mean {' or '.join(map(repr, meant))}?" if meant else "write key=value"
@@ -116,7 +107,7 @@ def check_override(word: str) -> str:
     except HydraException as error:
         typed = Override.parse(word)
         if re.search(r"[~\x80-\U0010ffff]", typed.value) and "'" not in typed.value:
-            return check_override(str(typed.quoted()))  # a bare ~ or é is not in the grammar
+            return check_override(str(typed.quoted()))  # the grammar has no bare ~ or é
         remedy = "write key=value, and quote a value that holds any of , = [ ] { }"
         raise ConfigError(word, "is not an override", remedy) from error
     key, value = str(override.key_or_group), override.value()
@@ -130,7 +121,7 @@ def check_override(word: str) -> str:
     if override.is_range_sweep() and next(override.sweep_iterator(), None) is None:
         raise ConfigError(key, "sweeps over nothing", "give a range with numbers in it")
     if group in GROUPS and (name == "name" or (not name and isinstance(value, dict) and "name" in value)):
-        raise ConfigError(f"{group}.name", "is not set by hand", f"make a choice: {group}=CHOICE")
+        raise ConfigError(f"{group}.name", "cannot be set", f"make a choice: {group}=CHOICE")
     if isinstance(value, str | dict) or override.is_sweep_override():
         return word
     if key in GROUPS and isinstance(value, list):

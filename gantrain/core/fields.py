@@ -1,4 +1,4 @@
-"""The declaration of a config key, which needs neither Hydra nor torch."""
+"""Declaration of a config key; imports neither Hydra nor torch."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def option(
     """Declare a config key: a dataclass field with its meaning and its legal range.
 
     Args:
-        default: The value when nobody sets it. A list or mapping is copied for each object.
+        default: The default value; a list or mapping is copied for each object.
         help: One sentence with the unit.
         minimum: Smallest legal number.
         maximum: Largest legal number.
-        above: Numbers must be greater than this.
-        below: Numbers must be less than this.
-        choices: The only legal strings.
+        above: Exclusive lower bound.
+        below: Exclusive upper bound.
+        choices: The legal strings.
     """
     metadata = dict(help=help, minimum=minimum, maximum=maximum, above=above, below=below, choices=choices)
     if isinstance(default, list | dict):
@@ -35,7 +35,7 @@ def option(
 
 
 def flat_fields(cls: Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    """Yield the keys of a dataclass with their fields; a nested one's are ``<its key>.<key>``."""
+    """Yield the keys of a dataclass with their fields; those of a nested dataclass are ``<key>.<its key>``."""
     for field in dataclasses.fields(cls):
         if dataclasses.is_dataclass(field.default_factory):
             yield from flat_fields(field.default_factory, f"{prefix}{field.name}.")

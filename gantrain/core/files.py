@@ -163,8 +163,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def ensure_empty(folder: Path) -> None:
     """Raise ConfigError unless a folder is new or empty."""
-    if folder.exists() and not folder.is_dir():
+    if os.path.isfile(folder):
         raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
-    if folder.exists() and any(path.name != LOCK for path in folder.iterdir()):
+    # Of a name that is too long, Path.exists raises where os.path says no; making the folder reports it.
+    if os.path.isdir(folder) and any(path.name != LOCK for path in folder.iterdir()):
         remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
         raise ConfigError("run.dir", f"{folder} is not empty", remedy)

@@ -13,57 +13,37 @@ if TYPE_CHECKING:
 
 
 class Group(NamedTuple):
-    """A row of the table of config groups.
+    """A row of the table of config groups; without ``family`` and ``cls`` its choices are presets of other groups."""
 
-    Attributes:
-        name: The group, and its folder in ``configs``.
-        about: What its choices decide, in one line.
-        family: The package of ``gantrain`` that holds its classes, one for each registered name.
-        cls: Where one class serves every choice: its module in ``gantrain`` and its name, ``module:Class``.
-            A group with neither holds presets, which only set keys of other groups.
-        absent: The registered name that a config without the group stands for, as those written before it was
-            added; without one the group is required.
-    """
-
-    name: str
-    about: str
-    family: str = ""
-    cls: str = ""
-    absent: str = ""
+    name: str  # and its folder in ``configs``
+    about: str  # one line for the help page
+    family: str = ""  # the package of its classes, one for each registered name
+    cls: str = ""  # or the one class of all its choices, ``module:Class`` in gantrain
+    absent: str = ""  # the choice of configs written before the group was added; "" if it is required
 
 
 # A new group is a row here, a folder in ``configs``, and its class or package; the order is that of the help page.
 GROUPS = {
     group.name: group
     for group in (
-        Group("dataset", "where data come from; images, or points of any dimension", family="datasets"),
+        Group("dataset", "the data: images, or points of any dimension", family="datasets"),
         Group("model", "both networks, the generator G and the discriminator D", family="models"),
         Group("objective", "the game: what D estimates and what G descends", family="objectives"),
         Group("penalty", "a cost on D, most often on its slope", family="penalties"),
-        Group("noise", "noise on D's inputs and labels; estimates are read without it", cls="noise:Noise"),
+        Group("noise", "noise on D's inputs and labels; metrics are computed without it", cls="noise:Noise"),
         Group(
-            "augment",
-            "a random transformation of D's inputs, data and samples alike; metrics are computed without it",
-            family="augment",
-            absent="none",
+            "augment", "random transformation of D's inputs, real and fake", family="augment", absent="none"
         ),
         Group("optimizer", "the update rule, with a learning rate for each network", family="optimizers"),
-        Group(
-            "device",
-            "the machine; a device that is not there is an error, never replaced by another",
-            cls="config.options:Device",
-        ),
+        Group("device", "where to train; an unavailable device is an error", cls="config.options:Device"),
         Group(
             "metric",
-            "which metrics are computed; those that do not fit the data are left out",
+            "the metrics; those that the data do not support are left out",
             cls="metrics.suite:Suite",
         ),
-        Group("experiment", "several settings under one name; not set unless chosen"),
-        Group(
-            "sweep",
-            "ready sweeps; `grid`, every combination of the values that are given, unless another is chosen",
-        ),
-        Group("debug", "presets to try whether a setting runs; not set unless chosen"),
+        Group("experiment", "presets of several groups; none by default"),
+        Group("sweep", "sweeps; by default `grid`, every combination of the given values"),
+        Group("debug", "presets for a quick trial; none by default"),
     )
 }
 
@@ -79,20 +59,19 @@ def yaml_dir() -> Path:
 
 def choices(group: str) -> dict[str, str]:
     """Return the choices of a config group, shipped and of plug-ins, each with the first comment line of its YAML."""
-    found = {}
-    for path in (
-        path for folder in (yaml_dir(), *config_folders()) for path in sorted(folder.glob(f"{group}/*.yaml"))
-    ):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        # Hydra wants its package directive on the very first line; the description is the first line after it.
-        found[path.stem] = next((line[1:].strip() for line in lines if not line.startswith("# @")), "")
-    return found
+    about = {}
+    for folder in (yaml_dir(), *config_folders()):
+        for path in sorted(folder.glob(f"{group}/*.yaml")):
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            # Hydra's package directive must be the first line; the description is then the second.
+            about[path.stem] = next((line[1:].strip() for line in lines if not line.startswith("# @")), "")
+    return about
 
 
 def overrides_choosing(word: str) -> list[str]:
-    """Return the overrides that a bare word may stand for: ``objective=hinge`` for ``hinge``; none for most words."""
-    found = [f"{group}={word}" for group in GROUPS if word in choices(group)]
-    return found or [f"{word}=VALUE"] * (word in GROUPS or "." in word)
+    """Return the overrides that a bare word may mean: ``objective=hinge`` for ``hinge``; none for most words."""
+    overrides = [f"{group}={word}" for group in GROUPS if word in choices(group)]
+    return overrides or [f"{word}=VALUE"] * (word in GROUPS or "." in word)
 
 
 def yaml_error(error: yaml.MarkedYAMLError) -> ConfigError:
@@ -114,11 +93,11 @@ def check_choices(folder: Path) -> None:
         raise ConfigError("--config-dir", f"there is no folder {folder}", "give a folder of YAML files")
     for path in sorted(path for group in GROUPS for path in folder.glob(f"{group}/*.yaml")):
         group = path.parent.name
-        if (yaml_dir() / group / path.name).is_file():  # Hydra would take the shipped one without a word
+        if (yaml_dir() / group / path.name).is_file():  # Hydra would silently use the shipped one
             raise ConfigError(path, f"gantrain has its own {group}={path.stem}", "give the file another name")
         try:
             with path.open("rb") as file:
-                node = yaml.compose(file)
+                node = yaml.compose(file)  # the syntax tree: no tag is resolved and no object made
         except yaml.MarkedYAMLError as error:
             raise yaml_error(error) from error
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:

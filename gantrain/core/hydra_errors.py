@@ -1,4 +1,4 @@
-"""What Hydra, OmegaConf and YAML complain of, each in one line of this program's words with a remedy."""
+"""Translate errors of Hydra, OmegaConf and YAML into one line with the key and a remedy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from gantrain.core.groups import GROUPS, choices, yaml_error
 from gantrain.errors import ConfigError, suggest
 
-ONE = "give one, or leave it out for the default"
-# What OmegaConf says, then the same in this program's words, then what to do.
-COMPLAINTS = (
-    (r"Value (.*) of type '\w+' could not be converted to Integer", "{0} is not a whole number", ONE),
-    (r"Value (.*) of type '\w+' could not be converted to Float", "{0} is not a number", ONE),
-    (r"Value (.*) of type '\w+' could not be converted to Bool", "{0} is not true or false", ONE),
-    (r"Cannot convert '\w+' to string: (.*)", "{0} is not a word", ONE),
+SET_OR_OMIT = "give one, or leave it out for the default"
+SET_VALUE = "give the value itself"
+# Each row: a pattern of the library's message, our wording with its groups, and the remedy.
+OMEGACONF_MESSAGES = (
+    (r"Value (.*) of type '\w+' could not be converted to Integer", "{0} is not a whole number", SET_OR_OMIT),
+    (r"Value (.*) of type '\w+' could not be converted to Float", "{0} is not a number", SET_OR_OMIT),
+    (r"Value (.*) of type '\w+' could not be converted to Bool", "{0} is not true or false", SET_OR_OMIT),
+    (r"Cannot convert '\w+' to string: (.*)", "{0} is not a word", SET_OR_OMIT),
     (
         r"is not Optional|Incompatible value 'None'",
         "cannot be null",
@@ -32,14 +33,14 @@ COMPLAINTS = (
         "is a group of keys",
         "set one of them: {key}.KEY=VALUE",
     ),
-    (r"Interpolation key '(.*)' not found", "refers to {0}, which is not there", "give the value itself"),
-    (r"Recursive interpolation", "refers to itself", "give the value itself"),
-    (r"raised while resolving interpolation: (.*)", "cannot be resolved ({0})", "give the value itself"),
-    (r"Unsupported interpolation type (\S+)", "calls {0}, which is not there", "give the value itself"),
+    (r"Interpolation key '(.*)' not found", "refers to {0}, which does not exist", SET_VALUE),
+    (r"Recursive interpolation", "refers to itself", SET_VALUE),
+    (r"raised while resolving interpolation: (.*)", "cannot be resolved ({0})", SET_VALUE),
+    (r"Unsupported interpolation type (\S+)", "calls {0}, which does not exist", SET_VALUE),
     (r"[Mm]issing mandatory value", "has no value", "set {key}=VALUE"),
 )
-# What Hydra says of the key in brackets, then the same in this program's words, then what to do.
-SAID_BY_HYDRA = (
+# The same, where the pattern's group is the key.
+HYDRA_MESSAGES = (
     (
         r"(?:Ambiguous value for argument|Sweep parameters) '([^=']+)=",
         "has several values",
@@ -49,41 +50,42 @@ SAID_BY_HYDRA = (
     (
         r"(?:Could not override|Defaults List override) '/?([^':]+)",
         "there is no such config group",
-        "choose from {groups}",
+        f"choose from {', '.join(GROUPS)}",
     ),
 )
 
 
 def translate_error(error: BaseException) -> ConfigError:
-    """Return Hydra's, OmegaConf's or YAML's complaint as one line with the key and a remedy."""
+    """Return an error of Hydra, OmegaConf or YAML as one line with the key and a remedy."""
+    message = " ".join(str(error).split())
+    file = f"{match[1]}.yaml" if (match := re.search(r"^In '([^']+)'", message)) else ""
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
-    said = " ".join(str(error).split())
-    file = f"{found[1]}.yaml" if (found := re.search(r"^In '([^']+)'", said)) else ""
+    # The cause has the file and line, or the key, that Hydra's own message lacks.
     for link in chain:
         if isinstance(link, yaml.MarkedYAMLError):
             return yaml_error(link)
         if isinstance(link, MissingConfigException):
-            return _no_option(link)
+            return _missing_choice(link)
         if isinstance(link, ConfigKeyError) and link.full_key in ("experiment", "debug") and file:
-            return ConfigError(
-                file, "sets keys of its own group only", "make '# @package _global_' its first line"
-            )
+            what = "sets keys of its own group only"
+            return ConfigError(file, what, "make '# @package _global_' its first line")
     for link in chain:
         if isinstance(link, OmegaConfBaseException) and (link.full_key or link.key):
             return translate_omegaconf_error(link, file=file)
     if isinstance(error, RecursionError):
         return ConfigError("config", "is nested too deeply", "flatten it")
-    for pattern, what, remedy in SAID_BY_HYDRA:
-        if found := re.search(pattern, said):
-            return ConfigError(found[1], what, remedy.format(key=found[1], groups=", ".join(GROUPS)))
-    key = re.search(r"'([\w./@+~-]+)'", said)
-    said = re.sub(r"^In .* composing config: | full_key: .*$", "", said)
-    return ConfigError(file or (key[1] if key else "config"), said.rstrip(". "), "see gantrain --help")
+    for pattern, what, remedy in HYDRA_MESSAGES:
+        if match := re.search(pattern, message):
+            return ConfigError(match[1], what, remedy.format(key=match[1]))
+    # A message that no row covers is passed on, with the first quoted word as the key.
+    key = re.search(r"'([\w./@+~-]+)'", message)
+    message = re.sub(r"^In .* composing config: | full_key: .*$", "", message)
+    return ConfigError(file or (key[1] if key else "config"), message.rstrip(". "), "see gantrain --help")
 
 
-def _no_option(error: MissingConfigException) -> ConfigError:
+def _missing_choice(error: MissingConfigException) -> ConfigError:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     if not group:
         return ConfigError("--config-name", f"there is no config {name!r}", "leave it out")
@@ -94,41 +96,37 @@ def _no_option(error: MissingConfigException) -> ConfigError:
         names |= {name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)}
     inner = group.rpartition("/")[2]
     if not names and inner in GROUPS and inner != group:  # a defaults list names groups from where it stands
-        return ConfigError(
-            group, "there is no such config group", f"write 'override /{inner}: {name}' in the defaults"
-        )
+        remedy = f"write 'override /{inner}: {name}' in the defaults"
+        return ConfigError(group, "there is no such config group", remedy)
     return ConfigError(group, f"{name!r} is not one of its choices", suggest(name, names))
 
 
 def translate_omegaconf_error(error: OmegaConfBaseException, prefix: str = "", file: str = "") -> ConfigError:
-    """Return OmegaConf's complaint as this program's.
+    """Return an error of OmegaConf as one line with the key and a remedy.
 
     Args:
-        error: What OmegaConf raised.
-        prefix: The config path of what it looked at.
-        file: The YAML file that is at fault, if one is.
+        error: The error.
+        prefix: The path of the config in which ``error`` names a key.
+        file: The YAML file that sets the key, if known.
     """
     place = f" in {file}" if file else ""
     key = prefix + str(error.full_key or error.key or "config")
-    said = str(error).splitlines()[0].rstrip(". ")
+    message = str(error).splitlines()[0].rstrip(". ")
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         node = error.parent_node
         tree = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
         return unknown_key(key, tree, place)  # type: ignore[arg-type]
-    for pattern, what, remedy in COMPLAINTS:
-        if found := re.search(pattern, said):
-            return ConfigError(key + place, what.format(*found.groups()), remedy.format(key=key))
-    return ConfigError(key + place, said, "see the keys with: gantrain --cfg job")
+    for pattern, what, remedy in OMEGACONF_MESSAGES:
+        if match := re.search(pattern, message):
+            return ConfigError(key + place, what.format(*match.groups()), remedy.format(key=key))
+    return ConfigError(key + place, message, "see the keys with: gantrain --cfg job")
 
 
 def unknown_key(key: str, known: Iterable[str], place: str = "") -> ConfigError:
-    """Return the error for a key that is not among ``known``, a mapping of the keys beside it or their names."""
+    """Return the error for a key that is not among ``known``: the names of its siblings, or a mapping of them."""
     parent, _, word = key.rpartition(".")
     names = [str(name) for name in known if name != "hydra" and not (parent and name == "name")]
     groups = known.items() if isinstance(known, Mapping) else ()
     deeper = [f"{group}.{word}" for group, keys in groups if isinstance(keys, Mapping) and word in keys]
-    if deeper:
-        return ConfigError(
-            key + place, "there is no such key", f"did you mean {' or '.join(map(repr, deeper))}?"
-        )
-    return ConfigError(key + place, "there is no such key", suggest(word, names))
+    remedy = f"did you mean {' or '.join(map(repr, deeper))}?" if deeper else suggest(word, names)
+    return ConfigError(key + place, "there is no such key", remedy)

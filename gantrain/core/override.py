@@ -1,4 +1,4 @@
-"""A word of the command line that sets a config key."""
+"""A command-line argument that sets a config key."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ class Override(NamedTuple):
 
     @classmethod
     def parse(cls, word: str) -> Override:
-        """Return a word as the override that it is; ``str`` gives the same word again.
-
-        Raises:
-            ConfigError: For a word without ``=``.
-        """
+        """Split a word at its first ``=``; ``str`` is the inverse. Raises ConfigError for a word without one."""
         name, equals, value = word.partition("=")
         if not equals:
             raise ConfigError(word, "is not an override", "write key=value")
@@ -36,9 +32,9 @@ class Override(NamedTuple):
         return cls(key, value, name[: len(name) - len(key)])
 
     def quoted(self) -> Override:
-        """Return a copy whose value is quoted, so that Hydra's grammar reads exactly this text."""
+        """Return a copy whose value is quoted, so that Hydra's grammar parses it as exactly this text."""
         # A backslash escapes only before a quote, so those before one, and before the closing one, are doubled.
-        text = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + found[2].replace("'", r"\'"), self.value)
+        text = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + m[2].replace("'", r"\'"), self.value)
         return self._replace(value=f"'{text}'")
 
     def __str__(self) -> str:
@@ -46,6 +42,6 @@ class Override(NamedTuple):
 
 
 def values_by_key(words: Iterable[str]) -> dict[str, str]:
-    """Return the values as typed by key, the last one where a key is set twice; other words are left out."""
+    """Return the values by key, as typed; the last one wins, and other words are left out."""
     overrides = (Override.parse(word) for word in words if "=" in word)
     return {override.key: override.value for override in overrides}

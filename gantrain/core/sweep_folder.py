@@ -1,74 +1,49 @@
-"""A sweep on disk: its plan, its jobs and how each stands. Light: no torch, no hydra."""
+"""A sweep on disk: its plan and its jobs. Imports neither torch nor hydra."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import is_locked, read_json, run_folder_lock, write_json
-from gantrain.core.run_folder import PLAN, RunFolder
+from gantrain.core.files import read_json, write_json
+from gantrain.core.run_folder import PLAN, LockedFolder, RunFolder
 from gantrain.errors import CheckpointError
 
-STOP = ".stop"  # the signals that a sweep received, for its jobs to follow
-SUMMARY_TABLE, SUMMARY_TEXT, SUMMARY_FIGURE, SUMMARY_SAMPLES = (
-    "summary.csv",
-    "summary.md",
-    "summary.png",
-    "samples.png",
-)
+STOP = ".stop"  # numbers of the signals that a sweep received, which its jobs obey
+SUMMARY_TABLE, SUMMARY_TEXT = "summary.csv", "summary.md"
+SUMMARY_FIGURE, SUMMARY_SAMPLES = "summary.png", "samples.png"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep.
+    """One run of a sweep."""
 
-    Attributes:
-        folder: Its name in the sweep's folder: its number, then what varies.
-        overrides: The ``key=value`` words that make it.
-    """
-
-    folder: str
-    overrides: tuple[str, ...] = ()
+    folder: str  # name in the sweep's folder: the job's number, then the values that vary
+    overrides: tuple[str, ...] = ()  # ``key=value`` words
 
     @property
     def number(self) -> str:
-        """Its number as its folder begins with it."""
+        """The job's number, with which the name of its folder begins."""
         return self.folder.partition("-")[0]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole sweep, written down before its first job starts.
+    """All jobs of a sweep, written to ``sweep.json`` before the first one starts."""
 
-    Attributes:
-        command: The command line that makes it again.
-        argv: The same as a list of words.
-        jobs: All jobs.
-        at_once: How many of them run side by side.
-        pid: The process that sweeps; a job ends with it.
-        plugins: The plug-ins from outside the package, as ``plugins.provenance`` has them.
-    """
-
-    command: str
-    argv: tuple[str, ...]
+    command: str  # the command line that repeats the sweep
+    argv: tuple[str, ...]  # its arguments, without ``gantrain`` and ``--plugins``
     jobs: tuple[Job, ...]
-    at_once: int = 1
-    pid: int = 0
-    plugins: dict[str, Any] = field(default_factory=dict)
+    at_once: int = 1  # number of jobs that run in parallel
+    pid: int = 0  # the sweeping process; a job ends with it
+    plugins: dict[str, Any] = field(default_factory=dict)  # of ``core.plugins.provenance``
 
 
 @dataclass(frozen=True)
-class SweepFolder:
-    """A sweep's folder; every property reads it anew.
-
-    Attributes:
-        path: Where it is.
-    """
-
-    path: Path
+class SweepFolder(LockedFolder):
+    """The folder of a sweep; nothing is cached."""
 
     @property
     def plan_file(self) -> Path:
@@ -77,20 +52,11 @@ class SweepFolder:
 
     @property
     def stop_file(self) -> Path:
-        """The signals that the sweep received."""
+        """The signals that the sweep received, one number per line."""
         return self.path / STOP
 
-    @property
-    def is_locked(self) -> bool:
-        """Whether a process is sweeping here."""
-        return is_locked(self.path)
-
-    def lock(self) -> AbstractContextManager[None]:
-        """Make the folder and lock it against other processes. Raises OutputError where that cannot be done."""
-        return run_folder_lock(self.path)
-
     def run(self, job: Job) -> RunFolder:
-        """Return the run of a job, whether it has begun or not."""
+        """Return the run of a job, which need not have begun."""
         return RunFolder(self.path / job.folder)
 
     def write(self, plan: Plan) -> None:
@@ -98,11 +64,7 @@ class SweepFolder:
         write_json(self.plan_file, asdict(plan))
 
     def plan(self) -> Plan | None:
-        """Return the whole plan, of which jobs can be run; None for a folder without one.
-
-        Raises:
-            CheckpointError: When it is there and anything in it is absent or broken.
-        """
+        """Return the complete plan; None for a folder without one. Raises CheckpointError if any part is broken."""
         if not self.plan_file.is_file():
             return None
         remedy = "resume its runs one by one"
@@ -119,14 +81,18 @@ class SweepFolder:
             raise CheckpointError(self.plan_file, what, remedy) from error
 
     def jobs(self, strict: bool = True) -> list[Job]:
-        """Return the planned jobs, those that never began too; none without a plan.
+        """Return the planned jobs, including those that never began; none without a plan.
 
         Args:
             strict: Whether a broken plan raises CheckpointError; otherwise the jobs that can be read are returned.
         """
         entries = read_json(self.plan_file, strict).get("jobs", [])
-        if not strict:
-            return _readable_jobs(entries)
+        if not strict:  # jobs with a folder, without overrides that cannot be read
+            entries = entries if isinstance(entries, list) else []
+            named = [job for job in entries if isinstance(job, dict) and isinstance(job.get("folder"), str)]
+            entries = [
+                job if isinstance(job.get("overrides"), list) else job | {"overrides": []} for job in named
+            ]
         try:
             return [_job(entry) for entry in entries]
         except (KeyError, TypeError) as error:
@@ -134,23 +100,15 @@ class SweepFolder:
             raise CheckpointError(self.plan_file, what, "restore it") from error
 
     def summaries(self) -> dict[str, Path]:
-        """Return the summaries that are there, by what they are."""
+        """Return the existing summary files by kind."""
         names = {"summary": SUMMARY_TABLE, "figure": SUMMARY_FIGURE, "samples": SUMMARY_SAMPLES}
         paths = {word: self.path / name for word, name in names.items()}
         return {word: path for word, path in paths.items() if path.is_file()}
 
     def command(self) -> str:
-        """Return the command line that makes the sweep again; an empty string where it is not known."""
+        """Return the command line that repeats the sweep; an empty string if unknown."""
         return str(read_json(self.plan_file, strict=False).get("command") or "")
 
 
 def _job(entry: Mapping[str, Any]) -> Job:
     return Job(str(entry["folder"]), tuple(str(word) for word in entry["overrides"]))
-
-
-def _readable_jobs(entries: Any) -> list[Job]:
-    """Return the jobs that have a name; overrides that cannot be read are none."""
-    found = entries if isinstance(entries, list) else []
-    named = [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("folder"), str)]
-    overrides = [entry["overrides"] if isinstance(entry.get("overrides"), list) else [] for entry in named]
-    return [_job(entry | {"overrides": words}) for entry, words in zip(named, overrides, strict=True)]

@@ -7,7 +7,7 @@ import platform
 import re
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ log = logging.getLogger("gantrain")
 
 @contextmanager
 def mute_logging(level: int) -> Iterator[None]:
-    """Drop every log record up to a level of ``logging``, of any logger."""
+    """Drop the log records of all loggers up to a level of ``logging``."""
     before = logging.root.manager.disable
     logging.disable(level)
     try:
@@ -31,19 +31,18 @@ def mute_logging(level: int) -> Iterator[None]:
 
 
 def usable_cores() -> int:
-    """Return how many CPU cores this process may use by its affinity and its container's quota, at least one."""
+    """Return the number of CPU cores that the affinity and the container's quota allow this process."""
     import joblib
 
     return int(joblib.cpu_count())
 
 
 def processor_name() -> str:
-    """Return the model of the processor, as far as the system knows it."""
-    try:
-        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+    """Return the model of the processor, or its architecture where the system does not know it."""
+    with suppress(OSError):
+        if model := re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return model[1]
+    return platform.processor() or platform.machine()
 
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -51,10 +50,10 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 @contextmanager
 def handle_signals(handler: Callable[[int], None]) -> Iterator[None]:
-    """Call ``handler`` with the number of each signal that ends a process; what it raises is raised."""
+    """Call ``handler`` with the number of each signal that would end the process; its exceptions propagate."""
     try:
         before = {number: signal.signal(number, lambda number, _: handler(number)) for number in SIGNALS}
-    except ValueError:  # signals belong to the main thread; a notebook may train in another
+    except ValueError:  # only the main thread may set handlers; a notebook may train in another
         before = {}
     try:
         yield
@@ -64,7 +63,7 @@ def handle_signals(handler: Callable[[int], None]) -> Iterator[None]:
 
 
 def available_devices() -> list[str]:
-    """Return the kinds of device that this machine has, best first: cuda, mps, cpu."""
+    """Return the available kinds of device, fastest first: cuda, mps, cpu."""
     import torch
 
     kinds = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
@@ -83,12 +82,13 @@ def resolve_device(kind: str, index: int = 0) -> torch.device:
     """
     import torch
 
-    here = available_devices()
-    found = here[0] if kind == "auto" else kind
-    if found not in here:
-        raise ConfigError("device", f"{found} is not on this machine", f"choose from auto, {', '.join(here)}")
-    count = torch.cuda.device_count() if found == "cuda" else 1
+    available = available_devices()
+    kind = available[0] if kind == "auto" else kind
+    if kind not in available:
+        remedy = f"choose from auto, {', '.join(available)}"
+        raise ConfigError("device", f"{kind} is not on this machine", remedy)
+    count = torch.cuda.device_count() if kind == "cuda" else 1
     if index >= count:
-        what = f"there is no {found} device {index}"
+        what = f"there is no {kind} device {index}"
         raise ConfigError("device.index", what, f"give 0 to {count - 1}, or leave it out")
-    return torch.device(found, index) if found == "cuda" else torch.device(found)
+    return torch.device(kind, index) if kind == "cuda" else torch.device(kind)

@@ -127,7 +127,7 @@ OVERRIDES = [
     row("metric.names=[js,prdd]", "metric.names", "did you mean 'prdc'?"),
     row("objective=conditional objective.base=hing", "objective.base", "did you mean 'hinge'?"),
     # Values that refer to others.
-    row("'name=${nope}'", "name", "refers to nope, which is not there"),
+    row("'name=${nope}'", "name", "refers to nope, which does not exist"),
     row("'train.steps=${train.stepz}'", "train.steps", "refers to train.stepz"),
     row(
         "'train.log_every=${train.sample_every}' 'train.sample_every=${train.log_every}'",
@@ -135,7 +135,7 @@ OVERRIDES = [
         "itself",
     ),
     row("'optimizer.g_lr=${oc.env:GANTRAIN_NO_SUCH_VARIABLE}'", "optimizer.g_lr", "cannot be resolved"),
-    row("'name=${nope:1}'", "name", "calls nope, which is not there"),
+    row("'name=${nope:1}'", "name", "calls nope, which does not exist"),
     row("'train.steps=${seed'", "train.steps=${seed", "is not an override"),
     row("train.steps=???", "train.steps", "has no value", "train.steps=VALUE"),
     row("optimizer=???", "optimizer", "has no value", "optimizer=CHOICE"),
@@ -335,7 +335,7 @@ FOLDERS = [
     row("run.dir=file", "run.dir", "file is a file", setup=a_file),
     row("run.dir=file/x", "file/x", "Not a directory", "run.root", code=5, setup=a_file),
     row("run.root=file", "file/", "run.root", code=5, setup=a_file),
-    row("run.root=/proc/gantrain", "/proc/gantrain", "run.root", code=5),
+    row("run.root=/proc/gantrain", "/proc/gantrain/", "run.root", code=5),
     row(f"run.dir={'x' * 300}", "x" * 300, "File name too long", code=5),
 ]
 
@@ -656,7 +656,7 @@ WORDS = {
         row("sample run classes=[3]", "classes", "is not conditional"),
         row("sample run classes=3", "classes", "must be a list"),
         row("sample run out=new/x.gif", "out", ".gif", ".png, .npz"),
-        row("sample run out=run/config.json/x.png", "run/config.json", code=5),
+        row("sample run out=run/config.json/x.png", "run/config.json", "File exists", code=1),
         row("sample run 'out=${oc.env:HOME}'", "out", "holds an interpolation"),
         row("resume run seed=1", "seed", "would make it another run", "train.steps"),
         row("resume run model.width=8", "model.width", "would make it another run"),
