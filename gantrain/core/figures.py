@@ -1,4 +1,4 @@
-"""Matplotlib figures, drawn off screen."""
+"""Matplotlib figures without a window."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def panels(columns: int = 1, width: float = 5.4, height: float = 4.8) -> tuple[A
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # Without pyplot: no window, and no list of open figures that grows during training.
     figure = Figure(figsize=(width * columns, height), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])

@@ -19,15 +19,15 @@ from gantrain.errors import CheckpointError, ConfigError, OutputError
 
 @contextmanager
 def replacement(path: Path, size: int = 0, mode: int = 0o666) -> Iterator[Path]:
-    """Yield a new file next to ``path``, which takes its place if the block succeeds and is removed otherwise.
+    """Yield a new file next to ``path``, which replaces it if the block succeeds and is removed otherwise.
 
     Args:
         path: The file to replace.
         size: Bytes to reserve beforehand.
-        mode: Permissions of the new file, less those that the process withholds (umask).
+        mode: Permissions of the new file, before the umask.
 
     Raises:
-        OSError: When it cannot be written; what was there before is untouched.
+        OSError: When it cannot be written; the old file is untouched.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")  # another process may write the same file
     try:
@@ -38,6 +38,7 @@ def replacement(path: Path, size: int = 0, mode: int = 0o666) -> Iterator[Path]:
             if size:
                 file.truncate(size)
         yield part
+        # On disk before it is renamed: a crash then leaves the old file or the new one, never an empty one.
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
@@ -52,7 +53,7 @@ def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
 
 
 def cache_dir() -> Path:
-    """Return gantrain's folder for what can be made again, below ``XDG_CACHE_HOME``."""
+    """Return gantrain's cache folder, below ``XDG_CACHE_HOME``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gantrain"
 
 
@@ -62,7 +63,7 @@ LOCK_RETRIES = 10  # gantrain show may hold a lock for a moment
 
 @contextmanager
 def run_folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder, so that no other process writes there; it ends with the process.
+    """Hold the lock of a run's folder, so that no other process writes there; the end of a process releases it.
 
     Raises:
         OutputError: When the folder cannot be made or locked, or another process holds it.
@@ -92,52 +93,42 @@ def _lock(handle: int, folder: Path) -> None:
             time.sleep(0.02)
         except OSError as error:
             what = f"cannot be locked ({error.strerror or error})"
-            raise OutputError(
-                folder, what, "set run.root or run.dir to a disk that supports locks"
-            ) from error
+            raise OutputError(folder, what, "set run.dir to a disk that supports locks") from error
 
 
 def is_locked(folder: Path) -> bool:
     """Return whether a process is writing in the folder of a run or a sweep."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with open(folder / LOCK, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing the file releases it
     except BlockingIOError:
         return True
-    except OSError:  # a disk without locks
-        return False
-    finally:
-        os.close(handle)
+    except OSError:  # no lock, or a disk without locks
+        pass
     return False
 
 
 def read_json(path: Path, strict: bool = True) -> dict[str, Any]:
-    """Return a file's mapping, empty where there is no file.
+    """Return a file's mapping; a missing file is empty.
 
     Args:
         path: The file.
-        strict: Whether a file that cannot be read raises CheckpointError; otherwise it reads as empty.
+        strict: Whether a file that cannot be read raises CheckpointError; otherwise it counts as empty.
     """
-    text = read_text(path, strict)
-    if not text:
-        return {}
     try:
-        plain = json.loads(text)
-        what = "" if isinstance(plain, dict) else "does not hold what gantrain writes"
-    except (ValueError, RecursionError) as error:
+        plain = json.loads(read_text(path, strict) or "{}")
+        if isinstance(plain, dict):
+            return plain
+        what = "does not hold what gantrain writes"
+    except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
         what = f"cannot be read ({error})"
-    if not what:
-        return dict(plain)
     if strict:
         raise CheckpointError(path, what, "restore it, or train again")
     return {}
 
 
 def read_text(path: Path, strict: bool = True) -> str:
-    """Return a file's text, empty where there is no file; ``strict`` as for ``read_json``."""
+    """Return a file's text; a missing file is empty; ``strict`` as for ``read_json``."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
@@ -149,7 +140,7 @@ def read_text(path: Path, strict: bool = True) -> str:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write plain data as indented JSON, whole or not at all; a number that is not finite becomes null."""
+    """Write plain data as indented JSON, atomically; a number that is not finite becomes null."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, Mapping):

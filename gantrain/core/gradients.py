@@ -1,4 +1,4 @@
-"""One optimizer update: the only backward pass in the program."""
+"""One optimizer update, and the norms of gradients: the only backward pass in the program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> 
     """
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    # One number tells whether all are finite: a sum is NaN or infinite when any term is.
+    # One number, one transfer from the device: a sum is NaN or infinite when any term is.
     norm = total_norm([p.grad for p in weights_of(optimizer) if p.grad is not None])
     if not math.isfinite((norm + loss.detach()).item()):
         # Which of the two it was: a finite loss can have an infinite gradient.
@@ -59,7 +59,7 @@ def total_norm(tensors: list[Tensor]) -> Tensor:
 
 
 def gradient_norm(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
-    """Return the L2 norm of a loss's gradient, 0-dim; ``.grad`` of the weights and the graph stay as they are."""
+    """Return the L2 norm of a loss's gradient, 0-dim; ``.grad`` and the graph are left unchanged."""
     slopes = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
     return total_norm([slope for slope in slopes if slope is not None])
 
@@ -78,7 +78,7 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside the block ``network`` gets no weight gradients and updates no spectral norm; gradients pass through it."""
+    """Inside the block ``network`` gets no weight gradients and updates no spectral norm; gradients pass through."""
     trainable = [p for p in network.parameters() if p.requires_grad]  # others stay frozen
     # Spectral norm updates its singular vectors at each forward pass in train mode.
     spectral = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]

@@ -29,7 +29,7 @@ def decay(kind: str, step: int, horizon: int) -> float:
 
 def warmup(step: int, steps: int) -> float:
     """Return the factor in (0, 1] on a learning rate that rises linearly over its first ``steps`` updates."""
-    return min(1.0, (step + 1) / (steps + 1))
+    return min(1.0, (step + 1) / (steps + 1))  # 1 in every step for steps = 0
 
 
 def ema_decay(decay: float, step: int) -> float:

@@ -1,4 +1,4 @@
-"""What is known of data before any is decoded: the shape of a sample, its conditioning, and its units."""
+"""What is known of data before any sample is decoded: shape, conditioning and units."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class ConditionSpec:
 
     Attributes:
         names: The name of each number of a vector; or the words of the vocabulary.
-        shown: Examples, as rows of y: sample grids have a row for each.
+        examples: Rows of y; sample grids have a row of images for each.
         words: Whether a row of y is a sequence of words: indices into ``names`` plus 1, padded with 0.
     """
 
     names: tuple[str, ...]
-    shown: tuple[tuple[float, ...], ...]
+    examples: tuple[tuple[float, ...], ...]
     words: bool = False
 
     def __post_init__(self) -> None:
-        if not self.shown or any(len(row) != self.width for row in self.shown):
+        if not self.examples or any(len(row) != self.width for row in self.examples):
             raise ValueError("a condition's rows differ in length, or there are none")
-        self.tensor(self.shown)
+        self.tensor(self.examples)  # raises for an invalid number
 
     @property
     def width(self) -> int:
         """Numbers in a row of y: the length of a vector, or of the longest caption."""
-        return max(len(row) for row in self.shown) if self.words else len(self.names)
+        return max(len(row) for row in self.examples) if self.words else len(self.names)
 
     def tensor(self, rows: Sequence[Sequence[float]]) -> Tensor:
         """Return rows of y: float32 [N, width], or int64 for words. Raises ValueError for an invalid number."""
@@ -62,6 +62,7 @@ class ConditionSpec:
             raise ValueError(f"it does not know {', '.join(unknown)}; its words are {', '.join(self.names)}")
         if not 0 < len(words) <= self.width:
             raise ValueError(f"give 1 to {self.width} words")
+        # Index plus 1, padded with 0
         return [float(self.names.index(word) + 1) for word in words] + [0.0] * (self.width - len(words))
 
     def write(self, row: Tensor) -> str:
@@ -102,9 +103,9 @@ class Spec:
         return self.classes > 0 or self.condition is not None
 
     def conditions(self, limit: int | None = None) -> Tensor:
-        """Return one condition a row, at most ``limit``: the classes [K], or the condition's examples [K, width]."""
+        """Return at most ``limit`` conditions: the classes [K], or the condition's examples [K, width]."""
         if self.condition:
-            return self.condition.tensor(self.condition.shown[:limit])
+            return self.condition.tensor(self.condition.examples[:limit])
         return torch.arange(self.classes if limit is None else min(limit, self.classes))
 
     @property
@@ -120,7 +121,11 @@ class Spec:
     def plain(self) -> dict[str, Any]:
         """Return plain data, as a checkpoint stores it; the inverse of ``from_plain``."""
         plain = {key: value for key, value in asdict(self).items() if value or key in ("shape", "classes")}
-        return plain | ({"given": plain.pop("condition")} if self.condition else {})
+        if condition := plain.pop("condition", None):
+            # Checkpoints have always stored the condition as "given" and its examples as "shown".
+            names, examples, words = condition["names"], condition["examples"], condition["words"]
+            plain["given"] = dict(names=names, shown=examples, words=words)
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Spec:

@@ -29,10 +29,11 @@ class Column:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.shift) and 0 < self.scale < math.inf and abs(self.decimals) < 1000):
-            raise ValueError(f"column {self.name!r} has no unit to go back to")
+            raise ValueError(f"column {self.name!r} has no valid unit")
 
     def isclose(self, other: Column) -> bool:
         """Return whether both are the same column up to rounding, as of a mean computed on another machine."""
+        # In units of the scale; a mean far from 0 is known less precisely.
         difference, offset = (self.shift - other.shift) / self.scale, self.shift / self.scale
         same_unit = abs(difference) < 1e-6 + 1e-12 * abs(offset) and abs(other.scale / self.scale - 1) < 1e-6
         return self.name == other.name and same_unit
@@ -95,9 +96,7 @@ class Table:
             x: Standardised points, shape [N, d].
             y: Their classes, shape [N], or None.
         """
-        named: dict[str, list[Any]] = {
-            column.name: column.restore(x[:, i]) for i, column in enumerate(self.columns)
-        }
+        named: dict[str, list[Any]] = {c.name: c.restore(x[:, i]) for i, c in enumerate(self.columns)}
         if y is not None and self.label is not None:
             named[self.label] = [self.values[c] for c in y.tolist()]
         return {name: named[name] for name in self.order if name in named}

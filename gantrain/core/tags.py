@@ -14,12 +14,12 @@ IN_NATS = re.compile(
 
 # Shown in reports; docs/estimates.md explains each at length.
 MEANING = {
-    "divergence/js": "Jensen-Shannon divergence from below, by the D of the game, on held-out data; in nats",
-    "divergence/js_batch": "the same by a D that looks at several samples at once: larger than that of single ones",
+    "divergence/js": "Jensen-Shannon divergence from below, by the game's D, on held-out data; in nats",
+    "divergence/js_batch": "the same by a D that classifies samples jointly: larger than that of single ones",
     "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
     "divergence/js_exact": "the exact value, from the densities",
     "divergence/js_density": "from a histogram of samples: the middle of its error bounds",
-    "divergence/js_gap": "the fresh D's estimate minus that of the D of the game",
+    "divergence/js_gap": "the fresh D's estimate minus that of the game's D",
     "divergence/game": "the divergence that this objective estimates",
     "divergence/frechet": "distance of two Gaussians fitted to features",
     "diversity/coverage": "share of real samples with a generated one nearby",

@@ -19,12 +19,14 @@ def format_with_error(value: float, error: float | None) -> str:
     """Return a number ± its standard error or deviation, if any, with equal decimals."""
     if error is None:
         return format_number(value)
+    # The larger of the two decides for both whether powers of ten are needed.
     places = ".3e" if "e" in format_number(max(abs(value), error)) else ".3f"
     return f"{value:{places}} ± {error:{places}}"
 
 
 def format_duration(seconds: float) -> str:
     """Return a time in ms, s, min or h, with about two digits."""
+    # The limits are half a unit of the last digit below 1 s, 10 s and 60 s, so that nothing rounds up to them.
     if seconds < 0.95:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 59.5:

@@ -19,7 +19,7 @@ class Density(Protocol):
 
     @property
     def modes(self) -> Tensor:
-        """Centres of its modes, shape [K, d]; K is 0 where there are no separate modes."""
+        """Centres of its modes, shape [K, d]; K is 0 for a density without separate modes."""
 
     @property
     def std(self) -> float | Tensor:
@@ -45,6 +45,7 @@ class GaussianModes:
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log sum_k w_k N(x; mode_k, std_k^2 I) in nats, shape [N, d] to [N]."""
+        # In the precision and on the device of x, which quadrature takes in float64
         modes, std = self.modes.to(x), torch.as_tensor(self.std).to(x).expand(len(self.modes))
         weights = self._normalised_weights().to(x)
         # log of sum_k w_k (2 pi std_k^2)^(-d/2) exp(-|x - mode_k|^2 / 2 std_k^2), [N, K] to [N]
@@ -171,6 +172,7 @@ def split(x: Tensor, y: Tensor | None, holdout: float, seed: int) -> tuple[Split
         holdout: In (0, 1); both parts keep at least two samples, which a standard error needs.
         seed: The run's seed.
     """
+    # A fresh generator, so that the split depends on the seed and the count alone.
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
     cut = min(max(round(len(x) * (1 - holdout)), 2), len(x) - 2)
     parts = order[:cut], order[cut:]

@@ -78,9 +78,8 @@ class Captions(Synthetic):
         jitter = 2 * torch.rand(n, 4, generator=generator) - 1
         omitted = torch.randint(8, (n,), generator=generator)
         chunks = zip(facts.split(CHUNK), jitter.split(CHUNK), strict=True)
-        return Split(
-            torch.cat([render(*chunk, self.resolution) for chunk in chunks]), self._encode(facts, omitted)
-        )
+        x = torch.cat([render(*chunk, self.resolution) for chunk in chunks])
+        return Split(x, self._encode(facts, omitted))
 
     def _encode(self, facts: Tensor, omitted: Tensor) -> Tensor:
         return encode_words(facts, omitted) if self.describe == "words" else encode_flags(facts)

@@ -24,7 +24,7 @@ class Gaussian(SyntheticPoints):
     std: float = option(1.0, "standard deviation of every coordinate", above=0, maximum=1e6)
 
     def density(self) -> GaussianModes:
-        return GaussianModes(torch.full((1, self.dim), self.mean), self.std)
+        return GaussianModes(torch.full((1, self.dim), self.mean), self.std)  # one mode, so no classes
 
 
 @register("dataset")
@@ -84,5 +84,6 @@ class Grid(SyntheticPoints):
     std: float = option(0.05, "standard deviation of each, along both axes", above=0, maximum=1e4)
 
     def density(self) -> GaussianModes:
+        # Centred on 0: [side] to [side^2, 2]
         axis = self.spacing * (torch.arange(self.side) - (self.side - 1) / 2)
         return GaussianModes(torch.cartesian_prod(axis, axis), self.std)

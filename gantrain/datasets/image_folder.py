@@ -52,9 +52,7 @@ class ImageFolder(Dataset):
     background: int = option(0, "grey under transparent pixels, 0 black to 255 white", minimum=0, maximum=255)
     bad_files: str = option("error", "what to do with a file that cannot be read", choices=("error", "skip"))
     max_pixels: int = option(64_000_000, "most pixels in a file", minimum=64, maximum=image_file.MAX_PIXELS)
-    memory_limit: float = option(
-        4.0, "GiB of pixels above which a cache file is mapped", minimum=0, maximum=1e6
-    )
+    memory_limit: float = option(4.0, "GiB of pixels above which a file is mapped", minimum=0, maximum=1e6)
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3, 4):

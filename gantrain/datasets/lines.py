@@ -28,4 +28,4 @@ class Lines(Synthetic):
 
     def sample(self, n: int, generator: torch.Generator) -> Split:
         u = torch.rand(n, 1, generator=generator)
-        return Split(torch.cat([torch.zeros_like(u), u], 1))
+        return Split(torch.cat([torch.zeros_like(u), u], 1))  # [n, 2]

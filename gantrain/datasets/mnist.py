@@ -28,6 +28,7 @@ class MNIST(TorchvisionDataset):
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
 
     def split_of(self, images: Any) -> Split:
+        # [N, 28, 28] to [N, 1, 28, 28]
         return Split(images.data.unsqueeze(1), images.targets.to(torch.int64))
 
     def load(self, seed: int) -> Data:

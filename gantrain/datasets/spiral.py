@@ -30,6 +30,7 @@ class Spiral(Synthetic):
         arm = torch.randint(self.arms, (n,), generator=generator)
         t = torch.rand(n, generator=generator).sqrt()  # evenly dense along the arm, whose length grows with t
         angle = 2 * math.pi * (self.turns * t + arm / self.arms)
+        # Polar to Cartesian coordinates: [n] to [n, 2]
         curve = self.radius * t[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
         x = curve + self.std * torch.randn(n, 2, generator=generator)
         return Split(x, arm if self.arms > 1 else None)

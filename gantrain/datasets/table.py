@@ -117,7 +117,7 @@ def measure(name: str, values: np.ndarray) -> Column:
     finest = SIGNIFICANT_DIGITS - math.floor(math.log10(scale))
     if is_constant and shift:
         finest = max(finest, 16 - math.floor(math.log10(abs(shift))))
-    # The fewest decimals that leave every value as it is
+    # The fewest decimals that leave every value unchanged
     coarsest = -math.floor(math.log10(largest)) if largest else 0
     decimals = next((d for d in range(coarsest, min(finest, 17)) if _fit_decimals(values, d)), finest)
     return Column(name, shift, scale, decimals)

@@ -20,16 +20,12 @@ class Auto(Model):
     z_dim: int | None = option(  # type: ignore[assignment]
         None, "dimension of the latent z; null for the picked model's default", minimum=1, maximum=65536
     )
-    width: int | None = option(
-        None, "width of the picked model; null for its default", minimum=1, maximum=65536
-    )
+    width: int | None = option(None, "width of that model; null for its default", minimum=1, maximum=65536)
 
     def pick(self, spec: Spec) -> dict[str, Any]:
         """Return the keys of the model that suits this data: those set here, under its name."""
-        name = "dcgan" if spec.is_image and min(spec.shape[1:]) >= 8 else "mlp"
-        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None} | {
-            "name": name
-        }
+        keys = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return keys | {"name": "dcgan" if spec.is_image and min(spec.shape[1:]) >= 8 else "mlp"}
 
     def generator(self, spec: Spec) -> Generator:
         return build("model", self.pick(spec)).generator(spec)

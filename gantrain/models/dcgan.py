@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -27,22 +28,18 @@ class DCGANGenerator(Generator):
     """``G(latents, y) -> x``: y [N, ...] or None, x [N, C, H, W] in [-1, 1]; dropout zeroes whole channels."""
 
     def __init__(self, model: DCGAN, spec: Spec):
-        channels, height, width = spec.shape
-        stages = sides(height, width)
+        stages = sides(*spec.shape[1:])
         # Channels double at each halving of the side, up to 8 times the width.
         wide = [model.width * min(2**s, 8) for s in range(len(stages) - 1, -1, -1)]
         super().__init__(model, wide)
         self.sides, self.first = stages, wide[0]
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
         self.stem = nn.Linear(self.z_dim + self.condition.joined_width, wide[0] * math.prod(stages[0]))
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in zip(wide[:-1], wide[1:], strict=True)
-        )
-        self.norms = nn.ModuleList(
-            ConditionalBatchNorm(c, self.condition.separate_width) for c in wide if self.has_batch_stats
-        )
+        self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in pairwise(wide))
+        e_width, norms = self.condition.separate_width, wide if self.has_batch_stats else []
+        self.norms = nn.ModuleList(ConditionalBatchNorm(channels, e_width) for channels in norms)
         self.pixel_norm = PixelNorm()
-        self.out = nn.Conv2d(wide[-1], channels, 3, padding=1)
+        self.out = nn.Conv2d(wide[-1], spec.shape[0], 3, padding=1)
 
     def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
         h, masks = self.parts(latents)
@@ -54,7 +51,8 @@ class DCGANGenerator(Generator):
                 x = self.up[i - 1](x)[:, :, :height, :width]  # an odd side is one less than twice its half
             x = relu(self.norms[i](x, e) if self.has_batch_stats else self.pixel_norm(x))
             if masks:
-                x = x * masks[i][:, :, None, None]
+                x = x * masks[i][:, :, None, None]  # [N, C] to whole channels
+        # [N, width, H, W] to [N, C, H, W] in [-1, 1]
         return torch.tanh(self.out(x))
 
 
@@ -63,25 +61,21 @@ class DCGANDiscriminator(Player):
 
     def __init__(self, model: DCGAN, spec: Spec):
         super().__init__()
-        channels, height, width = spec.shape
         self.condition = ConditionEmbedding(spec, model.condition)
-        stages = sides(height, width)
+        stages = sides(*spec.shape[1:])
         wide = [model.width * min(2**s, 8) for s in range(len(stages))]
-        stem = nn.Conv2d(channels + self.condition.joined_width, wide[0], 3, padding=1)
+        stem = nn.Conv2d(spec.shape[0] + self.condition.joined_width, wide[0], 3, padding=1)
         body: list[nn.Module] = [stem, nn.LeakyReLU(0.2)]
-        for i, o, (h, w) in zip(wide[:-1], wide[1:], stages[::-1], strict=False):
+        for (i, o), (h, w) in zip(pairwise(wide), stages[:0:-1], strict=True):
             # An odd side gets one more row of padding, so that its half is rounded up as in G.
-            body += [
-                nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2)),
-                nn.Conv2d(i, o, 4, stride=2),
-                nn.LeakyReLU(0.2),
-            ]
+            padding = nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2))
+            body += [padding, nn.Conv2d(i, o, 4, stride=2), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*body, nn.Flatten())
         self.head = Head(wide[-1] * math.prod(stages[0]), self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x, e = self.condition.join(x, y)
-        return self.head(self.body(x), e)
+        return self.head(self.body(x), e)  # features [N, C h w] to logits [N]
 
 
 @register("model")
@@ -90,9 +84,7 @@ class DCGAN(Model):
     """Strided convolutions after Radford et al. 2016, without batch normalisation."""
 
     name: str = option("dcgan", "registered name")
-    width: int = option(
-        32, "channels at full resolution; doubled at each halving, at most 8 times", minimum=1, maximum=4096
-    )
+    width: int = option(32, "channels at full resolution; 8 times as many at most", minimum=1, maximum=4096)
 
     def why_unsupported(self, spec: Spec) -> str | None:
         if not spec.is_image:

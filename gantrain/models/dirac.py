@@ -21,7 +21,7 @@ class DiracGenerator(Generator):
         self.theta = nn.Parameter(torch.tensor(float(model.theta)))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.theta.expand(z.shape[0], 1)
+        return self.theta.expand(z.shape[0], 1)  # not len(), which torch.export takes for a constant
 
     def scalars(self) -> dict[str, Tensor]:
         return {"theta": self.theta.detach()}
@@ -35,7 +35,7 @@ class DiracDiscriminator(Player):
         self.psi = nn.Parameter(torch.tensor(float(model.psi)))
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.psi * x.squeeze(1)
+        return self.psi * x.squeeze(1)  # [N, 1] to [N]
 
     def scalars(self) -> dict[str, Tensor]:
         return {"psi": self.psi.detach()}

@@ -7,19 +7,18 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 
-EMBED_DIM = 16  # numbers in the vector of a word
+EMBED_DIM = 16  # of the vector of a word
 
 
 class ConditionEmbedding(nn.Module):
-    """Embeds conditions as [N, width]: a class as one-hot, a vector as it is, words as the mean of their vectors.
+    """Embeds conditions as [N, width]: a class as one-hot, a vector unchanged, words as the mean of their vectors.
 
-    The order of words is ignored. One call in a player's ``forward`` does all that it needs:
-    ``x, e = self.condition.join(x, y)``.
+    The order of words is ignored. A network's ``forward`` calls ``x, e = self.condition.join(x, y)``.
 
     Args:
         spec: Of the data.
         condition: ``model.condition``: ``none``, ``concat``, ``projection`` or ``conditional_batch_norm``.
-        joined: The values of it for which the embedding becomes a part of the input.
+        joined: Its values for which the embedding becomes a part of the input.
 
     Attributes:
         width: Numbers in an embedding; 0 without a condition.
@@ -30,13 +29,13 @@ class ConditionEmbedding(nn.Module):
     def __init__(self, spec: Spec, condition: str, joined: tuple[str, ...] = ("concat",)):
         super().__init__()
         self.words: nn.Embedding | None = None
-        # Where each channel shows a class of its own, a label is encoded digit by digit: 3 x 10 inputs, not 1000.
+        # Where each channel has its own class, a label is encoded digit by digit: 3 x 10 inputs, not 1000.
         self.base = spec.channel_classes or spec.classes
         self.digits = spec.shape[0] if spec.channel_classes else 1
-        is_used, given = condition != "none", spec.condition
-        self.width = (given.width if given else self.digits * self.base) if is_used else 0
-        if is_used and given and given.words:
-            self.words, self.width = nn.Embedding(len(given.names) + 1, EMBED_DIM, padding_idx=0), EMBED_DIM
+        is_used, rows = condition != "none", spec.condition
+        self.width = (rows.width if rows else self.digits * self.base) if is_used else 0
+        if is_used and rows and rows.words:
+            self.words, self.width = nn.Embedding(len(rows.names) + 1, EMBED_DIM, padding_idx=0), EMBED_DIM
         self.joined_width = self.width if condition in joined else 0
         self.separate_width = self.width - self.joined_width
 

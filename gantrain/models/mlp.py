@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -24,8 +25,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 def hidden_layers(inputs: int, width: int, depth: int, activation: nn.Module) -> nn.Sequential:
     """Return ``depth`` linear layers of ``width``, each with an activation: [N, inputs] to [N, width]."""
     sizes = [inputs] + [width] * depth
-    layers = [(nn.Linear(i, o), activation) for i, o in zip(sizes[:-1], sizes[1:], strict=True)]
-    return nn.Sequential(*[module for pair in layers for module in pair])
+    return nn.Sequential(*(layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), activation)))
 
 
 class MLPGenerator(Generator):
@@ -36,7 +36,7 @@ class MLPGenerator(Generator):
         self.shape, self.is_image = spec.shape, spec.is_image
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
         sizes = [self.z_dim + self.condition.joined_width] + [model.width] * model.depth
-        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
         norms, e_width = model.depth if self.has_batch_stats else 0, self.condition.separate_width
         self.norms = nn.ModuleList(ConditionalBatchNorm(model.width, e_width) for _ in range(norms))
         self.out = nn.Linear(model.width, spec.numel)
@@ -49,7 +49,7 @@ class MLPGenerator(Generator):
             h = relu(self.norms[i](h, e) if self.has_batch_stats else h)
             if masks:
                 h = h * masks[i]  # both [N, width]
-        # [N, width] to [N, d] or [N, C, H, W]
+        # [N, width] to [N, d] or [N, C, H, W]; images lie in [-1, 1]
         x = self.out(h).reshape(-1, *self.shape)
         return torch.tanh(x) if self.is_image else x
 
@@ -65,7 +65,7 @@ class MLPDiscriminator(Player):
         self.head = Head(model.width, self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        x, e = self.condition.join(x.flatten(1), y)
+        x, e = self.condition.join(x.flatten(1), y)  # [N, C H W + condition]
         return self.head(self.body(x), e)
 
 
@@ -76,7 +76,7 @@ class MLP(Model):
 
     name: str = option("mlp", "registered name")
     width: int = option(128, "units of each hidden layer", minimum=1, maximum=65536)
-    depth: int = option(3, "hidden layers of each player", minimum=1, maximum=100)
+    depth: int = option(3, "hidden layers of each network", minimum=1, maximum=100)
     d_activation: str = option("leaky_relu", "activation function of D", choices=tuple(ACTIVATIONS))
 
     def generator(self, spec: Spec) -> Generator:

@@ -40,8 +40,8 @@ SPECS = {name: Spec((3, 8, 9), condition=given) for name, given in ALL.items()} 
 @pytest.mark.parametrize("name", ALL)
 def test_what_is_written_is_read_as_the_same_row(name):
     given = ALL[name]
-    rows = given.tensor(given.shown)
-    assert rows.shape == (len(given.shown), given.width)
+    rows = given.tensor(given.examples)
+    assert rows.shape == (len(given.examples), given.width)
     assert rows.dtype == (torch.int64 if given.words else torch.float32)
     again = given.tensor([given.read(given.write(row)) for row in rows])
     assert torch.equal(again, rows)
@@ -143,7 +143,7 @@ def test_specs_of_other_conditions_are_not_alike():
     kinds = [Spec((3, 8, 9)), *(Spec((3, 8, 9), condition=given) for given in ALL.values())]
     kinds += [
         Spec((3, 8, 8), condition=WORDS),
-        Spec((3, 8, 9), condition=ConditionSpec(NUMBERS.names, NUMBERS.shown[:2])),
+        Spec((3, 8, 9), condition=ConditionSpec(NUMBERS.names, NUMBERS.examples[:2])),
     ]
     assert all(a.is_compatible(b) == (i == j) for i, a in enumerate(kinds) for j, b in enumerate(kinds))
 
@@ -174,7 +174,7 @@ def test_conditions_to_ask_for_are_the_classes_or_the_shown_rows(name):
     spec = SPECS[name]
     whole = spec.conditions()
     assert spec.is_labelled == (len(whole) > 0)
-    assert len(whole) == (len(spec.condition.shown) if spec.condition else spec.classes)
+    assert len(whole) == (len(spec.condition.examples) if spec.condition else spec.classes)
     for limit in (1, 2, 10**6):
         assert torch.equal(spec.conditions(limit), whole[:limit])
     if not spec.condition:

@@ -94,7 +94,7 @@ def test_attributes_spec_needs_no_decoding(root, monkeypatch):
 
 def test_few_kinds_of_rows_are_all_shown(root):
     write(root.parent / "told.csv", [["", "odd"]] + [[name(i), str(i % 2)] for i in range(COUNT)])
-    assert sorted(dataset(root).spec().condition.shown) == [(0.0,), (1.0,)]
+    assert sorted(dataset(root).spec().condition.examples) == [(0.0,), (1.0,)]
 
 
 def test_the_cache_of_pixels_knows_nothing_of_the_rows(root, monkeypatch):
@@ -146,7 +146,7 @@ def test_attributes_file_may_have_spare_rows_and_a_bom(root):
     y, given = read_attributes(str(path), str(root), [name(i) for i in range(COUNT)])
     assert torch.equal(y, plain)
     assert given.names == ("odd", "number", "seventh")
-    assert (5.0, 6.0, 7.0) not in given.shown
+    assert (5.0, 6.0, 7.0) not in given.examples
 
 
 def test_names_that_look_like_numbers_are_names(tmp_path):
@@ -161,8 +161,8 @@ def test_rows_are_as_numpy_reads_them(root):
     write(root.parent / "told.csv", told)
     y, given = read_attributes(str(root.parent / "told.csv"), str(root), [name(i) for i in range(COUNT)])
     assert np.array_equal(y.numpy(), values.astype(np.float32))
-    for shown in given.tensor(given.shown):
-        assert given.read(given.write(shown)) == pytest.approx(shown.tolist(), rel=1e-5)
+    for example in given.tensor(given.examples):
+        assert given.read(given.write(example)) == pytest.approx(example.tolist(), rel=1e-5)
 
 
 # Faults ----------------------------------------------------------------------------------------------------------

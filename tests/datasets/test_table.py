@@ -260,7 +260,7 @@ def test_a_spec_survives_json_and_a_forged_one_is_refused(tmp_path):
             Spec.from_plain(plain | {"table": table | {key: value}})
     for key, value in {"scale": 0.0, "shift": math.nan, "decimals": 10**6}.items():
         forged = [table["columns"][0] | {key: value}, *table["columns"][1:]]
-        with pytest.raises(ValueError, match="no unit to go back to"):
+        with pytest.raises(ValueError, match="no valid unit"):
             Spec.from_plain(plain | {"table": table | {"columns": forged}})
 
 

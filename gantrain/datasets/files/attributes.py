@@ -36,7 +36,7 @@ def read_attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, Con
     where = Path(path).expanduser()
     if not where.is_file():
         what = "is not a file" if where.exists() else "there is no such file"
-        raise DataError(where, what, "set dataset.attributes to a .csv with a row for each picture")
+        raise DataError(where, what, "set dataset.attributes to a .csv with a row for each image")
     file = CSVReader(where)
     frame = file.read_frame()
     first, *columns = list(frame.columns)
@@ -47,18 +47,18 @@ def read_attributes(path: str, root: str, names: list[str]) -> tuple[Tensor, Con
     if "" in columns:
         raise DataError(file.path, f"column {columns.index('') + 2} has no name", "name it in the first line")
     if not len(frame):
-        raise DataError(file.path, "has no row below the names", "add one for each picture")
+        raise DataError(file.path, "has no row below the names", "add one for each image")
     # The row of each path, written as the images' own are
     rows: dict[str, int] = {}
     for row, text in enumerate(file.read_texts(frame, first)):
         if not text.strip():
-            raise file.cell_error(first, text, row, "", "name the picture, or leave the row out")
+            raise file.cell_error(first, text, row, "", "name the image, or leave the row out")
         earlier = rows.setdefault(os.path.normpath(text), row)
         if earlier != row:
-            raise file.cell_error(first, text, row, f"as row {earlier + 1} has", "give each picture one row")
+            raise file.cell_error(first, text, row, f"as row {earlier + 1} has", "give each image one row")
     if missing := [name for name in names if name not in rows]:
         what = f"has no row for {os.path.join(root, missing[0])}"
-        remedy = f"add one whose {first or 'first cell'} is {missing[0]}, or move the picture away"
+        remedy = f"add one whose {first or 'first cell'} is {missing[0]}, or move the image away"
         raise DataError(file.path, what, remedy)
     # [rows, K] to [N, K], in the order of the images
     table = np.stack([_read_column(file, frame, column) for column in columns], 1)

@@ -88,6 +88,7 @@ def class_folders(root: str, files: list[ImageFile], folders: list[str]) -> list
     Raises:
         DataError: For an image next to class folders, or a class folder without images.
     """
+    # Folders that hold images at any depth, and images in no folder
     holding = {top_folder(file.name) for file in files if os.sep in file.name}
     loose = [file.name for file in files if os.sep not in file.name]
     remedy = "or set dataset.labels=none"
@@ -97,7 +98,7 @@ def class_folders(root: str, files: list[ImageFile], folders: list[str]) -> list
     if loose or len(folders) < 2:
         return []
     if empty := [name for name in folders if name not in holding]:
-        what = "is a class folder without an image of its own"
+        what = "is a class folder without an image"
         raise DataError(os.path.join(root, empty[0]), what, f"fill or remove it, {remedy}")
     return folders
 
