@@ -30,7 +30,7 @@ from gantrain.sampling.options import SampleOptions, conditions_of
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.restore import config_and_spec
 from gantrain.training.start import start_run
-from gantrain.training.state import build_networks, load_network
+from gantrain.training.state import build_networks, tensors_of
 
 if TYPE_CHECKING:
     import pandas
@@ -156,7 +156,7 @@ def load(run: str | os.PathLike[str], device: str = "cpu", plugins: Plugins = ()
     place = resolve_device(parse(Device, "device", {"kind": device}).kind)
     G, D = build_networks(config, spec)
     for player, part in ((G, "G_ema"), (D, "D")):
-        load_network(player, checkpoint.tensors, part)
+        player.load_state_dict(tensors_of(checkpoint.tensors, part))
         player.eval().to(place)
     return Run(checkpoint.run, checkpoint.step, config.plain(), spec, G, D, place)
 

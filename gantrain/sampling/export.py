@@ -103,9 +103,14 @@ def write_generator(out: Path, G: Generator, spec: Spec, config: Mapping[str, An
     origin = {"gantrain": __version__, "name": config["name"], "model": config["model"]["name"], "step": step}
     note = json.dumps(origin | describe(G, spec, is_conditional))
     program = export_program(G, spec, is_conditional)
-    content = _onnx(program, note) if out.suffix == ".onnx" else _pt2(program, note)
+    file = io.BytesIO()
+    with quiet():
+        if out.suffix == ".onnx":
+            file.write(_onnx(program, note))
+        else:
+            torch.export.save(program, file, extra_files={NOTE: note})
     out.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(out, content)
+    replace_file(out, file.getvalue())
 
 
 def check_onnx() -> None:
@@ -116,21 +121,11 @@ def check_onnx() -> None:
         raise ConfigError("out", what, "pip install 'gantrain[onnx]', or end it in .pt2")
 
 
-def _pt2(program: torch.export.ExportedProgram, note: str) -> bytes:
-    file = io.BytesIO()
-    with quiet():
-        torch.export.save(program, file, extra_files={NOTE: note})
-    return file.getvalue()
-
-
 def _onnx(program: torch.export.ExportedProgram, note: str) -> bytes:
     # The inputs of the program, in order.
     names = ["z", "y"][: len(program.graph_signature.user_inputs)]
     try:
-        with quiet():
-            model = torch.onnx.export(
-                program, dynamo=True, verbose=False, input_names=names, output_names=["x"]
-            )
+        model = torch.onnx.export(program, dynamo=True, verbose=False, input_names=names, output_names=["x"])
     except Exception as error:  # as for torch.export
         what = f"this generator cannot be written as ONNX ({_summarise(error)})"
         raise ConfigError("out", what, "end it in .pt2") from error

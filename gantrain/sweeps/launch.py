@@ -27,7 +27,7 @@ from gantrain.sweeps.plan import MAX_NAME_LETTERS
 from gantrain.sweeps.stop import read_signals
 from gantrain.tracking.tensorboard import write_hparams_columns
 from gantrain.training.dry_run.report import summary_line
-from gantrain.training.expected_tags import expected_tags
+from gantrain.training.evaluate import expected_tags
 
 T = TypeVar("T")
 MIN_JOBS_FOR_BAR = 20  # checking fewer takes about a second

@@ -176,13 +176,7 @@ def git_commit(folder: Path) -> str | None:
 
 
 def run_page(command: str, config: Config, environment: Mapping[str, object]) -> str:
-    """Return the Markdown of a run for the TEXT tab: the command, the game, versions and commits, the config as YAML.
-
-    Args:
-        command: What the user typed.
-        config: The run.
-        environment: Of ``Runtime.environment``.
-    """
+    """Return the Markdown of a run for the TEXT tab: the command, the game, versions, commits, the config as YAML."""
     # What the game is: its losses, the value at chance, and what to be careful about.
     chance = config.objective.chance
     level = f"At chance loss/d is {chance:.3f}. " if math.isfinite(chance) else ""

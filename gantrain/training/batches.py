@@ -16,7 +16,7 @@ from gantrain.datasets.base import Split
 class Batches:
     """The endless shuffled stream of training batches, addressed by number.
 
-    Every sample comes once in each epoch; epoch ``e`` is in the order that (seed, e) gives.
+    Every sample comes once in each epoch, whose order is a function of the seed and the number of the epoch.
 
     Attributes:
         split: The training data.
@@ -35,14 +35,14 @@ class Batches:
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor | None]:
         """Return batch ``number`` of the run: samples [size, ...] and their labels [size] or None."""
-        at, end, count = number * self.size, (number + 1) * self.size, len(self.split)
+        position, end, count = number * self.size, (number + 1) * self.size, len(self.split)
         pieces = []
-        # A batch may span two epochs, or more where it is larger than the data.
-        while at < end:
-            epoch, start = divmod(at, count)
-            stop = min(count, start + end - at)
+        # A batch may span two epochs, or more if it is larger than the data.
+        while position < end:
+            epoch, start = divmod(position, count)
+            stop = min(count, start + end - position)
             pieces.append(self._order(epoch)[start:stop])
-            at += stop - start
+            position += stop - start
         # Concatenating one piece would copy it.
         return self.split.take(pieces[0] if len(pieces) == 1 else torch.cat(pieces), self.device)
 
@@ -55,5 +55,5 @@ class Batches:
 
 
 def visible_split(split: Split, config: Config) -> Split:
-    """Return the part of the data as the networks see it: without labels where the model is not conditional."""
+    """Return part of the data as the networks see it: without labels if the model is not conditional."""
     return split if config.model.is_conditional else replace(split, y=None)

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from gantrain.errors import CheckpointError, Diverged
 
 TENSORS = "tensors.safetensors"
 FORMAT = 1
+# Fields of a description besides checksums; those of ``OPTIONAL`` are absent from older checkpoints.
+FIELDS = {"step": int, "config": dict, "environment": dict, "spec": dict, "seconds": float, "plugins": dict}
+OPTIONAL: dict[str, Any] = {"seconds": 0.0, "plugins": {}}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Checkpoint:
         spec: Shape and classes of the data, plain data.
         tensors: Weights and optimizer states by name.
         seconds: Time spent in training up to it.
-        plugins: The plug-ins from outside the package that it was trained with, as ``plugins.provenance`` has them.
+        plugins: The plug-ins from outside the package that it was trained with, of ``plugins.provenance``.
     """
 
     path: Path
@@ -45,8 +48,8 @@ class Checkpoint:
     environment: dict[str, Any]
     spec: dict[str, Any]
     tensors: dict[str, Tensor]
-    seconds: float = 0.0
-    plugins: dict[str, Any] = field(default_factory=dict)
+    seconds: float
+    plugins: dict[str, Any]
 
     @property
     def run(self) -> Path:
@@ -55,19 +58,15 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    run: Path, step: int, tensors: Mapping[str, Tensor], described: Mapping[str, Any], keep: int
+    run: Path, step: int, tensors: Mapping[str, Tensor], description: Mapping[str, Any], keep: int
 ) -> Path:
     """Write ``<run>/checkpoints/<step>`` whole, then keep the newest ``keep`` up to that step and remove the others.
-
-    Newer checkpoints belong to an abandoned continuation, since the run was resumed from an older one; they are removed
-    too, once the new one is there.
 
     Args:
         run: The run's folder.
         step: Finished steps.
-        tensors: As ``TrainState.tensors``.
-        described: ``config``, ``environment``, ``spec`` and optionally ``seconds`` and ``plugins``, as plain
-            data.
+        tensors: Of ``TrainState.tensors``.
+        description: ``config``, ``environment``, ``spec``, and optionally ``seconds`` and ``plugins``; plain data.
         keep: Number of checkpoints to keep, at least 1.
 
     Raises:
@@ -75,46 +74,44 @@ def save_checkpoint(
         OSError: When it cannot be written; earlier checkpoints are untouched.
     """
     # Nothing that could not be loaded again is written.
-    broken = _not_finite(tensors)
-    if broken:
+    if broken := _not_finite(tensors):
         what = f"{broken} holds numbers that are not finite, so step {step} was not saved"
         raise Diverged(run, what, "lower the learning rates, or resume from the last checkpoint")
     folder = RunFolder(run)
     final = folder.checkpoint(step)
-    parent = final.parent
+    parent = final.parent  # <run>/checkpoints
     parent.mkdir(exist_ok=True)
     _remove(parent.glob(".part-*"))  # what a killed process left
     # Write to a hidden folder, then rename: a reader finds whole checkpoints only.
     part = parent / f".part-{os.getpid()}"
     try:
-        _write(part, step, tensors, described)
+        _write(part, step, tensors, description)
         _publish(part, final)
     except OSError:
-        _remove([part])  # leave space on a full disk
+        _remove([part])  # to free its space on a full disk
         raise
-    # Keep the newest up to this step; those beyond it are of an abandoned continuation.
-    found = folder.checkpoints
-    at = found.index(final) + 1
-    for old in [*found[:at][:-keep], *found[at:]]:
+    # Keep the newest up to this step. Later ones are of an abandoned continuation: the run was resumed before them.
+    saved = folder.checkpoints
+    count = saved.index(final) + 1
+    for old in [*saved[:count][:-keep], *saved[count:]]:
         with contextlib.suppress(OSError):  # renamed before it is deleted: a visible one is always whole
             old.rename(parent / f".part-old-{old.name}")
     _remove(parent.glob(".part-*"))
     return final
 
 
-def _write(part: Path, step: int, tensors: Mapping[str, Tensor], described: Mapping[str, Any]) -> None:
+def _write(part: Path, step: int, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     # Each tensor is copied, since safetensors refuses two that share memory, as tied weights do.
-    blob = save(
-        {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in tensors.items()}
-    )
-    state = {"format": FORMAT, "step": step, "sha256": hashlib.sha256(blob).hexdigest(), **described}
+    layout = torch.contiguous_format
+    blob = save({name: t.detach().cpu().clone(memory_format=layout) for name, t in tensors.items()})
+    state = {"format": FORMAT, "step": step, "sha256": hashlib.sha256(blob).hexdigest(), **description}
     state["state_sha256"] = _digest(json.loads(json.dumps(state)))
     part.mkdir()
     for name, content in ((TENSORS, blob), (STATE, json.dumps(state, indent=1).encode())):
         with (part / name).open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # on the disk before the rename is
     _sync_folder(part)
 
 
@@ -133,9 +130,7 @@ def _publish(part: Path, final: Path) -> None:
 
 
 def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    return next(
-        (n for n, t in tensors.items() if t.is_floating_point() and not torch.isfinite(t).all()), None
-    )
+    return next((n for n, t in tensors.items() if t.is_floating_point() and not t.isfinite().all()), None)
 
 
 def _digest(state: Mapping[str, Any]) -> str:
@@ -167,25 +162,19 @@ def load_checkpoint(where: str | Path) -> Checkpoint:
     if not path.is_dir():
         raise CheckpointError(where, "there is no such run folder", "give a folder under outputs/")
     if not (path / STATE).is_file():
-        newest = RunFolder(path).newest_checkpoint
-        if newest is None:
-            what = (
-                "holds no checkpoint"
-                if RunFolder(path).config_file.is_file()
-                else "is not a run folder or checkpoint"
-            )
+        run = RunFolder(path)
+        if run.newest_checkpoint is None:
+            what = "holds no checkpoint" if run.config_file.is_file() else "is not a run folder or checkpoint"
             raise CheckpointError(where, what, "give a run folder that has checkpoints/, or train again")
-        path = newest
+        path = run.newest_checkpoint
     return _read(path.resolve())
 
 
 def _read(path: Path) -> Checkpoint:
-    older = (
-        [p for p in RunFolder(path.parent.parent).checkpoints if int(p.name) < int(path.name)]
-        if path.name.isdecimal()
-        else []
-    )
+    steps = RunFolder(path.parent.parent).checkpoints if path.name.isdecimal() else []
+    older = [other for other in steps if int(other.name) < int(path.name)]
     remedy = f"use {older[-1]}" if older else "train again, or restore the file"
+    # Both files, and the description's own checksum.
     try:
         state = json.loads((path / STATE).read_bytes())
         digest = _digest(state) if isinstance(state, dict) else None
@@ -193,37 +182,23 @@ def _read(path: Path) -> Checkpoint:
     except (OSError, ValueError, RecursionError) as error:
         name = getattr(error, "filename", None) or path / STATE
         raise CheckpointError(name, f"cannot be read ({error})", remedy) from error
-    types = {"format": int, "step": int, "sha256": str, "config": dict, "environment": dict, "spec": dict}
-    if (
-        not isinstance(state, dict)
-        or any(not isinstance(state.get(key), kind) for key, kind in types.items())
-        or not isinstance(state.get("seconds", 0.0), float)
-        or not isinstance(state.get("plugins", {}), dict)
-    ):
+    # The description: its fields, its format, both checksums.
+    types = FIELDS | {"format": int, "sha256": str}
+    plain = OPTIONAL | state if isinstance(state, dict) else {}
+    if any(not isinstance(plain.get(key), kind) for key, kind in types.items()):
         raise CheckpointError(path / STATE, "is not a checkpoint's description", remedy)
     if state["format"] != FORMAT:
-        raise CheckpointError(
-            path / STATE, f"has format {state['format']}, this gantrain reads {FORMAT}", "update gantrain"
-        )
-    # Both checksums: of the description, then of the tensors.
+        what = f"has format {state['format']}, this gantrain reads {FORMAT}"
+        raise CheckpointError(path / STATE, what, "update gantrain")
     if digest != state.get("state_sha256"):
         raise CheckpointError(path / STATE, "is corrupt: its SHA-256 checksum does not match", remedy)
     if hashlib.sha256(blob).hexdigest() != state["sha256"]:
         raise CheckpointError(path / TENSORS, "is corrupt: its SHA-256 checksum does not match", remedy)
+    # The tensors.
     try:
         tensors = load(blob)
     except (SafetensorError, KeyError) as error:  # KeyError: a type that torch lacks
         raise CheckpointError(path / TENSORS, f"cannot be read ({error})", remedy) from error
-    broken = _not_finite(tensors)
-    if broken:
+    if broken := _not_finite(tensors):
         raise CheckpointError(path / TENSORS, f"{broken} holds numbers that are not finite", remedy)
-    return Checkpoint(
-        path,
-        state["step"],
-        state["config"],
-        state["environment"],
-        state["spec"],
-        tensors,
-        state.get("seconds", 0.0),
-        state.get("plugins", {}),
-    )
+    return Checkpoint(path, tensors=tensors, **{key: plain[key] for key in FIELDS})

@@ -1,4 +1,4 @@
-"""Where and how precisely the networks run."""
+"""The device, precision and threads of a run."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Runtime:
 
     Attributes:
         device: The torch device.
+        precision: ``float32`` or ``bfloat16``.
         threads: CPU threads that torch uses.
     """
 
     def __init__(self, options: Device):
         """Resolve the device and set the number of threads. Raises ConfigError as ``resolve_device``."""
         self.device = resolve_device(options.kind, options.index)
-        self._bfloat16 = options.precision == "bfloat16"
         self.precision = options.precision
-        # Threads are torch's own choice with 0; they decide the order of sums, and so the last bits.
+        # With 0 torch chooses. The number of threads decides the order of sums, and so the last bits.
         if options.threads:
             torch.set_num_threads(options.threads)
         self.threads = torch.get_num_threads()
@@ -35,7 +35,7 @@ class Runtime:
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which networks run: bfloat16 autocast, or none."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def environment(self) -> dict[str, object]:
         """Return what a bit-for-bit repetition depends on, as plain data."""
@@ -51,9 +51,8 @@ class Runtime:
 
 
 def keep_memory() -> None:
-    """Tell glibc to keep large freed blocks: mapping activations anew at each step costs up to a third of the time."""
+    """Make glibc keep large freed blocks: mapping activations anew at each step costs up to a third of the time."""
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
-        libc = ctypes.CDLL(None)
+        libc, trim_threshold, mmap_threshold = ctypes.CDLL(None), -1, -3  # M_…_THRESHOLD of malloc.h
         libc.mallopt(mmap_threshold, 1 << 30)
         libc.mallopt(trim_threshold, (1 << 31) - 1)

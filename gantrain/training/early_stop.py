@@ -16,7 +16,7 @@ from gantrain.training.device import Runtime
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 
-HELD_OUT_SAMPLES = 1024  # at most, for one reading of D's loss
+HELD_OUT_SAMPLES = 1024  # at most, to evaluate D's loss once
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -45,7 +45,7 @@ def update_until_no_gain(
         play: Objective, seed and precision.
         report: Receives the number of updates, ``schedule/d_steps``.
     """
-    # A reading before the first update, so that its gain counts too.
+    # Evaluated before the first update, so that its gain counts too.
     before = held_out_loss(state, held_out, play)
     for i in range(k):
         yield i

@@ -1,4 +1,4 @@
-"""Evaluating the metric suite: which metrics a run supports, their values, their floors and their protocol."""
+"""Evaluating the metric suite: which metrics a run supports, their tags, values, floors and protocol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EvaluationResult:
 
     Attributes:
         metrics: Value by tag.
-        floors: The same tags with training data in the place of samples: the values of a perfect generator.
+        floors: The same tags with training data in place of samples: the values of a perfect generator.
         protocol: How each metric was computed, by the metric's name.
     """
 
@@ -36,10 +36,11 @@ class EvaluationResult:
 
 
 def run_spec(config: Config, data: Data | None = None) -> RunSpec:
-    """Return what decides which metrics a run supports; without data, as far as its config tells."""
-    density = None if data is None else data.density
-    if data is None and isinstance(config.dataset, SyntheticPoints):
-        density = config.dataset.density()
+    """Return what decides which metrics a run supports; without data, as far as its config determines it."""
+    if data is not None:
+        density = data.density
+    else:
+        density = config.dataset.density() if isinstance(config.dataset, SyntheticPoints) else None
     return RunSpec(
         spec=config.spec if data is None else data.spec,
         objective=config.objective,
@@ -67,18 +68,36 @@ def supported_metrics(config: Config, data: Data) -> list[Metric]:
     run, metrics = run_spec(config, data), config.metric.build()
     reasons = {metric.name: why_unsupported(metric, run) for metric in metrics}
     supported = [metric for metric in metrics if reasons[metric.name] is None]
+    # A suite may hold metrics for other data; one that holds no metric for these is a mistake.
     if metrics and not supported:
         why = ", ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise ConfigError("metric", f"nothing fits this run ({why})", "use metric=fast or metric=none")
     return supported
 
 
-def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int | None = None) -> Evaluation:
-    """Return the evaluation of a state, on ``n`` samples or as many as the suite says."""
-    suite = config.metric
-    if n is not None:
-        suite = replace(suite, n=min(n, suite.n))
+def expected_tags(config: Config) -> list[str]:
+    """Return the tags that charts and tables show of a run, before its data are loaded."""
+    # Losses and logits, then the metrics that the config supports.
+    objective = config.objective
+    tags = ["loss/g"]
+    if objective.has_game:
+        tags += ["loss/d", "logits/real", "logits/fake"]
+    if objective.mismatch_weight > 0:
+        tags.append("logits/mismatched")
+    if objective.has_game and config.penalty.active:
+        tags.append("loss/penalty")
+    run = run_spec(config)
+    for metric in config.metric.build():
+        if why_unsupported(metric, run) is None:
+            tags += metric.expected_tags(run)
+    return list(dict.fromkeys(tags))
 
+
+def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int | None = None) -> Evaluation:
+    """Return the evaluation of a state, on as many samples as the suite has, but at most ``n``."""
+    suite = config.metric if n is None else replace(config.metric, n=min(n, config.metric.n))
+
+    # Keyed by seed, step and purpose: evaluating again, or not at all, changes no other random number.
     def latents(count: int, purpose: str) -> Tensor:
         return state.G.latents(count, stream(config.seed, state.step, purpose))
 
@@ -97,6 +116,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         seed=config.seed,
         wrong=wrong,
         undo=config.noise.undo,
+        # A D with batch statistics is evaluated on batches of the size that it is trained on.
         batch=min(config.train.batch_size, len(data.holdout)) if config.model.couples_samples else 0,
         conditional=config.model.is_conditional,
         autocast=runtime.autocast,
@@ -107,6 +127,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
 def in_eval(*networks: nn.Module) -> Iterator[None]:
     """Put networks into eval mode inside the block and restore each module's own mode after it."""
     modes = [(module, module.training) for network in networks for module in network.modules()]
+    # By attribute: ``train(mode)`` of a module would set its children too.
     for module, _ in modes:
         module.training = False
     try:
@@ -118,34 +139,28 @@ def in_eval(*networks: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluation_mode(evaluation: Evaluation) -> Iterator[None]:
-    """Leave training undisturbed inside the block: eval mode, no gradients; networks run as precisely as they train."""
+    """Inside the block networks are in eval mode, without gradients, in the precision in which they train."""
     networks = in_eval(evaluation.G, evaluation.G_live, evaluation.D)
     with networks, torch.inference_mode(), evaluation.autocast():
         yield
 
 
 def compute(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) -> EvaluationResult:
-    """Compute metrics without disturbing training, with their own randomness.
-
-    Args:
-        metrics: Of ``supported_metrics``.
-        evaluation: Of ``view``.
-        floors: Whether to compute the real-against-real floors too.
-    """
-    values: dict[str, float] = {}
-    floor_values: dict[str, float] = {}
+    """Compute metrics without effect on training; with ``floors`` the real-against-real floors too."""
+    result = EvaluationResult({}, {}, {})
     with evaluation_mode(evaluation):
         for metric in metrics:
-            values |= metric(evaluation)
+            result.metrics.update(metric(evaluation))
             if floors and metric.has_floor:
-                floor_values |= metric(evaluation.of_real())
-        protocol = {metric.name: metric.protocol(evaluation) for metric in metrics}
-    return EvaluationResult(values, floor_values, protocol)
+                result.floors.update(metric(evaluation.of_real()))
+        # Afterwards, since a protocol may tell what its metric found.
+        result.protocol.update((metric.name, metric.protocol(evaluation)) for metric in metrics)
+    return result
 
 
 def draw_figures(
     metric: Metric, evaluation: Evaluation, history: Sequence[Mapping[str, float]]
 ) -> dict[str, Image]:
-    """Return a metric's figures, drawn in the mode in which it is computed."""
+    """Return a metric's figures, made in the mode in which it is computed."""
     with evaluation_mode(evaluation):
         return metric.figures(evaluation, history)

@@ -24,15 +24,7 @@ log = logging.getLogger("gantrain")
 
 
 class Gallery:
-    """Writes pictures to the run's folder and the tracker; a full disk does not stop training.
-
-    Args:
-        folder: The run's folder.
-        config: The run.
-        data: For real samples and the limits of figures.
-        runtime: Where the networks are.
-        tracker: Receives the images.
-    """
+    """Writes pictures to the run's folder and the tracker; a full disk does not stop training."""
 
     def __init__(self, folder: Path, config: Config, data: Data, runtime: Runtime, tracker: Tracker):
         self.folder, self.config, self.data = folder, config, data
@@ -52,9 +44,7 @@ class Gallery:
     def sample(self, state: TrainState, metrics: Mapping[str, float]) -> None:
         """Show what the averaged generator makes of fixed latents: a grid with nearest neighbours, or points.
 
-        Args:
-            state: The networks.
-            metrics: Their values by tag in this state, for the title of a plot.
+        ``metrics`` are of this state, by tag, for the title of a plot.
         """
         config, spec, step = self.config, self.data.spec, state.step
         count = self.cells if spec.is_image else 2000

@@ -35,16 +35,8 @@ log = logging.getLogger("gantrain")
 class Housekeeping:
     """Called once after each step with the state.
 
-    Args:
-        folder: The run's folder.
-        config: The run.
-        data: For pictures and metrics.
-        runtime: Where the networks are.
-        tracker: Receives scalars and images.
-        state: The networks as this process finds them.
-        session: How the run was started.
-
     Attributes:
+        reading: The last evaluation.
         seconds: Time that this process spent in training, without what is done here.
     """
 
@@ -60,23 +52,22 @@ class Housekeeping:
     ):
         self.folder, self.config, self.data = folder, config, data
         self.runtime, self.tracker, self.session = runtime, tracker, session
-        self.means = Means()
+        self.means, self.metrics = Means(), supported_metrics(config, data)
         self.reading, self._evaluated_step = EvaluationResult({}, {}, {}), -1
-        self.metrics = supported_metrics(config, data)
         modes = 0 if data.density is None else len(data.density.modes)
         self.health = Health(config.objective, modes, config.train.steps)
-        self._latest: dict[str, float] = {}
+        self._latest: dict[str, float] = {}  # of each tag
         self.gallery = Gallery(folder, config, data, runtime, tracker)
         self.saved_step = state.step
         self.stop_signal = StopSignal(folder)
         self.seconds, self._since = 0.0, time.perf_counter()
         # Batches and seconds at the last log point: the speed is that of the steps since.
         self._window = (state.batches, 0.0)
-        # A bar needs a terminal; elsewhere plain lines are written as often as the metrics are computed.
+        # A bar needs a terminal; without one, each evaluation writes a line.
         self.bar = ProgressBar(config.train, state.step, state.seconds, session.bar)
 
     def replay_health(self, state: TrainState) -> None:
-        """Feed Health what earlier processes logged, so that its advice does not depend on when a run was stopped."""
+        """Check the health of what earlier processes logged, so that advice does not depend on when a run stopped."""
         for step, rows in itertools.groupby(self.tracker.history(), key=lambda row: int(row["step"])):
             for row in rows:
                 self._latest |= {tag: v for tag, v in row.items() if tag != "step" and v is not None}
@@ -85,7 +76,7 @@ class Housekeeping:
                 self.health.check(step, self._latest)
 
     def begin(self, state: TrainState) -> None:
-        """Draw real images and what the untrained generator makes; log where networks of few numbers start."""
+        """Show real images and samples of the untrained generator; log the networks' initial scalars."""
         self.gallery.real()
         if scalars := network_scalars(state):
             self.tracker.scalars(state.step, scalars)
@@ -96,12 +87,14 @@ class Housekeeping:
     def __call__(self, state: TrainState) -> None:
         """Do what is due after the state's step; after a signal, save and raise Interrupted."""
         # Training time is what passed since the last call returned.
-        spent = time.perf_counter() - self._since
-        self.seconds += spent
-        state.seconds += spent
+        elapsed = time.perf_counter() - self._since
+        self.seconds += elapsed
+        state.seconds += elapsed
         options, step, over = self.config.train, state.step, self.is_over(state)
         last = step if over else options.steps
         self.bar.advance(step, state.seconds)
+
+        # Log the means; an evaluation computes its own divergence, so none is added then.
         evaluate = due(step, options.evaluate_every, last) or over
         if due(step, options.log_every, last):
             self.log_scalars(state, live=not evaluate)
@@ -110,22 +103,22 @@ class Housekeeping:
             self.save(state)
             self.stop_signal.is_closing = True
             self.stop_if_signalled(state)
+
+        # Evaluate, show samples (the title has only metrics of this very step) and save.
         if evaluate:
             self.evaluate(state)
         if due(step, options.sample_every, last):
-            # The title of a figure shows only metrics of this very step.
             self.gallery.sample(state, self.reading.metrics if step == self._evaluated_step else {})
         if due(step, options.checkpoint_every, last):
             self.save(state)
         if over and (rest := self.remaining_lr_fraction(state)):
-            log.warning(
-                "train.seconds ended the run with the learning rates at %.0f %% of their start", 100 * rest
-            )
+            what = "train.seconds ended the run with the learning rates at %.0f %% of their start"
+            log.warning(what, 100 * rest)
         self.stop_if_signalled(state)
         self._since = time.perf_counter()
 
     def finish_evaluation(self, state: TrainState) -> None:
-        """Compute and draw what an earlier process, stopped after the last step, did not get to."""
+        """Compute metrics and samples of the last step, after which an earlier process was stopped."""
         self.stop_signal.is_closing = True
         self.evaluate(state)
         if self.config.train.sample_every:
@@ -136,24 +129,21 @@ class Housekeeping:
         return self.config.train.is_over(state.step, state.seconds)
 
     def remaining_lr_fraction(self, state: TrainState) -> float:
-        """Return the fraction of the learning rates left when ``train.seconds`` ends; 0 where they do not decay."""
+        """Return the fraction of the learning rates left when ``train.seconds`` ends; 0 if they do not decay."""
         rule = self.config.optimizer
         decays = rule.schedule != "constant" and rule.horizon < ENDLESS
         return lr_factor(rule, state.step) if decays and self.config.train.budget == "seconds" else 0.0
 
     def log_scalars(self, state: TrainState, live: bool) -> None:
-        """Log the means since the last log point, the schedules and the speed.
-
-        Args:
-            state: The networks after the step.
-            live: Whether to add a quick estimate of the divergence, from four batches.
-        """
+        """Log means since the last log point, schedules, speed; if ``live``, the divergence of four batches too."""
         tags = self.means.flush()
+        # Schedules, as they were in the step that is over.
         rule, before = self.config.optimizer, state.step - 1
         factor = lr_factor(rule, before)
         tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
         tags |= {f"schedule/{name}": value for name, value in self.config.noise.levels(before).items()}
         tags |= network_scalars(state)
+        # Speed since the last log point, in training images a second.
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size
         tags["speed/images_per_second"] = images / max(self.seconds - seconds, 1e-9)
@@ -195,6 +185,7 @@ class Housekeeping:
         """Return how far the run is, how fast, and its metrics at this step, for the log."""
         options, over = self.config.train, self.is_over(state)
         length = options.estimated_steps(state.step, state.seconds)
+        # With a budget of seconds the length is an estimate until the end.
         parts = [f"step {state.step} of {'about ' if options.seconds and not over else ''}{length}"]
         if (speed := self._latest.get("speed/images_per_second")) is not None:
             parts.append(f"{speed:,.0f} images/s")
@@ -213,15 +204,14 @@ class Housekeeping:
         if self.saved_step == state.step:
             return
         tensors = state.tensors() | self.means.state_dict()
-        described = describe(self.config, self.data, self.runtime) | {"seconds": state.seconds}
+        description = describe(self.config, self.data, self.runtime) | {"seconds": state.seconds}
         try:
-            save_checkpoint(self.folder, state.step, tensors, described, self.config.train.keep_checkpoints)
+            save_checkpoint(self.folder, state.step, tensors, description, self.config.train.keep_checkpoints)
         except OSError as error:
-            raise OutputError(
-                self.folder / CHECKPOINTS,
-                f"the checkpoint of step {state.step} cannot be written ({error.strerror or error})",
-                f"free space, or lower train.keep_checkpoints, then: gantrain resume {quote(str(self.folder))}",
-            ) from error
+            what = f"the checkpoint of step {state.step} cannot be written ({error.strerror or error})"
+            resume = f"gantrain resume {quote(str(self.folder))}"
+            remedy = f"free space, or lower train.keep_checkpoints, then: {resume}"
+            raise OutputError(self.folder / CHECKPOINTS, what, remedy) from error
         self.saved_step = state.step
 
     def stop_if_signalled(self, state: TrainState) -> None:
@@ -232,16 +222,12 @@ class Housekeeping:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Inside the block signals end the run after the step under way; the progress bar is closed at its end."""
+        """Inside the block signals end the run after the current step; at its end the progress bar is closed."""
         with self.stop_signal.listening(), closing(self.bar):
             yield
 
 
 def network_scalars(state: TrainState) -> dict[str, float]:
-    """Return the scalars that G and D report of themselves, as a Gaussian's mean, by tag."""
-    networks = {"generator": state.G, "discriminator": state.D}
-    return {
-        f"{kind}/{name}": float(value)
-        for kind, network in networks.items()
-        for name, value in network.scalars().items()
-    }
+    """Return the scalars that G and D report about themselves, such as a Gaussian's mean, by tag."""
+    networks = (("generator", state.G), ("discriminator", state.D))
+    return {f"{kind}/{name}": float(value) for kind, net in networks for name, value in net.scalars().items()}

@@ -37,7 +37,7 @@ def train(
         config: The run.
         runtime: Device and precision.
         report: Receives 0-dim tensors by tag.
-        housekeeping: Called once after each step; keeps the time, logs, samples, evaluates and saves.
+        housekeeping: Called once after each step: logs, samples, evaluates and saves.
         held_out: Held-out data and their conditions, for ``d_gain``.
 
     Raises:

@@ -28,7 +28,7 @@ def d_loss(
         play: Objective, noise and precision.
     """
     objective, noise = play.objective, play.noise
-    # Right data with a wrong condition: a third kind of pair, which D should reject (Reed et al. 2016).
+    # Real data with a wrong condition: a third kind of pair, which D should reject (Reed et al. 2016).
     wrong = None
     if objective.mismatch_weight > 0 and y is not None:
         wrong = wrong_conditions(y, play.classes, draw("wrong"))

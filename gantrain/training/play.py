@@ -20,21 +20,21 @@ from gantrain.training.device import Runtime
 
 @dataclass(frozen=True)
 class Play:
-    """The game and how it is played; nothing in it changes while training.
+    """What the updates use of a run; nothing in it changes while training.
 
     Attributes:
         objective: The losses of both networks.
-        penalty: The cost on D.
+        penalty: The cost added to D's loss.
         noise: Noise on D's inputs and labels.
         augment: The augmentation of D's inputs.
         seed: The run's seed.
         horizon: Step at which schedules end.
         classes: Classes of the data, 0 without.
         unroll: Discriminator updates to unroll in G's loss.
-        unroll_lr: Learning rate of those updates; None is D's own.
+        unroll_lr: Learning rate of those updates; None for D's own.
         compare_gradients: Whether to measure the minimax and the non-saturating gradient of G.
         device: Where the networks are.
-        autocast: Makes the context of the networks' precision.
+        autocast: Returns the context in which networks run: their precision.
     """
 
     objective: Objective
@@ -52,7 +52,7 @@ class Play:
 
     @classmethod
     def create(cls, config: Config, runtime: Runtime) -> Play:
-        """Take from a run what its updates use."""
+        """Return what the updates use of a run."""
         return cls(
             objective=config.objective,
             penalty=config.penalty,
@@ -74,7 +74,7 @@ class Play:
 
     def d_input(self, x: Tensor, step: int, purpose: str) -> Tensor:
         """Return samples ``x`` [N, ...] as D sees them while training: augmented, then with instance noise."""
-        # Each has a stream of its own, so switching one on leaves every other draw as it was.
+        # Each purpose has its own stream, so switching one on changes no other random number.
         if self.augment.active:
             x = self.augment(x, self.stream(step, f"augment {purpose}"))
         return self.noise.perturb(x, step, lambda: self.stream(step, f"noise {purpose}"))

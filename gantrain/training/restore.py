@@ -1,4 +1,4 @@
-"""From a run to its checkpoint's description, and back: config, data spec, weights."""
+"""From a run to the description in its checkpoints, and back: config, data spec, weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gantrain.errors import CheckpointError, ConfigError, DataError
 from gantrain.models.base import Generator
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.device import Runtime
-from gantrain.training.state import TrainState, build_networks, load_network, tensors_of
+from gantrain.training.state import TrainState, build_networks, tensors_of
 
 log = logging.getLogger("gantrain")
 
@@ -27,30 +27,29 @@ log = logging.getLogger("gantrain")
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
     """Return what a checkpoint holds of its run besides tensors, as plain data."""
     plain = config.plain()
-    description = {
+    # Plug-ins from outside the package are named with their hashes, to be checked when loaded again.
+    plugins = provenance(packages_of(plain))
+    return {
         "config": plain,
         DIFFERS: differences(config),
         "environment": runtime.environment(),
         "spec": data.spec.plain(),
-    }
-    # Plug-ins from outside the package are named with their hashes, to be checked when loaded again.
-    used = provenance(packages_of(plain))
-    return description | {"plugins": used} if used else description
+    } | ({"plugins": plugins} if plugins else {})
 
 
 def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
-    """Return a checkpoint's config and data spec; the data itself need not be there.
+    """Return a checkpoint's config and data spec; the data are not needed.
 
     Raises:
         CheckpointError: For a config that cannot be run, or networks that are not those of the config.
-        ConfigError: For plug-ins that may not be loaded, are not there, or have changed.
+        ConfigError: For plug-ins that may not be loaded, are absent, or have changed.
     """
     # Plug-ins first: the config may name what they register.
     load_plugins_of(checkpoint.plugins, checkpoint.run)
     try:
         spec = Spec.from_plain(checkpoint.spec)
         config = resolve(checkpoint.config, spec)
-        with torch.device("meta"):  # shapes alone: a forged width must not take the machine's memory
+        with torch.device("meta"):  # shapes alone: a forged width must not use up the memory
             G, D = config.model.build(spec)
         for part, network in (("G", G), ("D", D), ("G_ema", G)):
             network.load_state_dict(tensors_of(checkpoint.tensors, part), strict=True, assign=True)
@@ -61,10 +60,10 @@ def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
 
 
 def load_generator(checkpoint: Checkpoint) -> tuple[Config, Spec, Generator]:
-    """Return a checkpoint's config, data spec and averaged generator; the data itself need not be there."""
+    """Return a checkpoint's config, data spec and averaged generator; the data are not needed."""
     config, spec = config_and_spec(checkpoint)
     G, _ = build_networks(config, spec)
-    load_network(G, checkpoint.tensors, "G_ema")
+    G.load_state_dict(tensors_of(checkpoint.tensors, "G_ema"))
     return config, spec, G
 
 
@@ -72,12 +71,13 @@ def check_same_data(config: Config, spec: Spec) -> None:
     """Check that the data are compatible with those of the checkpoint. Raises DataError."""
     if not config.spec.is_compatible(spec):
         where = getattr(config.dataset, "path", None) or "dataset"
+        # A table's units are its mean and spread.
         what = "is not the data that the run began with: its shape, columns, labels, mean or spread differ"
         raise DataError(where, what, "restore it, or start a new run")
 
 
 def init_from(state: TrainState, checkpoint: Checkpoint) -> None:
-    """Give both networks the weights of another run, as far as names and shapes match: ``train.init_from``.
+    """Copy the networks of another run as far as names and shapes match: ``train.init_from``.
 
     Raises:
         CheckpointError: When nothing matches.
@@ -89,6 +89,5 @@ def init_from(state: TrainState, checkpoint: Checkpoint) -> None:
         raise CheckpointError(checkpoint.path, what, "choose the model that it was trained with")
     log.info("%d tensors from %s", len(matched), checkpoint.path)
     if missing:
-        log.warning(
-            "not in %s with this shape, so initialised at random: %s", checkpoint.path, ", ".join(missing)
-        )
+        what = "not in %s with this shape, so initialised at random: %s"
+        log.warning(what, checkpoint.path, ", ".join(missing))

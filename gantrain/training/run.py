@@ -14,24 +14,16 @@ from gantrain.core.files import write_json
 from gantrain.core.plugins import versions
 from gantrain.core.run_folder import DIFFERS, RunFolder
 from gantrain.datasets.base import Data
-from gantrain.errors import (
-    ConfigError,
-    Diverged,
-    GantrainError,
-    Interrupted,
-    Pruned,
-    to_user_error,
-)
+from gantrain.errors import ConfigError, Diverged, Interrupted, Pruned, to_user_error
 from gantrain.reports.text import tail_means
-from gantrain.tracking import tensorboard as dashboard
 from gantrain.tracking.run_log import logging_to
+from gantrain.tracking.tensorboard import charts_summary, hparams_row, run_page
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.batches import Batches, visible_split
 from gantrain.training.checkpoint import Checkpoint, load_checkpoint
 from gantrain.training.device import Runtime
 from gantrain.training.early_stop import held_out_batch
-from gantrain.training.evaluate import supported_metrics
-from gantrain.training.expected_tags import expected_tags
+from gantrain.training.evaluate import expected_tags, supported_metrics
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
 from gantrain.training.restore import describe, init_from
@@ -70,7 +62,7 @@ def run(
         folder: Where it writes; created when absent.
         resumed: The checkpoint to continue from, in the same folder.
         session: How the run was started.
-        data: What ``prepare`` returned for this config, if it was called before.
+        data: Of ``prepare`` for this config, if it was called before.
 
     Raises:
         GantrainError: Any user error, after ``result.json`` has its status.
@@ -82,28 +74,27 @@ def run(
         try:
             data = data or prepare(config)
             state = TrainState.create(config, data.spec, runtime)
-            described = describe(config, data, runtime)
+            description = describe(config, data, runtime)
             # Weights come from the run's own checkpoint, from another run, or from the seed.
             if resumed:
                 state.load(resumed.tensors, resumed.step, resumed.path)
                 state.seconds = resumed.seconds
                 warn_of_changes(
                     resumed.environment | versions(resumed.plugins, folder),
-                    described["environment"] | versions(described.get("plugins", {}), folder),
+                    description["environment"] | versions(description.get("plugins", {}), folder),
                 )
             elif config.train.init_from:
                 init_from(state, load_checkpoint(config.train.init_from))
-            result |= {key: described[key] for key in ("plugins",) if key in described}
-            write_json(files.config_file, described["config"] | {DIFFERS: described[DIFFERS]})
+            # The config is on disk before the first step.
+            if "plugins" in description:
+                result["plugins"] = description["plugins"]
+            write_json(files.config_file, description["config"] | {DIFFERS: description[DIFFERS]})
             result |= _train(config, folder, data, state, runtime, session or Session(), resumed)
-        except GantrainError as error:
-            result |= {"status": _status(error), "error": str(error), "exit_code": error.exit_code}
+        except BaseException as error:
+            user_error = to_user_error(error)
+            result |= {"status": _status(error), "error": str(user_error), "exit_code": user_error.exit_code}
             if isinstance(error, Pruned):
                 result |= {"step": error.step, "metrics": error.metrics}
-            raise
-        except BaseException as error:
-            fault = to_user_error(error)
-            result |= {"status": _status(error), "error": str(fault), "exit_code": fault.exit_code}
             raise
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)
@@ -116,7 +107,7 @@ def run(
 def _train(
     config: Config,
     folder: Path,
-    data: Any,
+    data: Data,
     state: TrainState,
     runtime: Runtime,
     session: Session,
@@ -133,24 +124,22 @@ def _train(
         housekeeping.means.load_state_dict(resumed.tensors, runtime.device)
         housekeeping.replay_health(state)
     batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
-    # Train; signals end the run after the step under way.
+    held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
+    # Train; signals end the run after the current step.
     try:
         with housekeeping.listening():
             if not resumed:
-                tracker.record(0, dashboard.hparams_row(config, session.given))
-                tracker.record(0, dashboard.charts_summary(expected_tags(config)))
-                tracker.text(
-                    0, "run/config", dashboard.run_page(session.command, config, runtime.environment())
-                )
+                tracker.record(0, hparams_row(config, session.overrides))
+                tracker.record(0, charts_summary(expected_tags(config)))
+                tracker.text(0, "run/config", run_page(session.command, config, runtime.environment()))
                 housekeeping.begin(state)
-            held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
             train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out)
-            # The last step was done already: an earlier process was stopped before its metrics.
+            # All steps were done before: an earlier process was stopped ahead of the last evaluation.
             if resumed and resumed.step == state.step:
                 housekeeping.finish_evaluation(state)
     finally:
         tracker.close()
-    # The result: speed is that of this process alone.
+    # The result. Speed is that of this process, which made the steps from ``began`` on.
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0
     return {
@@ -159,9 +148,7 @@ def _train(
         "step": state.step,
         "images": images,
         "training_seconds": round(state.seconds, 2),
-        "images_per_second": round(
-            (images - images * began / state.step) / max(housekeeping.seconds, 1e-9), 1
-        ),
+        "images_per_second": round(images * (1 - began / state.step) / max(housekeeping.seconds, 1e-9), 1),
         "metrics": housekeeping.reading.metrics,
         "floors": housekeeping.reading.floors,
         "protocol": housekeeping.reading.protocol,
@@ -174,13 +161,9 @@ def _train(
 
 
 def _status(error: BaseException) -> str:
-    kinds: dict[type[BaseException], str] = {
-        Diverged: "diverged",
-        Interrupted: "interrupted",
-        KeyboardInterrupt: "interrupted",
-        Pruned: "pruned",
-    }
-    return kinds.get(type(error), "failed")
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return "interrupted"
+    return "diverged" if isinstance(error, Diverged) else "pruned" if isinstance(error, Pruned) else "failed"
 
 
 def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -20,9 +20,10 @@ def start_run(line: CommandLine) -> Path | None:
     """Train a run, print how it ended, and return its folder; None for a dry run, which only prints an estimate.
 
     Raises:
-        GantrainError: Before anything is written where the config or the data are at fault.
+        GantrainError: Before anything is written, if the config or the data are at fault.
     """
     with compose_job(line) as composed:
+        # What can be wrong is checked before the run gets a folder.
         config = check(composed)
         ensure_empty(job_folder(composed))
         if config.train.init_from:
@@ -34,8 +35,8 @@ def start_run(line: CommandLine) -> Path | None:
             print(report(config, data, Runtime(config.device)), flush=True)
             return None
 
-        def train_in(folder: Path, given: dict[str, str]) -> Path:
-            session = Session(shlex.join(["gantrain", *plugin_words(), *line.words]), given)
+        def train_in(folder: Path, overrides: dict[str, str]) -> Path:
+            session = Session(shlex.join(["gantrain", *plugin_words(), *line.words]), overrides)
             print(end_table(run(config, folder, session=session, data=data), folder))
             return folder
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gantrain.config.options import Config
 from gantrain.core.gradients import weights_of
@@ -34,10 +34,10 @@ class TrainState:
         G_ema: The exponential moving average of G's weights, for grids, metrics and samples.
         opt_G: G's optimizer.
         opt_D: D's optimizer.
-        penalty: The cost on D, which may have a state of its own.
+        penalty: The cost added to D's loss, which may have a state too.
         step: Finished steps, each of ``train.g_steps`` generator updates.
         d_updates: Finished discriminator updates, which number the batches.
-        seconds: Time spent in training, for ``train.seconds``. Not among the tensors: it differs from run to run.
+        seconds: Time spent in training, for ``train.seconds``; not among the tensors, since it is never the same.
     """
 
     G: Generator
@@ -53,7 +53,7 @@ class TrainState:
     @classmethod
     def create(cls, config: Config, spec: Spec, runtime: Runtime) -> TrainState:
         """Build both networks; their initial weights depend on the seed alone."""
-        # Convolutions run an eighth faster on channels-last weights. The last bits differ, so it is no option.
+        # Convolutions run an eighth faster on channels-last weights. Not a choice, since it changes the last bits.
         layout = torch.channels_last if spec.is_image else torch.preserve_format
         G, D = build_networks(config, spec)
         for network in (G, D):
@@ -79,33 +79,29 @@ class TrainState:
     @torch.no_grad()
     def update_ema(self, decay: float) -> None:
         """Move the average towards G; buffers are copied, except batch statistics, which it tracks itself."""
-        weight = 1.0 - ema_decay(decay, self.step)
-        # EMA: averaged += weight * (G - averaged), all tensors in one call.
+        # averaged += (1 - decay) (G - averaged), all tensors in one call.
         averaged, buffers = self._average
-        torch._foreach_lerp_(averaged, weights_of(self.opt_G), weight)
+        torch._foreach_lerp_(averaged, weights_of(self.opt_G), 1.0 - ema_decay(decay, self.step))
         if not self.G_ema.has_batch_stats:
             for mean, live in buffers:
                 mean.copy_(live)
 
     @cached_property
     def _average(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
-        """The average's weights, and its buffers paired with G's; listing them takes as long as moving them."""
+        """The average's weights, and its buffers paired with G's; listing them takes as long as updating them."""
         buffers = zip(self.G_ema.buffers(), self.G.buffers(), strict=True)
         return list(self.G_ema.parameters()), list(buffers)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor of the state by name, as a checkpoint stores it."""
-        named: dict[str, Tensor] = {}
-        for part in ("G", "D", "G_ema"):
-            named |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
+        # A checkpoint holds the step in its description, and the count of D's updates as a tensor.
+        tensors = {"loop/d_updates": torch.tensor(self.d_updates)}
+        for part in ("G", "D", "G_ema", "penalty"):
+            tensors |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
         for part in ("opt_G", "opt_D"):
             for index, values in getattr(self, part).state_dict()["state"].items():
-                named |= {
-                    f"{part}/{index}/{name}": value for name, value in values.items() if value is not None
-                }
-        # A checkpoint holds the step in its description, and this count as a tensor.
-        named["loop/d_updates"] = torch.tensor(self.d_updates)
-        return named | {f"penalty/{name}": value for name, value in self.penalty.state_dict().items()}
+                tensors |= {f"{part}/{index}/{name}": t for name, t in values.items() if t is not None}
+        return tensors
 
     def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
         """Restore the tensors of a checkpoint.
@@ -115,7 +111,7 @@ class TrainState:
         """
         try:
             for part in ("G", "D", "G_ema"):
-                load_network(getattr(self, part), tensors, part)
+                getattr(self, part).load_state_dict(tensors_of(tensors, part))
             for part in ("opt_G", "opt_D"):
                 optimizer: torch.optim.Optimizer = getattr(self, part)
                 weights = weights_of(optimizer)
@@ -125,13 +121,13 @@ class TrainState:
                     # Moments take the memory layout of their weights, which safetensors does not store.
                     moment = torch.empty_like(weights[int(index)]).copy_(value) if value.dim() else value
                     state.setdefault(int(index), {})[key] = moment
-                # Plain SGD has no state; an optimizer with one has it for every trainable weight.
+                # Plain SGD has no state; other optimizers have one for every trainable weight.
                 trainable = sum(weight.requires_grad for weight in weights)
                 if state and len(state) != trainable:
                     raise ValueError(f"{part} holds {len(state)} of {trainable} parameters")
                 optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
             self.penalty.load_state_dict(tensors_of(tensors, "penalty"))
-            # The count of D's updates numbers the batches, so a resumed run goes on in the same epoch.
+            # D's updates number the batches, so a resumed run goes on in the same epoch.
             self.d_updates = int(tensors["loop/d_updates"])
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             what = f"does not hold the tensors of this run ({' '.join(str(error).split())})"
@@ -140,24 +136,20 @@ class TrainState:
 
     @torch.no_grad()
     def load_matching(self, tensors: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
-        """Take the weights of another run's networks as far as names and shapes match; the others keep their own.
-
-        Args:
-            tensors: Those of a checkpoint; its optimizers, step and penalty are not used.
+        """Copy the networks of a checkpoint as far as names and shapes match; other tensors keep their values.
 
         Returns:
-            The names of the tensors that matched, and of those that are missing there.
+            The names of this state's tensors that matched, and of those that did not.
         """
         matched: list[str] = []
         missing: list[str] = []
         for part in ("G", "D", "G_ema"):
-            found = tensors_of(tensors, part)
-            for name, mine in getattr(self, part).state_dict().items():
-                theirs = found.get(name)
-                if theirs is None or theirs.shape != mine.shape:
+            for name, own in getattr(self, part).state_dict().items():
+                other = tensors.get(f"{part}/{name}")
+                if other is None or other.shape != own.shape:
                     missing.append(f"{part}/{name}")
                 else:
-                    mine.copy_(theirs)
+                    own.copy_(other)
                     matched.append(f"{part}/{name}")
         return matched, missing
 
@@ -172,14 +164,9 @@ def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}
 
 
-def load_network(network: nn.Module, tensors: Mapping[str, Tensor], part: str) -> None:
-    """Load one network's weights and buffers. Raises RuntimeError on any name or shape that differs."""
-    network.load_state_dict(tensors_of(tensors, part), strict=True)
-
-
 def build_networks(config: Config, spec: Spec) -> tuple[Generator, Player]:
-    """Build G and D on the CPU with weights from the run's seed; torch's global generator stays as it was."""
-    # Layers initialise from torch's global generator.
+    """Build G and D on the CPU with weights from the run's seed."""
+    # Layers initialise from torch's global generator, whose state is restored.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream(config.seed, 0, "weights").initial_seed())
         return config.model.build(spec)

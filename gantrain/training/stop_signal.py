@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: it finishes the step under way, saves and leaves."""
+"""Signals that stop a run: it finishes the current step, saves and exits."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gantrain.errors import Interrupted
 
 
 class StopSignal:
-    """Remembers the first SIGINT, SIGTERM or SIGHUP; a second one leaves at once.
+    """Remembers the first SIGINT, SIGTERM or SIGHUP; a second one ends the run at once.
 
     Args:
         folder: The run's folder, for the message.
 
     Attributes:
-        number: The signal received, 0 before there is one.
-        is_closing: Whether training is over. What is left to do may take long and ``gantrain resume`` can do it, so
-            from then on the first signal leaves at once too.
+        number: The signal received; 0 before there is one.
+        is_closing: Whether training is over. The last evaluation may take long and ``gantrain resume`` can do it, so
+            from then on the first signal ends the run at once too.
     """
 
     def __init__(self, folder: Path):
@@ -33,20 +33,25 @@ class StopSignal:
         """Receive signals inside the block. A second one raises Interrupted wherever the process is."""
 
         def receive(number: int) -> None:
-            # This may interrupt any line of Python: it only notes the signal, or leaves.
-            if self.number or self.is_closing:
-                when = "at once" if self.number else "after the last step, before its metrics"
-                raise self._interruption(f"stopped {when}", number)
+            # This may interrupt any line of Python, so it only stores the number, or raises.
+            when = (
+                "at once"
+                if self.number
+                else "after the last step, before its metrics"
+                if self.is_closing
+                else ""
+            )
             self.number = number
+            if when:
+                raise self._interruption(f"stopped {when}")
 
         with handle_signals(receive):
             yield
 
     def interruption(self, step: int) -> Interrupted:
         """Return the error that ends the run after a saved step."""
-        name = signal.Signals(self.number).name
-        return self._interruption(f"stopped by {name} at step {step}", self.number)
+        return self._interruption(f"stopped by {signal.Signals(self.number).name} at step {step}")
 
-    def _interruption(self, what: str, number: int) -> Interrupted:
+    def _interruption(self, what: str) -> Interrupted:
         remedy = f"go on with: gantrain resume {quote(str(self.folder))}"
-        return Interrupted(self.folder, what, remedy, exit_code=128 + number)
+        return Interrupted(self.folder, what, remedy, exit_code=128 + self.number)

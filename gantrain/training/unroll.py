@@ -1,4 +1,4 @@
-"""Unrolled GAN: G's loss is read from D after a few more updates, and differentiated through them."""
+"""Unrolled GAN: G's loss is that of D after a few more updates, and is differentiated through them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gantrain.training.state import TrainState
 def unrolled_discriminator(
     state: TrainState, real: Tensor, fake: Tensor, y: Tensor | None, j: int, play: Play
 ) -> Discriminator:
-    """Return D after ``train.unroll`` more updates, all on this batch of data and these samples.
+    """Return D after ``train.unroll`` more updates, all on one batch of data and samples.
 
     Args:
         state: D is left untouched; it must be ``frozen``.
@@ -44,10 +44,10 @@ def unroll(D: nn.Module, loss_of: Callable[[Discriminator], Tensor], k: int, lr:
     k = 0 it is D. The steps are plain ones whatever optimizer D is trained with: moments are left out.
 
     Args:
-        D: Left bit for bit as it is: weights, gradients, buffers and flags. Spectral norm keeps its singular vectors
+        D: Unchanged bit for bit: weights, gradients, buffers and flags. Spectral norm keeps its singular vectors
             through the steps when D is ``frozen``.
-        loss_of: The loss that the steps descend, 0-dim, of a discriminator called as D is. It is evaluated anew at
-            each step; the paper uses the same batch at every step.
+        loss_of: The loss that the steps descend, 0-dim, of a discriminator called as D is. It is evaluated at each
+            step; the paper uses the same batch at every step.
         k: Number of steps, at least 0.
         lr: Learning rate of these steps, at least 0.
 
@@ -58,7 +58,7 @@ def unroll(D: nn.Module, loss_of: Callable[[Discriminator], Tensor], k: int, lr:
     def unrolled(x: Tensor, y: Tensor | None) -> Tensor:
         return functional_call(D, weights, (x, y))
 
-    # D's weights as leaves of a graph of their own: the real ones are never touched.
+    # D's weights as leaves of a separate graph: D itself is never changed.
     weights = {name: weight.detach().requires_grad_(True) for name, weight in D.named_parameters()}
     # w <- w - lr dL/dw, each step with a graph, so that the samples' effect on D is differentiated too.
     for _ in range(k):

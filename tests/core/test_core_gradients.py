@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from gantrain.core.gradients import descend, differentiate, frozen, total_norm
 from gantrain.errors import Diverged
-from gantrain.training.losses import wrong_conditions
 
 BAD_LOSSES = {
     "nan loss": lambda w: w.sum() * math.nan,
@@ -109,79 +108,3 @@ def test_frozen_restores_what_was_frozen_before():
     with pytest.raises(RuntimeError), frozen(D):
         D(torch.zeros(1, 99))
     assert [p.requires_grad for p in D.parameters()] == flags == [False, True, True, True]
-
-
-@pytest.mark.parametrize("classes", [2, 3, 10, 1000])
-def test_wrong_conditions_are_labels_and_never_right(classes):
-    y = torch.arange(20_000) % classes
-    wrong = wrong_conditions(y, classes, torch.Generator().manual_seed(0))
-    assert wrong.shape == y.shape
-    assert wrong.dtype == torch.int64
-    assert 0 <= wrong.min() <= wrong.max() < classes
-    assert (wrong != y).all()
-
-
-@pytest.mark.parametrize("classes", [2, 3, 10])
-def test_wrong_conditions_are_uniform_over_the_other_classes(classes):
-    n = 20_000
-    y = torch.arange(classes).repeat_interleave(n)
-    wrong = wrong_conditions(y, classes, torch.Generator().manual_seed(1)).reshape(classes, n)
-    counts = torch.stack([row.bincount(minlength=classes) for row in wrong]).double()
-    share = 1 / (classes - 1)
-    five_sigma = 5 * math.sqrt(share * (1 - share) / n) + 1e-12
-    others = ~torch.eye(classes, dtype=torch.bool)
-    assert (counts[others] / n - share).abs().max() < five_sigma
-    assert counts.diagonal().eq(0).all()
-
-
-def test_wrong_conditions_are_a_function_of_the_generator():
-    y = torch.arange(100) % 7
-    first, again, other = (wrong_conditions(y, 7, torch.Generator().manual_seed(s)) for s in (3, 3, 4))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-ROWS = {
-    "vectors": torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.5, -2.0], [1.0, 1.0]]),
-    "captions": torch.tensor([[3, 1, 4], [3, 1, 0], [1, 3, 4], [2, 0, 0], [4, 4, 4]]),
-    "one number": torch.tensor([[0.0], [1.0]]),
-}
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_wrong_rows_are_rows_of_the_batch_and_never_right(name):
-    kinds = ROWS[name]
-    y = kinds[torch.randint(len(kinds), (5000,), generator=torch.Generator().manual_seed(0))]
-    wrong = wrong_conditions(y, 0, torch.Generator().manual_seed(1))
-    assert wrong.shape == y.shape
-    assert wrong.dtype == y.dtype
-    assert (wrong != y).any(1).all()
-    assert (wrong[:, None] == kinds).all(2).any(1).all()
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_wrong_rows_are_uniform_over_other_distinct_rows(name):
-    n, kinds = 20_000, ROWS[name]
-    often = kinds[0].expand(5 * n, -1)  # one kind is most of the batch, and is drawn no more often for that
-    y = torch.cat([*[row.expand(n, -1) for row in kinds], often])
-    wrong = wrong_conditions(y, 0, torch.Generator().manual_seed(2))
-    share = 1 / (len(kinds) - 1)
-    for i, row in enumerate(kinds):
-        drawn = wrong[(y == row).all(1)]
-        counts = torch.stack([(drawn == other).all(1).double().mean() for other in kinds])
-        five_sigma = 5 * math.sqrt(share * (1 - share) / len(drawn)) + 1e-12
-        assert counts[i] == 0
-        assert (torch.cat([counts[:i], counts[i + 1 :]]) - share).abs().max() < five_sigma
-
-
-def test_wrong_rows_are_none_where_all_are_the_same():
-    assert wrong_conditions(torch.ones(7, 3), 0, torch.Generator().manual_seed(0)) is None
-    assert wrong_conditions(torch.ones(1, 3, dtype=torch.int64), 0, torch.Generator().manual_seed(0)) is None
-    y = ROWS["captions"].repeat(20, 1)
-    first, again, other = (wrong_conditions(y, 0, torch.Generator().manual_seed(s)) for s in (3, 3, 4))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    two = torch.tensor([[1.0, 2.0]] * 5 + [[3.0, 4.0]])
-    assert torch.equal(
-        wrong_conditions(two, 0, torch.Generator()), torch.tensor([[3.0, 4.0]] * 5 + [[1.0, 2.0]])
-    )

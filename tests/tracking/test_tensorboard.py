@@ -37,7 +37,7 @@ from gantrain.tracking.event_file import read_events
 from gantrain.tracking.pinned_cards import pinned_query, runs_under
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.expected_tags import expected_tags
+from gantrain.training.evaluate import expected_tags
 from gantrain.training.run import run
 from gantrain.training.session import Session
 

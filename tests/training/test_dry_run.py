@@ -19,7 +19,7 @@ from gantrain.core.spec import Spec
 from gantrain.core.text import format_duration, format_size
 from gantrain.training.device import Runtime
 from gantrain.training.dry_run.estimate import Chore, Estimate, estimate
-from gantrain.training.dry_run.layers import count, layers
+from gantrain.training.dry_run.layers import layers, total_parameters
 from gantrain.training.dry_run.report import summary_line
 from gantrain.training.loop import train
 from gantrain.training.run import prepare
@@ -79,7 +79,7 @@ def test_dry_run_layers_hold_every_parameter_once(words):
     of_G = layers(G, lambda: x.append(G(z, y)))
     of_D = layers(D, lambda: D(x[0], y))
     for player, of in ((G, of_G), (D, of_D)):
-        assert count(of) == sum(p.numel() for p in player.parameters())
+        assert total_parameters(of) == sum(p.numel() for p in player.parameters())
         assert len({layer.name for layer in of}) == len(of)
         assert all(layer.parameters or layer.shape for layer in of)
         assert not player._forward_hooks
@@ -114,7 +114,7 @@ def test_dry_run_estimate_counts_what_the_run_would_do(found):
     assert found.seconds == found.start + 62 * found.step_seconds + sum(work.seconds for work in found.chores)
     assert found.memory > 20e6
     # Weights of both players and of the average, two moments of each player's, in float32; beside them the rest.
-    least = 4 * (count(found.G) * 4 + count(found.D) * 3)
+    least = 4 * (total_parameters(found.G) * 4 + total_parameters(found.D) * 3)
     assert least < found.checkpoint < least + 40_000
 
 

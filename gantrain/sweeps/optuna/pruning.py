@@ -13,8 +13,7 @@ from gantrain.errors import ConfigError, Pruned, suggest
 from gantrain.sweeps.optuna.search import Search, pruner
 from gantrain.sweeps.optuna.study import SEARCH, load_study, metric_value
 from gantrain.training.device import Runtime
-from gantrain.training.evaluate import compute, supported_metrics, view
-from gantrain.training.expected_tags import expected_tags
+from gantrain.training.evaluate import compute, expected_tags, supported_metrics, view
 from gantrain.training.run import prepare
 from gantrain.training.state import TrainState
 

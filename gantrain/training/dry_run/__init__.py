@@ -1,1 +1,1 @@
-"""A dry run: what a run would be and take, found by building it and training a few steps of it."""
+"""A dry run: what a run would be and cost, measured by building it and training a few of its steps."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 import torch
 
@@ -23,9 +24,10 @@ from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.device import Runtime
 from gantrain.training.dry_run.layers import Layer, layers
 from gantrain.training.early_stop import held_out_batch
-from gantrain.training.housekeeping import Housekeeping, Session
+from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
 from gantrain.training.restore import init_from
+from gantrain.training.session import Session
 from gantrain.training.state import TrainState
 
 MIN_STEPS = 3  # to time, however slow they are
@@ -54,12 +56,12 @@ class Estimate:
     Attributes:
         G: The generator's layers.
         D: The discriminator's layers.
-        steps: Length of the run, with ``train.seconds`` extrapolated from the measured speed.
-        images: Samples of data that it sees.
+        steps: Length of the run; for ``train.seconds`` at the measured speed.
+        images: Samples of data that it trains on.
         step_seconds: Mean seconds of a step.
         start: Seconds from the loaded data to the first step.
         chores: What it does besides training.
-        memory: The peak, in bytes: of the process, or of what torch holds on a GPU.
+        memory: Peak in bytes: of the process, or of torch on a GPU.
         checkpoint: Bytes of a checkpoint.
     """
 
@@ -87,17 +89,13 @@ class Estimate:
 def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -> Estimate:
     """Build the run, time its parts in a temporary folder, and return what the whole run costs.
 
-    Args:
-        config: The run.
-        data: What ``prepare`` returned for it.
-        runtime: Where it would be trained.
-        max_seconds: Seconds for which steps are timed; at least three steps are.
+    Steps are timed for ``max_seconds``, but at least three.
 
     Raises:
         Diverged: When its first steps do.
         CheckpointError: When ``train.init_from`` does not match.
     """
-    # The trial has a budget of its own, whatever the run's is.
+    # A trial of the run on a budget of seconds.
     trial = replace(config, train=replace(config.train, steps=ENDLESS, images=None, seconds=max_seconds))
     if runtime.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(runtime.device)
@@ -107,7 +105,7 @@ def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -
         init_from(state, load_checkpoint(config.train.init_from))
     built = time.perf_counter() - began
     G, D = _layers(config, data, runtime, state)
-    # Messages about the trial would be taken for messages about the run.
+    # Muted: messages about the trial would be taken for messages about the run.
     with tempfile.TemporaryDirectory(prefix="gantrain-") as name, mute_logging(logging.CRITICAL):
         folder = Path(name)
         tracker = Tracker(folder)
@@ -115,22 +113,17 @@ def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -
         try:
             start = built + _seconds(lambda: housekeeping.begin(state))
             step_seconds, batches = _time_steps(trial, data, runtime, state, housekeeping)
-            steps = (
-                config.train.steps
-                if config.train.seconds is None
-                else round(config.train.seconds / step_seconds)
-            )
-            chores = _time_chores(config.train, max(steps, 1), housekeeping, state)
+            seconds = config.train.seconds
+            steps = config.train.steps if seconds is None else max(round(seconds / step_seconds), 1)
+            chores = _time_chores(config.train, steps, housekeeping, state)
         finally:
             tracker.close()
         size = sum(path.stat().st_size for path in folder.glob("checkpoints/*/*"))
-    images = round(max(steps, 1) * batches * config.train.batch_size)
-    return Estimate(G, D, max(steps, 1), images, step_seconds, start, chores, _peak_memory(runtime), size)
+    images = round(steps * batches * config.train.batch_size)
+    return Estimate(G, D, steps, images, step_seconds, start, chores, _peak_memory(runtime), size)
 
 
-def _layers(
-    config: Config, data: Data, runtime: Runtime, state: TrainState
-) -> tuple[list[Layer], list[Layer]]:
+def _layers(config: Config, data: Data, runtime: Runtime, state: TrainState) -> tuple[list[Layer], ...]:
     """Return the layers of G and D with their output shapes for one batch of the run."""
     n = config.train.batch_size
     _, y = visible_split(data.train, config).take(torch.arange(n), runtime.device)
@@ -144,12 +137,8 @@ def _layers(
 def _time_steps(
     trial: Config, data: Data, runtime: Runtime, state: TrainState, housekeeping: Housekeeping
 ) -> tuple[float, float]:
-    """Train a few steps; return the mean seconds and the mean number of batches of a step.
-
-    Steps with and without a lazy penalty are averaged apart, each kind without its first step, which is slower, and
-    then weighted by how often they occur.
-    """
-    # Seconds of each step, by whether a penalty was paid on it.
+    """Train a few steps; return the mean seconds and the mean number of batches of a step."""
+    # Seconds of each step, by whether it had a (lazy) penalty.
     laps: dict[bool, list[float]] = {True: [], False: []}
     clock = [time.perf_counter()]
 
@@ -159,17 +148,16 @@ def _time_steps(
     def record_lap(state: TrainState) -> None:
         clock.append(time.perf_counter())
         laps[has_penalty(state.step - 1)].append(clock[-1] - clock[-2])
-        enough = len(clock) > MIN_STEPS + 1
-        state.seconds = clock[-1] - clock[1] if enough else 0.0
+        # The budget counts from the end of the first step, and only once there are enough steps.
+        state.seconds = clock[-1] - clock[1] if len(clock) > MIN_STEPS + 1 else 0.0
 
     held_out = None if trial.train.d_gain is None else held_out_batch(data, trial, runtime)
     batches = Batches(visible_split(data.train, trial), trial.train.batch_size, trial.seed, runtime.device)
     train(state, batches, trial, runtime, housekeeping.means.add, record_lap, held_out)
-    means = {kind: sum(times[1:]) / len(times[1:]) for kind, times in laps.items() if len(times) > 1}
-    share = sum(map(has_penalty, range(1000))) / 1000
-    means = {kind: times[0] for kind, times in laps.items() if times} | means
-    weights = {kind: share if kind else 1 - share for kind in means}
-    mean = sum(seconds * weights[kind] for kind, seconds in means.items()) / sum(weights.values())
+    # The mean of each kind without its first, slower step; then of both, by how often they occur.
+    means = {kind: fmean(times[1:] or times) for kind, times in laps.items() if times}
+    share = fmean(map(has_penalty, range(1000)))
+    mean = fmean(means.values(), [share if kind else 1 - share for kind in means])
     return mean, state.batches / state.step
 
 
@@ -177,28 +165,27 @@ def _time_chores(options: Train, steps: int, housekeeping: Housekeeping, state: 
     """Do once or twice what the run does besides training, and return what all of it costs."""
 
     def times(every: int) -> int:
-        return -(-steps // every) if every else 0
+        return -(-steps // every) if every else 0  # rounded up: the last step counts in any case
+
+    def chore(what: str, count: int, action: Callable[[], object]) -> Chore:
+        return Chore(what, count, count * _seconds(action) if count else 0.0)
 
     evaluations = max(times(options.evaluate_every), 1) if housekeeping.metrics else 0
-    logs, pictures = times(options.log_every), times(options.sample_every)
-    saves = max(times(options.checkpoint_every), 1)
-    log = _seconds(lambda: housekeeping.log_scalars(state, live=True)) if logs else 0.0
-    reading = _time_evaluations(evaluations, housekeeping, state) if evaluations else 0.0
-    picture = _seconds(lambda: housekeeping.gallery.sample(state, {})) if pictures else 0.0
-    save = _seconds(lambda: housekeeping.save(state))
     return [
-        Chore("scalars", logs, logs * log),
-        Chore("metrics", evaluations, reading),
-        Chore("pictures", pictures, pictures * picture),
-        Chore("checkpoints", saves, saves * save),
+        chore("scalars", times(options.log_every), lambda: housekeeping.log_scalars(state, live=True)),
+        Chore("metrics", evaluations, _time_evaluations(evaluations, housekeeping, state)),
+        chore("pictures", times(options.sample_every), lambda: housekeeping.gallery.sample(state, {})),
+        chore("checkpoints", max(times(options.checkpoint_every), 1), lambda: housekeeping.save(state)),
     ]
 
 
 def _time_evaluations(times: int, housekeeping: Housekeeping, state: TrainState) -> float:
     """Return the seconds of all evaluations: the first loads what it needs, the last computes the floors too."""
+    if not times:
+        return 0.0
     state.seconds = 0.0
     first = _seconds(lambda: housekeeping.compute_metrics(state))
-    if first > MAX_SECONDS:
+    if first > MAX_SECONDS:  # too slow for another; floors take about as long
         floors = first if any(metric.has_floor for metric in housekeeping.metrics) else 0.0
         return times * first + floors
     again = _seconds(lambda: housekeeping.compute_metrics(state))
@@ -218,5 +205,5 @@ def _peak_memory(runtime: Runtime) -> int:
         return torch.cuda.max_memory_allocated(runtime.device)
     if runtime.device.type == "mps":
         return torch.mps.driver_allocated_memory()
-    # Kilobytes, but bytes on macOS.
+    # In kilobytes, on macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,75 @@
+"""The average of G, and the state as a function of the seed."""
+
+import copy
+
+import torch
+from small_game import game
+from torch import Tensor, nn
+
+from gantrain.models.base import Player
+from gantrain.training.state import TrainState
+
+
+class WithBuffer(Player):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, -3.0]))
+        self.register_buffer("count", torch.tensor(0))
+        self.register_buffer("mean", torch.zeros(2))
+
+
+def averaged() -> TrainState:
+    G, D = WithBuffer(), nn.Linear(1, 1)
+    opt_G, opt_D = (torch.optim.SGD(network.parameters(), lr=1.0) for network in (G, D))
+    return TrainState(G=G, D=D, G_ema=copy.deepcopy(G).requires_grad_(False), opt_G=opt_G, opt_D=opt_D)
+
+
+def test_ema_of_decay_0_is_g_itself():
+    g = game(ema=0.0, dataset={"name": "digits"}).play()
+    assert [name.replace("G_ema", "G") for name in g.tensors("G_ema")] == list(g.tensors("G"))
+    assert all(
+        torch.equal(value, g.tensors("G")[f"G/{name[6:]}"]) for name, value in g.tensors("G_ema").items()
+    )
+
+
+def test_ema_is_ramped_and_gets_no_gradient():
+    state, expected = averaged(), torch.tensor([1.0, -3.0], dtype=torch.float64)
+    for step in range(30):
+        state.step = step
+        with torch.no_grad():
+            state.G.weight += torch.tensor([0.5, step])
+        state.update_ema(0.6)
+        decay = min(0.6, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * state.G.weight.detach().double()
+    torch.testing.assert_close(state.G_ema.weight.double(), expected)
+    assert not state.G_ema.weight.requires_grad
+    assert state.G.weight.requires_grad
+
+
+def test_ema_buffers_are_copies_of_those_of_g():
+    state = averaged()
+    state.G.count += 7
+    state.G.mean += 0.25
+    state.update_ema(0.999)
+    assert state.G_ema.count.item() == 7
+    assert state.G_ema.mean.tolist() == [0.25, 0.25]
+    state.G.count += 1
+    assert state.G_ema.count.item() == 7
+
+
+def test_ema_tracks_batch_statistics_of_its_own_weights():
+    """As if its weights had been frozen at each step and one batch shown to it."""
+    g = game(condition="conditional_batch_norm")
+    means = []
+
+    def watch(_: nn.Module, given: tuple[Tensor, ...], __: object) -> None:
+        means.append(given[0].mean(0))
+
+    g.state.G_ema.norms[0].register_forward_hook(watch)
+    g.play()
+    expected = torch.zeros_like(means[0])
+    for mean in means:
+        expected = 0.9 * expected + 0.1 * mean
+    assert len(means) == g.config.train.steps
+    torch.testing.assert_close(g.state.G_ema.norms[0].mean, expected)
+    assert (g.state.G_ema.norms[0].mean - g.state.G.norms[0].mean).abs().max() > 1e-6
