@@ -1,4 +1,4 @@
-"""A run's curves as charts: what shares an axis, and the lines by which a curve is read."""
+"""A run's curves as charts: which tags share an axis, and the reference lines of each chart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gantrain.core.tags import JENSEN_SHANNON
 from gantrain.reports.runs import Row, finite_numbers
 
 MAX_POINTS = 400  # of a curve, at most
-ONE_AXIS = (*JENSEN_SHANNON, "divergence/js_gap")  # which share an axis
+ONE_AXIS = (*JENSEN_SHANNON, "divergence/js_gap")  # tags on one chart, all in nats
 LOG_2 = math.log(2)
 FIRST = ("divergence", "loss", "logits", "diversity and fidelity", "diversity", "fidelity", "generator")
 
@@ -20,45 +20,36 @@ Curve = tuple[list[int], list[float | None]]
 
 
 def read_curves(run: Path) -> dict[str, Curve]:
-    """Return steps and values of every scalar that a run wrote, by tag; None where a number was not finite.
-
-    Raises:
-        CheckpointError: When the file cannot be read.
-    """
-    found: dict[str, Curve] = {}
+    """Return steps and values of every scalar of a run, by tag; None for one not finite. Raises CheckpointError."""
+    curves: dict[str, Curve] = {}
     for row in RunFolder(run).history:
-        step, finite = row["step"], finite_numbers(row)
+        finite = finite_numbers(row)
         for tag in row.keys() - {"step"}:
-            steps, values = found.setdefault(tag, ([], []))
-            steps.append(step)
+            steps, values = curves.setdefault(tag, ([], []))
+            steps.append(row["step"])
             values.append(finite.get(tag))
-    return found
+    return curves
 
 
 def thin(curve: Curve, most: int = MAX_POINTS) -> Curve:
-    """Return a curve with at most about so many points: its ends, and the least and largest of each stretch."""
+    """Return a curve of about ``most`` points: its ends, and the minimum, maximum and first gap of each stretch."""
     steps, values = curve
     if len(steps) <= most:
         return curve
-
-    def height(i: int) -> float:
-        return values[i] or 0.0
-
     stretch = math.ceil(2 * len(steps) / most)
-    kept = {0, len(steps) - 1}
+    chosen = {0, len(steps) - 1}
     for start in range(0, len(steps), stretch):
         inside = range(start, min(start + stretch, len(steps)))
-        real = [i for i in inside if values[i] is not None]
-        gap = [i for i in inside if values[i] is None][:1]
-        if real:
-            kept |= {min(real, key=height), max(real, key=height)}
-        kept |= set(gap)
-    order = sorted(kept)
+        finite = {i: value for i in inside if (value := values[i]) is not None}
+        if finite:
+            chosen |= {min(finite, key=finite.__getitem__), max(finite, key=finite.__getitem__)}
+        chosen |= set([i for i in inside if i not in finite][:1])  # the line breaks there
+    order = sorted(chosen)
     return [steps[i] for i in order], [values[i] for i in order]
 
 
 def series(name: str, curves: Mapping[str, Curve], tag: str, most: int = MAX_POINTS) -> dict[str, Any]:
-    """Return a curve as the page draws it, with a band of one standard error where the run read one."""
+    """Return a curve in the form that report.js plots, with a band of one standard error if there is one."""
     steps, values = thin(curves[tag], most)
     curve: dict[str, Any] = {"name": name, "x": steps, "y": [_round(v) for v in values]}
     if f"{tag}_se" in curves:
@@ -71,32 +62,31 @@ def _round(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.5g}")
 
 
-def reference_lines(found: Sequence[Row], tags: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the lines of a chart of these tags: log 2, chance, what real data measure, published values.
-
-    A line is drawn when all runs agree on it, to three digits.
-    """
+def reference_lines(rows: Sequence[Row], tags: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the lines of a chart of these tags on which all runs agree: log 2, chance, floors, published values."""
     lines: list[dict[str, Any]] = []
-    labelled: set[str] = set()
     if any(tag in JENSEN_SHANNON for tag in tags):
-        lines.append({"y": LOG_2, "label": "log 2: no overlap"})
-    chances = {f"{c:.3g}": c for row in found if isinstance(c := row.result.get("chance"), float)}
+        lines.append({"y": LOG_2, "label": "log 2: no overlap"})  # the largest JSD, of disjoint supports
+    chances = {f"{c:.3g}": c for row in rows if isinstance(c := row.result.get("chance"), float)}
     if "loss/d" in tags and len(chances) == 1:
-        lines.append({"y": next(iter(chances.values())), "label": f"chance of loss/d {next(iter(chances))}"})
+        (text, chance), *_ = chances.items()
+        lines.append({"y": chance, "label": f"chance of loss/d {text}"})
+    labelled: set[str] = set()
     for tag in tags:
-        name = tag.split("/", 1)[-1]
-        for part, words in {"floors": "real against real", "published": "published or exact"}.items():
-            values = [finite_numbers(row.result.get(part)).get(tag) for row in found]
-            read = [value for value in values if value is not None]
-            if read and max(read) - min(read) <= 0.02 * max(map(abs, read)):
-                label = "" if words in labelled else words  # once, for lines in the colours of their curves
-                lines.append({"y": _round(sum(read) / len(read)), "label": label, "of": name})
-                labelled.add(words)
+        for part, label in {"floors": "real against real", "published": "published or exact"}.items():
+            numbers = [finite_numbers(row.result.get(part)) for row in rows]
+            values = [one[tag] for one in numbers if tag in one]
+            # The floors of two runs differ by the data that each sampled.
+            if values and max(values) - min(values) <= 0.02 * max(map(abs, values)):
+                text = "" if label in labelled else label  # one for all, which have their curves' colours
+                mean = _round(sum(values) / len(values))
+                lines.append({"y": mean, "label": text, "of": tag.split("/", 1)[-1]})
+                labelled.add(label)
     return lines
 
 
 def charts(row: Row, curves: Mapping[str, Curve]) -> list[dict[str, Any]]:
-    """Return the charts of a run, what matters first: ``title``, ``series``, ``lines``, and whether it is ``main``."""
+    """Return the charts of a run, the main ones first, each with ``title``, ``series``, ``lines`` and ``main``."""
     groups: dict[str, list[str]] = {}
     for tag in sorted(curves):
         if not tag.endswith("_se") and any(value is not None for value in curves[tag][1]):
@@ -105,7 +95,7 @@ def charts(row: Row, curves: Mapping[str, Curve]) -> list[dict[str, Any]]:
     def place(title: str) -> tuple[int, str]:
         if title in FIRST:
             return FIRST.index(title), title
-        # A tag with a chart of its own comes after the charts of its section's others.
+        # A tag alone on its chart comes after the chart that the others of its section share.
         return len(FIRST) if title.split("/")[0] in FIRST[:-1] else len(FIRST) + 1, title
 
     found = []
@@ -118,7 +108,7 @@ def charts(row: Row, curves: Mapping[str, Curve]) -> list[dict[str, Any]]:
 
 
 def _chart_of(tag: str, curve: Curve) -> str:
-    """Return the chart on which a tag is drawn: only what has one unit shares an axis."""
+    """Return the title of a tag's chart: only tags of one unit share an axis."""
     section = tag.split("/")[0]
     if section == "divergence":
         return section if tag in ONE_AXIS else tag

@@ -1,16 +1,16 @@
-"""What a run, a checkpoint or a sweep is, as ``gantrain show`` prints it."""
+"""The pages that ``gantrain show`` prints of a run, a checkpoint and a sweep."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gantrain.core.files import read_json
+from gantrain.core.files import read_json, read_text
 from gantrain.core.run_folder import DIFFERS, DONE, NAN, STATE, RunFolder, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import align_columns, format_duration, format_number
@@ -21,41 +21,32 @@ SECTIONS = ("divergence/", "diversity/", "fidelity/", "generator/", "logits/")  
 
 
 def run_page(folder: Path, full: bool) -> str:
-    """Return what a run is, how it went, where its files are, and what to type next.
-
-    Args:
-        folder: The run.
-        full: Whether to show the full config, not only what differs from the defaults.
-    """
+    """Return a run's settings, results, files and next commands; ``full`` shows its defaults too."""
     run = RunFolder(folder)
+    # In a sweep the keys that name the folder are of no use to one run.
     words = _without_run_keys(run.overrides) if is_sweep(folder.resolve().parent) else run.overrides
-    parts = [
-        _head(run),
-        _settings(run.config, run.differs, run.overrides, full),
-        _results(run),
-        _messages(run),
-        _rows(
-            {
-                "command": shlex.join(["gantrain", *words]) if run.overrides else "",
-                "plug-ins": _plugins(run.result.get("plugins", {})),
-                "machine": _machine(run.environment),
-            }
-        ),
-        _files(run),
-        _next_commands(run),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    origin = {
+        "command": shlex.join(["gantrain", *words]) if run.overrides else "",
+        "plug-ins": _plugins(run.result.get("plugins", {})),
+        "machine": _machine(run.environment),
+    }
+    settings = _settings(run.config, run.differs, run.overrides, full)
+    results = (settings, _results(run), _messages(run))
+    return _page(_head(run), *results, _rows(origin), _files(run), _next_commands(run))
+
+
+def _page(*parts: str) -> str:
+    """Return the parts that are not empty, with a blank line between each two."""
+    return "\n\n".join(filter(None, parts))
 
 
 def _head(run: RunFolder) -> str:
-    name = run.config.get("name") or run.result.get("name") or run.path.name
-    steps = f"{run.step:,} of {run.planned_steps:,} steps" if run.planned_steps else f"{run.step:,} steps"
     result = run.result
+    name = run.config.get("name") or result.get("name") or run.path.name
+    steps = f"{run.step:,} of {run.planned_steps:,} steps" if run.planned_steps else f"{run.step:,} steps"
     if run.status == "finished":
-        speed = f"{result['images']:,} images, {result['seconds']:.0f} s"
-        return (
-            f"{name}: finished, {steps}, {speed} ({result['images_per_second']:,.0f} a second while training)"
-        )
+        speed = f"{result['images_per_second']:,.0f} a second while training"
+        return f"{name}: finished, {steps}, {result['images']:,} images, {result['seconds']:.0f} s ({speed})"
     if run.status == "running":
         return f"{name}: running, {steps}{_pace(run)}"
     if run.status == "stopped":
@@ -75,12 +66,13 @@ def _plugins(remembered: Mapping[str, Any]) -> str:
 
 def _pace(run: RunFolder) -> str:
     """Return the speed and the time left, by the last speed logged."""
-    speed, train = run.last_values().get("speed/images_per_second", 0.0), run.config["train"]
+    values, train = run.last_values(), run.config["train"]
+    speed = values.get("speed/images_per_second", 0.0)
     if not speed > 0:
         return ""
     if not run.planned_steps:
         return f", {speed:,.0f} images a second, until {train['seconds']:g} s of training are over"
-    updates = train["d_steps"] if "loss/d" in run.last_values() else 1  # a step without a D sees one batch
+    updates = train["d_steps"] if "loss/d" in values else 1  # a step without a D uses one batch
     left = (run.planned_steps - run.step) * train["batch_size"] * updates / speed
     return f", {speed:,.0f} images a second, about {format_duration(left)} of training left"
 
@@ -92,53 +84,46 @@ def _settings(
         return ""
     if full:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        return "config\n" + _indented(text.rstrip())
-    if differs:
-        title = "what differs from the defaults"
-        lines = [f"{group:10} {' '.join(map(_cut, words))}" for group, words in differs.items()]
-    else:  # a run of an older gantrain holds only the overrides
-        title = "as it was typed"
-        lines = [f"overrides  {' '.join(map(_cut, overrides))}" if overrides else "no overrides"]
-    return f"config     {title}; full=true shows all of it\n" + _indented("\n".join(lines))
+        return _block("config", text.rstrip().splitlines())
+    title = "what differs from the defaults" if differs else "as it was typed"
+    if not differs:  # a run of an older gantrain left only its overrides
+        differs = {"overrides": list(overrides)} if overrides else {"no overrides": []}
+    lines = [f"{group:10} {' '.join(map(_cut, words))}".rstrip() for group, words in differs.items()]
+    return _block(f"config     {title}; full=true shows all of it", lines)
 
 
 def _cut(word: str) -> str:
     return word if len(word) < MAX_LETTERS else f"{word[:MAX_LETTERS]}..."
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+def _block(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([title, *(f"  {line}" for line in lines)])
 
 
 def _results(run: RunFolder) -> str:
     """Return the metrics with their floors and published values; of an unfinished run the last values logged."""
+    if run.status != "finished":
+        return _last_values(run)
     result = run.result
-    if run.status == "finished":
-        metrics, floors, tail = (
-            {tag: NAN if value is None else value for tag, value in result.get(part, {}).items()}
-            for part in ("metrics", "floors", "tail")
-        )
-        parts = [
-            metric_table(metrics, floors),
-            protocol_warnings(result.get("protocol", {})),
-            published_table(tail, result.get("published", {})),
-        ]
-        return "\n\n".join(part for part in parts if part)
-    return _last_values(run, None)
+    metrics, floors, tail = (  # JSON has null for a number that was not finite
+        {tag: NAN if value is None else value for tag, value in result.get(part, {}).items()}
+        for part in ("metrics", "floors", "tail")
+    )
+    warnings = protocol_warnings(result.get("protocol", {}))
+    return _page(metric_table(metrics, floors), warnings, published_table(tail, result.get("published", {})))
 
 
-def _last_values(run: RunFolder, step: int | None) -> str:
+def _last_values(run: RunFolder, step: int | None = None) -> str:
     latest = run.last_values(step)
     losses = ", ".join(f"{tag} {format_number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
-    metrics = metric_table({tag: value for tag, value in latest.items() if tag.startswith(SECTIONS)}, {})
-    return "\n\n".join(part for part in (metrics, losses) if part)
+    return _page(metric_table({tag: v for tag, v in latest.items() if tag.startswith(SECTIONS)}, {}), losses)
 
 
 def _messages(run: RunFolder) -> str:
     result = run.result if run.status == "finished" else {}
     lines = [f"health     {line}" for line in result.get("health", [])]
-    if run.status != "finished" and run.log_file.is_file():
-        log = run.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
+    if run.status != "finished":  # else the result has them
+        log = read_text(run.log_file).splitlines()
         lines += [f"warning    {line.partition(' WARNING ')[2]}" for line in log if " WARNING " in line][-3:]
     if result.get("meaning"):
         lines.append(f"meaning    {result['meaning']}")
@@ -146,17 +131,19 @@ def _messages(run: RunFolder) -> str:
 
 
 def _machine(environment: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in environment.items() if key not in ("device", "machine", "precision")}
-    first = [str(environment[key]) for key in ("device", "machine", "precision") if key in environment]
-    return ", ".join([*first, *(f"{key} {value}" for key, value in rest.items())])
+    unnamed = ("device", "machine", "precision")  # values that need no name; versions do
+    first = [str(environment[key]) for key in unnamed if key in environment]
+    return ", ".join(
+        [*first, *(f"{key} {value}" for key, value in environment.items() if key not in unnamed)]
+    )
 
 
 def _files(run: RunFolder) -> str:
-    saved, pictures, figures = run.checkpoints, run.pictures, run.figures
+    pictures = run.pictures
     rows = {
-        "checkpoint": _names(saved),
+        "checkpoint": _names(run.checkpoints),
         "pictures": f"{run.samples}: {len(pictures)}, the last {pictures[-1].name}" if pictures else "",
-        "figures": _names(figures),
+        "figures": _names(run.figures),
         "scalars": _newest([run.metrics_file]),
         "events": _newest(run.event_files),
         "result": _newest([run.result_file]),
@@ -179,47 +166,43 @@ def _rows(rows: Mapping[str, str]) -> str:
 
 
 def _next_commands(run: RunFolder) -> str:
-    where = shlex.quote(str(run.path))
-    lines = []
-    if run.status not in (*DONE, "running"):
-        lines.append(
-            f"gantrain resume {where}" if run.checkpoints else shlex.join(["gantrain", *run.overrides])
-        )
-    if run.checkpoints:
-        lines.append(f"gantrain sample {where}")
-    if run.history:
-        lines += [f"gantrain report {where}", f"gantrain tensorboard {where}"]
-    return "next\n" + _indented("\n".join(lines)) if lines else ""
+    is_over, has_checkpoint = run.status in (*DONE, "running"), bool(run.checkpoints)
+    # Without a checkpoint there is nothing to resume: train again.
+    again = [] if is_over or has_checkpoint else [shlex.join(["gantrain", *run.overrides])]
+    verbs = ["resume"] * (has_checkpoint and not is_over) + ["sample"] * has_checkpoint
+    verbs += ["report", "tensorboard"] * bool(run.history)
+    return _block("next", [*again, *_commands(run.path, *verbs)]) if again or verbs else ""
+
+
+def _commands(path: Path, *verbs: str) -> list[str]:
+    return [f"gantrain {verb} {shlex.quote(str(path))}" for verb in verbs]
 
 
 def checkpoint_page(path: Path, full: bool) -> str:
-    """Return what a checkpoint is: its step, its run, the values logged at its step, and what to type next."""
-    state = read_json(path / STATE)
-    run = RunFolder.of(path)
-    where = shlex.quote(str(path))
-    lines = [f"gantrain {verb} {where}" for verb in ("sample", "evaluate", "resume")]
-    parts = [
+    """Return a checkpoint's step, run, settings, the values logged at its step, and next commands."""
+    state, run = read_json(path / STATE), RunFolder.of(path)
+    return _page(
         f"{state['config']['name']}: checkpoint of step {state['step']:,} of {run.path.name}",
         _settings(state["config"], state.get(DIFFERS), run.overrides, full),
         _last_values(run, state["step"]),
         _rows({"run": str(run.path), "machine": _machine(state["environment"])}),
-        "next\n" + _indented("\n".join(lines)),
-    ]
-    return "\n\n".join(part for part in parts if part)
+        _block("next", _commands(path, "sample", "evaluate", "resume")),
+    )
 
 
 def sweep_page(folder: Path) -> str:
-    """Return the jobs of a sweep as a table, where its summaries are, and what to type next."""
+    """Return the jobs of a sweep as a table, its summaries, and next commands."""
     sweep = SweepFolder(folder)
-    under_way = sweep.is_locked
-    # Hydra's own sweeps have no plan: their jobs are the runs that lie there.
+    is_active = sweep.is_locked
+    # Hydra's own sweeps have no plan: their jobs are the runs in the folder.
     jobs = sweep.jobs() or [Job(path.name) for path in sorted(folder.iterdir()) if is_run(path)]
     runs = [sweep.run(job) for job in jobs]
     words = [_without_run_keys(job.overrides or run.overrides) for run, job in zip(runs, jobs, strict=True)]
     shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else []
-    states = ["waiting" if under_way and run.status == "missing" else run.status for run in runs]
+    states = ["waiting" if is_active and run.status == "missing" else run.status for run in runs]
     lines = [["run", "set", "status", "exit", "steps", "seconds", ""]]
     for run, state, overrides in zip(runs, states, words, strict=True):
+        # Of a job that is running or was given up, result.json may be that of an earlier attempt.
         result = run.result if state not in ("running", "waiting", "missing", "stopped") else {}
         exit_code = str(result.get("exit_code", 0)) if result else ""
         seconds = f"{result['seconds']:.0f}" if "seconds" in result else ""
@@ -227,20 +210,17 @@ def sweep_page(folder: Path) -> str:
         varied = " ".join(word for word in overrides if word not in shared)
         lines.append([run.path.name, varied, state, exit_code, f"{run.step:,}", seconds, error])
     counts = ", ".join(f"{count} {state}" for state, count in Counter(states).most_common())
-    where = shlex.quote(str(folder))
-    verbs = ["compare", "report", "tensorboard"]
-    if not under_way and any(state not in (*DONE, "running") for state in states):
-        verbs.insert(0, "resume")
+    may_resume = not is_active and any(state not in (*DONE, "running") for state in states)
+    verbs = ["resume"] * may_resume + ["compare", "report", "tensorboard"]
     rows = {"command": sweep.command(), "shared": " ".join(shared)}
-    parts = [
+    return _page(
         f"{folder.name}: a sweep of {len(runs)} jobs: {counts}",
         align_columns(lines),
         _rows(rows | {name: str(path) for name, path in sweep.summaries().items()}),
-        "next\n" + _indented("\n".join(f"gantrain {verb} {where}" for verb in verbs)),
-    ]
-    return "\n\n".join(part for part in parts if part)
+        _block("next", _commands(folder, *verbs)),
+    )
 
 
 def _without_run_keys(overrides: Sequence[str]) -> list[str]:
-    """Return a job's overrides without the keys that say where the sweep writes."""
+    """Return a job's overrides without the keys of the folder that the sweep writes to."""
     return [word for word in overrides if not word.startswith("run.")]

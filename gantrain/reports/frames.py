@@ -1,4 +1,4 @@
-"""The pictures that a run drew while it trained: found, thinned out, resized, animated."""
+"""The sample grids that a run wrote over training: found, thinned out, resized, animated."""
 
 from __future__ import annotations
 
@@ -23,28 +23,27 @@ UNREADABLE = (
     SyntaxError,
     ValueError,
     Image.DecompressionBombError,
-)  # what Pillow raises for a cut file
+)  # Pillow's, for a truncated file
 
 
 def grid_files(run: Path) -> list[tuple[int, Path]]:
     """Return the step and the file of every picture under ``samples``, in the order of steps."""
-    files = RunFolder(run).pictures
-    found = sorted((int(path.stem), path) for path in files if path.stem.isdecimal())
-    while found and open_image(found[-1][1]) is None:  # a process that was killed while it wrote
-        found.pop()
-    return found
+    files = sorted((int(path.stem), path) for path in RunFolder(run).pictures if path.stem.isdecimal())
+    while files and open_image(files[-1][1]) is None:  # the process was killed while it wrote
+        files.pop()
+    return files
 
 
-def pick_evenly(found: Sequence[tuple[int, Path]], most: int = MAX_FRAMES) -> list[tuple[int, Path]]:
-    """Return at most so many of them, evenly spread, the first and the last among them."""
-    if len(found) <= most:
-        return list(found)
-    last = len(found) - 1
-    return [found[round(i * last / max(most - 1, 1))] for i in range(most)] if most > 1 else [found[-1]]
+def pick_evenly(files: Sequence[tuple[int, Path]], most: int = MAX_FRAMES) -> list[tuple[int, Path]]:
+    """Return at most ``most`` of them, evenly spread, the first and the last included."""
+    if len(files) <= most:
+        return list(files)
+    last = len(files) - 1
+    return [files[round(i * last / (most - 1))] for i in range(most)] if most > 1 else [files[-1]]
 
 
 def open_image(path: Path) -> Image.Image | None:
-    """Return a picture in RGB, or None where it is absent or cut short."""
+    """Return a picture in RGB, or None for one that is absent or truncated."""
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
@@ -52,18 +51,17 @@ def open_image(path: Path) -> Image.Image | None:
         return None
 
 
-def read_images(found: Sequence[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
+def read_images(files: Sequence[tuple[int, Path]]) -> Iterator[tuple[int, Image.Image]]:
     """Yield the images that can be read, with their steps."""
-    for step, path in found:
-        image = open_image(path)
-        if image is not None:
+    for step, path in files:
+        if image := open_image(path):
             yield step, image
 
 
 def last_image(run: Path) -> Image.Image | None:
     """Return the latest picture of a run that can be read."""
-    found = grid_files(run)
-    return open_image(found[-1][1]) if found else None
+    files = grid_files(run)
+    return open_image(files[-1][1]) if files else None
 
 
 def resize(image: Image.Image, side: int) -> Image.Image:
@@ -77,12 +75,7 @@ def resize(image: Image.Image, side: int) -> Image.Image:
 
 
 def embed_frames(runs: Sequence[Path], budget: int = BUDGET) -> list[list[tuple[int, str]]]:
-    """Return the pictures of each run with their steps, thinned out and made small until a page can carry them.
-
-    Args:
-        runs: Their folders.
-        budget: The number of characters that all pictures together may have.
-    """
+    """Return each run's pictures with their steps, fewer and smaller until all fit in ``budget`` characters."""
     for side, most in SIZES:
         if len(runs) > 1:
             side, most = min(side, SMALL_PIXELS), max(2, min(most, 240 // len(runs)))
@@ -113,46 +106,26 @@ def data_url(image: Image.Image, quality: int = 80) -> str:
 
 
 def write_animation(run: Path, out: Path) -> int:
-    """Write a run's pictures over training as an animated GIF or PNG, as the name says.
-
-    Args:
-        run: The run's folder.
-        out: A name that ends in ``.gif`` or ``.png``.
-
-    Returns:
-        The number of frames.
+    """Write a run's pictures as an animated ``.gif`` or ``.png``, and return the number of frames.
 
     Raises:
         CheckpointError: When the run has no picture that can be read.
         OSError: When the file cannot be written.
     """
-    shots = [image for _, image in read_images(pick_evenly(grid_files(run)))]
-    if not shots:
-        raise CheckpointError(
-            RunFolder(run).samples, "holds no pictures", "train with train.sample_every=100, say"
-        )
-    # A run that went on with another layout has pictures of two sizes; a file has one.
-    size = (max(image.width for image in shots), max(image.height for image in shots))
-    frames = [_on_sheet(image, size) for image in shots]
-    if out.suffix.lower() == ".gif":
+    images = [image for _, image in read_images(pick_evenly(grid_files(run)))]
+    if not images:
+        remedy = "train with train.sample_every=100, say"
+        raise CheckpointError(RunFolder(run).samples, "holds no pictures", remedy)
+    # A run resumed with another layout has pictures of two sizes; an animation has one.
+    size = (max(image.width for image in images), max(image.height for image in images))
+    frames = [Image.new("RGB", size, "white") for _ in images]
+    for frame, image in zip(frames, images, strict=True):
+        frame.paste(image)
+    kind = "GIF" if out.suffix.lower() == ".gif" else "PNG"
+    if kind == "GIF":
         frames = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     buffer = io.BytesIO()
-    frames[0].save(
-        buffer,
-        format="GIF" if out.suffix.lower() == ".gif" else "PNG",
-        save_all=True,
-        append_images=frames[1:],
-        duration=times,
-        loop=0,
-    )
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], duration=times, loop=0)
     replace_file(out, buffer.getvalue())
     return len(frames)
-
-
-def _on_sheet(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    if image.size == size:
-        return image
-    sheet = Image.new("RGB", size, "white")
-    sheet.paste(image)
-    return sheet
