@@ -1,4 +1,4 @@
-"""One HTML file that shows a run, or several side by side, in any browser; nothing is loaded from elsewhere."""
+"""One HTML file that shows a run, or compares several, in any browser; nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
 
 import gantrain
 from gantrain.core.run_folder import RunFolder
@@ -22,96 +25,67 @@ from gantrain.reports.runs import Row, finite_numbers, overrides_of
 from gantrain.reports.tables import failures, run_table, seed_table
 from gantrain.reports.varying import flatten
 
-if TYPE_CHECKING:
-    import jinja2
-
 MAX_FIGURES = 12  # of one run, at most
 METRICS = ("divergence/", "diversity/", "fidelity/")  # tags that are metrics, also before the run's end
 NOT_FINISHED = ("failed", "diverged", "killed", "missing", "unreadable", "interrupted")
 
 
-def render_page(found: Sequence[Row], title: str, command: str) -> str:
-    """Return the page of one run, or of several side by side, as HTML.
-
-    Args:
-        found: The runs; what varies among them is what they were named by.
-        title: Its heading.
-        command: The command that makes the runs, or several, a line each.
-    """
+def render_page(rows: Sequence[Row], title: str, command: str) -> str:
+    """Return the page of one run, or the comparison of several, as HTML; ``command`` made them, one line or many."""
     here = Path(__file__).parent
     style, script = (here.joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    # Only this very script may run, whatever a name or a command contains; the template puts it on a line of its own.
+    # Only this script may run, whatever a name or a command contains; the template adds the line break before it.
     digest = base64.b64encode(hashlib.sha256(f"\n{script}".encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-    environment = _environment(here)
-    own = _run_values(found[0]) if len(found) == 1 else _runs_values(found)
-    return environment.get_template("run.html" if len(found) == 1 else "runs.html").render(
-        own,
-        title=title,
-        command=command,
-        policy=policy,
-        version=gantrain.__version__,
-        style=_markup(style),
-        script=_markup(script),
+    template, values = (
+        ("run.html", _run_values(rows[0])) if len(rows) == 1 else ("runs.html", _runs_values(rows))
     )
+    # The package's own style and script are markup; every other text is escaped.
+    values |= {"style": Markup(style), "script": Markup(script), "policy": policy}
+    values |= {"title": title, "command": command, "version": gantrain.__version__}
+    return _environment(here).get_template(template).render(values)
 
 
 def _environment(folder: Path) -> jinja2.Environment:
-    import jinja2
-
+    loader = jinja2.FileSystemLoader(folder)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.filters |= {"breakable": _breakable, "cell_class": _cell_class}
     return environment
 
 
-def _markup(text: str) -> Any:
-    """Return text of this package as markup, which is not escaped again."""
-    from markupsafe import Markup
-
-    return Markup(text)
-
-
-def _breakable(name: str) -> Any:
+def _breakable(name: str) -> Markup:
     """Return a tag or key that may be broken after a slash or a dot."""
-    from markupsafe import escape
-
-    return _markup(str(escape(name)).replace("/", "/<wbr>").replace(".", ".<wbr>"))
+    return Markup(str(escape(name)).replace("/", "/<wbr>").replace(".", ".<wbr>"))
 
 
-def _cell_class(text: str) -> Any:
+def _cell_class(text: str) -> Markup:
     kind = "number" if re.match(r"-?\d", text) else "bad" if text.startswith(NOT_FINISHED) else ""
-    return _markup(f' class="{kind}"' if kind else "")
+    return Markup(f' class="{kind}"' if kind else "")
 
 
 def _run_values(row: Row) -> dict[str, Any]:
     """Return what the page of one run is rendered from."""
     result, curves = row.result, read_curves(row.folder)
     shots = embed_frames([row.folder])[0]
-    drawn = charts(row, curves)
-    main = [i for i, one in enumerate(drawn) if one["main"]]
-    first = [i for i in main if drawn[i]["title"] == "divergence"]
+    content = charts(row, curves)
+    # The divergence is next to the samples, then the other main charts; the rest is folded.
+    main = [i for i, one in enumerate(content) if one["main"]]
+    first = [i for i in main if content[i]["title"] == "divergence"]
+    counts = [(result.get("step"), "steps"), (result.get("images"), "images")]
     facts = [
         row.ending,
         *(flatten(row.config).get(key, "") for key in ("objective", "dataset", "model")),
-        f"{result['step']:,} steps" if isinstance(result.get("step"), int) else "",
-        f"{result['images']:,} images" if isinstance(result.get("images"), int) else "",
+        *(f"{count:,} {unit}" for count, unit in counts if isinstance(count, int)),
         f"{row.seconds:,.0f} s" if row.seconds else "",
         f"seed {row.config['seed']}" if "seed" in row.config else "",
     ]
     files = RunFolder(row.folder).figures[:MAX_FIGURES]
     images = ((open_image(path), path.stem.replace("_", " ")) for path in files)
-    by_hand = overrides_of(row.folder)
-    config = [
-        [key, text, "set by hand" * (key in by_hand)]
-        for key, text in flatten(row.config, _value_text).items()
-    ]
+    overrides, values = overrides_of(row.folder), flatten(row.config, _value_text)
+    config = [[key, text, "set by hand" * (key in overrides)] for key, text in values.items()]
     return {
         "name": row.name,
         "facts": facts,
@@ -121,20 +95,20 @@ def _run_values(row: Row) -> dict[str, Any]:
         "frames": shots,
         "first_charts": first,
         "main_charts": [i for i in main if i not in first],
-        "more_charts": [i for i in range(len(drawn)) if i not in main],
+        "more_charts": [i for i in range(len(content)) if i not in main],
         "finished": bool(row.numbers),
         "numbers": _numbers(row, curves),
         "figures": [(_figure(image), alt) for image, alt in images if image],
         "config": _with_head(["key", "value", ""], config),
         "protocol": _nested_table(result.get("protocol")),
         "versions": _nested_table(RunFolder(row.folder, strict=False).environment),
-        "data": {"charts": drawn, "players": [shots]},
+        "data": {"charts": content, "players": [shots]},
     }
 
 
-def _runs_values(found: Sequence[Row]) -> dict[str, Any]:
+def _runs_values(rows: Sequence[Row]) -> dict[str, Any]:
     """Return what the page of several runs is rendered from."""
-    groups = settings(found)
+    groups = settings(rows)
     best = [row for setting in groups for row in setting.runs]
     shots = embed_frames([row.folder for row in best])
     cells = [
@@ -142,24 +116,21 @@ def _runs_values(found: Sequence[Row]) -> dict[str, Any]:
         for row, own in zip(best, shots, strict=True)
     ]
     seeds = max(len(setting.runs) for setting in groups)
-    figure, means = chart(found), seed_table(found, worst=False)
-    finished = sum(row.counts for row in found)
-    notes = [order_note(found), *not_comparable(found), *failures(found)]
+    figure, means = chart(rows), seed_table(rows, worst=False)
+    finished, seconds = sum(row.counts for row in rows), sum(row.seconds for row in rows)
+    notes = [order_note(rows), *not_comparable(rows), *failures(rows)]
     return {
-        "facts": [
-            f"{finished} of {len(found)} runs finished",
-            f"{sum(row.seconds for row in found):,.0f} s in all",
-        ],
+        "facts": [f"{finished} of {len(rows)} runs finished", f"{seconds:,.0f} s in all"],
         "means": means,
         "means_figure": _figure(figure) if figure else "",
-        "runs": run_table(found),
-        "floors": _floors(found),
+        "runs": run_table(rows),
+        "floors": _floors(rows),
         "notes": [note for note in notes if note],
         "health": _health(best),
         "cells": cells,
         "across": min(6, seeds * max(1, 4 // seeds)),  # whole settings in a line
         "steps": sorted({step for own in shots for step, _ in own}),
-        "config": _config_table(found),
+        "config": _config_table(rows),
         "versions": _nested_table(RunFolder(best[0].folder, strict=False).environment),
         "data": {"tags": _curves_by_tag(best), "players": shots, "together": True},
     }
@@ -170,7 +141,7 @@ def _curves_by_tag(best: Sequence[Row]) -> dict[str, Any]:
     groups = {id(row): i for i, setting in enumerate(settings(best)) for row in setting.runs}
     curves = [read_curves(row.folder) for row in best]
     points = {tag: len(steps) for one in curves for tag, (steps, _) in one.items() if not tag.endswith("_se")}
-    most, by_tag = max(40, 6 * MAX_POINTS // len(best)), {}
+    most, by_tag = max(40, 6 * MAX_POINTS // len(best)), {}  # points of a curve: the page holds them all
     for tag in sorted(points, key=lambda tag: (points[tag] < 2, _place(tag))):  # one point is no curve
         lines = [
             series(row.label, one, tag, most) | {"group": groups[id(row)]}
@@ -181,13 +152,15 @@ def _curves_by_tag(best: Sequence[Row]) -> dict[str, Any]:
     return by_tag
 
 
-def _floors(found: Sequence[Row]) -> list[str]:
-    known = {tag: v for row in found for tag, v in finite_numbers(row.result.get("floors")).items()}
-    cells = [format_number(known[tag]) if tag in known else "" for tag in columns(found)]
-    return ["real", *([""] * len(keys_of(found))), *cells, "", ""] if any(cells) else []
+def _floors(rows: Sequence[Row]) -> list[str]:
+    """Return the foot of the table of runs: what each metric is of real data against real data."""
+    known = {tag: v for row in rows for tag, v in finite_numbers(row.result.get("floors")).items()}
+    cells = [format_number(known[tag]) if tag in known else "" for tag in columns(rows)]
+    return ["real", *([""] * len(keys_of(rows))), *cells, "", ""] if any(cells) else []
 
 
 def _numbers(row: Row, curves: Mapping[str, Curve]) -> list[list[str]]:
+    """Return the table of a run's metrics, of an unfinished run those logged last; empty columns are left out."""
     last = {tag: values[-1] for tag, (_, values) in curves.items() if values and tag.startswith(METRICS)}
     known = row.numbers or {tag: value for tag, value in last.items() if value is not None}
     floors, lines = finite_numbers(row.result.get("floors")), []
@@ -201,15 +174,15 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> list[list[str]]:
 
 
 def _place(tag: str) -> tuple[int, str]:
-    """Return where a tag comes in a list: what says most of a run first."""
+    """Return the sort key of a tag, by how much it tells of a run."""
     return (COLUMNS.index(tag) if tag in COLUMNS else len(COLUMNS), tag)
 
 
-def _health(found: Sequence[Row]) -> list[str]:
+def _health(rows: Sequence[Row]) -> list[str]:
     lines = []
-    for row in found:
+    for row in rows:
         warnings = row.result.get("health")
-        name = f"{row.label}: " if len(found) > 1 else ""
+        name = f"{row.label}: " if len(rows) > 1 else ""
         lines += [name + str(line) for line in warnings if line] if isinstance(warnings, list) else []
     return lines
 
@@ -218,21 +191,18 @@ def _figure(image: Any) -> str:
     return data_url(resize(image, min(1400, max(image.size))), 88)
 
 
-def _config_table(found: Sequence[Row]) -> list[list[str]]:
+def _config_table(rows: Sequence[Row]) -> list[list[str]]:
     """Return the table of all keys: first those in which the runs differ."""
-    flats = [flatten(row.config, _value_text) for row in found if row.config]
-    keys = dict.fromkeys(key for one in flats for key in one)
-    values = {key: list(dict.fromkeys(one.get(key, "") for one in flats)) for key in keys}
-    differing = [
-        [key, " | ".join(v or "none" for v in some)] for key, some in values.items() if len(some) > 1
-    ]
-    return _with_head(
-        ["key", "value"], [*differing, *([k, some[0]] for k, some in values.items() if len(some) == 1)]
-    )
+    configs = [flatten(row.config, _value_text) for row in rows if row.config]
+    keys = dict.fromkeys(key for one in configs for key in one)
+    values = {key: list(dict.fromkeys(one.get(key, "") for one in configs)) for key in keys}
+    differing = [[key, " | ".join(v or "none" for v in some)] for key, some in values.items() if some[1:]]
+    shared = [[key, some[0]] for key, some in values.items() if not some[1:]]
+    return _with_head(["key", "value"], [*differing, *shared])
 
 
-def _nested_table(found: Any) -> list[list[str]]:
-    values = flatten(found, _value_text) if isinstance(found, Mapping) else {}
+def _nested_table(content: Any) -> list[list[str]]:
+    values = flatten(content, _value_text) if isinstance(content, Mapping) else {}
     return _with_head(["key", "value"], [[key, value] for key, value in values.items()])
 
 

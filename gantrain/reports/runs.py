@@ -1,4 +1,4 @@
-"""Runs side by side: where they are, how each ended, and its numbers."""
+"""The rows of a comparison: where the runs are, how each ended, and its numbers."""
 
 from __future__ import annotations
 
@@ -25,15 +25,12 @@ class Row:
         name: Its folder's name, or the last parts of its path where names are shared.
         varied: The keys in which the runs differ, with this run's values.
         status: ``finished``, ``failed``, ``diverged``, ``interrupted``, ``killed``, ``pruned``; ``unfinished``
-            without a result, ``unreadable`` with a broken one, ``missing`` where no run has begun.
-        numbers: Every metric by tag, and where there are published values the means of the last fifth of the run.
+            without a result, ``unreadable`` with a broken one, ``missing`` for a run that has not begun.
+        numbers: Every metric by tag; of tags with a published value the mean over the last fifth of the run.
         published: Published values by tag.
-        seconds: What it took.
-        exit_code: That of a run which did not finish, when it is known.
-        error: What ended it.
-        folder: Where it is, if anywhere.
-        config: The resolved config; empty where there is none.
-        result: All of ``result.json``; empty where there is none.
+        exit_code: Of a run that did not finish, if known.
+        config: The resolved config, or empty.
+        result: All of ``result.json``, or empty.
     """
 
     name: str
@@ -55,7 +52,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        """What sets it apart in short: the values of what varies, or else its name."""
+        """The values of the keys that vary, in short, or else its name."""
         return short_label(self.varied) or self.name
 
     @property
@@ -66,9 +63,10 @@ class Row:
 
 
 def read_rows(folders: Iterable[Path]) -> list[Row]:
-    """Return a row for each run's folder; one that is absent, empty or broken has a row that says so."""
-    # One broken run must not hide the others.
-    runs = [RunFolder(Path(folder), strict=False) for folder in folders]
+    """Return a row for each run's folder; the status of an absent, empty or broken one says so."""
+    runs = [
+        RunFolder(Path(folder), strict=False) for folder in folders
+    ]  # one broken run must not hide the others
     parents = {run.path.parent for run in runs}
     jobs = {parent: _overrides_of_jobs(parent) for parent in parents}
     overrides = [overrides_of(run.path, jobs[run.path.parent]) for run in runs]
@@ -81,6 +79,7 @@ def _row(name: str, varied: Mapping[str, str], run: RunFolder) -> Row:
     ending = "unreadable" if run.result_file.is_file() else "unfinished" if run.config else "missing"
     result = run.result or {"status": ending}
     published = finite_numbers(result.get("published"))
+    # A game that circles has no last value: papers report means over the end of a run.
     tail = {tag: value for tag, value in finite_numbers(result.get("tail")).items() if tag in published}
     code, seconds = result.get("exit_code"), result.get("seconds")
     return Row(
@@ -107,12 +106,7 @@ def finite_numbers(values: Any) -> dict[str, float]:
 
 
 def overrides_of(run: Path, jobs: Mapping[str, Sequence[str]] | None = None) -> dict[str, str]:
-    """Return what was set by hand for a run, by key.
-
-    Args:
-        run: Its folder.
-        jobs: The overrides of its sweep's jobs by folder, used when the run has left none; None reads them.
-    """
+    """Return the values typed for a run by key: its own overrides, or else those of its job among ``jobs``."""
     jobs = _overrides_of_jobs(run.parent) if jobs is None else jobs
     return values_by_key(RunFolder(run).overrides or jobs.get(run.name, ()))
 
@@ -134,19 +128,19 @@ def _walk(folder: Path) -> Iterator[Path]:
         inner = [Path(entry) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return
-    for path in sorted(inner, key=lambda path: [int(p) if p.isdigit() else p for p in _parts(path.name)]):
+
+    def natural(path: Path) -> list[int | str]:  # run 2 before run 10
+        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+
+    for path in sorted(inner, key=natural):
         if is_run(path):
             yield path
         elif not path.name.startswith(".") and path not in jobs:
             yield from _walk(path)
 
 
-def _parts(name: str) -> list[str]:
-    return re.split(r"(\d+)", name)
-
-
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of the paths that tell them apart."""
+    """Return the shortest ends of the paths that differ."""
     for depth in range(1, 1 + max((len(path.parts) for path in paths), default=0)):
         names = ["/".join(path.parts[-depth:]) for path in paths]
         if len(set(names)) == len(names):

@@ -1,4 +1,4 @@
-"""The text of one run for a terminal: its tables of metrics, its closing lines."""
+"""The text of one run for a terminal: tables of metrics, and the lines at its end."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from gantrain.core.text import align_columns, format_number, format_with_error
 
 
 def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
-    """Return the mean of each scalar over the last fifth of ``last`` steps, where a game that circles is read."""
-    found: dict[str, list[float]] = {}
+    """Return the mean of each scalar over the last fifth of ``last`` steps, for games that circle."""
+    tail: dict[str, list[float]] = {}
     for row in history:
         for tag, value in row.items():
             if tag != "step" and value is not None and (row["step"] or 0) > 0.8 * last:
-                found.setdefault(tag, []).append(value)
-    return {tag: sum(values) / len(values) for tag, values in found.items()}
+                tail.setdefault(tag, []).append(value)
+    return {tag: sum(values) / len(values) for tag, values in tail.items()}
 
 
 def published_table(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
-    """Return each published value next to the measured one, a line each; an empty string where there is none."""
+    """Return each published value next to the measured one, a line each; "" without any."""
     if not published:
         return ""
     first, second = "mean of the last fifth", "published or exact"
     width = max(len(first), *(len(tag) for tag in published))
     lines = [f"{first:{width}}  {second}  {'measured':>10}"]
     for tag, value in published.items():
-        shown = format_number(tail[tag], 4) if tag in tail else "missing"
-        lines.append(f"{tag:{width}}  {format_number(value, 4):>{len(second)}}  {shown:>10}")
+        measured = format_number(tail[tag], 4) if tag in tail else "missing"
+        lines.append(f"{tag:{width}}  {format_number(value, 4):>{len(second)}}  {measured:>10}")
     return "\n".join(lines)
 
 
@@ -41,42 +41,40 @@ def metric_table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> s
     for tag, value in sorted(metrics.items()):
         if tag.endswith("_se"):
             continue
-        error = metrics.get(f"{tag}_se")
-        shown = format_with_error(value, error) + " nats" * bool(IN_NATS.fullmatch(tag))
-        lines.append((tag, shown, format_number(floors[tag]) if tag in floors else ""))
+        text = format_with_error(value, metrics.get(f"{tag}_se")) + " nats" * bool(IN_NATS.fullmatch(tag))
+        lines.append((tag, text, format_number(floors[tag]) if tag in floors else ""))
     return align_columns([("metric", "value", "real against real"), *lines]) if lines else ""
 
 
 def protocol_warnings(protocol: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a line for each metric whose protocol has a warning: the numbers it was made with, and the warning."""
+    """Return a line for each metric whose protocol has a warning: the numbers of the protocol, and the warning."""
     lines = []
-    for name, made in protocol.items():
-        if "warning" in made:
-            numbers = {key: value if isinstance(value, list) else [value] for key, value in made.items()}
-            shown = [
+    for name, entries in protocol.items():
+        if "warning" in entries:
+            numbers = {key: value if isinstance(value, list) else [value] for key, value in entries.items()}
+            texts = [
                 f"{key} {' to '.join(f'{v:.3g}' if isinstance(v, float) else str(v) for v in values)}"
                 for key, values in numbers.items()
                 if all(isinstance(v, int | float) for v in values)
             ]
-            lines.append(f"{name:10} {', '.join(shown)}: {made['warning']}")
+            lines.append(f"{name:10} {', '.join(texts)}: {entries['warning']}")
     return "\n".join(lines)
 
 
 def end_table(result: Mapping[str, Any], folder: Path) -> str:
-    """Return the closing lines of a run: what was done, its metrics, where to look."""
+    """Return the lines at the end of a run: its length and speed, its metrics, its files."""
     run = RunFolder(folder)
-    done = (
-        f"{result['name']}: {result['step']:,} steps, {result['images']:,} images, "
-        f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
-    )
-    where = [f"pictures   {path}" for path in run.pictures[-1:]]
-    where += [
-        f"result     {run.result_file}",
-        f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
+    count = f"{result['name']}: {result['step']:,} steps, {result['images']:,} images"
+    speed = f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
+    files = [f"pictures   {path}" for path in run.pictures[-1:]]
+    files += [f"result     {run.result_file}", f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}"]
+    files[1:1] = [f"figure     {path}" for path in run.figures]
+    parts = [
+        f"{count}, {speed}",
+        metric_table(result["metrics"], result["floors"]),
+        protocol_warnings(result["protocol"]),
+        published_table(result["tail"], result["published"]),
+        "\n".join(f"health     {line}" for line in result["health"]),
+        "\n".join(files),
     ]
-    where[1:1] = [f"figure     {path}" for path in run.figures]
-    published = published_table(result["tail"], result["published"])
-    advice = "\n".join(f"health     {line}" for line in result["health"])
-    read = metric_table(result["metrics"], result["floors"])
-    parts = [done, read, protocol_warnings(result["protocol"]), published, advice, "\n".join(where)]
-    return "\n" + "\n\n".join(part for part in parts if part)
+    return "\n" + "\n\n".join(filter(None, parts))

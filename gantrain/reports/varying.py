@@ -1,4 +1,4 @@
-"""What varies among runs: the keys that were set by hand, and those that these do not explain."""
+"""The keys that vary among runs: those set by hand, and others whose differences these do not explain."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ NO_SETTING = re.compile(
     r"(name|sweep|(run|hydra|metric|device)\b.*|dataset\.root|train\.\w+_every|train\.keep_checkpoints|optimizer\.horizon)$"
 )
 ORDER = ("objective", "penalty", "model", "dataset", "noise", "optimizer", "train")
-MAX_KEYS = 6  # keys that have a column besides those that were set by hand
+MAX_KEYS = 6  # keys that have a column in addition to those set by hand
 
 
 def varying_values(
     overrides: Sequence[Mapping[str, str]], configs: Sequence[Mapping[str, Any]], same_sweep: bool = True
 ) -> list[dict[str, str]]:
-    """Return for each run the keys in which runs differ: those set by hand, and what these do not explain.
+    """Return for each run the keys in which runs differ, with its values.
 
     Args:
-        overrides: What was set by hand for each run, by key.
-        configs: Resolved configs, which have the value here of a key that was set for another run.
-        same_sweep: Whether the runs are of one sweep, where every key that varies is a setting; otherwise machines
-            and folders are none.
+        overrides: The values typed for each run, by key.
+        configs: Resolved configs, which have the value of a key that was typed for another run only.
+        same_sweep: Whether every key that varies is a setting; otherwise machines and folders are none.
     """
     flats = [flatten(config) for config in configs]
     known = [i for i in range(len(flats)) if flats[i] or overrides[i]]
@@ -41,9 +40,8 @@ def varying_values(
         # A run that left no config has only the values that were typed for it.
         return len({value(i, key) for i in known if flats[i] or key in overrides[i]}) > 1
 
-    typed = dict.fromkeys(key for one in overrides for key in one)
-    by_hand = [key for key in typed if not key.startswith(("run.", "hydra")) and differs(key)]
-    chosen = [key for key in by_hand if same_sweep or not NO_SETTING.match(key)]
+    typed = dict.fromkeys(key for one in overrides for key in one if not key.startswith(("run.", "hydra")))
+    chosen = [key for key in typed if differs(key) and (same_sweep or not NO_SETTING.match(key))]
 
     def is_explained(key: str) -> bool:
         # Runs that agree in what is chosen, whatever their seeds, agree in this key too.
@@ -52,7 +50,7 @@ def varying_values(
             if flats[i]:
                 setting = tuple(value(i, other) for other in chosen if other != "seed")
                 values.setdefault(setting, set()).add(value(i, key))
-        return all(len(found) == 1 for found in values.values())
+        return all(len(own) == 1 for own in values.values())
 
     most = len(chosen) + MAX_KEYS
     rest = {key for one in flats for key in one if not NO_SETTING.match(key)} - set(chosen) - {"seed"}
@@ -71,7 +69,7 @@ def _place(key: str) -> tuple[int, bool, str]:
 
 
 def flatten(config: Mapping[str, Any], text: Callable[[Any], str] | None = None) -> dict[str, str]:
-    """Return a config as dotted keys and values as text; the name of a group's choice is under the group itself."""
+    """Return a config as dotted keys and values as text; a group itself has the name of its choice."""
     text = text or value_text
     values = {}
     for key, value in config.items():
@@ -82,7 +80,7 @@ def flatten(config: Mapping[str, Any], text: Callable[[Any], str] | None = None)
 
 
 def value_text(value: Any) -> str:
-    """Return a value as one text, however it was typed: 1e-4 and 0.0001 are the same, a path is its last part."""
+    """Return a value as text that does not depend on how it was typed: 1e-4 is 0.0001, a path its last part."""
     number = to_number(value)
     if number is not None:
         if isinstance(value, int):
