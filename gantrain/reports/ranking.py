@@ -1,4 +1,4 @@
-"""Which of several runs is the better one: the numbers that say so, the settings with their seeds, best first."""
+"""Rank runs: the metrics by which they are compared, and settings with their seeds, best first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from gantrain.reports.runs import Row
 from gantrain.reports.varying import short_label
 
-# What a table shows first where no published values name its columns; the CSV has every tag.
-# Those come first that do not rest on the D that played: a weak D reads a small divergence from a bad generator.
+# The first columns of a table, unless published values name them; the CSV has every tag.
+# First those that do not depend on the run's D: a weak D estimates a small divergence for a bad generator.
 COLUMNS = (
     "divergence/js_refit",
     "divergence/js_exact",
@@ -32,13 +32,13 @@ COLUMNS = (
     "diversity/per_condition_std",
     "divergence/js_gap",
 )
-LAST_COLUMN = "loss/g"  # each game has its own, so it says least
+LAST_COLUMN = "loss/g"  # of another scale in each game, so it tells least
 MAX_COLUMNS = 6  # columns of numbers
 OWN_D_TAGS = ("divergence/js", "divergence/js_gap", "divergence/game", LAST_COLUMN)
 LOWER_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
 HIGHER_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
 RANKED = (*LOWER_IS_BETTER, *HIGHER_IS_BETTER)
-UNRANKED = ("_se", "_error", "_residual")  # how far a number is to be trusted ranks nothing
+UNRANKED = ("_se", "_error", "_residual")  # the uncertainty of a number ranks nothing
 # Real data are 1. Noise is above it in all of these, and a copy's distance below it.
 ONE_IS_BEST = (
     "fidelity/sharpness",
@@ -51,12 +51,7 @@ ONE_IS_BEST = (
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs that differ in their seed alone.
-
-    Attributes:
-        varied: Their shared values of the keys in which runs differ.
-        runs: One for each seed, those that failed among them.
-    """
+    """Runs that differ in their seed alone, also failed ones, and their values of the keys that vary."""
 
     varied: Mapping[str, str]
     runs: Sequence[Row]
@@ -67,15 +62,15 @@ class Setting:
         return short_label(self.varied) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
 
     def read(self, tag: str) -> list[Row]:
-        """Return the runs that finished and have a number."""
+        """Return the runs that finished and have a value of a tag."""
         return [row for row in self.runs if row.counts and tag in row.numbers]
 
     def values(self, tag: str) -> list[float]:
-        """Return a number of every seed that finished and has it."""
+        """Return the value of every seed that finished and has one."""
         return [row.numbers[tag] for row in self.read(tag)]
 
     def mean(self, tag: str) -> float | None:
-        """Return its mean over the seeds that finished; None where no seed has it."""
+        """Return the mean over the seeds that finished; None without any."""
         values = self.values(tag)
         return statistics.fmean(values) if values else None
 
@@ -87,33 +82,25 @@ def keys_of(found: Sequence[Row]) -> list[str]:
 
 
 def order_tags(tags: Collection[str], least: Collection[str] = ()) -> list[str]:
-    """Return those tags of which some values are better than others, the ones that tell most of a run first.
-
-    Args:
-        tags: What runs read.
-        least: Those that come after all but the loss, unless they are among ``COLUMNS``.
-    """
-    own = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)} - {
-        *COLUMNS,
-        LAST_COLUMN,
-    }
-    others = sorted(own, key=lambda tag: (tag in least, tag))
+    """Return the tags that rank runs: ``COLUMNS``, others by name, then those in ``least`` and the loss."""
+    ranked = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)}
+    others = sorted(ranked.difference(COLUMNS, [LAST_COLUMN]), key=lambda tag: (tag in least, tag))
     return [tag for tag in (*COLUMNS, *others, LAST_COLUMN) if tag in tags]
 
 
 def own_d_tags(found: Sequence[Row]) -> set[str]:
     """Return the tags that each run's own D estimates, which are not one scale for all runs."""
-    own = set(OWN_D_TAGS)
-    for row in found:
-        protocol = row.result.get("protocol")
-        of_js = protocol.get("js") if isinstance(protocol, Mapping) else None
-        names = of_js.get("estimates") if isinstance(of_js, Mapping) else None
-        own |= set(map(str, names)) if isinstance(names, list) else set()
-    return own
+    names = (_mapping(_mapping(row.result.get("protocol")).get("js")).get("estimates") for row in found)
+    return {*OWN_D_TAGS, *(str(tag) for tags in names if isinstance(tags, list) for tag in tags)}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """Return a value of a result or config that should be a mapping; an empty one for anything else."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def columns(found: Sequence[Row], most: int = MAX_COLUMNS) -> list[str]:
-    """Return the tags a table shows: those with published values, else the first that every finished run has."""
+    """Return the tags of a table's columns: those with published values, else first those of every finished run."""
     measured = {tag for row in found for tag in row.numbers}
     published = dict.fromkeys(tag for row in found for tag in row.published if tag in measured)
     if published:
@@ -125,7 +112,7 @@ def columns(found: Sequence[Row], most: int = MAX_COLUMNS) -> list[str]:
 
 
 def cost(tag: str, value: float | None, published: Mapping[str, float]) -> float:
-    """Return a cost of a tag's value, lower for a better one; infinite where the value is missing."""
+    """Return the cost of a tag's value, lower for a better one; infinite for a missing value."""
     if value is None:
         return math.inf
     if tag in ONE_IS_BEST:
@@ -138,7 +125,7 @@ def cost(tag: str, value: float | None, published: Mapping[str, float]) -> float
 
 
 def direction(tag: str) -> str:
-    """Return which numbers of a tag are the better ones, in words."""
+    """Return in words which values of a tag are better."""
     if tag in ONE_IS_BEST:
         return "1 is best"
     if tag.startswith(LOWER_IS_BETTER):
@@ -147,32 +134,32 @@ def direction(tag: str) -> str:
 
 
 def best_first(found: Sequence[Row]) -> list[Row]:
-    """Return runs best first by the first column of their table; those that have no such number come last."""
+    """Return runs best first by the first column of their table; those without such a number come last."""
     tag = next(iter(columns(found)), "")
-    return sorted(
-        found, key=lambda row: cost(tag, row.numbers.get(tag) if row.counts else None, row.published)
-    )
+
+    def rank(row: Row) -> float:
+        return cost(tag, row.numbers.get(tag) if row.counts else None, row.published)
+
+    return sorted(found, key=rank)
 
 
 def settings(found: Sequence[Row]) -> list[Setting]:
-    """Return runs by what was set for them, seeds together, best first as ``best_first``."""
+    """Return the settings of runs, seeds grouped, best first by the mean cost of the first column."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     keys = [key for key in keys_of(found) if key != "seed"]
     for row in found:
-        # Without a key that varies, runs of one seed are still runs of their own.
+        # Without a key that varies, runs of one seed are still separate runs.
         own = () if keys or "seed" in row.varied else (row.name,)
         groups.setdefault((*(row.varied.get(key, "") for key in keys), *own), []).append(row)
-    groups_of_runs = [
-        Setting({k: v for k, v in zip(keys, name, strict=False) if v}, runs) for name, runs in groups.items()
-    ]
     tag = next(iter(columns(found)), "")
-    return sorted(groups_of_runs, key=lambda setting: _mean_cost(setting, tag))
 
+    def mean_cost(setting: Setting) -> float:
+        # Not the cost of the mean: two seeds that miss a best value on both sides are not at it.
+        costs = [cost(tag, row.numbers[tag], row.published) for row in setting.read(tag)]
+        return statistics.fmean(costs) if costs else math.inf
 
-def _mean_cost(setting: Setting, tag: str) -> float:
-    """Return the mean over seeds: two that miss a best value on both sides are not at it, as their mean may be."""
-    missed = [cost(tag, row.numbers[tag], row.published) for row in setting.read(tag)]
-    return statistics.fmean(missed) if missed else math.inf
+    named = [({k: v for k, v in zip(keys, name, strict=False) if v}, runs) for name, runs in groups.items()]
+    return sorted([Setting(varied, runs) for varied, runs in named], key=mean_cost)
 
 
 def has_seeds(found: Sequence[Row]) -> bool:
@@ -181,7 +168,7 @@ def has_seeds(found: Sequence[Row]) -> bool:
 
 
 def order_note(found: Sequence[Row]) -> str:
-    """Return by which number runs stand best first, and that it is no common scale where it is each D's own."""
+    """Return the metric that ranks the runs, with a warning when each run's own D estimates it."""
     tag = next(iter(columns(found)), "")
     if not tag or len(found) < 2:
         return ""
@@ -192,19 +179,18 @@ def order_note(found: Sequence[Row]) -> str:
 
 
 def not_comparable(found: Sequence[Row]) -> list[str]:
-    """Return a line for the data, for each metric and for seeds where a comparison is not what it seems."""
+    """Return a line for each reason why runs do not compare: their data, a metric's protocol, repeated seeds."""
     lines = []
-    data = {_dataset_text(_dataset_keys(row.config)) for row in found if row.config}
+    data = {_dataset_text(row.config) for row in found if row.config}
     if len(data) > 1:
         names = sorted({str(row.config.get("dataset", {}).get("name")) for row in found if row.config})
         what = ", ".join(names) if len(names) > 1 else f"{names[0]}, with other keys"
         lines.append(f"the data differ ({what}): no number is comparable across them")
     values: dict[str, dict[str, set[str]]] = {}
     for row in found:
-        protocol = row.result.get("protocol")
-        for metric, numbers in protocol.items() if isinstance(protocol, Mapping) else ():
-            for key, value in numbers.items() if isinstance(numbers, Mapping) else ():
-                # What was found, a width or a distance, is no agreement.
+        for metric, entries in _mapping(row.result.get("protocol")).items():
+            for key, value in _mapping(entries).items():
+                # A float was measured from the samples, as the width of a kernel; the rest was set.
                 if not isinstance(value, float | list) and key != "warning":
                     values.setdefault(metric, {}).setdefault(key, set()).add(str(value))
     for metric, agreed in values.items():
@@ -214,20 +200,13 @@ def not_comparable(found: Sequence[Row]) -> list[str]:
                 f"metric {metric} was read in different ways ({'; '.join(differing)}): not comparable"
             )
     twice = [s for s in settings(found) if len({row.varied.get("seed") for row in s.runs}) < len(s.runs)]
-    lines += [
-        f"{setting.label} has a seed more than once, so its spread is not one over seeds" for setting in twice
+    return lines + [
+        f"{s.label} has a seed more than once, so its spread is not one over seeds" for s in twice
     ]
-    return lines
 
 
-def _dataset_keys(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = config.get("dataset")
-    return {k: v for k, v in data.items() if k != "root"} if isinstance(data, Mapping) else {}
-
-
-def _dataset_text(data: Mapping[str, Any]) -> str:
-    plain = {
-        key: value.rstrip("/").rsplit("/", 1)[-1] if isinstance(value, str) else value
-        for key, value in data.items()
-    }
-    return repr(sorted(plain.items()))
+def _dataset_text(config: Mapping[str, Any]) -> str:
+    """Return the keys of the dataset as text that is equal for the same data in another folder."""
+    data = {key: value for key, value in _mapping(config.get("dataset")).items() if key != "root"}
+    names = {k: v.rstrip("/").rsplit("/", 1)[-1] if isinstance(v, str) else v for k, v in data.items()}
+    return repr(sorted(names.items()))
