@@ -1,4 +1,4 @@
-"""A sweep before its first job and after its last: every job checked, the folder locked, the results printed."""
+"""The start and the end of a sweep: check every job, lock the folder, print the results."""
 
 from __future__ import annotations
 
@@ -35,45 +35,39 @@ MAX_ERROR_LINES = 10
 
 
 def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
-    """Return the result of ``check`` for each job, or None for a job whose data are not there yet.
-
-    Args:
-        jobs: All jobs of a sweep.
-        check: Composes and resolves one job.
+    """Return the result of ``check``, which composes a job, for each; None for a job whose data are absent so far.
 
     Raises:
         ConfigError: For the first invalid job; the other invalid ones are printed to stderr before.
         DataError: When no job has its data.
     """
     checked: list[T | None] = []
-    errors: list[tuple[Job, GantrainError]] = []
-    no_bar = None if len(jobs) > MIN_JOBS_FOR_BAR else True  # None draws it on a terminal only
+    errors: list[tuple[str, GantrainError]] = []
+    no_bar = None if len(jobs) > MIN_JOBS_FOR_BAR else True  # None shows it on a terminal only
     for job in tqdm(jobs, desc="checking", unit="job", leave=False, disable=no_bar):
         try:
             checked.append(check(job))
         except GantrainError as error:
             checked.append(None)
-            errors.append((job, error))
-    # Absent data may arrive before the job's turn; nothing else can heal by itself.
-    invalid = [(job, error) for job, error in errors if not isinstance(error, DataError)]
+            errors.append((_title(job, jobs), error))
+    # Absent data may arrive before the job's turn; no other error goes away by itself.
+    invalid = [(title, error) for title, error in errors if not isinstance(error, DataError)]
     if invalid:
-        for job, problem in invalid[1:MAX_ERROR_LINES]:
-            print(f"gantrain: {_title(job, jobs)}: {problem}", file=sys.stderr)
-        if len(invalid) > MAX_ERROR_LINES:
-            print(f"gantrain: and {len(invalid) - MAX_ERROR_LINES} more invalid jobs", file=sys.stderr)
-        job, problem = invalid[0]
-        where = f"nothing was started: {_title(job, jobs)}"
-        raise ConfigError(where, f"{problem.where}: {problem.what}", problem.remedy)
+        (title, first), *others = invalid
+        lines = [f"{title}: {error}" for title, error in others[: MAX_ERROR_LINES - 1]]
+        _warn(
+            *lines,
+            *[f"and {len(invalid) - MAX_ERROR_LINES} more invalid jobs"] * (len(invalid) > MAX_ERROR_LINES),
+        )
+        raise ConfigError(f"nothing was started: {title}", f"{first.where}: {first.what}", first.remedy)
     if len(errors) == len(jobs):  # all data are absent
         raise errors[0][1]
-    for job, problem in errors:
-        message = f"{_title(job, jobs)} will fail unless fixed before its turn: {problem}"
-        print(f"gantrain: {message}", file=sys.stderr)
+    _warn(*(f"{title} will fail unless fixed before its turn: {error}" for title, error in errors))
     return checked
 
 
 def _title(job: Job, jobs: Sequence[Job]) -> str:
-    """Return a job's number, or name where it has none, and those of its overrides that not all jobs share."""
+    """Return a job's number, or else its name, and those of its overrides that not all jobs share."""
     shared = set(jobs[0].overrides).intersection(*(other.overrides for other in jobs))
     own = [word for word in job.overrides if word not in shared] or job.overrides
     name = f"job #{job.number}" if job.number.isdigit() else job.folder
@@ -91,14 +85,10 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
 
 
 def concurrent_jobs(launcher: Mapping[str, Any], jobs: int) -> int:
-    """Return how many of ``jobs`` a launcher runs at once on this machine.
-
-    submitit's local launcher starts all of them, joblib ``n_jobs`` (-1: one for each core); a cluster gives each job
-    a machine, or a part of one, of its own.
-    """
-    if str(launcher.get("_target_")).endswith("submitit_launcher.LocalLauncher"):
+    """Return how many of ``jobs`` a launcher runs at once on this machine; 1 if a cluster runs each elsewhere."""
+    if str(launcher.get("_target_")).endswith("submitit_launcher.LocalLauncher"):  # starts all of them
         return jobs
-    n_jobs = int(launcher.get("n_jobs", 1))
+    n_jobs = int(launcher.get("n_jobs", 1))  # of joblib, where -1 is one for each core, -2 one less
     return max(1, min(usable_cores() + 1 + n_jobs if n_jobs < 0 else n_jobs, jobs))
 
 
@@ -122,35 +112,33 @@ def sweep_lock(sweep: SweepFolder) -> Iterator[None]:
 
 
 def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
-    """Return a line for each job: its name, and its size and estimated time."""
-    lines = [
-        f"{job.folder:{MAX_NAME_LETTERS}}  {summary_line(config) if config else 'its data are not there'}"
-        for job, config in zip(plan.jobs, configs, strict=True)
-    ]
+    """Return a line for each job: its name, its size and its estimated time."""
+    texts = [summary_line(config) if config else "its data are not there" for config in configs]
+    lines = [f"{job.folder:{MAX_NAME_LETTERS}}  {text}" for job, text in zip(plan.jobs, texts, strict=True)]
     return "\n".join([*lines, f"{len(lines)} jobs, nothing was started: train.dry_run=true"])
 
 
 def write_hparams(sweep: SweepFolder, plan: Plan, configs: Sequence[Config | None]) -> None:
-    """Write for TensorBoard's HPARAMS page which keys vary and which metrics there will be."""
+    """Write the keys that vary and the metrics to come for TensorBoard's HPARAMS page."""
     tags = {tag for config in configs if config for tag in expected_tags(config)}
     write_hparams_columns(sweep.path, [job.overrides for job in plan.jobs], order_tags(tags))
 
 
 def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:
-    """Print how a job ended: its table or its error, or of concurrent jobs a line with the time left for the sweep."""
-    if result["status"] not in DONE:
-        error = result.get("error", result["status"])
-        print(f"gantrain: job {job.number}: {error}", file=sys.stderr, flush=True)
+    """Print a job's table or its error, or of concurrent jobs a line with the time left for the sweep."""
+    status = result["status"]
+    if status not in DONE:
+        _warn(f"job {job.number}: {result.get('error', status)}")
     if plan.at_once == 1:  # the terminal is this job's alone
-        if result["status"] == "finished":
+        if status == "finished":
             print(end_table(result, sweep.run(job).path), flush=True)
-        elif result["status"] == "pruned":
+        elif status == "pruned":
             print(f"job {job.number}: {result['error']}", flush=True)
         return
     results = [sweep.run(one).outcome() for one in plan.jobs]
     seconds = [float(one["seconds"]) for one in results if one.get("seconds")]
     remaining = sum(one["status"] == "missing" for one in results)
-    message = f"{len(results) - remaining} of {len(results)} jobs: {job.folder} {result['status']}"
+    message = f"{len(results) - remaining} of {len(results)} jobs: {job.folder} {status}"
     if "seconds" in result:
         message += f", {result['seconds']:.0f} s"
     # Jobs of a sweep take about as long as each other.
@@ -159,12 +147,7 @@ def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any
 
 
 def print_summary(sweep: SweepFolder, plan: Plan) -> None:
-    """Print and write the sweep's tables, then report whether it is complete.
-
-    Raises:
-        Interrupted: After a signal.
-        GantrainError: When a job failed or never ran.
-    """
+    """Print and write a sweep's tables. Raises Interrupted after a signal, GantrainError unless all jobs are done."""
     results = [sweep.run(job).outcome() for job in plan.jobs]
     print(summarise(sweep.path, [sweep.run(job).path for job in plan.jobs]))
     not_done = sum(result["status"] not in DONE for result in results)
@@ -176,3 +159,8 @@ def print_summary(sweep: SweepFolder, plan: Plan) -> None:
     if not_done:
         remedy = f"fix the cause, then run only these again with: {resume}"
         raise GantrainError(sweep.path, f"{not_done} of {len(results)} jobs failed", remedy)
+
+
+def _warn(*lines: str) -> None:
+    for line in lines:
+        print(f"gantrain: {line}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: their names, which of them are done, and the folder that takes only the same jobs again."""
+"""The jobs of a sweep: their names, which of them are done, and the folder that holds only one sweep."""
 
 from __future__ import annotations
 
@@ -17,15 +17,10 @@ MAX_NAME_LETTERS = 24  # what TensorBoard shows of a run's name without cutting 
 
 
 def plan_jobs(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> tuple[Job, ...]:
-    """Return one job for each combination of overrides.
-
-    Args:
-        combinations: The overrides of each job.
-        varied: Keys with more than one value among them, which the jobs' names show.
-    """
+    """Return one job for each combination of overrides, named by its values of the keys in ``varied``."""
     width = len(str(max(0, len(combinations) - 1)))  # leading zeros, so that names sort by number
-    named = ((job_name(i, width, words, varied), tuple(words)) for i, words in enumerate(combinations))
-    return tuple(Job(name, words) for name, words in named)
+    names = (job_name(i, width, words, varied) for i, words in enumerate(combinations))
+    return tuple(Job(name, tuple(words)) for name, words in zip(names, combinations, strict=True))
 
 
 def job_name(number: int, width: int, overrides: Sequence[str], varied: Sequence[str]) -> str:
@@ -44,7 +39,7 @@ def job_name(number: int, width: int, overrides: Sequence[str], varied: Sequence
 
 
 def _short_value(key: str, value: str) -> str:
-    """Return the last part of a path, a number or boolean with the last part of its key, any other value as it is."""
+    """Return the last part of a path, a number or boolean with the last part of its key, any other value unchanged."""
     value = value.strip("'\"").rstrip("/").rpartition("/")[2]
     needs_key = re.match(r"[-+.\d\[{]|(true|false|null)$", value, re.IGNORECASE)
     return key.rpartition(".")[2] + value if needs_key else value
@@ -58,12 +53,7 @@ def is_done(result: Mapping[str, Any], options: Train) -> bool:
 
 
 def open_sweep(sweep: SweepFolder, plan: Plan) -> None:
-    """Write the plan into a folder that is empty or holds the same sweep, whose finished jobs then stay.
-
-    Raises:
-        ConfigError: When the folder holds anything else.
-        OSError: When it cannot be written.
-    """
+    """Write the plan into a folder that is empty or has the same jobs. Raises ConfigError, or OSError from writing."""
     before = sweep.plan()
     if before is None:  # not a sweep's folder
         ensure_empty(sweep.path)

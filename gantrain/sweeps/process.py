@@ -1,6 +1,6 @@
-"""A job's process, from the outside: started with its share of the machine, sent the sweep's signals, waited for.
+"""Start a job's process with its share of the machine, forward the sweep's signals to it, and wait for its result.
 
-Each job has a process of its own, so that a crash, an out-of-memory kill or a leak of one job leaves the others alone.
+One process per job, so that a crash, an out-of-memory kill or a leak of one job does not affect the others.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ PRELOAD = [
 def run_job(
     plain: Mapping[str, Any], folder: Path, given: Mapping[str, str], is_submitted: bool
 ) -> dict[str, Any]:
-    """Run the job of a sweep that a launcher has come to, print how it ended, and return its result.
+    """Run one job for a launcher, print how it ended, and return its result.
 
     Args:
         plain: The composed config as plain data.
         folder: The run's folder, inside the sweep's.
-        given: The keys set by hand, with their values as typed.
-        is_submitted: Whether a cluster started this process for this job alone; no other is started then.
+        given: The values typed by the user, by key.
+        is_submitted: Whether a cluster started this process for this job alone.
     """
     run, sweep, job = RunFolder(folder), SweepFolder(folder.parent), Job(folder.name)
     plan = sweep.plan()
@@ -59,8 +59,7 @@ def run_job(
     if plan.at_once > 1:
         # More threads than cores slow all jobs down.
         task = replace(task, threads=max(1, usable_cores() // plan.at_once))
-    # A cluster's job already has a process of its own: train in it.
-    if is_submitted:
+    if is_submitted:  # train in this process
         worker.limit_resources(task)
         watch_signals(sweep)
         worker.run_task(task)
@@ -80,11 +79,7 @@ def run_job(
 
 
 def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
-    """Return the GPU of a job that shares the machine: job ``number`` gets GPU ``number`` modulo their count.
-
-    Returns:
-        A value for ``CUDA_VISIBLE_DEVICES``; None where there are less than two GPUs or ``device.index`` is set.
-    """
+    """Return ``CUDA_VISIBLE_DEVICES`` of a job: GPU ``number`` modulo their count; None to leave it unset."""
     count = torch.cuda.device_count()  # creates no CUDA context, which would occupy memory on each of them
     if count < 2 or "device.index" in given:
         return None
@@ -94,15 +89,9 @@ def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
 
 
 def run_in_process(task: Task, sweep: SweepFolder, pid: int) -> dict[str, Any]:
-    """Run a task in a new process, forward signals to it, wait for its end, and return its ``result.json``.
+    """Run a task in a new process, and return its ``result.json``, or a result for a process that died without one.
 
-    Args:
-        task: The job.
-        sweep: Its sweep; each signal that it forwards is sent to the process, which saves and ends.
-        pid: Process id of the sweep; when the sweep is gone, the process is sent SIGTERM.
-
-    Returns:
-        The result; of a process that died without one, ``killed`` with 128 + the signal's number, or ``failed``.
+    The process receives the signals that its sweep forwards, and SIGTERM once the sweep's process ``pid`` is gone.
     """
     task.run.result_file.unlink(missing_ok=True)
     process = _context().Process(target=worker.main, args=(task,))
@@ -135,11 +124,9 @@ def _result_of_exit(exitcode: int) -> dict[str, Any]:
 
 
 def _context() -> Any:
-    """Return how multiprocessing starts a job.
-
-    A fork of this process would inherit torch's threads and a CUDA context, which do not survive it; a spawned process
-    imports torch anew, which takes seconds. A fork server imports it once, starts nothing, and is forked for each job.
-    """
+    """Return how multiprocessing starts a job."""
+    # A fork of this process would inherit torch's threads and a CUDA context, which do not survive it. A spawned
+    # process imports torch anew, which takes seconds. A fork server imports it once and is forked for each job.
     method = "forkserver" if sys.platform == "linux" else "spawn"
     if multiprocessing.get_start_method(allow_none=True) not in multiprocessing.get_all_start_methods():
         # In a worker of joblib the default is a method of joblib's own, unknown to the process that is started.

@@ -21,13 +21,12 @@ from gantrain.errors import Interrupted
 def forward_signals(sweep: SweepFolder) -> Iterator[None]:
     """While jobs run, forward signals to them through a file in the sweep's folder; each job then saves and ends.
 
-    The file has the number of each signal, one a line.
-    A launcher may run jobs in processes, or on machines, whose ids the sweep does not know; all of them see the folder.
-    At a second signal the sweep and its jobs quit without saving.
+    The file has the number of each signal, one a line. At a second signal the sweep and its jobs quit without saving.
 
     Raises:
         Interrupted: At a second signal, or when the file cannot be written.
     """
+    # A launcher may run jobs in processes, or on machines, that the sweep does not know; all of them see the folder.
     received: list[int] = []
 
     def forward(number: int) -> None:

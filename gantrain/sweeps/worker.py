@@ -1,4 +1,4 @@
-"""What runs inside a job's process: its share of the machine, its training, and its result if it fails."""
+"""The job's side of its process: its share of the machine, its training, and its result if it fails."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from gantrain.training.session import Session
 
 @dataclass(frozen=True)
 class Task:
-    """What a process needs to run one job; it is pickled.
+    """The input of a job's process, which is pickled.
 
     Attributes:
         plain: The composed config as plain data.
         run: The run's folder.
-        command: What the user typed.
-        given: The keys set by hand, with their values as typed.
-        at_once: How many jobs share the machine; with more than one, none draws on the terminal.
+        command: The command line of the sweep.
+        given: The values typed by the user, by key.
+        at_once: How many jobs share the machine; with more than one, none writes to the terminal.
         threads: Largest number of CPU threads; 0 leaves torch's own choice.
         gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
-        plugins: The user's folders of plug-ins, with what is in their files: every job of a sweep runs the same code.
+        plugins: The user's folders of plug-ins with their contents: every job of a sweep runs the same code.
     """
 
     plain: Mapping[str, Any]
@@ -98,11 +98,7 @@ def run_task(task: Task) -> int:
 
 
 def train_or_resume(task: Task) -> None:
-    """Train a task's config in its folder, from the newest checkpoint where an earlier attempt left one.
-
-    Raises:
-        GantrainError: Any user error.
-    """
+    """Train a task's config in its folder, from the newest checkpoint of an earlier attempt. Raises GantrainError."""
     use(task.plugins)
     load()
     config = resolve(task.plain)
