@@ -96,21 +96,24 @@ def schema(group: str, name: str, node: Any) -> None:
     if isinstance(node, type) and not node.__module__.startswith("gantrain."):
         # Hydra hands its store to the processes of a sweep, which cannot import a plug-in by its module's name.
         node = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(node)))
+    _schemas(group).pop(f"{name}.yaml", None)  # Hydra 1.4 warns about a node that is replaced
     ConfigStore.instance().store(group=f"schema/{group}" if group else "schema", name=name, node=node)
 
 
+def _schemas(group: str) -> dict[str, Any]:
+    schemas: dict[str, Any] = ConfigStore.instance().repo.get("schema", {}).get(group, {})
+    return schemas
+
+
 def unregister(group: str, name: str) -> None:
-    """Forget a class and its schema."""
+    """Remove a class and its schema."""
     del REGISTERED[group][name]
-    del ConfigStore.instance().repo["schema"][group][f"{name}.yaml"]
+    del _schemas(group)[f"{name}.yaml"]
 
 
 def has_schema(group: str, name: str) -> bool:
-    """Whether a class is stored as ``schema/<group>/<name>``."""
-    try:
-        return f"{name}.yaml" in ConfigStore.instance().list(f"schema/{group}")
-    except OSError:  # there is no such group
-        return False
+    """Return whether a class is stored as ``schema/<group>/<name>``."""
+    return f"{name}.yaml" in _schemas(group)
 
 
 def load_family(package: str) -> None:
