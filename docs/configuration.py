@@ -24,14 +24,14 @@ HEAD = """\
 Every group, choice and key, with types, defaults and legal ranges. This page is written from the source by
 `python docs/configuration.py`, and a test compares the two, so it cannot fall behind.
 
-`group=choice` takes a file of `configs/<group>/`, `group.key=value` sets a key, and both may be given in any order: a
-key that is set by hand wins over every file. `gantrain --cfg job` prints all keys of a run with the values they have
-there, `gantrain --cfg job -p train` those of one group. A word that is not here is refused before anything is written,
-with the nearest one that is. `null` is "not set".
+`group=choice` selects a file of `configs/<group>/`, `group.key=value` sets a key, and both may be given in any order: a
+key set on the command line takes precedence over every file. `gantrain --cfg job` prints all keys of a run with their
+values, `gantrain --cfg job -p train` those of one group. An unknown key or choice is an error before anything is written,
+and the nearest known one is suggested. `null` means "not set".
 
-A default below is that of the key alone. A choice may set it otherwise, for its own group or for others: the column
-*sets* says what (a long value is cut at …). `dataset=ring`, for example, brings `optimizer=adam_no_momentum` and 9,000
-steps. `name` is `<dataset>-<objective>` unless you set it.
+The defaults below are those of the keys. A choice may set other values, for its own group or for others: see the column
+*sets* (long values are cut at …). `dataset=ring`, for example, selects `optimizer=adam_no_momentum` and 9,000 steps.
+`name` is `<dataset>-<objective>` unless you set it.
 """
 
 PLAIN: dict[str, type] = {"": Top, "run": Folder, "train": Train}
@@ -88,7 +88,7 @@ def limits(rule: Mapping[str, Any]) -> str:
 
 
 def default(field: dataclasses.Field[Any]) -> str:
-    """Return what a key is when nobody sets it."""
+    """Return a key's default as it is typed on the command line."""
     factory = field.default_factory
     value = field.default if factory is dataclasses.MISSING else factory()
     return '""' if value == "" else format_value(value)
@@ -101,7 +101,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def keys(cls: type, prefix: str) -> str:
-    """Return the table of a dataclass's keys; the registered name is not set by hand."""
+    """Return the table of a dataclass's keys, without the registered name."""
     dot = f"{prefix}." if prefix else ""
     lines = [
         [f"`{dot}{key}`", kind(type_name(f.type)), f"`{default(f)}`", limits(f.metadata), f.metadata["help"]]
@@ -176,10 +176,10 @@ def section(group: str) -> Iterator[str]:
         yield keys(cls, group)
 
 
-def words() -> Iterator[str]:
-    """Yield the parts that say which ``key=value`` words each verb takes."""
-    yield "## Words of the verbs"
-    yield "A verb takes a run's folder and these words: `gantrain sample RUN n=64 seed=1`."
+def arguments() -> Iterator[str]:
+    """Yield the parts that list the ``key=value`` arguments of each command."""
+    yield "## Arguments of the commands"
+    yield "A command takes a run's folder and these arguments: `gantrain sample RUN n=64 seed=1`."
     for name, command in all_commands().items():
         if command.options:
             yield f"### gantrain {name}"
@@ -194,14 +194,14 @@ def page() -> str:
         for group in groups
     ]
     parts = [HEAD.rstrip(), "## The groups", table(["group", "choices", "about"], listed)]
-    parts += ["## Keys that stand in no group", *(keys(cls, prefix) for prefix, cls in PLAIN.items())]
+    parts += ["## Keys outside the groups", *(keys(cls, prefix) for prefix, cls in PLAIN.items())]
     parts += [part for group in groups for part in section(group)]
-    parts += words()
+    parts += arguments()
     return "\n\n".join(parts) + "\n"
 
 
 def key_table() -> dict[str, Any]:
-    """Return what completion knows without importing a class: the keys of each class, and the class of each choice."""
+    """Return what completion needs to know without importing a class: keys by class, and the class of each choice."""
     chosen = yaml.safe_load((yaml_dir() / "config.yaml").read_text(encoding="utf-8"))["defaults"]
     defaults = {
         key: name
@@ -228,7 +228,7 @@ def key_table() -> dict[str, Any]:
 
 
 def described_keys(cls: type, with_name: bool) -> dict[str, Any]:
-    """Return help, default and legal words of each key of a dataclass that may be set by hand."""
+    """Return help, default and legal values of each key of a dataclass that may be set on the command line."""
     return {
         key: {
             "help": field.metadata["help"],

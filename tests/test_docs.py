@@ -80,16 +80,18 @@ def short(words: list[str], folder: str) -> list[str]:
 def desk(tmp_path_factory) -> Path:
     """A folder outside the checkout as a reader of the two pages would fill it."""
     folder = tmp_path_factory.mktemp("desk")
-    module, law = blocks("own-objective.md", "python")
+    module, law, energy = blocks("own-objective.md", "python")
     (data,) = blocks("own-data.md", "python")
-    choice, preset = blocks("own-objective.md", "yaml")
+    choice, preset, suite = blocks("own-objective.md", "yaml")
     (data_choice,) = blocks("own-data.md", "yaml")
     files = {
         "my-plugins/chernoff.py": module,
         "my-plugins/test_chernoff.py": law,
+        "my-plugins/energy.py": energy,
         "my-plugins/arrays.py": data,
         "my-plugins/configs/objective/chernoff.yaml": choice,
         "my-plugins/configs/objective/chernoff_third.yaml": preset,
+        "my-plugins/configs/metric/energy.yaml": suite,
         "my-plugins/configs/dataset/arrays.yaml": data_choice,
         "site/chernoff_gan/__init__.py": "from chernoff_gan import chernoff",
         "site/chernoff_gan/chernoff.py": module,
@@ -148,7 +150,7 @@ def test_plugins_of_the_pages_run(desk):
     followed(desk, FOLLOW + textwrap.indent("\n".join(lines), "    "))
 
     for page, own in runs.items():
-        assert len(own) == 2
+        assert len(own) == (3 if page == "own-objective.md" else 2)
         for name in own:
             result = json.loads((desk / name / "result.json").read_text())
             config = json.loads((desk / name / "config.json").read_text())
@@ -160,6 +162,9 @@ def test_plugins_of_the_pages_run(desk):
                     result["metrics"]
                 )
                 assert result["metrics"]["divergence/chernoff"] <= 1
+                is_metric = name.endswith("2")
+                assert ("divergence/energy" in result["metrics"]) == is_metric
+                assert not is_metric or result["protocol"]["energy"]["power"] == 0.5
             else:
                 assert config["dataset"] == {"name": "arrays", "path": "pictures.npz", "holdout": 0.1}
                 wanted = "conditional" if name.endswith("1") else "non_saturating"
