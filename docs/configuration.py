@@ -26,8 +26,8 @@ Every group, choice and key, with types, defaults and legal ranges. This page is
 
 `group=choice` selects a file of `configs/<group>/`, `group.key=value` sets a key, and both may be given in any order: a
 key set on the command line takes precedence over every file. `gantrain --cfg job` prints all keys of a run with their
-values, `gantrain --cfg job -p train` those of one group. An unknown key or choice is an error before anything is written,
-and the nearest known one is suggested. `null` means "not set".
+values, `gantrain --cfg job -p train` those of one group. An unknown key or choice is an error before anything is
+written, and the nearest known one is suggested. `null` means "not set".
 
 The defaults below are those of the keys. A choice may set other values, for its own group or for others: see the column
 *sets* (long values are cut at …). `dataset=ring`, for example, selects `optimizer=adam_no_momentum` and 9,000 steps.
