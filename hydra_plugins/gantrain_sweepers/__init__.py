@@ -1,1 +1,1 @@
-"""What Hydra finds of gantrain: its sweepers."""
+"""gantrain's sweepers, in the package where Hydra looks for plug-ins."""

@@ -35,11 +35,7 @@ class GridSweeper(BasicSweeper):
         super().__init__(max_batch_size=None, params=params)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run every combination of the values in ``arguments`` and in ``hydra.sweeper.params``.
-
-        Raises:
-            GantrainError: When a job is invalid, before any is started; when one failed, after all.
-        """
+        """Run every combination of the values. Raises GantrainError for an invalid job at once, a failed one last."""
         from gantrain.sweeps.plan import plan_jobs
 
         overrides = self.parse(arguments)
@@ -108,16 +104,16 @@ class GridSweeper(BasicSweeper):
         return returned
 
     def launch(self, plan: Plan, jobs: Sequence[Job]) -> Any:
-        """Pass jobs to the launcher and return what it returns; nothing where its workers died."""
+        """Pass jobs to the launcher and return what it returns; nothing if its workers died."""
         from gantrain.sweeps.launch import concurrent_jobs
         from gantrain.sweeps.stop import forward_signals
 
         if not jobs:
             return []
-        # A job is started by the launcher alone: what it must know of the sweep, it reads from this file.
+        # The launcher passes only overrides to a job, which reads the rest from the plan.
         at_once = concurrent_jobs(self.config.hydra.launcher, len(jobs))
         self.folder.write(replace(plan, at_once=at_once, pid=os.getpid()))
-        for job in jobs:  # a result of an earlier attempt would pass for that of this one
+        for job in jobs:  # a result of an earlier attempt would be taken for that of this one
             self.folder.run(job).result_file.unlink(missing_ok=True)
         overrides = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in jobs]
         try:

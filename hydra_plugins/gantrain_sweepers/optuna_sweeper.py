@@ -1,4 +1,4 @@
-"""The sweeper behind ``gantrain sweep=optuna``: trials drawn by Optuna, in batches, each a job as in any sweep."""
+"""The sweeper behind ``gantrain sweep=optuna``: trials sampled by Optuna in batches, each a job as in any sweep."""
 
 from __future__ import annotations
 
@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 
 
 class OptunaSweeper(GridSweeper):
-    """Checks the corners of the space, then draws, launches and evaluates trials until there are ``n_trials``."""
+    """Checks the corners of the space, then samples, launches and evaluates trials until there are ``n_trials``."""
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Search the space of the sweep overrides in ``arguments`` and ``hydra.sweeper.params``.
-
-        Raises:
-            GantrainError: When the search is invalid, before any job is started; when a job failed, after all.
-        """
+        """Search the space of the sweep overrides. Raises GantrainError for an invalid search, or a failed job."""
         from omegaconf import OmegaConf
 
         from gantrain.sweeps.launch import check_launcher, sweep_lock
@@ -59,11 +55,7 @@ class OptunaSweeper(GridSweeper):
     def check_space(
         self, search: Search, space: Sequence[Dimension], fixed: Sequence[str]
     ) -> list[Dimension]:
-        """Check the corners of the space and the metrics, and return the space with integers where keys have them.
-
-        Raises:
-            ConfigError: For a corner that cannot be run, or a metric that no trial evaluates.
-        """
+        """Check corners and metrics, and return the space with integers for integer keys. Raises ConfigError."""
         from omegaconf import OmegaConf
 
         from gantrain.core.sweep_folder import Job
@@ -84,7 +76,7 @@ class OptunaSweeper(GridSweeper):
 
         size = study.search.batch or concurrent_jobs(self.config.hydra.launcher, study.search.n_trials)
         returned: list[Any] = []
-        # What an earlier attempt left: results not yet told, failed trials, interrupted ones.
+        # First what an earlier attempt left: results that were not reported, failed trials, interrupted ones.
         _print_warnings(study.tell_results())
         study.enqueue_failed()
         unfinished = study.unfinished_jobs()

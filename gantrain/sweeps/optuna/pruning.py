@@ -1,4 +1,4 @@
-"""A trial as a run: the metrics that it must give, what it reports to the study, and when it is pruned."""
+"""A trial while it runs: the metrics that it must evaluate, its reports to the study, and pruning."""
 
 from __future__ import annotations
 
@@ -22,15 +22,7 @@ Callback = Callable[[int, Mapping[str, float], float], None]
 
 
 def check_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
-    """Check that runs give the metrics which a search is to improve.
-
-    Args:
-        tags: Those metrics.
-        configs: Runs; each tag needs one of them that gives it.
-
-    Raises:
-        ConfigError: With the tags that there are.
-    """
+    """Check that each metric of a search is evaluated by one of its runs. Raises ConfigError."""
     known = {tag for config in configs for tag in expected_tags(config) if not tag.startswith("loss/")}
     if known.issuperset(tags):  # the common case, without loading the data
         return
@@ -42,23 +34,14 @@ def check_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
 
 
 def measured_tags(config: Config) -> list[str]:
-    """Return the tags that a run's evaluations give, by evaluating untrained networks.
-
-    Raises:
-        DataError: For data that cannot be read.
-        ConfigError: When no metric fits the run.
-    """
+    """Return the tags that a run evaluates, by evaluating untrained networks. Raises DataError, ConfigError."""
     data, runtime = prepare(config), Runtime(config.device)
     state = TrainState.create(config, data.spec, runtime)
     return list(compute(supported_metrics(config, data), view(config, data, state, runtime)).metrics)
 
 
 def pruning_callback(folder: Path, options: Train) -> Callback | None:
-    """Return what a trial calls after each evaluation; it raises Pruned. None for a run that is no trial.
-
-    Args:
-        folder: The run's.
-        options: Its length, and how often it evaluates.
+    """Return the function that a trial calls after each evaluation, which raises Pruned; None for other runs.
 
     Raises:
         ConfigError: When the study cannot be read.
@@ -70,7 +53,7 @@ def pruning_callback(folder: Path, options: Train) -> Callback | None:
     tags = [str(tag) for tag in record["metric"]]
     keys = ("direction", "pruner", "startup_trials", "warmup")
     search = Search(metric=tags, **{key: record[key] for key in keys})
-    # Of several metrics Optuna prunes nothing.
+    # With several metrics Optuna cannot prune.
     report = _reporter(folder.parent, int(number), search, options) if len(tags) == 1 else None
 
     def check(step: int, metrics: Mapping[str, float], share: float) -> None:
@@ -87,18 +70,16 @@ def pruning_callback(folder: Path, options: Train) -> Callback | None:
     return check
 
 
-def _reporter(
-    sweep: Path, number: int, search: Search, options: Train
-) -> Callable[[int, float], bool] | None:
+def _reporter(sweep: Path, number: int, search: Search, train: Train) -> Callable[[int, float], bool] | None:
     """Return a function that reports a value to the study and returns whether to prune; None once the trial ended."""
     import optuna
 
-    rule = pruner(search, options.steps, options.evaluate_every)
+    rule = pruner(search, train.steps, train.evaluate_every)
     study = load_study(sweep, read_json(sweep / SEARCH), rule)
     trials = study.get_trials(deepcopy=False)
     if number >= len(trials) or trials[number].state.is_finished():
         return None
-    # The sweep's process drew the trial; this one attaches to it by its id in the storage.
+    # The sweep's process asked for the trial; this one attaches to it by its id in the storage.
     trial = optuna.trial.Trial(study, trials[number]._trial_id)
     reported = set(trials[number].intermediate_values)  # before this run was interrupted and resumed
 

@@ -1,4 +1,4 @@
-"""What a search found: the best trials, the command that trains each again, and a figure of the search."""
+"""The results of a search: the best trials, the command that trains each again, and a figure of the search."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gantrain.sweeps.optuna.space import Dimension
 from gantrain.sweeps.optuna.study import SEARCH, Study
 
 FIGURE = "optuna.png"
-MAX_SLICES = 3  # keys with a panel of their own
+MAX_SLICES = 3  # panels of single keys
 MIN_TRIALS = 10  # complete trials below which PED-ANOVA's importances are noise
-MAX_LINES = 12  # trials of a front that are printed
+MAX_LINES = 12  # printed trials of a front
 BLUE, GREY = "#1f5fa8", "#b8b8b8"
 
 
 def progress_line(study: Study) -> str:
-    """Return how far a search is and its best value so far."""
+    """Return the number of trials so far and the best value."""
     line = f"{sum(trial.state.is_finished() for trial in study.live)} of {study.search.n_trials} trials"
     best = study.best_trials()
     if not best:
@@ -33,19 +33,14 @@ def progress_line(study: Study) -> str:
 
 
 def training_command(study: Study, trial: Any, metric: str) -> str:
-    """Return the command that trains a trial again as a run of its own, evaluated by the suite ``metric``."""
-    of_the_sweep = ("sweep=", "run.", "hydra", "metric=")
-    words = [word for word in study.job(trial).overrides if not word.startswith(of_the_sweep)]
+    """Return the command that trains a trial again as a single run, evaluated by the suite ``metric``."""
+    of_sweep = ("sweep=", "run.", "hydra", "metric=")
+    words = [word for word in study.job(trial).overrides if not word.startswith(of_sweep)]
     return shlex.join(["gantrain", *words, f"metric={metric}"])
 
 
 def write_results(study: Study, metric: str) -> str:
-    """Write the best trials into ``optuna.json`` and the figure next to it, and return a text for the terminal.
-
-    Args:
-        study: A search, complete or not.
-        metric: Name of the suite that its runs evaluate.
-    """
+    """Write the best trials into ``optuna.json`` and the figure next to it, and return a text for the terminal."""
     tags = study.search.metrics
     lines = [_counts(study)]
     best = [
@@ -93,13 +88,10 @@ def _trial_text(one: dict[str, Any]) -> str:
 
 
 def importances(study: Study) -> dict[str, float]:
-    """Return each key's share in what sets good trials apart by the first metric; empty where trials are too few.
-
-    PED-ANOVA (Watanabe, Bansal and Hutter 2023).
-    """
+    """Return each key's importance for the first metric by PED-ANOVA (Watanabe et al. 2023); {} for too few trials."""
     import optuna
 
-    # PED-ANOVA gives a share even to a key of which only one value was drawn.
+    # PED-ANOVA gives a share even to a key of which only one value was tried.
     varied = [d.key for d in study.space if len({trial.params[d.key] for trial in study.complete}) > 1]
     if len(study.complete) < MIN_TRIALS or not varied:
         return {}
@@ -118,22 +110,20 @@ def importances(study: Study) -> dict[str, float]:
 
 
 def draw_search(study: Study) -> Any:
-    """Return a matplotlib figure of how a search went and what each key does.
-
-    Optuna's own plots each open a pyplot figure of their own and take no axes; they leave out pruned trials and the
-    part of the space where no trial was.
-    """
+    """Return a matplotlib figure of the progress of a search and of the effect of each key."""
+    # Optuna's plots each open a pyplot figure and take no axes; they leave out pruned trials, and the part of the
+    # space without trials.
     shares = importances(study)
     space = sorted(study.space, key=lambda dimension: -shares.get(dimension.key, 0.0))[:MAX_SLICES]
     figure, axes = panels(1 + len(space), width=4.2, height=4.0)
-    (_draw_history if len(study.search.metrics) == 1 else _draw_front)(axes[0], study)
+    (_plot_history if len(study.search.metrics) == 1 else _plot_front)(axes[0], study)
     for ax, dimension in zip(axes[1:], space, strict=True):
-        _draw_slice(ax, study, dimension, shares.get(dimension.key))
+        _plot_slice(ax, study, dimension, shares.get(dimension.key))
     return figure
 
 
-def _draw_history(ax: Any, study: Study) -> None:
-    """Draw each trial's value by number, and the best so far."""
+def _plot_history(ax: Any, study: Study) -> None:
+    """Plot each trial's value by number, and the best so far."""
     numbers, values = zip(*[(trial.number, trial.value) for trial in study.complete], strict=True)
     better = min if study.sign > 0 else max
     best = [better(values[: i + 1]) for i in range(len(values))]
@@ -148,8 +138,8 @@ def _draw_history(ax: Any, study: Study) -> None:
     ax.legend(fontsize=8)
 
 
-def _draw_front(ax: Any, study: Study) -> None:
-    """Draw the first two metrics of every trial and of the trials that no other beats."""
+def _plot_front(ax: Any, study: Study) -> None:
+    """Plot the first two metrics of every trial and of the trials that no other beats."""
     complete, best = ([t.values[:2] for t in trials] for trials in (study.complete, study.best_trials()))
     ax.scatter(*zip(*complete, strict=True), color=GREY, s=22, label="complete")
     ax.scatter(*zip(*best, strict=True), color=BLUE, s=30, label="front")
@@ -160,14 +150,14 @@ def _draw_front(ax: Any, study: Study) -> None:
     ax.legend(fontsize=8)
 
 
-def _draw_slice(ax: Any, study: Study, dimension: Dimension, share: float | None) -> None:
-    """Draw the first metric over one key, later trials darker."""
+def _plot_slice(ax: Any, study: Study, dimension: Dimension, share: float | None) -> None:
+    """Plot the first metric over one key, later trials darker."""
     values = [trial.params[dimension.key] for trial in study.complete]
     if dimension.choices:
         values = [dimension.choices.index(str(value)) for value in values]
         ax.set_xticks(range(len(dimension.choices)), dimension.choices, rotation=20, fontsize=8)
         ax.set_xlim(-0.5, len(dimension.choices) - 0.5)
-    elif dimension.low < dimension.high:  # the whole range, so that what was not tried stays visibly empty
+    elif dimension.low < dimension.high:  # the whole range, so that the part without trials is visibly empty
         ax.set_xscale("log" if dimension.log else "linear")
         ax.set_xlim(dimension.low, dimension.high)
         ax.tick_params(axis="x", which="minor", labelbottom=False)

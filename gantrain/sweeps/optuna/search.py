@@ -28,14 +28,14 @@ class Search:
     metric: Any = option("divergence/js_refit", "tag to improve, after the last step; a list for a front")
     direction: Any = option(None, "minimize or maximize, one for each metric; null is how tables rank it")
     n_trials: int = option(20, "number of trials, with those of earlier attempts", minimum=1, maximum=10**6)
-    batch: int | None = option(None, "trials drawn together; null is as many as run at once", minimum=1)
-    sampler: str = option("tpe", "how trials are drawn", choices=SAMPLERS)
+    batch: int | None = option(None, "trials sampled together; null is as many as run at once", minimum=1)
+    sampler: str = option("tpe", "how trials are sampled", choices=SAMPLERS)
     pruner: str | None = option(
         None, "rule that stops hopeless trials; null is median, or none for several metrics", choices=PRUNERS
     )
     startup_trials: int = option(5, "random trials first, and complete ones before any is pruned", minimum=0)
     warmup: float = option(0.3, "share of a run's steps before which it is not pruned", minimum=0, maximum=1)
-    seed: int = option(0, "sampler seed; equal seeds draw equal trials", minimum=0, maximum=2**32 - 1)
+    seed: int = option(0, "sampler seed; equal seeds give equal trials", minimum=0, maximum=2**32 - 1)
     storage: str | None = option(None, "Optuna storage URL; null is a journal file in the sweep's folder")
 
     @property
@@ -58,11 +58,7 @@ schema("sweeper", "optuna", Search)
 
 
 def resolve_search(search: Search) -> Search:
-    """Return a search with a direction for each metric and a pruner.
-
-    Raises:
-        ConfigError: For metrics, directions, samplers and pruners that cannot be combined.
-    """
+    """Return a search with a direction for each metric and a pruner. Raises ConfigError for a bad combination."""
     tags = search.metrics
     if not tags or not all(isinstance(tag, str) and tag for tag in tags) or len(set(tags)) < len(tags):
         what = f"{search.metric!r} is neither a tag nor a list of different tags"
@@ -99,12 +95,8 @@ def _direction(tag: str, word: Any) -> str:
 
 
 def import_optuna() -> Any:
-    """Return Optuna with its log off, since the sweep prints its own lines.
-
-    Raises:
-        ConfigError: When it is not installed.
-    """
-    # It is an optional dependency; looking for it does not import it.
+    """Return Optuna with its log off, since the sweep prints its own lines. Raises ConfigError if it is missing."""
+    # It is an optional dependency; find_spec does not import it.
     if importlib.util.find_spec("optuna") is None:
         what = "needs Optuna, which is not installed"
         raise ConfigError("hydra/sweeper", what, "pip install 'gantrain[sweeps]'")
@@ -116,13 +108,10 @@ def import_optuna() -> Any:
 
 
 def sampler(search: Search, number: int) -> Any:
-    """Return Optuna's sampler for one trial, seeded by the search's seed and the trial's number.
+    """Return Optuna's sampler for one trial, seeded so that a resumed search has the same trials as an unbroken one.
 
-    So a search that was stopped and resumed draws the same trials as one that was not. ``tpe``: Bergstra et al. 2011,
-    ``cmaes``: Hansen and Ostermeier 2001, ``nsga2``: Deb et al. 2002, ``gp``: Gaussian process, ``qmc``: Sobol.
-
-    Raises:
-        ConfigError: When a library that it needs is not installed.
+    ``tpe``: Bergstra et al. 2011, ``cmaes``: Hansen and Ostermeier 2001, ``nsga2``: Deb et al. 2002, ``gp``: Gaussian
+    process, ``qmc``: Sobol. Raises ConfigError when a library that it needs is not installed.
     """
     import numpy
 
@@ -147,22 +136,19 @@ def sampler(search: Search, number: int) -> Any:
             )
         case "nsga2":
             return optuna.samplers.NSGAIISampler(seed=seed)
-    # Trials of a batch are drawn before any has a value; the constant liar keeps them from being the same.
+    # Trials of a batch are sampled before any has a value; the constant liar keeps them from being the same.
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
 
 
 def pruner(search: Search, steps: int, every: int) -> Any:
-    """Return Optuna's pruner for a run of ``steps`` steps that evaluates its metrics after each ``every`` of them.
-
-    ``median``: Golovin et al. 2017, ``hyperband``: Li et al. 2018.
-    """
+    """Return Optuna's pruner for a run of ``steps`` steps with an evaluation after each ``every`` of them."""
     optuna = import_optuna()
     bounded = steps < ENDLESS
-    if search.pruner == "median":
-        # Of a run that seconds end, pruning_callback leaves out the first share of the time.
+    if search.pruner == "median":  # Golovin et al. 2017
+        # For a run limited by seconds, pruning_callback leaves out the first share of the time.
         warmup = round(search.warmup * steps) if bounded else 0
         return optuna.pruners.MedianPruner(search.startup_trials, warmup)
-    if search.pruner == "hyperband":
+    if search.pruner == "hyperband":  # Li et al. 2018
         # The first rung of successive halving must not lie before the first value or inside the warm-up.
         least = max(1, every, round(search.warmup * steps) if bounded else 1)
         return optuna.pruners.HyperbandPruner(least, max(least, steps) if bounded else "auto")

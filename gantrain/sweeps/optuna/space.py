@@ -8,7 +8,7 @@ from typing import Any
 
 from gantrain.errors import ConfigError
 
-DIGITS = 4  # significant digits of a drawn number, so that a person can type it again
+DIGITS = 4  # significant digits of a sampled number, so that a person can type it again
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Dimension:
         low: Smallest number.
         high: Largest number.
         step: Distance between the possible numbers; None for any number.
-        log: Whether numbers are drawn uniformly on a logarithmic scale.
+        log: Whether the logarithm of the number is uniform.
         whole: Whether numbers are integers.
     """
 
@@ -58,7 +58,7 @@ class Dimension:
         return self.choices or (self.format(self.low), self.format(self.high))
 
     def format(self, value: Any) -> str:
-        """Return a drawn value as text for the command line: numbers with four significant digits, in the bounds."""
+        """Return a sampled value as text for the command line: numbers with four significant digits, in the bounds."""
         if self.choices:
             return str(value)
         if self.whole or float(value).is_integer():  # an integer suits float keys too
@@ -86,10 +86,8 @@ class Dimension:
 
 
 def corners(space: Sequence[Dimension]) -> list[list[str]]:
-    """Return the overrides of points on the edge of a space.
-
-    They are all keys at their first end, all at their last, and each at every other end with the rest at their first.
-    """
+    """Return the overrides of points on the edge of a space, which are checked before the search."""
+    # All keys at their first end, all at their last, and each at every other end with the rest at their first.
     first = [dimension.ends[0] for dimension in space]
     points = [first, [dimension.ends[-1] for dimension in space]]
     for i, dimension in enumerate(space):

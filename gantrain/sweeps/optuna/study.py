@@ -1,4 +1,4 @@
-"""The trials of a search: drawn by Optuna, run as jobs of a sweep, their results told to Optuna's storage."""
+"""The trials of a search: sampled by Optuna, run as jobs of a sweep, their results reported to Optuna's storage."""
 
 from __future__ import annotations
 
@@ -29,13 +29,7 @@ MAY_DIFFER = (
 
 
 class Study:
-    """A search in a sweep's folder, new or continued.
-
-    Args:
-        sweep: The sweep's folder.
-        search: What is improved and how.
-        space: What is searched.
-        fixed: The overrides that all trials share.
+    """A search in a sweep's folder, new or continued, with the overrides ``fixed`` for all trials.
 
     Raises:
         ConfigError: When the folder holds anything else, or the storage cannot be used.
@@ -91,20 +85,20 @@ class Study:
 
     def job(self, trial: Any) -> Job:
         """Return a trial's job, in the folder that it had in an earlier attempt."""
-        drawn = [f"{d.key}={d.format(trial.params[d.key])}" for d in self.space]
+        sampled = [f"{d.key}={d.format(trial.params[d.key])}" for d in self.space]
         keys = [d.key.lstrip("+") for d in self.space]
         width = max(2, len(str(self.search.n_trials - 1)))
-        overrides = (*self.fixed, *drawn)
-        # A larger n_trials may ask for more leading zeros, but a folder keeps its name.
+        overrides = (*self.fixed, *sampled)
+        # A larger n_trials may need more leading zeros, but a folder keeps its name.
         name = self._folders.setdefault(trial.number, job_name(trial.number, width, overrides, keys))
         return Job(name, overrides)
 
     def unfinished_jobs(self) -> list[Job]:
-        """Return the jobs of trials that were drawn and have not ended."""
+        """Return the jobs of trials that were sampled and have not ended."""
         return [self.job(trial) for trial in self.live if trial.state.name == "RUNNING"]
 
     def ask(self, count: int) -> list[Job]:
-        """Draw ``count`` trials, or as many as are left of ``n_trials``, and return their jobs."""
+        """Sample ``count`` trials, or as many as are left of ``n_trials``, and return their jobs."""
         space = {dimension.key: dimension.distribution() for dimension in self.space}
         numbers = []
         for _ in range(min(count, self.search.n_trials - len(self.live))):
@@ -114,7 +108,7 @@ class Study:
         return [self.job(trials[number]) for number in numbers]
 
     def enqueue_failed(self) -> None:
-        """Enqueue the values of failed trials again, unless the cause is their numbers or their config."""
+        """Enqueue the values of failed trials again, unless they diverged or their config is invalid."""
         queued = {trial.user_attrs.get("again") for trial in self.trials}
         for trial in self.live:
             result = self.sweep.run(self.job(trial)).outcome()
@@ -123,15 +117,13 @@ class Study:
                 self.optuna.enqueue_trial(trial.params, user_attrs={"again": trial.number})
 
     def tell_results(self) -> list[str]:
-        """Tell Optuna the result of every job that has ended, and return a line for each without a finite value.
-
-        A job that was interrupted or killed has not ended: a later attempt continues it as the same trial.
-        """
+        """Report the result of every job that has ended to Optuna; return a line for each without a finite value."""
         from optuna.trial import TrialState
 
         lines = []
         for job, trial in [(self.job(t), t) for t in self.live if t.state == TrialState.RUNNING]:
             result = self.sweep.run(job).outcome()
+            # An interrupted or killed job has not ended: a later attempt continues it as the same trial.
             values = [metric_value(result.get("metrics", {}), tag) for tag in self.search.metrics]
             if result["status"] == "pruned":
                 self.optuna.tell(trial.number, state=TrialState.PRUNED)
@@ -147,13 +139,13 @@ class Study:
 
 
 def metric_value(metrics: Mapping[str, Any], tag: str) -> float:
-    """Return a metric's value, NaN where it has none or it is no number."""
+    """Return a metric's value; NaN if it is missing or no number."""
     value = metrics.get(tag)
     return float(value) if isinstance(value, int | float) else math.nan
 
 
 def study_record(search: Search, space: Sequence[Dimension], fixed: Sequence[str]) -> dict[str, Any]:
-    """Return what identifies a search and what its jobs need for pruning, as plain data for ``optuna.json``."""
+    """Return the content of ``optuna.json``: what identifies a search, and what its jobs need for pruning."""
     return {
         "metric": search.metrics,
         "direction": search.directions,
@@ -199,16 +191,7 @@ def _merge_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
 
 
 def load_study(folder: Path, record: Mapping[str, Any], pruner: Any = None) -> Any:
-    """Return Optuna's study of a sweep's folder, created where there is none yet.
-
-    Args:
-        folder: The sweep's.
-        record: Content of its ``optuna.json``.
-        pruner: Optuna's, for a job that asks whether to stop.
-
-    Raises:
-        ConfigError: When the storage cannot be used.
-    """
+    """Load Optuna's study of a sweep's folder by its ``optuna.json``, or create it. Raises ConfigError."""
     optuna = import_optuna()
     try:
         return optuna.create_study(
