@@ -99,8 +99,8 @@ def hparams_row(config: Config, overrides: Mapping[str, str]) -> Any:
     """Return the row of a run in HPARAMS: its seed and its overrides, except the run's folder."""
     from tensorboard.plugins.hparams import summary_v2
 
-    shown = {key: text for key, text in overrides.items() if not key.startswith(("run.", "hydra"))}
-    values = {key: parse_hparam(text) for key, text in shown.items()}
+    places = ("run.", "hydra")
+    values = {key: parse_hparam(text) for key, text in overrides.items() if not key.startswith(places)}
     # With an empty name TensorBoard uses that of the run, which is unique.
     return summary_v2.hparams_pb(values | {"seed": config.seed}, trial_id="")
 

@@ -35,6 +35,7 @@ class Batches:
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor | None]:
         """Return batch ``number`` of the run: samples [size, ...] and their labels [size] or None."""
+        # Positions in the stream of all epochs, one after another.
         position, end, count = number * self.size, (number + 1) * self.size, len(self.split)
         pieces = []
         # A batch may span two epochs, or more if it is larger than the data.

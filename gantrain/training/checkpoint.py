@@ -134,7 +134,7 @@ def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def _digest(state: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a description without this digest, whatever its JSON's layout."""
+    """Return the SHA-256 of a description without this digest, independent of the layout of its JSON."""
     rest = {key: value for key, value in state.items() if key != "state_sha256"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 

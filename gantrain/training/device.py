@@ -35,6 +35,7 @@ class Runtime:
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which networks run: bfloat16 autocast, or none."""
+        # Weights and optimizers stay in float32.
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def environment(self) -> dict[str, object]:

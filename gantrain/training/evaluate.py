@@ -37,6 +37,7 @@ class EvaluationResult:
 
 def run_spec(config: Config, data: Data | None = None) -> RunSpec:
     """Return what decides which metrics a run supports; without data, as far as its config determines it."""
+    # A mixture's density is known from its keys, before any point is sampled.
     if data is not None:
         density = data.density
     else:
@@ -153,7 +154,7 @@ def compute(metrics: list[Metric], evaluation: Evaluation, floors: bool = False)
             result.metrics.update(metric(evaluation))
             if floors and metric.has_floor:
                 result.floors.update(metric(evaluation.of_real()))
-        # Afterwards, since a protocol may tell what its metric found.
+        # Afterwards, since a protocol may depend on what its metric computed.
         result.protocol.update((metric.name, metric.protocol(evaluation)) for metric in metrics)
     return result
 

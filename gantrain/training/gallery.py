@@ -83,7 +83,7 @@ class Gallery:
             log.warning("%s/%s cannot be written (%s); training goes on", path.parent.name, path.name, error)
 
     def _logits(self, state: TrainState, points: Tensor) -> Tensor:
-        """Return D's logits at points [M, 2], averaged over conditions where there are any."""
+        """Return D's logits at points [M, 2], averaged over the conditions of a conditional D."""
         # A packed D gets packs of equal points.
         points = points.to(self.runtime.device).repeat_interleave(self.config.model.packing, 0)
         if self.conditions is None:

@@ -36,7 +36,7 @@ class Housekeeping:
     """Called once after each step with the state.
 
     Attributes:
-        reading: The last evaluation.
+        last_evaluation: Empty before the first.
         seconds: Time that this process spent in training, without what is done here.
     """
 
@@ -53,7 +53,7 @@ class Housekeeping:
         self.folder, self.config, self.data = folder, config, data
         self.runtime, self.tracker, self.session = runtime, tracker, session
         self.means, self.metrics = Means(), supported_metrics(config, data)
-        self.reading, self._evaluated_step = EvaluationResult({}, {}, {}), -1
+        self.last_evaluation, self._evaluated_step = EvaluationResult({}, {}, {}), -1
         modes = 0 if data.density is None else len(data.density.modes)
         self.health = Health(config.objective, modes, config.train.steps)
         self._latest: dict[str, float] = {}  # of each tag
@@ -108,7 +108,7 @@ class Housekeeping:
         if evaluate:
             self.evaluate(state)
         if due(step, options.sample_every, last):
-            self.gallery.sample(state, self.reading.metrics if step == self._evaluated_step else {})
+            self.gallery.sample(state, self.last_evaluation.metrics if step == self._evaluated_step else {})
         if due(step, options.checkpoint_every, last):
             self.save(state)
         if over and (rest := self.remaining_lr_fraction(state)):
@@ -122,7 +122,7 @@ class Housekeeping:
         self.stop_signal.is_closing = True
         self.evaluate(state)
         if self.config.train.sample_every:
-            self.gallery.sample(state, self.reading.metrics)
+            self.gallery.sample(state, self.last_evaluation.metrics)
 
     def is_over(self, state: TrainState) -> bool:
         """Return whether the run's budget is used up."""
@@ -165,15 +165,15 @@ class Housekeeping:
         if self.metrics and self.session.watch:
             length = self.config.train.estimated_steps(state.step, state.seconds)
             share = 1.0 if self.is_over(state) else state.step / length
-            self.session.watch(state.step, self.reading.metrics, share)
+            self.session.watch(state.step, self.last_evaluation.metrics, share)
 
     def compute_metrics(self, state: TrainState) -> None:
         """Compute the metrics, log them, check the run's health, and draw the figures."""
         evaluation = view(self.config, self.data, state, self.runtime)
-        self.reading = compute(self.metrics, evaluation, floors=self.is_over(state))
+        self.last_evaluation = compute(self.metrics, evaluation, floors=self.is_over(state))
         self._evaluated_step = state.step
-        self.tracker.scalars(state.step, self.reading.metrics)
-        self._latest |= self.reading.metrics
+        self.tracker.scalars(state.step, self.last_evaluation.metrics)
+        self._latest |= self.last_evaluation.metrics
         self.health.steps = self.config.train.estimated_steps(state.step, state.seconds)
         for line in self.health.check(state.step, self._latest):
             log.warning("step %d: %s", state.step, line)
@@ -191,7 +191,7 @@ class Housekeeping:
             parts.append(f"{speed:,.0f} images/s")
         if not over:
             parts.append(f"{self.bar.time_left(state.step, state.seconds)} left")
-        metrics = self.reading.metrics if self._evaluated_step == state.step else {}
+        metrics = self.last_evaluation.metrics if self._evaluated_step == state.step else {}
         values = [f"{tag} {metrics[tag]:.3f}" for tag in headline_tags(metrics)]
         return ", ".join(parts) + (f": {', '.join(values)}" if values else "")
 

@@ -68,6 +68,8 @@ class Play:
             autocast=runtime.autocast,
         )
 
+    # Randomness and inputs are functions of seed, step and purpose, so a resumed run repeats them.
+
     def stream(self, step: int, purpose: str) -> torch.Generator:
         """Return the CPU generator for one purpose in one step."""
         return stream(self.seed, step, purpose)

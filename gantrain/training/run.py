@@ -85,9 +85,9 @@ def run(
                 )
             elif config.train.init_from:
                 init_from(state, load_checkpoint(config.train.init_from))
-            # The config is on disk before the first step.
             if "plugins" in description:
                 result["plugins"] = description["plugins"]
+            # The config is on disk before the first step, also of a run that fails.
             write_json(files.config_file, description["config"] | {DIFFERS: description[DIFFERS]})
             result |= _train(config, folder, data, state, runtime, session or Session(), resumed)
         except BaseException as error:
@@ -119,6 +119,7 @@ def _train(
     log.info("%s", config.objective.meaning)
     for line in cautions(config):
         log.warning("%s", line)
+    # What a run does besides training; a resumed one goes on with the state of its logs.
     housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session)
     if resumed:
         housekeeping.means.load_state_dict(resumed.tensors, runtime.device)
@@ -142,6 +143,7 @@ def _train(
     # The result. Speed is that of this process, which made the steps from ``began`` on.
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0
+    evaluation = housekeeping.last_evaluation
     return {
         "status": "finished",
         "stopped_by": config.train.budget,
@@ -149,9 +151,9 @@ def _train(
         "images": images,
         "training_seconds": round(state.seconds, 2),
         "images_per_second": round(images * (1 - began / state.step) / max(housekeeping.seconds, 1e-9), 1),
-        "metrics": housekeeping.reading.metrics,
-        "floors": housekeeping.reading.floors,
-        "protocol": housekeeping.reading.protocol,
+        "metrics": evaluation.metrics,
+        "floors": evaluation.floors,
+        "protocol": evaluation.protocol,
         "health": list(housekeeping.health.standing.values()),
         "tail": tail_means(tracker.history(), state.step),
         "published": config.metric.published,
@@ -167,7 +169,7 @@ def _status(error: BaseException) -> str:
 
 
 def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Warn of each part of the environment that differs, since the run then does not continue bit for bit."""
+    """Warn about each part of the environment that differs, since the run then does not continue bit for bit."""
     changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
     if changed:
         log.warning("this run will not continue bit for bit: %s", ", ".join(changed))

@@ -34,13 +34,8 @@ class StopSignal:
 
         def receive(number: int) -> None:
             # This may interrupt any line of Python, so it only stores the number, or raises.
-            when = (
-                "at once"
-                if self.number
-                else "after the last step, before its metrics"
-                if self.is_closing
-                else ""
-            )
+            late = "after the last step, before its metrics" if self.is_closing else None
+            when = "at once" if self.number else late
             self.number = number
             if when:
                 raise self._interruption(f"stopped {when}")

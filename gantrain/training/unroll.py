@@ -41,7 +41,7 @@ def unroll(D: nn.Module, loss_of: Callable[[Discriminator], Tensor], k: int, lr:
 
     Its output is differentiable through all of these steps, so a loss of it is the surrogate f_k of the paper: the
     gradient with respect to the samples has the usual part, for a fixed D, and the part through D's updates. With
-    k = 0 it is D. The steps are plain ones whatever optimizer D is trained with: moments are left out.
+    k = 0 it is D. The steps are plain gradient descent for any optimizer of D: moments are left out.
 
     Args:
         D: Unchanged bit for bit: weights, gradients, buffers and flags. Spectral norm keeps its singular vectors

@@ -20,7 +20,7 @@ def d_step(state: TrainState, real: Tensor, y: Tensor | None, i: int, play: Play
     Args:
         state: G is left untouched.
         real: Data, shape [N, ...].
-        y: Its conditions, which the fakes get too, or None.
+        y: Its conditions, also those of the fakes, or None.
         i: Index of the discriminator update within the step.
         play: The game.
 

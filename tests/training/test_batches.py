@@ -1,4 +1,4 @@
-"""Training batches: every sample once an epoch, the same whatever was asked before."""
+"""Training batches: every sample once an epoch, each a function of its number."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The average of G, and the state as a function of the seed."""
+"""The moving average of G in the state of a run."""
 
 import copy
 

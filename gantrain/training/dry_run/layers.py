@@ -20,7 +20,7 @@ class Layer:
         name: Its name in the network's ``state_dict``.
         kind: Its class.
         shape: Of its first output; None if it was not called as a module.
-        parameters: Number of trainable parameters of its own.
+        parameters: Number of trainable parameters, without those of layers inside it.
     """
 
     name: str
@@ -39,6 +39,7 @@ def layers(network: nn.Module, call: Callable[[], object]) -> list[Layer]:
     parts, called = dict(_parts(network)), {}
 
     def record(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
+        # Shapes with the batch, [N, ...].
         before = inputs[0].shape if inputs and isinstance(inputs[0], Tensor) else None
         after = tuple(output.shape) if isinstance(output, Tensor) else None
         changed = after is not None and before != after and 0 not in after

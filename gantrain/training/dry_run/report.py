@@ -40,6 +40,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
         for chore in cost.chores
         if chore.times
     )
+    # What it would write, and the memory it would take.
     where = config.run.dir or f"a new folder under {config.run.root}"
     saves = next(chore.times for chore in cost.chores if chore.what == "checkpoints")
     kept = min(options.keep_checkpoints, saves)
