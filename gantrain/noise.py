@@ -60,6 +60,7 @@ class Noise:
 
     def targets(self, real: bool, n: int, generator: torch.Generator) -> Tensor:
         """Return D's targets for ``n`` samples, shape [n]: 1 - smoothing for data and 0 for fakes, some exchanged."""
+        # With smoothing s and flips f, E target = (1 - s)(1 - f) for data and (1 - s) f for fakes.
         flipped = torch.rand(n, generator=generator) < self.label_flip
         return (flipped.logical_not() if real else flipped) * (1 - self.label_smoothing)
 
@@ -73,6 +74,7 @@ class Noise:
             return logits
         smooth = 1 - self.label_smoothing
         alpha, beta = smooth * (1 - self.label_flip), smooth * self.label_flip
+        # The affine map may leave (0, 1), where the logit is not finite.
         return torch.logit(
             ((torch.sigmoid(logits) - beta) / (alpha - beta)).clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         )

@@ -1,4 +1,4 @@
-"""One door from a name and plain data to a checked object: nothing is ever imported by a string.
+"""From a name and plain data to a checked object: nothing is ever imported by a string.
 
 A plug-in is a plain dataclass registered under a group. The dataclass is Hydra's schema for the option and the
 runtime object too; its field is the only place of a default.
@@ -138,13 +138,9 @@ def build(group: str, plain: Mapping[str, Any]) -> Any:
 
 
 def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
-    """Turn plain data into a checked dataclass.
+    """Turn plain data, at the config path ``path``, into a checked dataclass.
 
-    Args:
-        cls: The dataclass.
-        path: The config path of ``plain``, for messages.
-        plain: Numbers, strings, lists and None. Keys that the class lists as ``obsolete_keys`` are ignored with a
-            warning: an old config may hold them.
+    Keys that the class lists as ``obsolete_keys`` are ignored with a warning: an old config may hold them.
 
     Raises:
         ConfigError: Naming the key, for an unknown key, a wrong type, or a value out of its range.
@@ -158,10 +154,11 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
     if obsolete := [key for key in getattr(cls, "obsolete_keys", ()) if key in plain]:
         log.warning("ignored, no longer used: %s", ", ".join(f"{prefix}{key}" for key in obsolete))
         plain = {key: value for key, value in plain.items() if key not in obsolete}
+    # Unknown keys and interpolations first; then OmegaConf checks types, and the fields' ranges are checked last.
     for key, value in plain.items():
         if key not in fields:
             raise unknown_key(f"{prefix}{key}", fields)
-        if _has_interpolation(value):
+        if "${" in str(value):
             raise ConfigError(f"{prefix}{key}", "holds an interpolation", "give the value itself")
         if dataclasses.is_dataclass(group := fields[key].default_factory):
             parse(group, f"{prefix}{key}", value)
@@ -178,14 +175,6 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
 def _defaults(cls: type) -> DictConfig:
     """Return a dataclass's defaults as a typed config; a merge copies it."""
     return OmegaConf.structured(cls)
-
-
-def _has_interpolation(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_has_interpolation, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_has_interpolation, value))
-    return isinstance(value, str) and "${" in value
 
 
 def _check(key: str, value: Any, field: dataclasses.Field[Any]) -> None:

@@ -33,7 +33,5 @@ class Augmentation(ABC):
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``x`` [N, ...] transformed: same shape and type, differentiable with respect to ``x``.
 
-        Args:
-            x: Data or samples.
-            generator: Source of the transformation's randomness, on the CPU.
+        All randomness comes from ``generator``, on the CPU.
         """

@@ -77,6 +77,7 @@ class Evaluation:
 
     def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a split, the same ones for the same seed."""
+        # A separate generator, so that evaluating leaves every other random draw unchanged.
         order = torch.randperm(len(part), generator=torch.Generator().manual_seed(self.seed))[:n]
         return part.take(order, self.device)
 
@@ -92,6 +93,7 @@ class Evaluation:
 
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
+        # z [n, ...] and conditions [n, ...] to samples [n, ...]
         z = self.latents(self.n, purpose).to(self.device)
         return in_chunks(G, z, self.condition(y)).float(), y
 

@@ -20,6 +20,7 @@ def count_classes(y: Tensor, classes: int) -> dict[str, float]:
     (K - 1) / 2n.
     """
     counts = torch.bincount(y, minlength=classes).double()
+    # Only classes that occur: 0 log 0 = 0.
     share = counts[counts > 0] / counts.sum()
     return {"modes": float(len(share)), "mode_kl": math.log(classes) + float((share * share.log()).sum())}
 

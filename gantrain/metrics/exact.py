@@ -27,6 +27,17 @@ def why_not_integrable(run: RunSpec) -> str | None:
     return None if run.spec.numel <= 2 else "points of more than two numbers are too many to integrate over"
 
 
+def side_of_cells(evaluation: Evaluation) -> float:
+    """Return the side of the histogram's cells, in the data's unit."""
+    return cell_side(density_of_data(evaluation.data), evaluation.real[0].cpu().double())
+
+
+def histogram_protocol(evaluation: Evaluation) -> dict[str, object]:
+    """Return how q is estimated for a generator without a density."""
+    side = side_of_cells(evaluation)
+    return {"q": "samples counted in cells", "n_counted": CELL_SAMPLES, "cell_side": side}
+
+
 @register("metric")
 @dataclass
 class Exact(Metric):
@@ -50,22 +61,20 @@ class Exact(Metric):
         if density_of_generator(evaluation) is not None:
             method = {"by": "adaptive Gauss-Legendre quadrature", "tolerance": TOLERANCE}
             return shared | {"q": "known density"} | method
-        side = cell_side(density_of_data(evaluation.data), evaluation.real[0].cpu().double())
-        histogram = {"q": "samples counted in cells", "n_counted": CELL_SAMPLES, "cell_side": side}
-        return shared | histogram | {"n": evaluation.n, "n_is": "held-out points that set the side of a cell"}
+        held_out = {"n": evaluation.n, "n_is": "held-out points that set the side of a cell"}
+        return shared | histogram_protocol(evaluation) | held_out
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
         if log_q is None:
-            side = cell_side(log_p, evaluation.real[0].cpu().double())
-            values = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side)
+            values = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side_of_cells(evaluation))
             return {
                 f"divergence/{name.removesuffix('_se')}_density{'_se' * name.endswith('_se')}": value
                 for name, value in values.items()
             }
+        # Integrals over a box around both densities; their errors get separate tags.
         cloud = samples(evaluation, FRAME_SAMPLES, "exact")
         values = divergences(log_p, log_q, *frame(evaluation.data, cloud))
-        errors = {
-            f"divergence/exact_{key}": values.pop(key) for key in ("residual", "error") if key in values
-        }
+        own = ("residual", "error")
+        errors = {f"divergence/exact_{key}": values.pop(key) for key in own if key in values}
         return {f"divergence/{name}_exact": value for name, value in values.items()} | errors

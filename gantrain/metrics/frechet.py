@@ -16,17 +16,14 @@ ROWS = 1000  # samples of which principal components are computed
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Return |m_a - m_b|^2 + tr(A + B - 2 (AB)^1/2), the squared 2-Wasserstein distance of the fitted Gaussians.
+    """Return the squared 2-Wasserstein distance of Gaussians fitted to a [N, d] and b [M, d], float64 on the CPU.
 
-    Computed by torch-fidelity's functions in float64; rounding may leave equal samples a hair below 0.
-
-    Args:
-        a: Features, shape [N, d], N at least 2; float64 on the CPU.
-        b: Features, shape [M, d], likewise.
+    Computed by torch-fidelity's functions; by rounding, equal samples may be slightly below 0.
     """
     import numpy as np
     from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
+    # |m_a - m_b|^2 + tr(A + B - 2 (A B)^1/2), with means m and covariances A and B.
     gaussians = [fid_features_to_statistics(x) for x in (a, b)]
     for gaussian in gaussians:
         # NumPy returns a scalar as the covariance of one dimension.

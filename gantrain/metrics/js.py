@@ -19,12 +19,7 @@ def batch_tag(name: str) -> str:
 
 
 def estimates(objective: Objective, batches: bool) -> list[str]:
-    """Return the tags of the divergences that a game's D estimates, without standard errors.
-
-    Args:
-        objective: The game; it must train a D.
-        batches: Whether that D looks across samples.
-    """
+    """Return the tags of the divergences that a game's D estimates; ``batches`` is whether it looks across samples."""
     zeros = torch.zeros(2)
     values = objective.estimate(Logits(zeros, zeros, zeros if objective.mismatch_weight > 0 else None))
     names = [name for name in values if not name.endswith("_se")]
@@ -32,13 +27,9 @@ def estimates(objective: Objective, batches: bool) -> list[str]:
 
 
 def best_accuracy(real: Tensor, fake: Tensor) -> float:
-    """Return the share of right answers, in [1/2, 1], of "real above a threshold" for the best threshold.
+    """Return the accuracy in [1/2, 1] of the best threshold between logits on data [N] and on samples [M].
 
-    Not every game has its threshold at 0: a critic's offset is free.
-
-    Args:
-        real: Logits on data, shape [N].
-        fake: Logits on samples, shape [M]; each side counts a half, whatever N and M.
+    Each side counts a half, whatever N and M. Not every game has its threshold at 0: a critic's offset is free.
     """
     logits, order = torch.cat([real, fake]).double().sort()
     share = torch.tensor([-1 / len(real)] * len(real) + [1 / len(fake)] * len(fake), dtype=torch.float64)
@@ -81,6 +72,7 @@ class JS(Metric):
         """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
         x, y = evaluation.real
         fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
+        # Wrong pairs: data with another condition (Reed et al. 2016, alg. 1).
         has_wrong = evaluation.objective.mismatch_weight > 0 and y is not None
         wrong = evaluation.wrong(y) if has_wrong else None  # type: ignore[arg-type]
         mismatched = None if wrong is None else evaluation.logits(x, wrong)

@@ -15,14 +15,9 @@ from gantrain.registry import option, register
 def count_modes(x: Tensor, modes: Tensor, std: float | Tensor, within: float = 3.0) -> dict[str, float]:
     """Return PacGAN's three numbers (Lin et al. 2018, sec. 4.1 and their released code).
 
-    A sample is of high quality when it lies strictly within ``within`` standard deviations of its nearest mode; a
-    mode is found when it is the nearest of one of them; ``mode_kl`` is KL(their histogram, uniform) in nats.
-
-    Args:
-        x: Samples, shape [N, d].
-        modes: Centres, shape [K, d].
-        std: Standard deviation along every axis: one for all modes, or one each, shape [K].
-        within: Radius of a mode, in standard deviations.
+    A sample of x [N, d] is of high quality if it lies strictly within ``within`` standard deviations of the nearest of
+    ``modes`` [K, d], which share one ``std`` or have one each, [K]. ``modes`` counts those with such a sample;
+    ``mode_kl`` is KL(histogram of these samples, uniform) in nats.
     """
     distance, nearest = torch.cdist(x.double(), modes.to(x).double()).min(1)
     good = distance < within * torch.as_tensor(std).to(distance).expand(len(modes))[nearest]

@@ -23,13 +23,7 @@ WARNING = (
 
 
 def log_likelihood(x: Tensor, centres: Tensor, sigmas: Tensor) -> Tensor:
-    """Return log q(x) in nats for q the mean of Gaussians N(centre, sigma^2 I), float64 [S, N].
-
-    Args:
-        x: Points, shape [N, d], float64.
-        centres: Shape [M, d], float64.
-        sigmas: Standard deviations, shape [S], positive.
-    """
+    """Return log q(x) in nats, [S, N], at x [N, d], q the mean of N(centre, sigma^2 I), centres [M, d], sigmas [S]."""
     scales = sigmas.tolist()
     # log q(x) = log sum_m exp(-|x - c_m|^2 / 2 sigma^2) - log M - d log(sigma sqrt(2 pi))
     constants = [math.log(len(centres)) + x.shape[1] * math.log(s * math.sqrt(2 * math.pi)) for s in scales]

@@ -12,14 +12,9 @@ from gantrain.registry import option, register
 
 
 def per_condition_std(x: Tensor, y: Tensor) -> float | None:
-    """Return the standard deviation of each number among samples of one condition, averaged over numbers, conditions.
+    """Return the mean over coordinates and conditions of the standard deviation of samples of one condition.
 
-    Args:
-        x: Samples, shape [N, ...].
-        y: Their conditions, shape [N] or [N, K]; one that occurs once is left out.
-
-    Returns:
-        In the data's unit; None where every condition occurs once.
+    x is [N, ...], y [N] or [N, K]; conditions that occur once do not count. In the data's unit; None if all occur once.
     """
     _, which, counts = torch.unique(y.cpu(), dim=0, return_inverse=True, return_counts=True)
     x = x.cpu().double().flatten(1)

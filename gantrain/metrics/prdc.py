@@ -25,15 +25,10 @@ def radii(x: Tensor, k: int) -> Tensor:
 
 
 def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
-    """Return the four numbers of Naeem et al. 2020 (eqs. 1-5), with balls open as in their ``prdc`` package.
+    """Return the four numbers of Naeem et al. 2020 (eqs. 1-5) of data [N, d] and samples [M, d], k below N and M.
 
-    Precision and recall (Kynkaanniemi et al. 2019) are shares in [0, 1], coverage too; density is at least 0 and
-    1 in expectation for samples of the data's own distribution.
-
-    Args:
-        real: Features of data, shape [N, d].
-        fake: Features of samples, shape [M, d].
-        k: Neighbours that set a ball's radius, below N and M.
+    Balls are open, as in their ``prdc`` package. Precision and recall (Kynkaanniemi et al. 2019) are shares in [0, 1],
+    coverage too; density is at least 0, and 1 in expectation for samples of the data's own distribution.
     """
     real, fake = real.flatten(1).double(), fake.flatten(1).double()
     real_radii, fake_radii = radii(real, k), radii(fake, k)
@@ -44,7 +39,7 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
         inside += (d < real_radii[i : i + ROWS, None]).sum(0)
         recalled += int((d < fake_radii).any(1).sum())
         covered += int((d.min(1).values < real_radii[i : i + ROWS]).sum())
-    # Their eqs. 1-4, with B the ball up to the k-th neighbour: precision, the share of samples in some B(real);
+    # Their equations, with B the ball up to the k-th neighbour: precision, the share of samples in some B(real);
     # recall, of data in some B(fake); density, balls a sample lies in over k; coverage, balls with a sample.
     return {
         "precision": float((inside > 0).double().mean()),

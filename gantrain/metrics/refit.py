@@ -48,13 +48,9 @@ class FreshDiscriminator(nn.Module):
         if spec.is_image:
             self.register_buffer("shift", torch.zeros(1))
             self.register_buffer("scale", torch.ones(1))
-            self.body = nn.Sequential(
-                nn.Conv2d(spec.shape[0], 32, 3, stride=2, padding=1),
-                nn.LeakyReLU(0.2),
-                nn.Conv2d(32, 64, 3, stride=2, padding=1),
-                nn.LeakyReLU(0.2),
-                nn.Flatten(),
-            )
+            first = nn.Conv2d(spec.shape[0], 32, 3, stride=2, padding=1)
+            second = nn.Conv2d(32, 64, 3, stride=2, padding=1)
+            self.body = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), nn.Flatten())
             width = 64 * -(-spec.shape[1] // 4) * -(-spec.shape[2] // 4)
         else:
             std = x.std(0)
@@ -92,13 +88,8 @@ def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) ->
     """Train a fresh D by cross-entropy against the live generator and return ``losses`` of the best ones, [2, N].
 
     Held-out samples are two halves. The D that is best on one half is evaluated on the other, so that all are used and
-    none selects the D that is evaluated on it.
-
-    Args:
-        evaluation: The generator, the training split, steps and seed.
-        real: Held-out data, shape [N, ...].
-        fake: As many samples of the live generator.
-        y: Conditions of both, shape [N, ...], or None.
+    none selects the D that is evaluated on it. ``real`` are held-out data [N, ...], ``fake`` as many samples of the
+    live generator, ``y`` the conditions of both or None.
     """
     steps, device = evaluation.suite.refit_steps, evaluation.device
     train, draws = evaluation.data.train, torch.Generator().manual_seed(evaluation.seed)

@@ -12,13 +12,10 @@ from gantrain.registry import option, register
 
 
 def sharpness(x: Tensor) -> float:
-    """Return the variance of the discrete Laplacian inside each channel of each image, averaged over both.
+    """Return the variance of the discrete Laplacian in each channel of images [N, C, H, W], averaged over N and C.
 
     The focus measure of Pech-Pacheco et al. (2000), with the 4-neighbour Laplacian where all neighbours exist. It
     grows with the square of contrast and is independent of brightness.
-
-    Args:
-        x: Images, shape [N, C, H, W], sides at least 3.
     """
     x = x.cpu().double()
     # x_left + x_right + x_above + x_below - 4 x at each inner pixel, [N, C, H - 2, W - 2].

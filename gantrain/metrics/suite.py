@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, make_dataclass
@@ -39,6 +40,7 @@ class Suite:
 
 @functools.cache
 def _suite_class(metrics: tuple[tuple[str, type], ...]) -> type[Suite]:
+    # One nested dataclass a metric that has keys; ``name`` is none of them, since it names the group.
     groups = []
     for metric, cls in metrics:
         own = [f for f in fields(cls) if f.name != "name"]
@@ -46,10 +48,8 @@ def _suite_class(metrics: tuple[tuple[str, type], ...]) -> type[Suite]:
             raise ConfigError("metric", f"{metric} has keys, and the suite has a key {metric}", "rename it")
         if own:
             types = get_type_hints(cls)
-            copies = [
-                field(default=f.default, default_factory=f.default_factory, metadata=f.metadata) for f in own
-            ]
-            keys = [(f.name, types[f.name], copied) for f, copied in zip(own, copies, strict=True)]
+            # make_dataclass writes into the fields that it gets, so it gets copies.
+            keys = [(f.name, types[f.name], copy.copy(f)) for f in own]
             group = make_dataclass(f"{cls.__name__}Keys", keys)
             groups.append((metric, group, field(default_factory=group)))
     if not groups:

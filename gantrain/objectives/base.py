@@ -138,15 +138,15 @@ class Separable(Objective):
         if targets is None:
             real, fake = self.on_real(logits.real).mean(), self.on_fake(logits.fake).mean()
         else:
-            real = self._expected_loss(targets.real, logits.real)
-            fake = self._expected_loss(targets.fake, logits.fake)
+            # The expected loss of a sample that is labelled real with probability t.
+            real, fake = (
+                (t * self.on_real(x) + (1 - t) * self.on_fake(x)).mean()
+                for t, x in ((targets.real, logits.real), (targets.fake, logits.fake))
+            )
         if logits.mismatched is None:
             return real + fake
-        w = self.mismatch_weight
+        w = self.mismatch_weight  # 1/2 in Reed et al. 2016, alg. 1
         return real + (1 - w) * fake + w * self.on_fake(logits.mismatched).mean()
-
-    def _expected_loss(self, target: Tensor, logits: Tensor) -> Tensor:
-        return (target * self.on_real(logits) + (1 - target) * self.on_fake(logits)).mean()
 
     def bound(self, d_loss: Tensor) -> float:
         """Return the divergence bound that a loss gives, in the quantity's unit."""
@@ -158,6 +158,7 @@ class Separable(Objective):
         The standard error treats the samples as independent, which is exact for a D they were not fitted to.
         """
         real, fake = self.on_real(logits.real), self.on_fake(logits.fake)
+        # The variance of both means; the bound is linear in the loss, so its error is ``slope`` times the loss's.
         variance = float(real.var()) / len(real) + float(fake.var()) / len(fake)
         return {
             self.quantity: self.bound(real.mean() + fake.mean()),

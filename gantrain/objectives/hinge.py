@@ -53,5 +53,6 @@ def least_js(total_variation: float) -> tuple[float, float]:
     t = min(abs(total_variation), 1.0)
     if t == 1.0:
         return math.copysign(math.log(2), total_variation), 0.0
+    # JSD of the coins, with d JSD / dT = log((1 + T) / (1 - T)) / 2 = atanh T
     js = 0.5 * ((1 + t) * math.log1p(t) + (1 - t) * math.log1p(-t))
     return math.copysign(js, total_variation), math.atanh(t)

@@ -30,5 +30,6 @@ class Regression(Baseline):
         return f"there is no D; G descends to the {best} of all data of a condition, one picture for any z: a blur"
 
     def loss(self, G: nn.Module, real: Tensor, y: Tensor | None, latents: Tensor) -> Tensor:
+        # E |G(z, y) - x| or E (G(z, y) - x)^2, averaged over samples and pixels
         error = G(latents, y).float() - real
         return error.abs().mean() if self.norm == "l1" else error.square().mean()

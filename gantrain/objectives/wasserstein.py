@@ -31,7 +31,7 @@ class Wasserstein(Separable):
     )
 
     def on_real(self, logits: Tensor) -> Tensor:
-        return -logits
+        return -logits  # d_loss = E D(G(z)) - E D(x)
 
     def on_fake(self, logits: Tensor) -> Tensor:
         return logits

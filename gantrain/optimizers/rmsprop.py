@@ -24,4 +24,5 @@ class RMSprop(OptimizerOptions):
     alpha: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        # v <- a v + (1 - a) g^2, w <- w - lr g / (sqrt(v) + eps)
         return torch.optim.RMSprop(parameters, lr=lr, alpha=float(self.alpha))

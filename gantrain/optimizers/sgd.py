@@ -23,4 +23,5 @@ class SGD(OptimizerOptions):
     momentum: float = option(0.0, "share of the last update that is repeated", minimum=0, below=1)
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        # m <- mu m + g, w <- w - lr m
         return torch.optim.SGD(parameters, lr=lr, momentum=float(self.momentum))

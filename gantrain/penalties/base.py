@@ -28,12 +28,7 @@ class Penalty(ABC):
     differentiates_input: ClassVar[bool] = False
 
     def for_step(self, step: int, horizon: int) -> Self | None:
-        """Return the penalty for the update after ``step`` finished steps, or None when none is due.
-
-        Args:
-            step: Finished steps.
-            horizon: Step at which schedules end.
-        """
+        """Return the penalty for the update after ``step`` finished steps, or None; schedules end at ``horizon``."""
         return self if self.active else None
 
     @abstractmethod

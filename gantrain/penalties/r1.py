@@ -38,4 +38,5 @@ class R1R2(R1):
     def __call__(
         self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
     ) -> Tensor:
+        # R1 with samples in place of the data is R2.
         return super().__call__(D, real, fake, y, generator) + super().__call__(D, fake, real, y, generator)

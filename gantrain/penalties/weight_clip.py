@@ -21,5 +21,6 @@ class WeightClip(Constraint):
 
     @torch.no_grad()
     def project(self, D: nn.Module) -> None:
+        # w <- clip(w, -c, c), biases included
         for weight in D.parameters():
             weight.clamp_(-self.clip, self.clip)

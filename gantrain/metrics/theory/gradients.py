@@ -55,6 +55,7 @@ def curve(history: History, tag: str) -> tuple[list[float], list[float]]:
 
 
 def _curves_figure(history: History) -> Any:
+    # Left axis: the norms on a log scale. Right axis: the accuracy of D.
     figure, (ax,) = panels(width=6.4)
     for tag, (label, colour) in NORMS.items():
         steps, norms = curve(history, tag)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gantrain.core.figures import legend_below, panels, render
 from gantrain.metrics.base import NETWORKS, Evaluation, History, Metric, RunSpec
-from gantrain.metrics.exact import CELL_SAMPLES, why_not_integrable
-from gantrain.metrics.tools.histogram import Cells, cell_side
+from gantrain.metrics.exact import CELL_SAMPLES, histogram_protocol, side_of_cells, why_not_integrable
+from gantrain.metrics.tools.histogram import Cells
 from gantrain.metrics.tools.quadrature import density_of_data, density_of_generator, samples
 from gantrain.registry import option, register
 
@@ -38,10 +38,8 @@ class OptimalDiscriminator(Metric):
         return why_not_integrable(run)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        own: dict[str, object] = {"q": "known density"}
-        if density_of_generator(evaluation) is None:
-            side = self._side(evaluation)
-            own = {"q": "samples counted in cells", "n_counted": CELL_SAMPLES, "cell_side": side}
+        is_known = density_of_generator(evaluation) is not None
+        own = {"q": "known density"} if is_known else histogram_protocol(evaluation)
         return super().protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
@@ -52,12 +50,13 @@ class OptimalDiscriminator(Metric):
         if not _is_probability(evaluation):
             return {}
         log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
+        # Held-out data and as many samples, x [2n, d].
         fake, _ = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
         x = torch.cat([evaluation.real[0], fake])
         points = x.cpu().double()
         if log_q is None:
             cloud = samples(evaluation, CELL_SAMPLES, "optimal discriminator")
-            best = Cells.of(log_p, cloud, self._side(evaluation)).best(log_p, points)
+            best = Cells.of(log_p, cloud, side_of_cells(evaluation)).best(log_p, points)
         else:
             best = torch.sigmoid(log_p(points) - log_q(points))  # p / (p + q)
         error = (torch.sigmoid(evaluation.logits(x, None)).cpu().double() - best).abs()
@@ -89,10 +88,6 @@ class OptimalDiscriminator(Metric):
         draw = _line if len(low) == 1 else _plane
         return {"optimal_discriminator": render(draw(axes, p, q, D, best, of))}
 
-    @staticmethod
-    def _side(evaluation: Evaluation) -> float:
-        return cell_side(density_of_data(evaluation.data), evaluation.real[0].cpu().double())
-
 
 def _is_probability(evaluation: Evaluation) -> bool:
     return evaluation.objective.classifies and not evaluation.batch
@@ -114,6 +109,7 @@ def _cell_density(x: Tensor, low: Tensor, step: Tensor, count: int) -> Tensor:
 
 
 def _line(axes: list[Tensor], p: Tensor, q: Tensor, D: Tensor, best: Tensor, of: str) -> Any:
+    # Left axis: both densities. Right axis: D and D*.
     figure, (ax,) = panels(width=6.4)
     x = axes[0].numpy()
     for density, name, colour in ((p, "p, the data", "black"), (q, "q, the generator", "goldenrod")):

@@ -53,6 +53,7 @@ def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
     """Return the bound and the truth for the current generator."""
     values = evaluation.objective.estimate(JS.logits(evaluation))
     bound = {name: value for name, value in values.items() if not name.endswith("_se")}
+    # The divergence itself needs both densities; the data's is known, see ``why_unsupported``.
     log_q, cloud = density_of_generator(evaluation), samples(evaluation, CLOUD, "overshoot shown")
     truth = {}
     if log_q is not None:
@@ -132,6 +133,7 @@ class Overshoot(Metric):
         tags = {}
         for quantity, bound in way[-1].bound.items():
             tags[f"divergence/{batch_tag(quantity) if evaluation.batch else quantity}_after_g"] = bound
+        # The truth at the end and at its minimum, of each quantity that is known at every stop.
         for quantity in way[-1].bound:
             if all(quantity in at.truth for at in way):
                 least = min(way, key=lambda at: at.truth[quantity])
@@ -181,6 +183,7 @@ def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) 
     x = torch.linspace(low, high, 300, dtype=torch.float64)[:, None]
     p = density_of_data(evaluation.data)(x).exp()
     ax.fill_between(x[:, 0], p, color="black", alpha=0.15, label="data")
+    # A generator's density, or a histogram of its samples.
     for at, colour, name in marked:
         if at.log_q is None:
             ax.hist(at.cloud[:, 0], bins=60, density=True, histtype="step", color=colour, label=name)
@@ -188,6 +191,7 @@ def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) 
             ax.plot(x[:, 0], at.log_q(x).exp(), color=colour, label=name)
     ax.set(xlabel="x", ylabel="density", ylim=(0, 1.7 * float(p.max())))
     ax.set_title("G goes to where this D says real")
+    # D on a second axis, if sigmoid(logit) is the probability that one point is real.
     if evaluation.objective.classifies and not evaluation.batch:
         D = torch.sigmoid(evaluation.logits(x.float().to(evaluation.device), None)).cpu()
         ax.plot([], [], color="grey", ls="--", label="D, right axis")

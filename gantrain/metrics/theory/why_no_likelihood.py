@@ -25,15 +25,10 @@ MIN_HITS = 400  # hits in all boxes together for a relative error of 5 %, 1 / sq
 
 
 def hits(x: Tensor, cloud: Tensor, halves: Tensor) -> Tensor:
-    """Return how many samples fall into the box of each half side around each point, int64 [E, N].
+    """Return how many samples [M, d] fall into the box of each half side [E] around each point x [N, d], int64 [E, N].
 
     A box is {x' : |x'_i - x_i| <= half for every coordinate i}; that of half side 0 is the point itself, so its count
     is the Monte-Carlo sum of 1[G(z) = x] over latents.
-
-    Args:
-        x: Points, shape [N, d].
-        cloud: Samples, shape [M, d], of the same precision.
-        halves: Half sides in the data's unit, shape [E].
     """
     counts = []
     for part in x.split(max(1, 1_000_000 // len(cloud))):
@@ -44,18 +39,15 @@ def hits(x: Tensor, cloud: Tensor, halves: Tensor) -> Tensor:
 
 
 def exponent(halves: Tensor, counts: Tensor) -> float:
-    """Return the slope of log hits against log half side, from the smallest boxes with ``MIN_HITS`` to the next.
+    """Return the slope of log hits [E] against log half side [E], from the smallest box with ``MIN_HITS`` to the next.
 
     The share of samples in a box of half side e goes to 0 as e^d if they have a density in d dimensions, whatever G is;
     boxes that are not small against the data give less. 0 if there are too few hits.
-
-    Args:
-        halves: Half sides, ascending, shape [E], positive.
-        counts: Hits in all boxes of each, shape [E].
     """
     first = int((counts < MIN_HITS).sum())
     if first + 1 >= len(counts):
         return 0.0
+    # d log hits / d log e, as the difference quotient of neighbouring boxes
     rise = counts[first + 1].double().log() - counts[first].double().log()
     return float(rise / (halves[first + 1] / halves[first]).log())
 
