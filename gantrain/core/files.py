@@ -93,7 +93,7 @@ def _lock(handle: int, folder: Path) -> None:
             time.sleep(0.02)
         except OSError as error:
             what = f"cannot be locked ({error.strerror or error})"
-            raise OutputError(folder, what, "set run.dir to a disk that supports locks") from error
+            raise OutputError(folder, what, "set run.root or run.dir to a disk with locks") from error
 
 
 def is_locked(folder: Path) -> bool:

@@ -80,10 +80,7 @@ class Model(ABC):
         "how G and D use the condition: as an input of both; or projected in D, and in G an input or in its batch norm",
         choices=("none", "concat", "projection", "conditional_batch_norm"),
     )
-    spectral_norm: bool = option(
-        False,
-        "divide each weight of D's linear layers and convolutions by its largest singular value (Miyato et al. 2018)",
-    )
+    spectral_norm: bool = option(False, "divide each weight of D by its spectral norm (Miyato et al. 2018)")
     minibatch_std: bool = option(False, "give D the batch's standard deviation (Karras et al. 2018, sec. 3)")
     packing: int = option(1, "samples that D classifies jointly (Lin et al. 2018)", minimum=1, maximum=64)
 

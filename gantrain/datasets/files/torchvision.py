@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,9 +41,9 @@ class TorchvisionDataset(Dataset):
         """The folder of the files."""
         return Path(self.root).expanduser() / self.inside
 
+    @abstractmethod
     def split_of(self, images: Any) -> Split:
         """Return the images [N, C, H, W] and labels [N] of torchvision's dataset."""
-        raise NotImplementedError
 
     def spec(self) -> Spec:
         self.download_missing()
