@@ -88,11 +88,7 @@ class Run:
         return latents(self.G, options.n, options.seed, options.truncation)
 
     def rows(self, x: Tensor, y: Tensor | None = None) -> pandas.DataFrame:
-        """Return samples of a table in the table's units, with the label's column if ``y`` is given.
-
-        Raises:
-            ConfigError: For a run whose data are not a table.
-        """
+        """Return samples in a table's units, with the label's column if given. Raises ConfigError for other data."""
         import pandas
 
         if self.spec.table is None:
@@ -122,11 +118,7 @@ class Run:
         return pandas.DataFrame.from_dict(merged, orient="index", dtype=float).rename_axis("step")
 
     def export(self, out: str | os.PathLike[str]) -> Path:
-        """Write G as ``.pt2`` or ``.onnx``, which load without gantrain, and return the path.
-
-        Raises:
-            ConfigError: For another suffix, or ``.onnx`` without the extra ``gantrain[onnx]``.
-        """
+        """Write G as ``.pt2`` or ``.onnx`` (extra ``gantrain[onnx]``), which load without gantrain; return the path."""
         path = Path(out).expanduser()
         write_generator(path, self.G, self.spec, self.config, self.step)
         return path
@@ -151,6 +143,7 @@ def load(run: str | os.PathLike[str], device: str = "cpu", plugins: Plugins = ()
         ConfigError: For an unavailable device, or plug-ins that are not trusted, missing or changed.
     """
     _use(plugins)
+    # Read the checkpoint and build its networks; nothing is loaded from the data.
     checkpoint = load_checkpoint(os.fspath(run))
     config, spec = config_and_spec(checkpoint)
     place = resolve_device(parse(Device, "device", {"kind": device}).kind)

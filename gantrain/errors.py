@@ -103,6 +103,7 @@ def to_user_error(error: BaseException) -> GantrainError:
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         remedy = "free space, or set run.root to a folder of yours"
         return OutputError(error.filename or "file", error.strerror or what, remedy)
+    # An OSError without a number was not raised by the system.
     if isinstance(error, OSError) and error.errno is not None:
         check = "check that path, or " if error.filename else ""
         remedy = f"{check}run again with --traceback to see where it happened"

@@ -40,9 +40,7 @@ class Train:
 
     # How long: in steps, unless one of the other two budgets is set.
     steps: int = option(3000, "total steps, unless images or seconds are set", minimum=1, maximum=ENDLESS)
-    images: int | None = option(
-        None, "total training samples, in place of steps", minimum=1, maximum=2 * ENDLESS
-    )
+    images: int | None = option(None, "total samples, in place of steps", minimum=1, maximum=2 * ENDLESS)
     seconds: float | None = option(
         None, "seconds of training, without metrics and sample grids, in place of steps", above=0
     )
@@ -65,9 +63,7 @@ class Train:
         None, "learning rate of the unrolled gradient descent; null is that of D", minimum=0, maximum=1e3
     )
     init_from: str | None = option(None, "run or checkpoint to take the initial weights of G and D from")
-    compare_gradients: bool = option(
-        False, "log both generator gradients of the cross-entropy game, minimax and non-saturating"
-    )
+    compare_gradients: bool = option(False, "log both the minimax and the non-saturating generator gradient")
     ema: float = option(0.999, "decay of the moving average of G's weights; 0 is none", minimum=0, below=1)
 
     # Between steps: logging, sampling, evaluation, checkpoints.

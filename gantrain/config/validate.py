@@ -27,10 +27,11 @@ def cautions(config: Config) -> list[str]:
         lines.append(f"{what}; use penalty=wgan_gp")
     if config.train.d_gain is not None:
         lines.append(
-            "train.d_gain stops D by the held-out data, so divergence/js is no longer a lower bound on unseen data; "
+            "train.d_gain stops D by the held-out data, so divergence/js is no lower bound on unseen data; "
             "metric=refit computes one"
         )
     rule = config.optimizer
+    # The horizon defaults to train.steps, which is ENDLESS when train.seconds limits the run.
     if rule.schedule != "constant" and rule.horizon == ENDLESS:
         lines.append(
             "the number of steps in train.seconds is unknown, so the learning rates do not decay; "
@@ -60,6 +61,7 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("dataset", what, "give 1 (grey), 3 (RGB) or 4 (with transparency)")
     if reason := model.why_unsupported(config.spec):
         yield ConfigError("model", reason, "use model=auto, which picks by the data")
+    # Packing (PacGAN): D sees several samples at once, which have no common label and must fill a batch.
     if model.packing > 1 and model.is_conditional:
         remedy = "set model.packing=1 or model.condition=none"
         yield ConfigError("model.packing", "is for models without labels", remedy)
@@ -83,6 +85,7 @@ def _condition_errors(config: Config) -> Iterator[ConfigError]:
     if objective.mismatch_weight > 0 and not conditional:
         what = "is none, but this objective gives D real data with wrong conditions"
         yield ConfigError(key, what, "set model.condition=concat or objective.mismatch_weight=0")
+    # A wrong condition is drawn from the other ones.
     if objective.mismatch_weight > 0 and len(config.spec.conditions()) < 2:
         key, what = "objective.mismatch_weight", "needs two conditions to mismatch"
         yield ConfigError(key, what, "set objective.mismatch_weight=0")
@@ -94,6 +97,7 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
         what = "needs p_G(x), which is intractable for this model"
         remedy = "use model=gaussian or model=flow, or a game such as objective=non_saturating"
         yield ConfigError("objective", what, remedy)
+    # Smoothed or flipped labels are the targets of a classifier.
     if config.noise.on_labels and not objective.classifies:
         what = "is for a D trained by cross-entropy, and this objective's is not"
         yield ConfigError("noise.label_smoothing", what, "use noise=instance or noise=none")
@@ -141,6 +145,7 @@ def _budget_errors(config: Config) -> Iterator[ConfigError]:
     if train.seconds is not None:
         what = "and train.seconds are two budgets, and a run has one"
         yield ConfigError("train.images", what, "set one of them to null")
+    # steps = images / (batch size * updates of D), so that number of updates must be constant.
     if game and train.d_gain is not None:
         what = "does not fix the number of steps when train.d_gain varies the batches in a step"
         yield ConfigError("train.images", what, "use train.steps or train.seconds")

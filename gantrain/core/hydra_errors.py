@@ -15,6 +15,7 @@ from gantrain.core.groups import GROUPS, choices, yaml_error
 from gantrain.errors import ConfigError, suggest
 
 SET_OR_OMIT = "give one, or leave it out for the default"
+NO_GROUP = "there is no such config group"
 SET_VALUE = "give the value itself"
 # Each row: a pattern of the library's message, our wording with its groups, and the remedy.
 OMEGACONF_MESSAGES = (
@@ -22,17 +23,9 @@ OMEGACONF_MESSAGES = (
     (r"Value (.*) of type '\w+' could not be converted to Float", "{0} is not a number", SET_OR_OMIT),
     (r"Value (.*) of type '\w+' could not be converted to Bool", "{0} is not true or false", SET_OR_OMIT),
     (r"Cannot convert '\w+' to string: (.*)", "{0} is not a word", SET_OR_OMIT),
-    (
-        r"is not Optional|Incompatible value 'None'",
-        "cannot be null",
-        "give a value, or leave it out for the default",
-    ),
+    (r"is not Optional|Incompatible value 'None'", "cannot be null", "give a value, or leave it out"),
     (r"is not a ListConfig", "must be a list", "write {key}=[a,b]"),
-    (
-        r"is not a subclass of|Cannot merge DictConfig with",
-        "is a group of keys",
-        "set one of them: {key}.KEY=VALUE",
-    ),
+    (r"is not a subclass of|Cannot merge DictConfig with", "is a group of keys", "set {key}.KEY=VALUE"),
     (r"Interpolation key '(.*)' not found", "refers to {0}, which does not exist", SET_VALUE),
     (r"Recursive interpolation", "refers to itself", SET_VALUE),
     (r"raised while resolving interpolation: (.*)", "cannot be resolved ({0})", SET_VALUE),
@@ -41,17 +34,9 @@ OMEGACONF_MESSAGES = (
 )
 # The same, where the pattern's group is the key.
 HYDRA_MESSAGES = (
-    (
-        r"(?:Ambiguous value for argument|Sweep parameters) '([^=']+)=",
-        "has several values",
-        "add -m to sweep",
-    ),
+    (r"(?:Ambiguous value for argument|Sweep parameters) '([^=']+)=", "has several values", "add -m"),
     (r"You must specify '([^']+)'", "has no value", "make a choice: {key}=CHOICE"),
-    (
-        r"(?:Could not override|Defaults List override) '/?([^':]+)",
-        "there is no such config group",
-        f"choose from {', '.join(GROUPS)}",
-    ),
+    (r"(?:Could not|Defaults List) override '/?([^':]+)", NO_GROUP, f"choose from {', '.join(GROUPS)}"),
 )
 
 
@@ -91,13 +76,14 @@ def _missing_choice(error: MissingConfigException) -> ConfigError:
         return ConfigError("--config-name", f"there is no config {name!r}", "leave it out")
     if group == "hydra/launcher" and re.fullmatch("joblib|submitit_(local|slurm)", name):
         return ConfigError(group, f"{name} is not installed", "pip install 'gantrain[sweeps]'")
+    # Hydra lists the YAML files only; classes and the choices of plug-ins are legal too.
     names = {option for option in error.options or () if option != "schema"} | set(choices(group))
     if group.startswith("schema/"):
         names |= {name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)}
     inner = group.rpartition("/")[2]
     if not names and inner in GROUPS and inner != group:  # a defaults list names groups from where it stands
         remedy = f"write 'override /{inner}: {name}' in the defaults"
-        return ConfigError(group, "there is no such config group", remedy)
+        return ConfigError(group, NO_GROUP, remedy)
     return ConfigError(group, f"{name!r} is not one of its choices", suggest(name, names))
 
 

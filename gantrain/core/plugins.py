@@ -138,9 +138,7 @@ def _packages_in(places: tuple[str, ...]) -> tuple[PluginPackage, ...]:
     for distribution in distributions(path=list(places)):
         for entry in distribution.entry_points.select(group=ENTRY_POINTS):
             package = PluginPackage(distribution.name, distribution.version, entry.module)
-            packages.setdefault(
-                (package.name, package.module), package
-            )  # the first place wins, as for imports
+            packages.setdefault((package.name, package.module), package)  # the first wins, as for imports
     return tuple(packages[key] for key in sorted(packages))
 
 

@@ -32,7 +32,7 @@ def mute_logging(level: int) -> Iterator[None]:
 
 def usable_cores() -> int:
     """Return the number of CPU cores that the affinity and the container's quota allow this process."""
-    import joblib
+    import joblib  # which knows cgroups; os.cpu_count is that of the machine
 
     return int(joblib.cpu_count())
 
@@ -87,6 +87,7 @@ def resolve_device(kind: str, index: int = 0) -> torch.device:
     if kind not in available:
         remedy = f"choose from auto, {', '.join(available)}"
         raise ConfigError("device", f"{kind} is not on this machine", remedy)
+    # Only CUDA numbers its devices.
     count = torch.cuda.device_count() if kind == "cuda" else 1
     if index >= count:
         what = f"there is no {kind} device {index}"

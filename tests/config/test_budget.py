@@ -105,8 +105,8 @@ def test_budget_of_seconds_keeps_rates_without_a_horizon():
     open_ended = config("train.seconds=9")
     assert open_ended.optimizer.horizon == open_ended.train.steps == ENDLESS
     assert ["do not decay" in text for text in cautions(open_ended)] == [True]
-    (said,) = cautions(config("train.d_gain=0.001", "train.d_steps=5"))
-    assert "no lower bound" in said
+    (caution,) = cautions(config("train.d_gain=0.001", "train.d_steps=5"))
+    assert "no lower bound" in caution
     assert cautions(config("train.seconds=9", "optimizer.schedule=constant")) == []
     (late,) = cautions(config("train.seconds=9", "optimizer.horizon=40"))
     assert "0 from step 40 on" in late
