@@ -1,10 +1,10 @@
-"""What gantrain's loop costs beside a hand-written one that does the same arithmetic, as a ratio in one process.
+"""The speed of gantrain's loop relative to a hand-written one with the same arithmetic, in one process.
 
     OMP_NUM_THREADS=2 python benchmarks/overhead.py
 
-Both play the non-saturating game with the same players, batches from memory and fused Adam; gantrain's adds keyed
-randomness, the check of every update, the average of weights and the running means of its log. They take turns, so a
-machine that slows down slows both. A ratio of 1 means that the house costs nothing.
+Both train the non-saturating objective with the same networks, batches from memory and fused Adam; gantrain's adds keyed
+randomness, the check of every update, the averaged weights and the running means for its log. They take turns, so that a
+machine that slows down slows both. A ratio of 1 means no overhead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TURNS = 7
 
 
 def lean(state: TrainState, x: torch.Tensor, batch: int, z_dim: int, steps: int) -> None:
-    """Play the same game by hand: no checks, no averages, no log, torch's global generator."""
+    """Train the same objective by hand: no checks, no averages, no log, torch's global generator."""
     G, D = state.G, state.D
     for _ in range(steps):
         real = x[torch.randint(len(x), (batch,))]
