@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=2 python benchmarks/overhead.py
 
-Both train the non-saturating objective with the same networks, batches from memory and fused Adam; gantrain's adds keyed
-randomness, the check of every update, the averaged weights and the running means for its log. They take turns, so that a
-machine that slows down slows both. A ratio of 1 means no overhead.
+Both train the non-saturating objective with the same networks, batches from memory and fused Adam; gantrain's adds
+keyed randomness, the check of every update, the averaged weights and the running means for its log. They take turns,
+so that a machine that slows down slows both. A ratio of 1 means no overhead.
 """
 
 from __future__ import annotations
