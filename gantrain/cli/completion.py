@@ -34,11 +34,13 @@ FLAGS = {
 def offers(words: list[str]) -> Offers:
     """Return what may replace the last of the words up to the cursor, ``gantrain`` itself left out."""
     *before, word = words or [""]
+    # Plug-ins named on the line add choices, as they would if the line were run.
     last = before[-1] if before else ""
     if last != "--plugins":
         before, folders = split_plugins(before)
         with suppress(GantrainError):  # a mistyped folder has no choices to offer
             use(folders)
+    # The place of the word on the line decides what it may be.
     if last == "--cfg":
         found = dict.fromkeys(("job", "hydra", "all"), "")
     elif last in ("--config-dir", "--plugins"):
@@ -80,7 +82,7 @@ def _dotted_keys(group: str, keys: Keys) -> Offers:
 def _keys(group: str, before: list[str]) -> Keys:
     """Return the keys of the choice on the line or of the default one; of every choice where neither is known."""
     chosen = values_by_key(before)
-    if "experiment" in chosen:
+    if "experiment" in chosen:  # it may choose another class of the group
         return keys_of_group(group)
     return keys_of_choice(group, chosen.get(group, default_choice(group))) or keys_of_group(group)
 
@@ -92,12 +94,14 @@ def _values(before: list[str], word: str) -> Offers:
         return _words(key, _paths(text, files=True))
     if key == "train.init_from":
         return _words(key, _runs(text, sweeps=False) | _paths(text))
+    # A group has choices; a key of it has the legal values that its class declares.
     if key in GROUPS or key == "hydra/launcher":
         known = _choices(key, before)
     else:
         group, _, name = key.rpartition(".")
         declared = _keys(group, before) | keys_of_group(group)
         known = dict.fromkeys(declared[name]["choices"], "") if name in declared else {}
+    # In a sweep, objective=hinge,mini: values on the line are not offered again.
     earlier, comma, _ = text.rpartition(",")
     unlisted = {name: text for name, text in known.items() if name not in earlier.split(",")}
     return _words(f"{key}={earlier}{comma}", unlisted, "")
@@ -108,6 +112,7 @@ def _words(key: str, values: Offers, equals: str = "=") -> Offers:
 
 
 def _choices(group: str, before: list[str]) -> Offers:
+    # A description may end in a command, as in "…: gantrain dataset=captions", too long for a list.
     found = {name: text.rpartition(": gantrain")[0] or text for name, text in choices(group).items()}
     if group == "hydra/launcher":
         found = {"basic": "one after another", "joblib": "several at once"} | found  # Hydra's own files

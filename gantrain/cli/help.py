@@ -38,7 +38,7 @@ COLUMNS = (39, 61)  # characters before the text of a usage line; a long line ta
 
 def usage_line(form: str, text: str) -> str:
     """Return a line of the usage: what is typed, and what it does."""
-    typed = f"  gantrain {form}".rstrip()
+    typed = f"  gantrain {form}".rstrip()  # a verb may take nothing
     column = next((column for column in COLUMNS if len(typed) <= column), len(typed))
     return f"{typed:{column}} {text}"
 

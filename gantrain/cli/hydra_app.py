@@ -49,7 +49,7 @@ def run_hydra_main(line: CommandLine) -> None:
 
     options: dict[str, Any] = VERSION_BASE if HYDRA_1_3 else {"execution_whitelist": TRUSTED}
     main = hydra.main(config_path=str(yaml_dir()), config_name="config", **options)(run_job)
-    argv = [*line.flags, *line.overrides]
+    argv = [*line.flags, *line.overrides]  # without gantrain's own flags, which Hydra does not know
     with translate_hydra_errors(), _hydra_process(argv), _package_error(line.package):
         main()
 
@@ -72,6 +72,7 @@ def _package_error(package: str | None) -> Iterator[None]:
         with contextlib.redirect_stderr(message) if package else contextlib.nullcontext():
             yield
     except SystemExit as error:
+        # Hydra's message is the only sign of this error.
         if "not found in config" in message.getvalue():
             remedy = "see the keys with: gantrain --cfg job"
             raise ConfigError(str(package), "there is no such key", remedy) from error

@@ -40,7 +40,7 @@ COMMAND = Command(
 
 @pytest.fixture
 def greet(tmp_path, monkeypatch):
-    """A folder with one verb of its own."""
+    """a folder with one verb."""
     (tmp_path / "greet.py").write_text(GREET)
     monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
     yield

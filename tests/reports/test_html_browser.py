@@ -70,8 +70,8 @@ def shown(browser: Any, page: Path) -> None:
     WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(drawn))
 
 
-def asked_for(browser: Any) -> set[str]:
-    """Return every address that was asked for since the last call, and see that its console holds nothing."""
+def requests(browser: Any) -> set[str]:
+    """Return every address that was requested since the last call, and see that its console holds nothing."""
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
@@ -97,7 +97,7 @@ def test_browser_slider_moves_by_mouse_and_keys_fetching_nothing(pages, browser)
     assert len(set(seen.values())) == 4
     wide = "return [...document.images].every(i => i.complete && i.naturalWidth > 100)"
     assert browser.execute_script(wide)
-    assert asked_for(browser) == {pages["run"].as_uri()}
+    assert requests(browser) == {pages["run"].as_uri()}
 
 
 def test_browser_run_curves_have_reference_lines_and_a_tip(pages, browser):
@@ -127,7 +127,7 @@ def test_browser_run_curves_have_reference_lines_and_a_tip(pages, browser):
         "return [...document.querySelectorAll('details[open] .chart')].every(c => c.querySelector('.curve'))"
     )
     WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(drawn))
-    assert asked_for(browser) == {pages["run"].as_uri()}
+    assert requests(browser) == {pages["run"].as_uri()}
 
 
 def test_browser_sweep_table_sorts_and_one_slider_moves_all(pages, browser):
@@ -164,7 +164,7 @@ def test_browser_sweep_table_sorts_and_one_slider_moves_all(pages, browser):
     after = [image.get_attribute("src") for image in images]
     assert len(before) == 4
     assert not set(before) & set(after)
-    assert asked_for(browser) == {pages["sweep"].as_uri()}
+    assert requests(browser) == {pages["sweep"].as_uri()}
 
 
 def test_browser_sweep_chart_has_every_run_and_follows_a_choice(pages, browser):
@@ -180,7 +180,7 @@ def test_browser_sweep_chart_has_every_run_and_follows_a_choice(pages, browser):
         assert len(chart.find_elements(By.CLASS_NAME, "curve")) == 4
         named = {key.text for key in chart.find_elements(By.CLASS_NAME, "key")}
         assert named == {f"{objective}, seed {seed}" for objective in ("minimax", "hinge") for seed in (0, 1)}
-    assert asked_for(browser) == {pages["sweep"].as_uri()}
+    assert requests(browser) == {pages["sweep"].as_uri()}
 
 
 def test_browser_page_fits_a_narrow_screen(pages, browser):
@@ -191,7 +191,7 @@ def test_browser_page_fits_a_narrow_screen(pages, browser):
         )
         shown(browser, path)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
-        assert asked_for(browser) == {path.as_uri()}
+        assert requests(browser) == {path.as_uri()}
 
 
 def test_browser_shows_a_name_that_is_a_script_as_text(tmp_path, browser):
@@ -206,4 +206,4 @@ def test_browser_shows_a_name_that_is_a_script_as_text(tmp_path, browser):
     assert browser.title.startswith("</script>")
     assert browser.execute_script("return document.querySelector('.fault').textContent") == bad
     assert browser.execute_script("return document.scripts.length") == 2
-    assert asked_for(browser) == {path.as_uri()}
+    assert requests(browser) == {path.as_uri()}

@@ -1,4 +1,4 @@
-"""Numbers in print: which run each belongs to, and that the run reads what it is compared with."""
+"""Published values: which run each belongs to, and that the run evaluates the metric it is compared with."""
 
 import itertools
 import re

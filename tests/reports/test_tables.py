@@ -156,7 +156,12 @@ def test_published_values_choose_the_columns_of_a_table(tmp_path):
     assert columns(found) == ["generator/mu", "divergence/kl", "divergence/pearson"]
     head, first, second = run_table(found)
     assert head[1] == "objective.divergence"
-    assert first[1:5] == ["pearson", "0.980 (1.000)", "", "0.510 (0.500)"]  # the nearer to what is in print
+    assert first[1:5] == [
+        "pearson",
+        "0.980 (1.000)",
+        "",
+        "0.510 (0.500)",
+    ]  # the nearer to the published value
     assert second[1:5] == ["kl", "1.030 (1.000)", "0.490 (0.500)", ""]
     assert "in brackets: published" in comparison_text(found)
 
@@ -221,12 +226,12 @@ def test_table_names_failed_runs_and_leaves_them_out_of_means(tmp_path, folders)
         "seed 2 diverged (6), seed 3 killed (137), seed 4 failed (3), seed 5 pruned, seed 6 missing"
         in hinge[-1]
     )
-    said = comparison_text(found).splitlines()
-    assert "7-job: diverged (6): loss/d: is not finite; lower optimizer.d_lr" in said
-    assert "8-job: killed (137): killed by SIGKILL" in said
-    assert "11-job: missing" in said
-    assert "5 of 10 runs did not finish" in said
-    assert not [line for line in said if line.startswith("10-job")]  # to be pruned is no failure
+    text = comparison_text(found).splitlines()
+    assert "7-job: diverged (6): loss/d: is not finite; lower optimizer.d_lr" in text
+    assert "8-job: killed (137): killed by SIGKILL" in text
+    assert "11-job: missing" in text
+    assert "5 of 10 runs did not finish" in text
+    assert not [line for line in text if line.startswith("10-job")]  # to be pruned is no failure
 
 
 @pytest.mark.parametrize(
@@ -236,8 +241,8 @@ def test_table_survives_a_result_of_any_shape(tmp_path, folders, content):
     odd = made(tmp_path / "9-job", ["dataset=ring", "objective=hinge", "seed=9"])
     (odd / "result.json").write_text(content)
     (odd / ".hydra" / "overrides.yaml").write_text("{" if content == "null" else "[1, a=b]")
-    said = summarise(tmp_path, [*folders, odd, tmp_path / "absent"])
-    assert "hinge" in said
+    text = summarise(tmp_path, [*folders, odd, tmp_path / "absent"])
+    assert "hinge" in text
     assert len((tmp_path / "summary.csv").read_text().splitlines()) == 7
 
 
@@ -246,14 +251,14 @@ def test_table_survives_control_characters(tmp_path):
     found = read_rows(
         [made(tmp_path / "0-a\x1b[2J", ["a=x|y\n"], error), made(tmp_path / "1-b", ["a=2"], {})]
     )
-    said = comparison_text(found)
-    assert "\x1b" not in said
-    assert "a\\n\\x1b[31mb" in said
+    text = comparison_text(found)
+    assert "\x1b" not in text
+    assert "a\\n\\x1b[31mb" in text
     assert "x\\|y\\n" in markdown_table(run_table(found))
 
 
 def test_summary_files_have_every_value_and_the_same_tables(tmp_path, folders):
-    said = summarise(tmp_path, folders)
+    text = summarise(tmp_path, folders)
     with (tmp_path / "summary.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [float(line["fidelity/novel"]) for line in lines] == [1.0] * 4
@@ -261,9 +266,9 @@ def test_summary_files_have_every_value_and_the_same_tables(tmp_path, folders):
     page = (tmp_path / "summary.md").read_text()
     assert markdown_table(run_table(read_rows(folders))) in page
     assert markdown_table(seed_table(read_rows(folders))) in page
-    assert str(tmp_path / "summary.csv") in said
-    assert "best first by diversity/modes (higher is better)" in said
-    assert f"gantrain report {tmp_path}" in said
+    assert str(tmp_path / "summary.csv") in text
+    assert "best first by diversity/modes (higher is better)" in text
+    assert f"gantrain report {tmp_path}" in text
     for name in ("summary.png", "samples.png"):
         with Image.open(tmp_path / name) as image:
             image.load()
@@ -273,9 +278,9 @@ def test_summary_files_that_cannot_be_written_cost_a_line(tmp_path, folders):
     whole = summarise(tmp_path, folders)
     (tmp_path / "summary.csv").unlink()
     (tmp_path / "summary.csv").mkdir()  # nothing can be written in its place
-    said = summarise(tmp_path, folders)
-    assert f"{tmp_path / 'summary.csv'} cannot be written" in said
-    assert said.split("\n\n")[:2] == whole.split("\n\n")[:2]
+    text = summarise(tmp_path, folders)
+    assert f"{tmp_path / 'summary.csv'} cannot be written" in text
+    assert text.split("\n\n")[:2] == whole.split("\n\n")[:2]
     complaints = write_files(tmp_path / "absent", read_rows(folders))
     assert len(complaints) == 4
     assert not list(tmp_path.glob(".*.part"))
@@ -283,9 +288,9 @@ def test_summary_files_that_cannot_be_written_cost_a_line(tmp_path, folders):
 
 def test_table_that_is_long_is_cut_only_on_the_terminal(tmp_path):
     found = [one(f"{i:02d}-job", {"diversity/modes": float(i)}, x=str(i)) for i in range(60)]
-    said = comparison_text(found)
-    assert "and 20 more, in summary.md" in said
-    assert "59 " in said.splitlines()[1]
+    text = comparison_text(found)
+    assert "and 20 more, in summary.md" in text
+    assert "59 " in text.splitlines()[1]
     write_files(tmp_path, found)
     assert sum(line.startswith("|") for line in (tmp_path / "summary.md").read_text().splitlines()) == 62
 

@@ -94,8 +94,8 @@ def test_failed_jobs_of_each_kind_leave_the_others_to_finish(launcher, tmp_path)
     assert done.returncode == 1, done.stderr
     found = statuses(tmp_path / "sweep")
     assert found == [("killed", 137), ("diverged", 6), ("failed", 3), ("failed", 3)]
-    for said in ("killed (137)", "diverged (6)", "failed (3)"):
-        assert said in done.stdout
+    for text in ("killed (137)", "diverged (6)", "failed (3)"):
+        assert text in done.stdout
     shutil.copytree(tmp_path / "full", tmp_path / "empty", dirs_exist_ok=True)
     done = subprocess.run([*command, "resume", "sweep"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1  # a rate of 1000 diverges again

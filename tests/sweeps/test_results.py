@@ -30,8 +30,8 @@ def test_results_have_the_front_that_no_other_trial_beats(tmp_path):
         == front
         == {t.number for t in study.optuna.best_trials}
     )
-    told = write_results(study, "compare")
-    assert f"front: {len(front)} trials" in told
+    text = write_results(study, "compare")
+    assert f"front: {len(front)} trials" in text
     best = json.loads((tmp_path / "s" / SEARCH).read_text())["best"]
     assert {one["trial"] for one in best} == front
     assert best[0]["command"].startswith("gantrain dataset=ring optimizer.d_lr=")

@@ -1,4 +1,4 @@
-"""The trials of a search: draws that repeat, results told to Optuna, a study that is resumed."""
+"""The trials of a search: draws that repeat, results reported to Optuna, a study that is resumed."""
 
 import math
 from dataclasses import replace

@@ -31,6 +31,7 @@ def _print_offers(shell: str, line: str, breaks: str = "") -> int:
     if shell == "bash":
         print("\n".join(bash_replies(line, breaks)))
         return 0
+    # zsh inserts an offer unchanged, so it is escaped here; fish escapes it itself.
     words, _, open_quote = read_line(line)
     for offer, text in offers(words[1:]).items():
         print(f"{escape(offer) if shell == 'zsh' and not open_quote else offer}\t{text}")

@@ -37,6 +37,7 @@ def evaluate(argv: list[str]) -> int:
     data = config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
+    # Floors: the same metrics of training data in place of samples.
     reading = compute(supported_metrics(config, data), view(config, data, state, runtime), floors=True)
     out = RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
     write_json(out, {"step": checkpoint.step, **vars(reading)})
@@ -64,6 +65,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     overrides += [f"{key}={value}" for key, value in words.items() if key.startswith(GROUPS)]
     composed = plain_data(compose(overrides))
     plain |= {group: composed[group] for group in GROUPS if group in words}
+    # A single key takes its composed value, which has the key's type; a path of the data is YAML.
     for key, text in words.items():
         group, *path = key.split(".")
         if path and group in GROUPS:

@@ -50,7 +50,7 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
     if is_finished and config.train.is_over(checkpoint.step, checkpoint.seconds):
         budget = config.train.budget
         more = f"train.{budget}={2 * getattr(config.train, budget)}"
-        if budget != "seconds":
+        if budget != "seconds":  # a schedule has reached its end at the old horizon
             more += f" optimizer.horizon={2 * checkpoint.step}"
         command = f"gantrain resume {shlex.quote(str(checkpoint.run))} {more}"
         print(f"{checkpoint.run}: already finished at step {checkpoint.step}; go on with: {command}")
@@ -89,6 +89,7 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
     from gantrain.core.plugin_loading import load_plugins_of
 
     load_plugins_of(plan.plugins, folder)
+    # Where the jobs run may change, and how many trials there are; the jobs themselves may not.
     free = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials")
     for word in words:
         key = Override.parse(word).key

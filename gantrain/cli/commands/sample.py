@@ -83,6 +83,7 @@ def _frames(
 
     turns = options.interpolate or 0
     count = options.frames or FRAMES_PER_ARC * turns
+    # y: (n, ...), or None for an unconditional model; each of latents: (n, dim), the next frame.
     y = repeat_conditions(conditions, options.n)
     latents = interpolation_loop(G, options.n, options.seed, turns, count, options.truncation)
     samples = (generate(G, z, y, device) for z in latents)

@@ -41,6 +41,7 @@ def tensorboard(argv: list[str]) -> int:
     if not runs:
         what = "holds no runs: there is no event file under it"
         raise CheckpointError(folder, what, "train first, or give the folder of your runs")
+    # TensorBoard alone keeps 10 images of each tag; its address is set so that the link below is right.
     words = ["--logdir", str(folder), "--samples_per_plugin", "images=500"]
     if "--bind_all" not in flags:
         words += ["--host", "127.0.0.1"]
@@ -48,7 +49,7 @@ def tensorboard(argv: list[str]) -> int:
     if port is None:
         port = str(free_port())
         words += ["--port", port]
-    if not any(word in PRINT_FLAGS for word in flags):
+    if not any(word in PRINT_FLAGS for word in flags):  # else there is no server to link to
         host, prefix = _value(flags, "--host") or "127.0.0.1", _value(flags, "--path_prefix") or ""
         print(f"http://{f'[{host}]' if ':' in host else host}:{port}{prefix}/{pinned_query(folder, runs)}")
     sys.stdout.flush()
