@@ -152,10 +152,8 @@ def run_in_job_folder(composed: DictConfig, task: Callable[[Path, dict[str, str]
 
     Args:
         composed: A config from ``compose_job``.
-        task: Called with the folder and the values of the overrides by key, ``hydra.*`` left out.
-
-    Returns:
-        What the task returns; what it raises is raised.
+        task: Called with the folder and the values of the overrides by key, ``hydra.*`` left out; its result is
+            returned, and its exceptions propagate.
     """
     utils: Any = hydra.utils
     whitelist = contextlib.nullcontext() if HYDRA_1_3 else utils.execution_whitelist(TRUSTED)
