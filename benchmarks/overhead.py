@@ -20,8 +20,8 @@ from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.gradients import frozen
 from gantrain.tracking.tracker import Means
 from gantrain.training.batches import Batches, visible_split
-from gantrain.training.device import Runtime
 from gantrain.training.loop import train
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 CASES = {"digits": (["dataset=digits"], 100), "ring": (["dataset=ring", "dataset.n=20000"], 400)}

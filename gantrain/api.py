@@ -15,11 +15,11 @@ from torch import Tensor
 
 from gantrain.config.options import Device
 from gantrain.config.overrides import CommandLine
+from gantrain.core.device import resolve_device
 from gantrain.core.files import read_json
 from gantrain.core.plugins import use
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.spec import Spec
-from gantrain.core.system import resolve_device
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Player
 from gantrain.registry import parse

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from gantrain.config.resolve import Config, resolve
 from gantrain.datasets.base import Data
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.loop import train
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.updates import d_step, g_step
 

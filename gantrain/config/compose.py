@@ -27,11 +27,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.overrides import CommandLine, check_override
+from gantrain.core.device import resolve_device
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translate_error
 from gantrain.core.override import values_by_key
 from gantrain.core.plugins import config_folders
-from gantrain.core.system import resolve_device
 from gantrain.errors import OutputError
 
 if TYPE_CHECKING:

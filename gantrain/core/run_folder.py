@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import is_locked, read_json, read_text, run_folder_lock
+from gantrain.core.files import read_json, read_text
+from gantrain.core.folder_lock import is_locked, run_folder_lock
 from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"

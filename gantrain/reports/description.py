@@ -14,7 +14,7 @@ from gantrain.core.files import read_json, read_text
 from gantrain.core.run_folder import DIFFERS, DONE, NAN, STATE, RunFolder, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import align_columns, format_duration, format_number
-from gantrain.reports.text import metric_table, protocol_warnings, published_table
+from gantrain.reports.end_table import metric_table, protocol_warnings, published_table
 
 MAX_LETTERS = 80  # of a key and its value
 SECTIONS = ("divergence/", "diversity/", "fidelity/", "generator/", "logits/")  # of an unfinished run's tags

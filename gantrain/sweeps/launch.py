@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from gantrain.config.options import Config
-from gantrain.core.files import LOCK, ensure_empty
+from gantrain.core.folder_lock import LOCK, ensure_empty
 from gantrain.core.run_folder import DONE
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.core.text import format_duration
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
+from gantrain.reports.end_table import end_table
 from gantrain.reports.ranking import order_tags
 from gantrain.reports.tables import summarise
-from gantrain.reports.text import end_table
 from gantrain.sweeps.plan import MAX_NAME_LETTERS
 from gantrain.sweeps.stop import read_signals
 from gantrain.tracking.tensorboard import write_hparams_columns

@@ -19,8 +19,9 @@ import torch
 
 from gantrain.core.files import write_json
 from gantrain.core.run_folder import RunFolder
+from gantrain.core.signals import SIGNALS
 from gantrain.core.sweep_folder import Job, SweepFolder
-from gantrain.core.system import SIGNALS, usable_cores
+from gantrain.core.system import usable_cores
 from gantrain.sweeps import worker
 from gantrain.sweeps.launch import print_job
 from gantrain.sweeps.stop import is_orphan, read_signals, watch_signals

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from shlex import quote
 
 from gantrain.core.files import read_text
+from gantrain.core.signals import handle_signals
 from gantrain.core.sweep_folder import SweepFolder
-from gantrain.core.system import handle_signals
 from gantrain.errors import Interrupted
 
 

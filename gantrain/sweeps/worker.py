@@ -18,8 +18,8 @@ from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import RunFolder
+from gantrain.core.signals import handle_signals
 from gantrain.core.sweep_folder import SweepFolder
-from gantrain.core.system import handle_signals
 from gantrain.errors import ConfigError, Interrupted, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.stop import read_signals, stop_before_training, watch_parent

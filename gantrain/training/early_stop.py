@@ -12,8 +12,8 @@ from gantrain.core.gradients import frozen
 from gantrain.datasets.base import Data
 from gantrain.objectives.base import Logits
 from gantrain.training.batches import visible_split
-from gantrain.training.device import Runtime
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 HELD_OUT_SAMPLES = 1024  # at most, to evaluate D's loss once

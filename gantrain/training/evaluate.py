@@ -15,9 +15,9 @@ from gantrain.core.random import stream
 from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
-from gantrain.training.device import Runtime
-from gantrain.training.losses import wrong_conditions
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
+from gantrain.training.wrong_conditions import wrong_conditions
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from gantrain.datasets.base import Data
 from gantrain.sampling.generate import draw
 from gantrain.sampling.images import encode, grid, landscape, nearest_pairs, sort_by_condition
 from gantrain.tracking.tracker import Tracker
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import in_eval
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 log = logging.getLogger("gantrain")

@@ -21,10 +21,10 @@ from gantrain.tracking.health import Health
 from gantrain.tracking.progress import ProgressBar, headline_tags
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import save_checkpoint
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import EvaluationResult, compute, draw_figures, supported_metrics, view
 from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
+from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal

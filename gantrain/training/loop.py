@@ -8,9 +8,9 @@ from torch import Tensor
 
 from gantrain.config.options import Config
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.early_stop import Batch, update_until_no_gain
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.updates import baseline_step, d_step, g_step, update_d
 

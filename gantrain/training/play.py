@@ -15,7 +15,7 @@ from gantrain.core.random import stream
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
 from gantrain.penalties.base import Penalty
-from gantrain.training.device import Runtime
+from gantrain.training.runtime import Runtime
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, DataError
 from gantrain.models.base import Generator
 from gantrain.training.checkpoint import Checkpoint
-from gantrain.training.device import Runtime
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, build_networks, tensors_of
 
 log = logging.getLogger("gantrain")

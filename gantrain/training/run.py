@@ -15,18 +15,18 @@ from gantrain.core.plugins import versions
 from gantrain.core.run_folder import DIFFERS, RunFolder
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, Interrupted, Pruned, to_user_error
-from gantrain.reports.text import tail_means
+from gantrain.reports.end_table import tail_means
 from gantrain.tracking.run_log import logging_to
 from gantrain.tracking.tensorboard import charts_summary, hparams_row, run_page
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.batches import Batches, visible_split
 from gantrain.training.checkpoint import Checkpoint, load_checkpoint
-from gantrain.training.device import Runtime
 from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import expected_tags, supported_metrics
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
 from gantrain.training.restore import describe, init_from
+from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
 

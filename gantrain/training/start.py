@@ -7,12 +7,12 @@ from pathlib import Path
 
 from gantrain.config.compose import check, compose_job, job_folder, run_in_job_folder
 from gantrain.config.overrides import CommandLine
-from gantrain.core.files import ensure_empty
+from gantrain.core.folder_lock import ensure_empty
 from gantrain.core.plugins import plugin_words
-from gantrain.reports.text import end_table
+from gantrain.reports.end_table import end_table
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.device import Runtime
 from gantrain.training.run import prepare, run
+from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 
 

@@ -21,7 +21,7 @@ from gantrain.models.base import Generator, Player
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.penalties.none import NoPenalty
-from gantrain.training.device import Runtime
+from gantrain.training.runtime import Runtime
 
 
 @dataclass

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
-from gantrain.core.system import handle_signals
+from gantrain.core.signals import handle_signals
 from gantrain.errors import Interrupted
 
 

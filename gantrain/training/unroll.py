@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gantrain.core.gradients import differentiable_gradient
-from gantrain.training.losses import Discriminator, d_loss
+from gantrain.training.d_loss import Discriminator, d_loss
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 

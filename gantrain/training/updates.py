@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 from gantrain.core.gradients import differentiate, frozen, gradient_norm
 from gantrain.objectives.base import Baseline
-from gantrain.training.losses import d_loss
+from gantrain.training.d_loss import d_loss
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState
 from gantrain.training.unroll import unrolled_discriminator

@@ -13,9 +13,9 @@ from gantrain.core.random import stream
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.loop import train
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 BASE = ("dataset=digits", "device=cpu", "metric=none", "train.batch_size=16", "train.steps=4")

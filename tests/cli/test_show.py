@@ -12,7 +12,7 @@ import yaml
 
 from gantrain.cli.command import command_names
 from gantrain.cli.main import main
-from gantrain.core.files import run_folder_lock
+from gantrain.core.folder_lock import run_folder_lock
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.text import format_number
 

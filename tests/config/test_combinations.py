@@ -21,8 +21,8 @@ from gantrain.errors import ConfigError
 from gantrain.registry import REGISTERED, build
 from gantrain.sampling.generate import draw
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.loop import train
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 SMALL = {

@@ -21,7 +21,7 @@ from gantrain.errors import ConfigError
 from gantrain.metrics.suite import Suite
 from gantrain.noise import Noise
 from gantrain.registry import REGISTERED, option, parse, register
-from gantrain.training.device import Runtime
+from gantrain.training.runtime import Runtime
 
 CHOICES = [(group, stem) for group, stems in STEMS.items() for stem in stems]
 DEFAULTS = {

@@ -18,8 +18,8 @@ from gantrain.datasets.digits import Digits
 from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.tools import classifier as module
 from gantrain.metrics.tools.classifier import classifier, load_or_fit, predict
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 

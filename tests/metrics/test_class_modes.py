@@ -31,8 +31,8 @@ from gantrain.metrics.tools.classifier import (
     predict,
     shared_classifier,
 )
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 K = 1000

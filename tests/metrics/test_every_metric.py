@@ -25,8 +25,8 @@ from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import order_tags
 from gantrain.tracking.progress import headline_tags
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import EvaluationResult, compute, run_spec, view, why_unsupported
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 NAMES = sorted(REGISTERED["metric"])

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from gantrain.config.resolve import resolve
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.mismatch import Mismatch, auc
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 LOGITS = st.lists(st.integers(-3, 3), min_size=1, max_size=20).map(lambda v: torch.tensor(v) / 2)

@@ -15,8 +15,8 @@ from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.per_condition import PerCondition, per_condition_std
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 

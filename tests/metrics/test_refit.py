@@ -21,8 +21,8 @@ from gantrain.metrics.refit import Refit, check_steps
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.registry import REGISTERED, build
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, build_networks
 
 TAG = "divergence/js_refit"

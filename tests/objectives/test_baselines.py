@@ -16,8 +16,8 @@ from gantrain.models.mlp import MLP
 from gantrain.objectives.likelihood import Likelihood
 from gantrain.objectives.regression import Regression
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.loop import train
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 NO_LATENTS = torch.zeros(0, 1)

@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 from made_runs import made
 from PIL import Image
 
+from gantrain.reports.end_table import protocol_warnings, published_table, tail_means
 from gantrain.reports.figures import axis_key, chart, sample_sheet
 from gantrain.reports.ranking import (
     COLUMNS,
@@ -33,7 +34,6 @@ from gantrain.reports.tables import (
     summarise,
     write_files,
 )
-from gantrain.reports.text import protocol_warnings, published_table, tail_means
 
 FULL = Path("/dev/full")
 

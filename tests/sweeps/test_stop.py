@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gantrain.core.run_folder import RunFolder
+from gantrain.core.signals import SIGNALS
 from gantrain.core.sweep_folder import SweepFolder
-from gantrain.core.system import SIGNALS
 from gantrain.errors import Interrupted
 from gantrain.sweeps.stop import forward_signals, read_signals
 from gantrain.sweeps.worker import Task, main, run_task

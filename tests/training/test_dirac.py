@@ -17,9 +17,9 @@ from gantrain.datasets.base import Split
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.loop import train
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.updates import d_step, g_step
 

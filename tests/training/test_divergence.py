@@ -16,9 +16,9 @@ from gantrain.metrics.js import JS
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, view
 from gantrain.training.loop import train
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, build_networks
 
 N = 20_000

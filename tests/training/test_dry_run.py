@@ -17,12 +17,12 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gantrain.config.resolve import resolve
 from gantrain.core.spec import Spec
 from gantrain.core.text import format_duration, format_size
-from gantrain.training.device import Runtime
 from gantrain.training.dry_run.estimate import Chore, Estimate, estimate
 from gantrain.training.dry_run.layers import layers, total_parameters
 from gantrain.training.dry_run.report import summary_line
 from gantrain.training.loop import train
 from gantrain.training.run import prepare
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import build_networks
 
 SMALL = [

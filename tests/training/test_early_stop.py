@@ -9,10 +9,10 @@ from composed import composed
 from gantrain.config.resolve import resolve
 from gantrain.training.batches import Batches
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.device import Runtime
 from gantrain.training.early_stop import held_out_batch, held_out_loss
 from gantrain.training.loop import train
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 BASE = [

@@ -19,9 +19,9 @@ from gantrain.metrics import base
 from gantrain.metrics.js import JS
 from gantrain.metrics.prdc import PRDC, prdc
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, in_eval, supported_metrics, view
 from gantrain.training.run import run
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 RING = ["dataset=ring", "dataset.n=300", "dataset.n_holdout=120", "metric.n=50"]

@@ -14,9 +14,9 @@ from gantrain.core.spec import Spec
 from gantrain.metrics.theory import overshoot
 from gantrain.models.base import Generator, Player
 from gantrain.models.mlp import MLP
-from gantrain.training.device import Runtime
 from gantrain.training.dry_run.estimate import estimate
 from gantrain.training.run import prepare, run
+from gantrain.training.runtime import Runtime
 
 SMALL = [
     *"dataset=ring dataset.n=60 dataset.n_holdout=20 model.width=4 device=cpu device.threads=1".split(),

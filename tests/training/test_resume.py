@@ -24,13 +24,13 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from gantrain.cli.main import main
 from gantrain.config.resolve import resolve
-from gantrain.core.files import is_locked, run_folder_lock
+from gantrain.core.folder_lock import is_locked, run_folder_lock
 from gantrain.core.gradients import descend
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import CheckpointError, OutputError, to_user_error
 from gantrain.training.checkpoint import load_checkpoint, save_checkpoint
-from gantrain.training.device import Runtime
 from gantrain.training.run import run
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 SMALL = [
@@ -52,7 +52,7 @@ RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
 PROCESSES = """
 import json, os, pathlib, signal, sys
 import matplotlib.figure, tensorboard.summary.writer.record_writer, torch._dynamo  # what a run imports on its way
-from gantrain.cli import hydra_app, main as cli
+from gantrain.cli import hydra_main, main as cli
 from gantrain.training import housekeeping, run, start
 called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
 

@@ -20,9 +20,9 @@ from gantrain.models.mlp import MLP
 from gantrain.objectives.base import Baseline, Logits
 from gantrain.registry import REGISTERED, build
 from gantrain.training.batches import Batches
-from gantrain.training.device import Runtime
 from gantrain.training.loop import train
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.unroll import unroll
 from gantrain.training.updates import g_step

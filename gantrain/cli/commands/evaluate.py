@@ -22,10 +22,10 @@ def evaluate(argv: list[str]) -> int:
     """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import RunFolder
-    from gantrain.reports.text import metric_table, protocol_warnings
-    from gantrain.training.device import Runtime
+    from gantrain.reports.end_table import metric_table, protocol_warnings
     from gantrain.training.evaluate import compute, supported_metrics, view
     from gantrain.training.restore import check_same_data, config_and_spec
+    from gantrain.training.runtime import Runtime
     from gantrain.training.state import TrainState
 
     logging.basicConfig(format="%(message)s")

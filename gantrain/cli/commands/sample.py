@@ -25,8 +25,8 @@ IMAGES_PER_FRAME, POINTS_PER_FRAME = 16, 500  # where n is not given
 
 def sample(argv: list[str]) -> int:
     """Write samples of the averaged generator: a grid, single PNGs, an .npz, rows of a table, or an animation."""
+    from gantrain.core.device import resolve_device
     from gantrain.core.run_folder import RunFolder
-    from gantrain.core.system import resolve_device
     from gantrain.registry import parse
     from gantrain.sampling.animation import write_animation
     from gantrain.sampling.generate import draw

@@ -12,9 +12,9 @@ from gantrain.core.sweep_folder import Job
 from gantrain.errors import ConfigError, Pruned, suggest
 from gantrain.sweeps.optuna.search import Search, pruner
 from gantrain.sweeps.optuna.study import SEARCH, load_study, metric_value
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, expected_tags, supported_metrics, view
 from gantrain.training.run import prepare
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 log = logging.getLogger("gantrain")

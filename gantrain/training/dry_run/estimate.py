@@ -21,12 +21,12 @@ from gantrain.datasets.base import Data
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.batches import Batches, visible_split
 from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.device import Runtime
 from gantrain.training.dry_run.layers import Layer, layers
 from gantrain.training.early_stop import held_out_batch
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
 from gantrain.training.restore import init_from
+from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
 

@@ -6,10 +6,10 @@ from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.text import format_duration, format_size
 from gantrain.datasets.base import Data
-from gantrain.training.device import Runtime
 from gantrain.training.dry_run.estimate import MAX_SECONDS, estimate
 from gantrain.training.dry_run.layers import layer_table, total_parameters
 from gantrain.training.run import prepare
+from gantrain.training.runtime import Runtime
 
 
 def summary_line(config: Config) -> str:

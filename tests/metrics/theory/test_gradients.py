@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from gantrain.config.resolve import Config, resolve
 from gantrain.metrics.theory.gradients import NORMS, Gradients, curve
 from gantrain.metrics.tools.quadrature import divergences, frame
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, draw_figures, view
 from gantrain.training.play import Play
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.updates import g_step
 

@@ -17,8 +17,8 @@ from gantrain.metrics.exact import Exact
 from gantrain.metrics.js import JS
 from gantrain.metrics.theory import overshoot
 from gantrain.metrics.theory.overshoot import EVERY, UPDATES, Overshoot, Stop, descent
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, draw_figures, in_eval, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 WORDS = ["dataset=gaussian", "model=gaussian", "device=cpu", "metric.n=2000", "dataset.n=4000"]

@@ -16,8 +16,8 @@ from gantrain.config.resolve import Config, resolve
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.exact import Exact
 from gantrain.metrics.theory.spread import Spread
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, draw_figures, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 SMALL = ["dataset.n=300", "dataset.n_holdout=2000", "metric.n=2000", "device=cpu"]

@@ -26,8 +26,8 @@ from gantrain.metrics.theory.why_no_likelihood import (
 )
 from gantrain.models.base import Generator
 from gantrain.registry import build
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, draw_figures, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 

@@ -16,8 +16,8 @@ from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.tools import classifier as module
 from gantrain.metrics.tools.classifier import feature_kind, features, predict, shared_classifier
-from gantrain.training.device import Runtime
 from gantrain.training.evaluate import compute, supported_metrics, view
+from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
 

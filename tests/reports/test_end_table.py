@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from gantrain.core.text import format_number, format_size, format_with_error
 from gantrain.objectives.divergences import NATS, ROWS, js_weighted
-from gantrain.reports.text import metric_table
+from gantrain.reports.end_table import metric_table
 
 REAL = some.floats(-1e6, 1e6, allow_nan=False)
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gantrain.objectives.base import Logits, Targets
 from gantrain.training.play import Play
+from gantrain.training.wrong_conditions import wrong_conditions
 
 Discriminator = Callable[[Tensor, Tensor | None], Tensor]
 Draw = Callable[[str], torch.Generator]
@@ -43,25 +44,3 @@ def d_loss(
         return objective.d_loss(logits), logits
     labels = [noise.targets(kind, len(real), draw(f"label {kind}")).to(real) for kind in (True, False)]
     return objective.d_loss(logits, Targets(*labels)), logits
-
-
-def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Tensor | None:
-    """Return another condition for each sample, uniform over those that differ from its own.
-
-    Args:
-        y: Right classes, shape [N], int64; or condition vectors, shape [N, K].
-        classes: Number of classes, at least 2; condition vectors are exchanged within the batch instead.
-        generator: On the CPU.
-
-    Returns:
-        Shaped as ``y``; None when all condition vectors of the batch are equal.
-    """
-    if y.dim() == 1:
-        # A shift of 1 to classes - 1 never hits the right class.
-        return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes
-    # Equal condition vectors count as one kind; each is shifted to another kind.
-    kinds, which = torch.unique(y.cpu(), dim=0, return_inverse=True)
-    if len(kinds) == 1:
-        return None
-    shift = torch.randint(1, len(kinds), which.shape, generator=generator)
-    return kinds[(which + shift) % len(kinds)].to(y.device)

@@ -11,7 +11,7 @@ import torch
 
 import gantrain
 from gantrain.config.options import Device
-from gantrain.core.system import resolve_device
+from gantrain.core.device import resolve_device
 
 
 class Runtime:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gantrain.training.losses import wrong_conditions
+from gantrain.training.wrong_conditions import wrong_conditions
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10, 1000])
