@@ -1,7 +1,5 @@
 """User errors, each with an exit code and one line: where, what is wrong, what to do."""
 
-from __future__ import annotations
-
 import difflib
 import errno
 import re

@@ -1,7 +1,5 @@
 """Noise on D's inputs, so that supports overlap, and on its labels, so that D stays uncertain."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The contract of an augmentation: a random, differentiable transformation of what D sees."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Random horizontal flips."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """The checks of ``gantrain doctor``: libraries, processor, devices and their speeds, disk, limits."""
 
-from __future__ import annotations
-
 import os
 import platform
 import resource

@@ -4,8 +4,6 @@ The file declares ``COMMAND`` and imports what is heavy where it is used, so tha
 every verb without torch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the Tab key offers: verbs, groups, keys, values and run folders, found without a heavy import."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import suppress

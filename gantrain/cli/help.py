@@ -1,7 +1,5 @@
 """The help pages and the lists of choices."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from gantrain.cli.command import all_commands, load_command

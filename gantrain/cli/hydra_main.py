@@ -1,7 +1,5 @@
 """The command without a verb: a run, a sweep, or what Hydra's own flags print."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,7 +1,5 @@
 """The keys of every choice, from ``configs/keys.json``: to know them, no class is imported."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The ``gantrain`` command: verbs, one line for every error, exit codes."""
 
-from __future__ import annotations
-
 import logging
 import os
 import re

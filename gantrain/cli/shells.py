@@ -1,7 +1,5 @@
 """What shells need for completion: their scripts, and their rules for splitting and quoting words."""
 
-from __future__ import annotations
-
 import re
 
 from gantrain.cli.completion import offers

@@ -1,7 +1,5 @@
 """The part of a config that is not the default."""
 
-from __future__ import annotations
-
 import dataclasses
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The keys of a run that belong to no plug-in, and the config as a whole."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 from importlib import import_module

@@ -1,7 +1,5 @@
 """Turn plain data into a checked run: from the command line, a sweep and a checkpoint alike."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import re

@@ -1,7 +1,5 @@
 """The keys that may differ between a run and its continuation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Combinations of keys that cannot be run, and warnings about those that can but are seldom meant."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 

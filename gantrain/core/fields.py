@@ -1,7 +1,5 @@
 """Declaration of a config key; imports neither Hydra nor torch."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Matplotlib figures without a window."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Files that are written whole or not at all; JSON; the cache folder."""
 
-from __future__ import annotations
-
 import functools
 import json
 import math

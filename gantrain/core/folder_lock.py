@@ -1,7 +1,5 @@
 """Whether the folder of a run or a sweep is free: locked by no other process, and empty."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

@@ -1,7 +1,5 @@
 """One optimizer update, and the norms of gradients: the only backward pass in the program."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

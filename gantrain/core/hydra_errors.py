@@ -1,7 +1,5 @@
 """Translate errors of Hydra, OmegaConf and YAML into one line with the key and a remedy."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """Run the code of plug-ins from outside, so that their classes register themselves."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib
 import importlib.abc

@@ -1,7 +1,5 @@
 """The user's record of the plug-in folders that they have loaded, by the content of every file."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

@@ -5,8 +5,6 @@ run, sweep or config names it: the record of a run counts only if the user has l
 This module reads files and runs none of them; ``gantrain.core.plugin_loading`` does.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import sys

@@ -1,7 +1,5 @@
 """Randomness as a function of (seed, step, purpose)."""
 
-from __future__ import annotations
-
 import hashlib
 
 import torch

@@ -1,7 +1,5 @@
 """Schedules: when something is due, and how learning rates change; pure functions of the step."""
 
-from __future__ import annotations
-
 import math
 
 

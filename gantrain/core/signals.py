@@ -1,7 +1,5 @@
 """The signals that ask a process to stop."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A sweep on disk: its plan and its jobs. Imports neither torch nor hydra."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """This process and its machine: cores, processor, a muted log."""
 
-from __future__ import annotations
-
 import logging
 import platform
 import re

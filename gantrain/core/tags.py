@@ -1,7 +1,5 @@
 """Tags of scalars: which belong together, which are in nats, and what each means in a few words."""
 
-from __future__ import annotations
-
 import re
 
 # Estimates and exact values of JSD; their chart has a line at log 2, its maximum.

@@ -1,7 +1,5 @@
 """Numbers, times, sizes and tables as text for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

@@ -1,7 +1,5 @@
 """What a dataset is: tensors, split once into training and held-out samples, and their density where it is known."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Images with captions: one coloured shape on black, described by its size, colour, shape and place."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """CIFAR-10 as torchvision lays it out: read from the root folder, or downloaded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """Real handwritten digits that scikit-learn ships: the default, since nothing has to be downloaded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A point mass at 0: with model=dirac the smallest game, whose every step has a closed form."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Gaussians, whose density is known: one, a given mixture, and the rings and grids of work on mode collapse."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Any folder of images, in a fixed order, decoded once, kept in memory or mapped from a cache file."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """A segment in the plane: with model=line the smallest example of disjoint supports."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """MNIST and Fashion-MNIST as torchvision lays them out: read from the root folder, or downloaded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """The arms of a spiral: connected curves instead of separate modes."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

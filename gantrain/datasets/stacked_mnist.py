@@ -1,7 +1,5 @@
 """Stacked MNIST: three digits as the channels of one image, a thousand modes that can be counted."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import torch

@@ -1,7 +1,5 @@
 """A table of numbers: columns of a CSV or Parquet file, standardised; samples go back to their units."""
 
-from __future__ import annotations
-
 import logging
 import math
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Whether conditional samples belong to their class, by a small classifier of the data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gantrain.metrics.base import Evaluation, Metric, RunSpec

@@ -1,7 +1,5 @@
 """Classes found among samples, where each channel of an image shows one: the modes of stacked digits."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The true divergence, where the data's density is known, to compare D's estimate with."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gantrain.metrics.base import Evaluation, Metric, RunSpec

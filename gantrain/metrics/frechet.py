@@ -1,7 +1,5 @@
 """The Frechet distance between Gaussians fitted to samples and to data, known as FID."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """The divergence that the trained discriminator estimates, on held-out data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """The kernel distance between samples and data, known as KID."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Whether D uses the condition: how well it separates right pairs from data with a wrong condition."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Coverage of the data's modes, where these are known."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Whether samples are copies of training data: their distance to the nearest of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Parzen windows: log-likelihood of held-out data under a kernel density estimate of the samples."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether samples of one condition differ from each other, as data of one condition do."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Precision, recall, density and coverage on pixels or coordinates."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """The divergence by a fresh discriminator: a common scale for every objective and model."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

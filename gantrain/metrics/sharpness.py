@@ -1,7 +1,5 @@
 """Whether samples are as sharp as the data: how strongly neighbouring pixels differ."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """The 1-Wasserstein distance between samples and data, exact and sliced."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """The default model: fully connected for points, convolutional for images."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 from typing import Any

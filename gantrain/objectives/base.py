@@ -1,7 +1,5 @@
 """The contract of an objective: losses of D's logits, and what divergence they estimate."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

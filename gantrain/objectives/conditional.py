@@ -1,7 +1,5 @@
 """The conditional game with three kinds of pairs: real and right, generated, real and WRONG."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from operator import attrgetter

@@ -1,7 +1,5 @@
 """The original game: D is a classifier trained by cross-entropy; two choices of what G minimises."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The f-divergences, a row each: what D pays on data and on fakes, and what the sum then estimates."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

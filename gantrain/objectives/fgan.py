@@ -1,7 +1,5 @@
 """The f-GAN: one game for each f-divergence, all with the same formula."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from operator import attrgetter
 

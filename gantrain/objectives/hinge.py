@@ -1,7 +1,5 @@
 """The hinge game: D is a large-margin classifier."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

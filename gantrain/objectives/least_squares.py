@@ -1,7 +1,5 @@
 """Least squares: D regresses labels instead of classifying them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

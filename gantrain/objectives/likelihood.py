@@ -1,7 +1,5 @@
 """Maximum likelihood, which minimises KL(p_data, p_G), for a generator that knows its density."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor, nn

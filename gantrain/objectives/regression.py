@@ -1,7 +1,5 @@
 """Supervised regression of data on their condition: the blurry baseline of conditional generation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The relativistic pairing game: D must rank a real above a fake."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

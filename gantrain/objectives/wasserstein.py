@@ -1,7 +1,5 @@
 """The Wasserstein game: D is a critic whose slope must be bounded by a penalty."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """The contract of an optimizer: two learning rates, one schedule, and how to build it for one network."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass

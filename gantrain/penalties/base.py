@@ -1,7 +1,5 @@
 """The contract of a penalty: a cost on D's gradients or outputs, or a constraint on its weights."""
 
-from __future__ import annotations
-
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """LeCam regularisation: D's outputs on each kind are pulled towards the running mean of the other."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

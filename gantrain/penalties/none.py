@@ -1,7 +1,5 @@
 """No penalty."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gantrain.penalties.base import Constraint

@@ -1,7 +1,5 @@
 """Zero-centred gradient penalties: R1 at the data, and with R2 at the samples too."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

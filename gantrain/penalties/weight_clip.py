@@ -1,7 +1,5 @@
 """Weight clipping: a crude bound on a critic's slope."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

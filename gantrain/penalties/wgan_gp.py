@@ -1,7 +1,5 @@
 """Gradient penalties that pull D's slope towards 1: between data and samples, or around the data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """A run's curves as charts: which tags share an axis, and the reference lines of each chart."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The pages that ``gantrain show`` prints of a run, a checkpoint and a sweep."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The text of one run for a terminal: tables of metrics, and the lines at its end."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path

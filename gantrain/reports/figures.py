@@ -1,7 +1,5 @@
 """Figures of several runs: their metrics, with every seed as a point, and their samples on one sheet."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from typing import Any

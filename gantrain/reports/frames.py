@@ -1,7 +1,5 @@
 """The sample grids that a run wrote over training: found, thinned out, resized, animated."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Iterator, Sequence

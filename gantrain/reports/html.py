@@ -1,7 +1,5 @@
 """One HTML file that shows a run, or compares several, in any browser; nothing is loaded from elsewhere."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

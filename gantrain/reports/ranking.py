@@ -1,7 +1,5 @@
 """Rank runs: the metrics by which they are compared, and settings with their seeds, best first."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The rows of a comparison: where the runs are, how each ended, and its numbers."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

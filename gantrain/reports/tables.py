@@ -1,7 +1,5 @@
 """Tables of several runs: for the terminal, best first, and as files next to the runs."""
 
-from __future__ import annotations
-
 import shlex
 import statistics
 from collections.abc import Callable, Sequence

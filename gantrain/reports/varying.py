@@ -1,7 +1,5 @@
 """The keys that vary among runs: those set by hand, and others whose differences these do not explain."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """Animations of samples: grids of images or points in the plane, as GIF, APNG or single PNGs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path

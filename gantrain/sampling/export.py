@@ -1,7 +1,5 @@
 """A generator as one file that needs no gantrain: a torch.export program, or an ONNX model."""
 
-from __future__ import annotations
-
 import copy
 import importlib.util
 import io

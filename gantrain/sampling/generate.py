@@ -1,7 +1,5 @@
 """Samples of a generator as a function of the seed."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Samples as images: grids, nearest training images, points over D's landscape."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """Latents as a function of the seed: truncation and interpolation."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

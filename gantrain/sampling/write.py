@@ -1,7 +1,5 @@
 """Samples as files: a grid, single PNGs, an array, or rows of a table."""
 
-from __future__ import annotations
-
 import csv
 import importlib.util
 from collections.abc import Iterable

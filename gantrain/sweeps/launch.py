@@ -1,7 +1,5 @@
 """The start and the end of a sweep: check every job, lock the folder, print the results."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import statistics

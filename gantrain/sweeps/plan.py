@@ -1,7 +1,5 @@
 """The jobs of a sweep: their names, which of them are done, and the folder that holds only one sweep."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 One process per job, so that a crash, an out-of-memory kill or a leak of one job does not affect the others.
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import os

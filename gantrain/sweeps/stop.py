@@ -1,7 +1,5 @@
 """Stopping a sweep: its signals reach every job through a file, and no job outlives the sweep."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """The job's side of its process: its share of the machine, its training, and its result if it fails."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """The TensorBoard event file of a folder: reading and replacing it."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Iterable, Iterator

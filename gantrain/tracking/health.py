@@ -1,7 +1,5 @@
 """Advice on a run that goes wrong: the symptom, what it means, and the key to change."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The link to TensorBoard that pins the cards to look at first."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

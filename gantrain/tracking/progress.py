@@ -1,7 +1,5 @@
 """Progress of a run: a bar on a terminal, and its parts as text for the log."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Mapping

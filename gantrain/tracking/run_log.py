@@ -1,7 +1,5 @@
 """The log of a run: on the terminal and in gantrain.log."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What TensorBoard shows next to scalars and images: hyperparameters, a page of charts, a page of text."""
 
-from __future__ import annotations
-
 import logging
 import math
 import re

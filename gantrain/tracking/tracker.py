@@ -1,7 +1,5 @@
 """What a run writes while it trains: one TensorBoard event file, ``metrics.jsonl``, and its log."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math

@@ -1,7 +1,5 @@
 """Training batches by number: shuffled, endless, a function of the seed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import torch

@@ -1,7 +1,5 @@
 """Checkpoints: tensors in safetensors and the rest in JSON, written atomically and verified when read."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """D's loss on one batch, with the wrong conditions that a conditional D is trained to reject."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

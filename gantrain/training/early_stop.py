@@ -1,7 +1,5 @@
 """Fewer updates of D in a step, once its held-out loss no longer falls: ``train.d_gain``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """Evaluating the metric suite: which metrics a run supports, their tags, values, floors and protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The pictures of a run: sample grids, nearest training images, points over D's landscape, figures of metrics."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Everything a run does besides training: log, sample, evaluate, save, and stop when a signal arrives."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import time

@@ -1,7 +1,5 @@
 """The training loop: Algorithm 1 of Goodfellow et al. 2014."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """From a run to the description in its checkpoints, and back: config, data spec, weights."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One run from config to result: build, train, and write ``result.json``."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import time

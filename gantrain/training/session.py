@@ -1,7 +1,5 @@
 """How a run was started: what its config does not say."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Start a single run from its command line: compose and check it, load its data, make its folder, train."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 

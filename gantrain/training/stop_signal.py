@@ -1,7 +1,5 @@
 """Signals that stop a run: it finishes the current step, saves and exits."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Unrolled GAN: G's loss is that of D after a few more updates, and is differentiated through them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor, nn

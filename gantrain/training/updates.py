@@ -1,7 +1,5 @@
 """The updates of D, of G and of a baseline."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus

@@ -1,7 +1,5 @@
 """Conditions that do not belong to their data, for the third kind of pairs in a conditional game."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """``gantrain compare DIR…``."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import time

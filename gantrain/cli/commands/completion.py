@@ -1,7 +1,5 @@
 """``gantrain completion bash|zsh|fish``."""
 
-from __future__ import annotations
-
 from gantrain.cli.command import Command
 from gantrain.errors import ConfigError, suggest
 

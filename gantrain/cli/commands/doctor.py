@@ -1,7 +1,5 @@
 """``gantrain doctor``."""
 
-from __future__ import annotations
-
 from gantrain.cli.command import Command
 from gantrain.errors import ConfigError
 

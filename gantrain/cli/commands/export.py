@@ -1,7 +1,5 @@
 """``gantrain export RUN``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gantrain.cli.arguments import checkpoint_and_words, parse_value

@@ -1,7 +1,5 @@
 """``gantrain list [GROUP]``."""
 
-from __future__ import annotations
-
 from gantrain.cli.command import Command
 from gantrain.cli.help import all_groups_page, group_page
 from gantrain.core.groups import GROUPS

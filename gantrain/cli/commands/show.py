@@ -1,7 +1,5 @@
 """``gantrain show RUN|SWEEP|CHECKPOINT``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gantrain.cli.arguments import single_folder, split_arguments

@@ -1,7 +1,5 @@
 """``gantrain tensorboard [DIR]``."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import sys

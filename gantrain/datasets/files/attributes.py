@@ -1,7 +1,5 @@
 """The attributes of the images of a folder, from a CSV: numbers that condition an image in place of a class."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -17,8 +17,6 @@ The rules, in their order:
   size is unchanged.
 """
 
-from __future__ import annotations
-
 import threading
 from contextlib import nullcontext, suppress
 from typing import BinaryIO

@@ -1,7 +1,5 @@
 """The image files of a folder, each once, in an order that depends on names alone; class folders."""
 
-from __future__ import annotations
-
 import heapq
 import os
 import stat

@@ -1,7 +1,5 @@
 """Image datasets in torchvision's layout: read from a root folder, downloaded into it when missing."""
 
-from __future__ import annotations
-
 import contextlib
 from abc import abstractmethod
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The vanishing gradient of the minimax G: the factor of its gradient, and the norms of both gradients as curves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

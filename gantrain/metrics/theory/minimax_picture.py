@@ -3,8 +3,6 @@
 Exact mathematics of p = N(0, 1) and q = N(mean, std^2); the networks are not evaluated.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """D compared with the optimal D* = p / (p + q), where the data's density is known."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Training G too long against a fixed D: the bound goes on falling, the divergence does not."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether a generator covers the data or seeks one mode: its spread, and both densities as a figure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The trajectory of a game of two scalars, the parameters of G and D."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

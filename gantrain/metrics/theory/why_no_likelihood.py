@@ -1,7 +1,5 @@
 """Why p_G(x) of a network is out of reach: no sample equals x, and boxes and kernels depend on their size."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A small classifier of the data's labels, trained once and cached: it predicts classes and gives features."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import weakref

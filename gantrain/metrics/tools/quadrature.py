@@ -1,7 +1,5 @@
 """Divergences of two known densities by adaptive cubature."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A trial while it runs: the metrics that it must evaluate, its reports to the study, and pruning."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

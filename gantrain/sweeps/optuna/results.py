@@ -1,7 +1,5 @@
 """The results of a search: the best trials, the command that trains each again, and a figure of the search."""
 
-from __future__ import annotations
-
 import math
 import shlex
 import warnings

@@ -1,7 +1,5 @@
 """The settings of a search: the metric to improve, Optuna's sampler of trials, its pruner of hopeless ones."""
 
-from __future__ import annotations
-
 import importlib.util
 import warnings
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The trials of a search: sampled by Optuna, run as jobs of a sweep, their results reported to Optuna's storage."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """Estimate what a run costs, by building it and training a few steps that are thrown away."""
 
-from __future__ import annotations
-
 import logging
 import resource
 import sys

@@ -1,7 +1,5 @@
 """The layers of a network, with the output shape and the number of parameters of each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any

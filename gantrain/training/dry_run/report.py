@@ -1,7 +1,5 @@
 """The text of a dry run: ``train.dry_run=true``."""
 
-from __future__ import annotations
-
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.text import format_duration, format_size
