@@ -99,8 +99,8 @@ def test_plug_ins_import_their_base_and_the_ground_alone(module):
 @pytest.mark.parametrize(
     ("package", "where"),
     [
-        ("hydra", {"core.hydra_errors", "config", "cli.hydra_main", "registry"}),
-        ("omegaconf", {"core.hydra_errors", "config", "cli.hydra_main", "registry"}),
+        ("hydra", {"core.hydra_errors", "config", "cli.train", "registry"}),
+        ("omegaconf", {"core.hydra_errors", "config", "cli.train", "registry"}),
         ("tensorboard", {"tracking"}),
         ("safetensors", {"training.checkpoint", "metrics.tools.classifier"}),
         ("argparse", set()),

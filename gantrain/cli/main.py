@@ -29,9 +29,9 @@ def dispatch(argv: list[str]) -> int:
         return load_command(verb).run(rest)
     if not is_verb and argv and re.fullmatch("[^-~=][^=]*", argv[0]):
         raise ConfigError(argv[0], "is neither a verb nor key=value", _remedy_for(argv[0]))
-    from gantrain.cli import hydra_main  # imports hydra and torch, which a help page does without
+    from gantrain.cli import train  # imports hydra and torch, which a help page does without
 
-    return hydra_main.start(rest)
+    return train.start(rest)
 
 
 def _remedy_for(word: str) -> str:

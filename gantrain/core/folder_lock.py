@@ -1,14 +1,14 @@
-"""Whether the folder of a run or a sweep is free: locked by no other process, and empty."""
+"""The lock on the folder of a run or a sweep, held by the process that writes there."""
 
 import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 
-from gantrain.errors import ConfigError, OutputError
+from gantrain.errors import OutputError
 
 LOCK = ".lock"  # of the folder of a run or a sweep
 LOCK_RETRIES = 10  # gantrain show may hold a lock for a moment
@@ -61,11 +61,17 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def ensure_empty(folder: Path) -> None:
-    """Raise ConfigError unless a folder is new or empty."""
-    if os.path.isfile(folder):
-        raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
-    # Of a name that is too long, Path.exists raises where os.path says no; making the folder reports it.
-    if os.path.isdir(folder) and any(path.name != LOCK for path in folder.iterdir()):
-        remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
-        raise ConfigError("run.dir", f"{folder} is not empty", remedy)
+@dataclass(frozen=True)
+class LockedFolder:
+    """The folder of a run or a sweep, in which one process at a time writes."""
+
+    path: Path
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether a process is writing in the folder."""
+        return is_locked(self.path)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Create the folder and lock it against other processes. Raises OutputError if that fails."""
+        return run_folder_lock(self.path)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from gantrain.core.files import read_json, read_text
-from gantrain.core.folder_lock import is_locked, run_folder_lock
-from gantrain.errors import CheckpointError
+from gantrain.core.folder_lock import LOCK, LockedFolder
+from gantrain.errors import CheckpointError, ConfigError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
 DIFFERS = "differs"  # key of CONFIG and STATE: the part of the config that is not the default
@@ -22,22 +23,6 @@ CHECKPOINTS, SAMPLES, FIGURES = "checkpoints", "samples", "figures"
 EVENTS = "events.out.tfevents.*"
 DONE = ("finished", "pruned")  # statuses of runs that resuming a sweep leaves alone
 NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class LockedFolder:
-    """The folder of a run or a sweep, in which one process at a time writes."""
-
-    path: Path
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether a process is writing in the folder."""
-        return is_locked(self.path)
-
-    def lock(self) -> AbstractContextManager[None]:
-        """Create the folder and lock it against other processes. Raises OutputError if that fails."""
-        return run_folder_lock(self.path)
 
 
 @dataclass(frozen=True)
@@ -239,3 +224,13 @@ def is_sweep(path: Path) -> bool:
 def is_checkpoint(path: Path) -> bool:
     """Return whether a folder is a checkpoint of a run."""
     return (path / STATE).is_file()
+
+
+def ensure_empty(folder: Path) -> None:
+    """Raise ConfigError unless a folder is new or empty."""
+    if os.path.isfile(folder):
+        raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
+    # Of a name that is too long, Path.exists raises where os.path says no; making the folder reports it.
+    if os.path.isdir(folder) and any(path.name != LOCK for path in folder.iterdir()):
+        remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
+        raise ConfigError("run.dir", f"{folder} is not empty", remedy)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.core.files import read_json, write_json
-from gantrain.core.run_folder import PLAN, LockedFolder, RunFolder
+from gantrain.core.folder_lock import LockedFolder
+from gantrain.core.run_folder import PLAN, RunFolder
 from gantrain.errors import CheckpointError
 
 STOP = ".stop"  # numbers of the signals that a sweep received, which its jobs obey

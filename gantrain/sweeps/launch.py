@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from gantrain.config.options import Config
-from gantrain.core.folder_lock import LOCK, ensure_empty
-from gantrain.core.run_folder import DONE
+from gantrain.core.folder_lock import LOCK
+from gantrain.core.run_folder import DONE, ensure_empty
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.core.text import format_duration

@@ -6,8 +6,8 @@ from typing import Any
 
 from gantrain.config.options import Train
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.core.folder_lock import ensure_empty
 from gantrain.core.override import Override
+from gantrain.core.run_folder import ensure_empty
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.errors import ConfigError
 

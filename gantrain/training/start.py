@@ -5,8 +5,8 @@ from pathlib import Path
 
 from gantrain.config.compose import check, compose_job, job_folder, run_in_job_folder
 from gantrain.config.overrides import CommandLine
-from gantrain.core.folder_lock import ensure_empty
 from gantrain.core.plugins import plugin_words
+from gantrain.core.run_folder import ensure_empty
 from gantrain.reports.end_table import end_table
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.run import prepare, run

@@ -52,7 +52,8 @@ RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
 PROCESSES = """
 import json, os, pathlib, signal, sys
 import matplotlib.figure, tensorboard.summary.writer.record_writer, torch._dynamo  # what a run imports on its way
-from gantrain.cli import hydra_main, main as cli
+from gantrain.cli import main as cli
+from gantrain.cli import train as train_command
 from gantrain.training import housekeeping, run, start
 called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
 

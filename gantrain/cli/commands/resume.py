@@ -84,7 +84,7 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
         ConfigError: For a word that would make them other jobs.
         GantrainError: When a job failed.
     """
-    from gantrain.cli import hydra_main
+    from gantrain.cli import train
     from gantrain.core.override import Override
     from gantrain.core.plugin_loading import load_plugins_of
 
@@ -99,7 +99,7 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
             )
             raise ConfigError(key, "would make it another sweep", remedy)
     kept = [word for word in plan.argv if not word.startswith("run.dir=")]
-    return hydra_main.start([*kept, str(Override("run.dir", str(folder)).quoted()), *words])
+    return train.start([*kept, str(Override("run.dir", str(folder)).quoted()), *words])
 
 
 COMMAND = Command(

@@ -8,7 +8,7 @@ from typing import Any
 
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.files import read_json, write_json
-from gantrain.core.folder_lock import ensure_empty
+from gantrain.core.run_folder import ensure_empty
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.sweeps.optuna.search import Search, import_optuna, sampler
