@@ -61,7 +61,7 @@ def kind(annotation: str) -> str:
 
 def type_name(annotation: Any) -> str:
     """Return an annotation as it is written."""
-    return annotation.__name__ if type(annotation) is type else str(annotation)
+    return annotation.__name__ if type(annotation) is type else str(annotation).replace("typing.", "")
 
 
 def format_value(value: Any) -> str:
