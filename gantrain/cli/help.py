@@ -42,11 +42,11 @@ def usage_line(form: str, text: str) -> str:
 
 
 def command_page(name: str) -> str:
-    """Return the page of ``gantrain VERB --help``: how the verb is used, and the words it takes."""
+    """Return the page of ``gantrain VERB --help``: how the verb is used, and its arguments."""
     command = load_command(name)
     usage = "\n".join(["usage", *(usage_line(f"{name} {form}", text) for form, text in command.usage)])
     words = {offer(key, word.choices): word.help for key, word in command.known_words.items()}
-    parts = [usage, _indented_table("words", words), "All verbs and choices: gantrain --help"]
+    parts = [usage, _indented_table("arguments", words), "All verbs and choices: gantrain --help"]
     return "\n\n".join(filter(None, parts))
 
 
