@@ -61,7 +61,9 @@ def test_command_of_one_file_is_on_the_help_page(greet, run_cli):
 def test_command_of_one_file_has_a_page_of_its_words(greet, run_cli):
     code, page, err = run_cli("greet", "--help")
     assert (code, err) == (0, "")
-    words = [line.split()[0] for line in page.partition("arguments\n")[2].splitlines() if line.startswith("  ")]
+    words = [
+        line.split()[0] for line in page.partition("arguments\n")[2].splitlines() if line.startswith("  ")
+    ]
     assert words == ["n=", "loud=", "tone="]
 
 
