@@ -6,6 +6,7 @@ import csv
 import math
 import re
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,15 @@ def open_table(path: str | None) -> TableReader:
     return ParquetReader(where) if where.suffix.lower() in (".parquet", ".pq") else CSVReader(where)
 
 
-class TableReader:
+class TableReader(ABC):
     """A table on disk."""
 
     def __init__(self, path: Path):
         self.path = path
 
+    @abstractmethod
     def read_frame(self) -> Any:
         """Return the file as a pandas frame with named columns. Raises DataError."""
-        raise NotImplementedError
 
     def read_texts(self, frame: Any, name: str) -> list[str]:
         """Return the cells of a column as text."""
