@@ -9,6 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +76,19 @@ def names(sweep) -> list[str]:
     return found
 
 
+def wait_for_answer(address: str, process: subprocess.Popen[str]) -> None:
+    """Return when the server answers: its link is printed before the program that serves has started."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            urllib.request.urlopen(address, timeout=PATIENCE).close()
+            return
+        except urllib.error.URLError:
+            assert process.poll() is None, f"TensorBoard left with {process.returncode}"
+            assert time.monotonic() < end, f"{address} does not answer"
+            time.sleep(0.1)
+
+
 @pytest.fixture(scope="module")
 def link(sweep) -> Iterator[str]:
     """What ``gantrain tensorboard`` prints, while it serves."""
@@ -84,7 +100,9 @@ def link(sweep) -> Iterator[str]:
         start_new_session=True,  # its data server is a process of its own
     )
     assert process.stdout is not None
-    yield process.stdout.readline().strip()
+    address = process.stdout.readline().strip()
+    wait_for_answer(address, process)
+    yield address
     os.killpg(process.pid, signal.SIGTERM)
     process.wait()
 
