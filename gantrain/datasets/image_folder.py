@@ -3,8 +3,6 @@
 import hashlib
 import os
 import sys
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +15,13 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Dataset, Split, split
 from gantrain.datasets.files import image_file
 from gantrain.datasets.files.attributes import read_attributes
+from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_paths import ImageFile, class_folders, list_images, top_folder
+from gantrain.datasets.files.image_pixels import decode
 from gantrain.errors import ConfigError, DataError, OutputError
 from gantrain.registry import option, register
 
 MIN_IMAGES = 4  # two for training and two held out
-CHUNK = 256  # files given to the threads together
 CACHE_VERSION = 1  # to be raised when the same file gives other pixels
 
 
@@ -148,32 +147,9 @@ class ImageFolder(Dataset):
 
     def _decode(self, files: list[ImageFile], x: np.ndarray) -> np.ndarray:
         """Fill ``x`` [N, C, H, W] and return which rows hold an image, shape [N]."""
-        from tqdm import tqdm
-
         size = (x.shape[2], x.shape[3])  # height and width
-
-        def decode(row: int) -> DataError | None:
-            path = os.path.join(self._root, files[row].name)
-            try:
-                x[row] = image_file.read(path, self.channels, size, self.background, self.max_pixels)
-            except DataError as error:
-                return error
-            return None
-
-        good = np.ones(len(files), np.uint8)
-        style = dict(unit="image", dynamic_ncols=True, disable=None, leave=False)
-        bar = tqdm(total=len(files), desc="decoding", **style)
-        # Pillow's readers release the interpreter lock, so that threads decode side by side.
-        with bar, warnings.catch_warnings(), ThreadPoolExecutor(min(torch.get_num_threads(), 8)) as pool:
-            warnings.simplefilter("ignore")  # what Pillow warns of is decided by the rules of image_file
-            for start in range(0, len(files), CHUNK):
-                rows = range(start, min(start + CHUNK, len(files)))
-                for row, error in zip(rows, pool.map(decode, rows), strict=True):
-                    if error and self.bad_files == "error":
-                        raise error
-                    good[row] = error is None
-                    bar.update(1)
-        return good
+        target = Target(self.channels, size, self.background, self.max_pixels)
+        return decode(self._root, [file.name for file in files], target, x, self.bad_files == "skip")
 
 
 def _count(number: int) -> str:

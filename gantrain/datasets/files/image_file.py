@@ -19,6 +19,7 @@ The rules, in their order:
 
 import threading
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -35,24 +36,32 @@ SERIAL_PIXELS = 16_000_000  # larger images are decoded one at a time, to bound 
 _serial = threading.Lock()
 
 
-def read(
-    path: str, channels: int, size: tuple[int, int], background: int = 0, max_pixels: int = 64_000_000
-) -> np.ndarray:
-    """Return an image by the rules of this module, uint8 [channels, H, W].
+@dataclass(frozen=True)
+class Target:
+    """What every image of a dataset becomes.
 
-    Args:
-        path: The file.
+    Attributes:
         channels: 1 (grey), 3 (colour) or 4 (colour and alpha).
-        size: Height and width of the result in pixels.
+        size: Height and width in pixels.
         background: The grey under transparent pixels, 0..255.
-        max_pixels: The most that the file may declare, up to 178,956,970.
+        max_pixels: The most that a file may declare, up to 178,956,970.
+    """
+
+    channels: int
+    size: tuple[int, int]
+    background: int = 0
+    max_pixels: int = 64_000_000
+
+
+def read(path: str, target: Target) -> np.ndarray:
+    """Return an image by the rules of this module, uint8 [channels, H, W].
 
     Raises:
         DataError: When the file cannot be read as an image.
     """
     try:
         with open(path, "rb") as file:
-            return _read(file, channels, size, background, max_pixels)
+            return _read(file, target)
     except _InvalidImage as error:
         raise DataError(path, error, REMEDY) from error
     except UnidentifiedImageError as error:
@@ -68,16 +77,14 @@ class _InvalidImage(Exception):
     """The reason why an image is refused."""
 
 
-def _read(
-    file: BinaryIO, channels: int, size: tuple[int, int], background: int, max_pixels: int
-) -> np.ndarray:
+def _read(file: BinaryIO, target: Target) -> np.ndarray:
     if not file.read(1):
         raise _InvalidImage("is empty")
     # The header alone decides whether the pixels are decoded at all.
     image = _open(file)
     pixels, size_text = image.width * image.height, f"{image.width} x {image.height} pixels"
-    if pixels > max_pixels:
-        raise _InvalidImage(f"declares {size_text}, more than dataset.max_pixels={max_pixels}")
+    if pixels > target.max_pixels:
+        raise _InvalidImage(f"declares {size_text}, more than dataset.max_pixels={target.max_pixels}")
     if min(image.size) < 2:
         raise _InvalidImage(f"is {size_text}, too few to scale")
     if image.format == "PNG":
@@ -87,7 +94,7 @@ def _read(
         image.load()
         with suppress(Exception):  # damaged EXIF is ignored
             ImageOps.exif_transpose(image, in_place=True)
-        return _crop_and_resize(_convert(image, channels, background), size, background)
+        return _crop_and_resize(_convert(image, target.channels, target.background), target)
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -132,9 +139,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return eight
 
 
-def _crop_and_resize(image: Image.Image, size: tuple[int, int], background: int) -> np.ndarray:
+def _crop_and_resize(image: Image.Image, target: Target) -> np.ndarray:
     """Return the centred crop of the target's aspect ratio at its size, uint8 [C, H, W]."""
-    height, width = size
+    height, width = target.size
     scale = min(image.width / width, image.height / height)
     w, h = width * scale, height * scale
     left, top = (image.width - w) / 2, (image.height - h) / 2
@@ -142,6 +149,6 @@ def _crop_and_resize(image: Image.Image, size: tuple[int, int], background: int)
     # Resizing from a box of the source never makes more pixels than the target has.
     pixels = np.array(image.resize((width, height), Image.Resampling.LANCZOS, box))
     if image.mode == "RGBA":
-        pixels[pixels[:, :, 3] == 0, :3] = background
+        pixels[pixels[:, :, 3] == 0, :3] = target.background
     # Grey [H, W] to [1, H, W]; colour [H, W, C] to [C, H, W]
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
