@@ -98,12 +98,14 @@ class Data:
         train: Training samples.
         holdout: Held-out samples; every estimate is computed on them.
         density: The distribution, where it is known.
+        summary: What was taken from files and what was left out, the first line of a run; empty for drawn samples.
     """
 
     spec: Spec
     train: Split
     holdout: Split
     density: Density | None = None
+    summary: str = ""
 
 
 class Dataset(ABC):

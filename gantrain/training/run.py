@@ -11,6 +11,7 @@ from gantrain.config.validate import cautions
 from gantrain.core.files import write_json
 from gantrain.core.plugins import versions
 from gantrain.core.run_folder import DIFFERS, RunFolder
+from gantrain.core.text import escape_controls
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, Interrupted, Pruned, to_user_error
 from gantrain.reports.end_table import tail_means
@@ -113,6 +114,8 @@ def _train(
 ) -> dict[str, Any]:
     # A run that starts again in a folder drops what an earlier attempt logged there.
     tracker = Tracker(folder, state.step if resumed else -1)
+    if data.summary:
+        log.info("%s", escape_controls(data.summary))
     log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
     log.info("%s", config.objective.meaning)
     for line in cautions(config):
