@@ -1,7 +1,8 @@
 """Train Generative Adversarial Networks, and measure the divergence that each discriminator estimates."""
 
-from __future__ import annotations
+import gantrain.core.import_path  # noqa: F401, before a file of the working folder could stand in for any module
 
+# isort: split
 from typing import TYPE_CHECKING, Any
 
 from gantrain.errors import (

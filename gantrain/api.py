@@ -20,6 +20,7 @@ from gantrain.core.files import read_json
 from gantrain.core.plugins import use
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.spec import Spec
+from gantrain.core.system import check_single_process
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Player
 from gantrain.registry import parse
@@ -164,6 +165,7 @@ def train(overrides: Sequence[str] = (), plugins: Plugins = ()) -> Run:
     Raises:
         GantrainError: The error that the command line would report; ``exit_code`` is its exit code.
     """
+    check_single_process()
     if isinstance(overrides, str):
         raise ConfigError("overrides", "is one string", f"give a list of words: {overrides.split()}")
     _use(plugins)

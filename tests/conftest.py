@@ -87,6 +87,7 @@ def run_cli(tmp_path, monkeypatch, capfd):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GANTRAIN_DEBUG", raising=False)
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as the command sets it, to be restored
     threads, handlers = torch.get_num_threads(), logging.root.handlers[:]
 
     def run(*argv: str) -> tuple[int, str, str]:

@@ -25,6 +25,10 @@ def dispatch(argv: list[str]) -> int:
     if "--version" in rest:
         print(f"gantrain {gantrain.__version__}")
         return 0
+    if verb in ("train", "resume"):
+        from gantrain.core.system import check_single_process
+
+        check_single_process()
     if verb != "train":
         return load_command(verb).run(rest)
     if not is_verb and argv and re.fullmatch("[^-~=][^=]*", argv[0]):
@@ -48,6 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     logging.raiseExceptions = False  # a log whose reader has gone does not fail the run
+    os.environ["PYTHONSAFEPATH"] = "1"  # a process started from here imports nothing from the working folder
     show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
     try:
         # Plug-ins first: they may add choices and keys to every command.

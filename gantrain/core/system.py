@@ -1,11 +1,14 @@
 """This process and its machine: cores, processor, a muted log."""
 
 import logging
+import os
 import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from gantrain.errors import ConfigError
 
 
 @contextmanager
@@ -24,6 +27,19 @@ def usable_cores() -> int:
     import joblib  # which knows cgroups; os.cpu_count is that of the machine
 
     return int(joblib.cpu_count())
+
+
+def check_single_process() -> None:
+    """Check that ``torchrun`` or the like did not start this process as one of several. Raises ConfigError.
+
+    A process that is alone may have RANK=0 and WORLD_SIZE=1. Variables of Slurm are no sign: a batch script has them.
+    """
+    for name, most in {"WORLD_SIZE": 1, "RANK": 0}.items():
+        value = os.environ.get(name, "")
+        if value.strip().isdecimal() and int(value) > most:
+            what = f"is {value}, and each of these processes would be a run of its own"
+            remedy = f"start gantrain once, as in gantrain -m seed=0,1, or unset {name}"
+            raise ConfigError(name, what, remedy)
 
 
 def processor_name() -> str:
