@@ -5,7 +5,7 @@ import errno
 import re
 from collections.abc import Iterable, Mapping
 
-from gantrain.core.text import escape_controls
+from gantrain.core.text import MAX_LINE, cut_to_fit, one_line
 
 
 class GantrainError(Exception):
@@ -21,7 +21,9 @@ class GantrainError(Exception):
 
     def __init__(self, where: object, what: object, remedy: str):
         self.where, self.what, self.remedy = where, what, remedy
-        super().__init__(escape_controls(f"{where}: {what}; {remedy}"))
+        # A name or value from a file may be long, or colour the terminal.
+        parts = [one_line(str(part)) for part in (where, what, remedy)]
+        super().__init__("{}: {}; {}".format(*cut_to_fit(parts, MAX_LINE - len(": ; "))))
 
 
 class ConfigError(GantrainError):

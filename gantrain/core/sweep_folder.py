@@ -1,5 +1,6 @@
 """A sweep on disk: its plan and its jobs. Imports neither torch nor hydra."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 from gantrain.core.files import read_json, write_json
 from gantrain.core.folder_lock import LockedFolder
 from gantrain.core.run_folder import PLAN, RunFolder
+from gantrain.core.text import one_line
 from gantrain.errors import CheckpointError
 
 STOP = ".stop"  # numbers of the signals that a sweep received, which its jobs obey
+JOB_NAME = re.compile(r"\d{1,9}(-[A-Za-z0-9._+=,-]*)?")
 SUMMARY_TABLE, SUMMARY_TEXT = "summary.csv", "summary.md"
 SUMMARY_FIGURE, SUMMARY_SAMPLES = "summary.png", "samples.png"
 
@@ -75,7 +78,7 @@ class SweepFolder(LockedFolder):
             return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins)
         except CheckpointError as error:
             raise CheckpointError(error.where, error.what, remedy) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             what = f"cannot be read ({' '.join(str(error).split())})"
             raise CheckpointError(self.plan_file, what, remedy) from error
 
@@ -88,13 +91,15 @@ class SweepFolder(LockedFolder):
         entries = read_json(self.plan_file, strict).get("jobs", [])
         if not strict:  # jobs with a folder, without overrides that cannot be read
             entries = entries if isinstance(entries, list) else []
-            named = [job for job in entries if isinstance(job, dict) and isinstance(job.get("folder"), str)]
+            named = [
+                job for job in entries if isinstance(job, dict) and JOB_NAME.fullmatch(str(job.get("folder")))
+            ]
             entries = [
                 job if isinstance(job.get("overrides"), list) else job | {"overrides": []} for job in named
             ]
         try:
             return [_job(entry) for entry in entries]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             what = "does not hold what gantrain writes"
             raise CheckpointError(self.plan_file, what, "restore it") from error
 
@@ -110,4 +115,8 @@ class SweepFolder(LockedFolder):
 
 
 def _job(entry: Mapping[str, Any]) -> Job:
-    return Job(str(entry["folder"]), tuple(str(word) for word in entry["overrides"]))
+    """Return a job of the plan. Raises ValueError for a folder that is not in the sweep's, which others may name."""
+    folder = str(entry["folder"])
+    if not JOB_NAME.fullmatch(folder):
+        raise ValueError(f"{one_line(folder, 80)} is not the name of a job's folder")
+    return Job(folder, tuple(str(word) for word in entry["overrides"]))

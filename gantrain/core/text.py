@@ -1,6 +1,9 @@
 """Numbers, times, sizes and tables as text for a terminal."""
 
+import math
 from collections.abc import Sequence
+
+MAX_LINE = 480  # letters of a message, which "gantrain: error: " precedes: 500 in all
 
 
 def escape_controls(text: str, kept: str = "") -> str:
@@ -8,9 +11,35 @@ def escape_controls(text: str, kept: str = "") -> str:
     return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 
 
+def cut_middle(text: str, most: int) -> str:
+    """Return a text of at most ``most`` letters: of a longer one its beginning and its end."""
+    if len(text) <= most:
+        return text
+    end = (most - 3) // 2
+    return f"{text[: most - 3 - end]}...{text[len(text) - end :]}"
+
+
+def cut_to_fit(texts: Sequence[str], most: int) -> list[str]:
+    """Return texts of at most ``most`` letters together: the longest are cut in the middle, to an equal length."""
+    left, share = most, most
+    for i, length in enumerate(sorted(map(len, texts))):
+        share = left // (len(texts) - i)
+        if length > share:
+            break
+        left -= length
+    return [cut_middle(text, share) if len(text) > share else text for text in texts]
+
+
+def one_line(text: str, most: int = MAX_LINE) -> str:
+    """Return a text as one line for a terminal: control characters escaped, a long one cut in the middle."""
+    # Cut before as well: a text from a file may have millions of letters.
+    return cut_middle(escape_controls(cut_middle(text, most)), most)
+
+
 def format_number(value: float, places: int = 3) -> str:
-    """Return a number with ``places`` decimals, in powers of ten where they would all be 0."""
-    return f"{value:.{places}e}" if 0 < abs(value) < 0.5 * 10**-places else f"{value:.{places}f}"
+    """Return a number with ``places`` decimals, in powers of ten where they would all be 0 or too many precede them."""
+    is_plain = value == 0 or 0.5 * 10**-places <= abs(value) < 1e15 or not math.isfinite(value)
+    return f"{value:.{places}f}" if is_plain else f"{value:.{places}e}"
 
 
 def format_with_error(value: float, error: float | None) -> str:

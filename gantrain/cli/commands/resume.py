@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,29 @@ def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
     from gantrain.core.sweep_folder import SweepFolder
 
+    argv, configs = _split_config_dir(argv)
     folders, _ = split_arguments("resume", argv)
     folder = single_folder("resume", folders)
     plan = SweepFolder(folder).plan()
     if plan is not None:
-        return resume_sweep(folder, plan, [word for word in argv if word not in folders])
+        return resume_sweep(folder, plan, [word for word in argv if word not in folders], configs)
+    if configs:
+        raise ConfigError("--config-dir", "is of no use to a run, which has its config", "leave it out")
     return resume_run(*checkpoint_and_words("resume", argv))
+
+
+def _split_config_dir(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words without ``--config-dir DIR``, and that flag with its folder. Raises ConfigError."""
+    rest, configs, words = [], [], iter(argv)
+    for word in words:
+        flag, equals, folder = word.partition("=")
+        if flag != "--config-dir":
+            rest.append(word)
+        elif folder := folder if equals else next(words, ""):
+            configs = [flag, folder]
+        else:
+            raise ConfigError("--config-dir", "names no folder", "write --config-dir DIR")
+    return rest, configs
 
 
 def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
@@ -77,29 +94,37 @@ def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, An
     return plain
 
 
-def resume_sweep(folder: Path, plan: Plan, words: list[str]) -> int:
+def resume_sweep(folder: Path, plan: Plan, words: list[str], configs: list[str]) -> int:
     """Sweep again in a sweep's folder, where the jobs that have finished stay as they are.
+
+    Args:
+        folder: The sweep's folder, which is its place whatever its files say.
+        plan: Its plan, which a stranger may have written.
+        words: The overrides that the user typed.
+        configs: The user's ``--config-dir DIR``, or nothing.
 
     Raises:
         ConfigError: For a word that would make them other jobs.
+        CheckpointError: For a word of the plan that may run code, or reach files outside the folder.
         GantrainError: When a job failed.
     """
     from gantrain.cli import train
     from gantrain.core.override import Override
     from gantrain.core.plugin_loading import load_plugins_of
+    from gantrain.core.sweep_folder import SweepFolder
+    from gantrain.sweeps.stored_words import RETYPED, repeated_words
 
-    load_plugins_of(plan.plugins, folder)
     # Where the jobs run may change, and how many trials there are; the jobs themselves may not.
-    free = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials")
-    for word in words:
-        key = Override.parse(word).key
-        if not (key in RESUMABLE_KEYS or key.startswith(free)):
+    typed = {Override.parse(word).key for word in words}
+    for key in sorted(typed):
+        if not (key in RESUMABLE_KEYS or key.startswith(RETYPED)):
             remedy = (
                 f"only these may change: {', '.join(RESUMABLE_KEYS)}, hydra/launcher, hydra.sweeper.n_trials"
             )
             raise ConfigError(key, "would make it another sweep", remedy)
-    kept = [word for word in plan.argv if not word.startswith("run.dir=")]
-    return train.start([*kept, str(Override("run.dir", str(folder)).quoted()), *words])
+    kept = repeated_words(plan.argv, typed, bool(configs), SweepFolder(folder).plan_file)
+    load_plugins_of(plan.plugins, folder)
+    return train.start([*kept, *configs, str(Override("run.dir", str(folder)).quoted()), *words])
 
 
 COMMAND = Command(

@@ -1,0 +1,98 @@
+"""The words of a sweep's file that resuming it may repeat: registered choices, numbers, and nothing that runs code.
+
+A sweep's folder may be a stranger's, so its file cannot select configs, callbacks or places. What the user types on the
+line of ``gantrain resume`` is not checked here.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from shlex import quote
+
+from gantrain.config.options import Root
+from gantrain.core.groups import GROUPS
+from gantrain.core.override import Override
+from gantrain.errors import CheckpointError, ConfigError
+
+ROOTS = {field.name for field in fields(Root)} | set(GROUPS)  # what a key begins with, besides hydra
+RETYPED = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials", "hydra.sweeper.storage")
+PLAIN, TAGS = r"[\w.+-]+", r"\[?[\w./-]+(,[\w./-]+)*\]?"
+LAUNCHER = (
+    *("n_jobs", "timeout", "timeout_min", "signal_delay_s", "max_num_timeout", "array_parallelism"),
+    *("nodes", "tasks_per_node", "mem_gb", "mem_per_cpu", "mem_per_gpu"),
+    *("cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "partition", "qos", "account"),
+)
+SWEEPER = ("n_trials", "batch", "sampler", "pruner", "startup_trials", "warmup", "seed")
+# Values by key. The others of ``hydra`` name code to call, commands for a shell, or files to read and write.
+HYDRA_WORDS = {
+    "hydra.mode": "MULTIRUN",
+    "hydra/launcher": r"[A-Za-z]\w*",
+    "hydra/sweeper": "grid|optuna",
+    "hydra.sweeper.metric": TAGS,
+    "hydra.sweeper.direction": TAGS,
+    **{f"hydra.launcher.{key}": PLAIN for key in LAUNCHER},
+    **{f"hydra.sweeper.{key}": PLAIN for key in SWEEPER},
+}
+
+
+def repeated_words(argv: Sequence[str], typed: Collection[str], owns_configs: bool, file: Path) -> list[str]:
+    """Return the words of a sweep's plan to repeat, without those on its place.
+
+    Args:
+        argv: The words in the plan.
+        typed: The keys that the user sets now, which replace those of the plan.
+        owns_configs: Whether the user names a folder of configs now.
+        file: The plan, for messages.
+
+    Raises:
+        CheckpointError: For a word that could run code, or reach files outside the sweep's folder.
+    """
+    kept = ["--multirun"]
+    words = iter(argv)
+    for word in words:
+        if word in ("-m", "--multirun"):
+            continue
+        if re.match(r"--config-dir(=|$)|-cd", word):
+            _check_config_dir(word, words, owns_configs, file)
+            continue
+        key = _key_of(word)
+        if key in typed or key.partition(".")[0] == "run":
+            continue
+        if not _is_harmless(word, key):
+            yours = f"add it to the command: {quote(word)}" if key.startswith(RETYPED) else ""
+            yours = yours or "type the sweep's own command again, with run.dir and this folder"
+            raise CheckpointError(
+                file, f"holds {word}, which may run code or reach other files", f"if it is yours, {yours}"
+            )
+        kept.append(word)
+    return kept
+
+
+def _check_config_dir(word: str, words: Iterator[str], owns_configs: bool, file: Path) -> None:
+    """Skip a folder of configs, which may set anything, if the user names one. Raises CheckpointError."""
+    folder = word.partition("=")[2] or next(words, "")
+    if not owns_configs:
+        remedy = f"if they are yours, add to the command: --config-dir {quote(folder)}"
+        raise CheckpointError(file, f"reads configs of {folder}, which may run code", remedy)
+
+
+def _key_of(word: str) -> str:
+    """Return the key of an override; an empty string for a word that is none."""
+    try:
+        return Override.parse(word).key
+    except ConfigError:
+        return ""
+
+
+def _is_harmless(word: str, key: str) -> bool:
+    """Whether an override names only registered choices and values of keys."""
+    value = word.partition("=")[2]
+    if key in HYDRA_WORDS:
+        return re.fullmatch(HYDRA_WORDS[key], value) is not None
+    if not re.fullmatch(r"\w+(\.\w+)*", key, re.ASCII) or key.partition(".")[0] not in ROOTS:
+        return False
+    if key in GROUPS and re.search(r"[/\\$]", value):  # a path of a YAML file anywhere
+        return False
+    # Another key's value is harmless; a resolver reads the environment.
+    return "${" not in re.sub(r"\$\{\w+(\.\w+)*\}", "", value)
