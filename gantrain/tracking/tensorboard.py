@@ -3,7 +3,6 @@
 import logging
 import math
 import re
-import subprocess
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from gantrain.core.override import values_by_key
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
+from gantrain.tracking.git_commit import git_commit
 
 log = logging.getLogger("gantrain")
 
@@ -159,18 +159,6 @@ def write_hparams_columns(folder: Path, jobs: Iterable[Sequence[str]], metrics: 
             write_events(folder, [Event(summary=summary)]).close()
     except OSError as error:
         log.warning("the columns of HPARAMS cannot be written (%s)", error)
-
-
-def git_commit(folder: Path) -> str | None:
-    """Return the git commit of a folder, with ``-dirty`` for local changes; None without a repository or git."""
-    # Neither a lock is taken nor a file monitor started in somebody's checkout.
-    command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "describe"]
-    command += ["--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return None
-    return done.stdout.strip() or None
 
 
 def run_page(command: str, config: Config, environment: Mapping[str, object]) -> str:

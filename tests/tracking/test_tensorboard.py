@@ -8,7 +8,6 @@ import math
 import os
 import re
 import socket
-import subprocess
 import urllib.parse
 from pathlib import Path
 
@@ -375,33 +374,6 @@ def test_a_command_of_several_lines_stays_one_block():
     shown = markdown_to_safe_html(dashboard.run_page(command, configured(), {}))
     block = re.search(r"<pre><code>(.*?)</code></pre>", shown, re.S)
     assert html.unescape(block[1]).strip() == command
-
-
-def test_the_commit_is_gits_and_its_absence_is_no_fault(tmp_path, monkeypatch):
-    assert dashboard.git_commit(tmp_path) is None
-    assert dashboard.git_commit(tmp_path / "gone") is None
-
-    def git(*words: str) -> str:
-        own = {"HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"]}
-        names = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-        return subprocess.run(
-            ["git", *names, *words], cwd=tmp_path, env=own, capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    git("init", "-q")
-    assert dashboard.git_commit(tmp_path) is None  # there is no commit yet
-    (tmp_path / "a").write_text("1")
-    git("add", "a")
-    git("commit", "-qm", "a")
-    git("tag", "v1")
-    head = git("rev-parse", "HEAD")
-    assert dashboard.git_commit(tmp_path) == head
-    (tmp_path / "a").write_text("2")
-    assert dashboard.git_commit(tmp_path) == f"{head}-dirty"
-    monkeypatch.chdir(tmp_path)
-    assert f"| commit of the working directory | {head}-dirty |" in dashboard.run_page("", configured(), {})
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert dashboard.git_commit(tmp_path) is None
 
 
 def test_pictures_begin_with_the_untrained_generator(sweep):
