@@ -166,7 +166,11 @@ def test_plugins_of_the_pages_run(desk):
                 assert ("divergence/energy" in result["metrics"]) == is_metric
                 assert not is_metric or result["protocol"]["energy"]["power"] == 0.5
             else:
-                assert config["dataset"] == {"name": "arrays", "path": "pictures.npz", "holdout": 0.1}
+                assert config["dataset"] == {
+                    "name": "arrays",
+                    "path": str(desk / "pictures.npz"),
+                    "holdout": 0.1,
+                }
                 wanted = "conditional" if name.endswith("1") else "non_saturating"
                 assert config["objective"]["name"] == wanted
     with np.load(desk / "pictures.npz") as given, np.load(desk / "more.npz") as more:

@@ -12,8 +12,10 @@ from typing import Literal
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString
 from hydra.errors import HydraException
 
+from gantrain.config.paths import READ_PATHS, absolute
 from gantrain.core.groups import GROUPS, check_choices, choices, overrides_choosing
 from gantrain.core.override import Override
 from gantrain.errors import ConfigError, suggest
@@ -94,6 +96,20 @@ class CommandLine:
             config_dir=known.config_dir,
             package=known.package,
         )
+
+
+def with_absolute_path(word: str) -> str:
+    """Return an override in which the path, or each of several, is absolute, if its key is one of ``READ_PATHS``."""
+    typed = Override.parse(word) if "=" in word else None
+    if typed is None or typed.key not in READ_PATHS or "${" in typed.value:
+        return word
+    value = OverridesParser.create().parse_override(word).value()
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    paths = [value.text if isinstance(value, QuotedString) else value for value in values]
+    if not all(isinstance(path, str) for path in paths):
+        return word
+    quoted = [typed._replace(value=absolute(path)).quoted().value for path in map(str, paths)]
+    return str(typed._replace(value=",".join(quoted)))
 
 
 def check_override(word: str) -> str:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.options import KEYED, Config, Folder, Root, Top, Train, class_of
+from gantrain.config.paths import with_absolute_paths
 from gantrain.config.validate import check_together
 from gantrain.core.groups import GROUPS
 from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
@@ -74,7 +75,9 @@ def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
     """
     # Check the groups; a config written before a group was added gets the group's neutral choice.
     keys = {f.name for f in dataclasses.fields(Root)}
-    plain = {group.name: {"name": group.absent} for group in KEYED if group.absent} | dict(plain)
+    plain = {group.name: {"name": group.absent} for group in KEYED if group.absent} | with_absolute_paths(
+        plain
+    )
     for key in plain:
         if key not in keys:
             raise unknown_key(key, {name: plain.get(name) for name in keys})

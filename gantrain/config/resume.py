@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gantrain.config.paths import DATA_PATHS, with_absolute_paths
+
 # None of them changes what the steps before the checkpoint computed.
 RESUMABLE_KEYS = (
     "train.steps",
@@ -14,9 +16,8 @@ RESUMABLE_KEYS = (
     "train.checkpoint_every",
     "train.keep_checkpoints",
     "optimizer.horizon",
-    "dataset.root",
-    "dataset.path",
-    "dataset.attributes",
+    *DATA_PATHS,
+    "dataset.allow_changed",
     "device.kind",
     "device.index",
     "device.threads",
@@ -25,7 +26,7 @@ RESUMABLE_KEYS = (
 
 def conflicting_keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the keys whose change makes ``now`` another run than ``before``, both resolved configs as plain data."""
-    keys = []
+    keys, before = [], with_absolute_paths(before)
     for group, value in now.items():
         old = before.get(group)
         if group in ("run", "name"):  # where a run writes, and what it is called

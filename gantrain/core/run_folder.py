@@ -16,6 +16,7 @@ from gantrain.errors import CheckpointError, ConfigError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
 DIFFERS = "differs"  # key of CONFIG and STATE: the part of the config that is not the default
+DATA_FILES = "data_files.jsonl"  # names and sizes of the files that the data come from
 STATE = "state.json"  # of a checkpoint: all but its tensors
 PLAN, MULTIRUN = "sweep.json", "multirun.yaml"  # of a sweep: gantrain's plan, Hydra's config
 HYDRA, OVERRIDES = ".hydra", "overrides.yaml"
@@ -61,6 +62,11 @@ class RunFolder(LockedFolder):
     def metrics_file(self) -> Path:
         """Every scalar, one JSON object per line."""
         return self.path / METRICS
+
+    @property
+    def data_file(self) -> Path:
+        """The list of the files that the data come from; none for data that are drawn."""
+        return self.path / DATA_FILES
 
     @property
     def log_file(self) -> Path:

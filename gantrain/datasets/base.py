@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gantrain.core.data_files import DataFiles
 from gantrain.core.spec import Spec
 from gantrain.registry import option
 
@@ -118,6 +119,23 @@ class Dataset(ABC):
     @abstractmethod
     def load(self, seed: int) -> Data:
         """Return the data, split by ``seed``. Raises DataError when they cannot be read."""
+
+    @property
+    def files(self) -> DataFiles:
+        """The files that the data come from, to be compared when a run goes on; none for drawn samples."""
+        return DataFiles()
+
+
+@dataclass
+class FileDataset(Dataset):
+    """Data of files; a subclass defines ``files``, and a run goes on with the same ones only."""
+
+    allow_changed: bool = option(False, "go on with files that have changed since, not bit for bit")
+
+    @property
+    @abstractmethod
+    def files(self) -> DataFiles:
+        """The files that the data come from. Raises DataError when they are missing."""
 
 
 @dataclass

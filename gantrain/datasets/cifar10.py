@@ -26,7 +26,7 @@ class CIFAR10(TorchvisionDataset):
     root: str = option("data", "folder that holds, or will hold, cifar-10-batches-py/")
     archive: ClassVar[str] = "CIFAR10"
     inside: ClassVar[str] = "cifar-10-batches-py"
-    files: ClassVar[tuple[str, ...]] = FILES
+    file_names: ClassVar[tuple[str, ...]] = FILES
     shape: ClassVar[tuple[int, int, int]] = (3, 32, 32)
     damaged: ClassVar[str] = "holds files whose MD5 differs from that of {archive} as published"
 

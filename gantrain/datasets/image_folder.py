@@ -4,15 +4,17 @@ import hashlib
 import os
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gantrain.core.data_files import DataFile, DataFiles, named_files
 from gantrain.core.files import cache_dir, replacement
 from gantrain.core.spec import Spec
-from gantrain.datasets.base import Data, Dataset, Split, split
+from gantrain.datasets.base import Data, FileDataset, Split, split
 from gantrain.datasets.files import image_file
 from gantrain.datasets.files.attributes import read_attributes
 from gantrain.datasets.files.image_file import Target
@@ -27,7 +29,7 @@ CACHE_VERSION = 1  # to be raised when the same file gives other pixels
 
 @register("dataset")
 @dataclass
-class ImageFolder(Dataset):
+class ImageFolder(FileDataset):
     """Images of a folder and all folders below it, sorted by the bytes of their paths.
 
     ``gantrain.datasets.files.image_file`` documents how a file becomes pixels. Files with the suffix of an image
@@ -57,10 +59,18 @@ class ImageFolder(Dataset):
             raise ConfigError("dataset.channels", what, "choose from 1, 3, 4")
 
     def spec(self) -> Spec:
-        return self._list_files()[3]
+        return self._listing[3]
+
+    @cached_property
+    def files(self) -> DataFiles:
+        images = tuple(DataFile(file.name, file.size) for file in self._listing[0])
+        if self.attributes is None:
+            return DataFiles(images)
+        table = named_files([("dataset.attributes", Path(self.attributes).expanduser())])
+        return DataFiles((*images, *table.entries))
 
     def load(self, seed: int) -> Data:
-        files, classes, attributes, spec = self._list_files()
+        files, classes, attributes, spec = self._listing
         # Pixels uint8 [N, C, H, W], and whether each file could be read, [N]
         is_mapped = len(files) * spec.numel > self.memory_limit * 2**30
         if is_mapped:
@@ -100,7 +110,8 @@ class ImageFolder(Dataset):
             raise ConfigError("dataset.root", "names no folder", remedy)
         return os.path.expanduser(self.root)
 
-    def _list_files(self) -> tuple[list[ImageFile], list[str], Tensor | None, Spec]:
+    @cached_property
+    def _listing(self) -> tuple[list[ImageFile], list[str], Tensor | None, Spec]:
         """Return the images, the class folders, the images' attributes [N, K] or None, and the spec."""
         files, folders = list_images(self._root)
         if len(files) < MIN_IMAGES:

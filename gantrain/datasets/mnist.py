@@ -22,7 +22,7 @@ class MNIST(TorchvisionDataset):
     root: str = option("data", "folder that holds, or will hold, MNIST/raw/")
     archive: ClassVar[str] = "MNIST"
     inside: ClassVar[str] = "MNIST/raw"
-    files: ClassVar[tuple[str, ...]] = FILES
+    file_names: ClassVar[tuple[str, ...]] = FILES
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
 
     def split_of(self, images: Any) -> Split:

@@ -4,14 +4,16 @@ import logging
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gantrain.core.data_files import DataFiles, named_files
 from gantrain.core.spec import Spec
 from gantrain.core.table_units import Column, Table
-from gantrain.datasets.base import Data, Dataset, split
+from gantrain.datasets.base import Data, FileDataset, split
 from gantrain.datasets.files.table_file import TableReader, open_table
 from gantrain.errors import ConfigError, DataError, suggest
 from gantrain.registry import option, register
@@ -25,7 +27,7 @@ SIGNIFICANT_DIGITS = 7  # of a standard deviation in float32
 
 @register("dataset")
 @dataclass
-class TableFile(Dataset):
+class TableFile(FileDataset):
     """The numeric columns of a file with a first row of names, each with mean 0 and standard deviation 1.
 
     Mean and deviation are those of the whole file, computed in float64. A constant column keeps the scale 1, so its
@@ -42,6 +44,10 @@ class TableFile(Dataset):
 
     def spec(self) -> Spec:
         return self._content[0]
+
+    @cached_property
+    def files(self) -> DataFiles:
+        return named_files([("dataset.path", Path(self.path or "").expanduser())])
 
     def load(self, seed: int) -> Data:
         spec, x, y, skipped = self._content

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gantrain.config.options import Train
+from gantrain.config.overrides import with_absolute_path
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.override import Override
 from gantrain.core.run_folder import ensure_empty
@@ -64,5 +65,5 @@ def open_sweep(sweep: SweepFolder, plan: Plan) -> None:
 
 def _identity(job: Job) -> tuple[str, list[str]]:
     """Return a job's name and the overrides that decide its numbers, without those on where and how it runs."""
-    fixed = [word for word in job.overrides if not word.startswith(("run.", "hydra"))]
+    fixed = [with_absolute_path(word) for word in job.overrides if not word.startswith(("run.", "hydra"))]
     return job.folder, sorted(word for word in fixed if Override.parse(word).key not in RESUMABLE_KEYS)

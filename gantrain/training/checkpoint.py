@@ -21,8 +21,16 @@ from gantrain.errors import CheckpointError, Diverged
 TENSORS = "tensors.safetensors"
 FORMAT = 1
 # Fields of a description besides checksums; those of ``OPTIONAL`` are absent from older checkpoints.
-FIELDS = {"step": int, "config": dict, "environment": dict, "spec": dict, "seconds": float, "plugins": dict}
-OPTIONAL: dict[str, Any] = {"seconds": 0.0, "plugins": {}}
+FIELDS = {
+    "step": int,
+    "config": dict,
+    "environment": dict,
+    "spec": dict,
+    "data": dict,
+    "seconds": float,
+    "plugins": dict,
+}
+OPTIONAL: dict[str, Any] = {"data": {}, "seconds": 0.0, "plugins": {}}
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Checkpoint:
         config: The run's resolved config, plain data.
         environment: The machine and versions it was written on.
         spec: Shape and classes of the data, plain data.
+        data: The files that the data come from, of ``DataFiles.summary``; empty for drawn samples.
         tensors: Weights and optimizer states by name.
         seconds: Time spent in training up to it.
         plugins: The plug-ins from outside the package that it was trained with, of ``plugins.provenance``.
@@ -45,6 +54,7 @@ class Checkpoint:
     config: dict[str, Any]
     environment: dict[str, Any]
     spec: dict[str, Any]
+    data: dict[str, Any]
     tensors: dict[str, Tensor]
     seconds: float
     plugins: dict[str, Any]
@@ -64,7 +74,7 @@ def save_checkpoint(
         run: The run's folder.
         step: Finished steps.
         tensors: Of ``TrainState.tensors``.
-        description: ``config``, ``environment``, ``spec``, and optionally ``seconds`` and ``plugins``; plain data.
+        description: ``config``, ``environment``, ``spec``, and optionally the others of ``FIELDS``; plain data.
         keep: Number of checkpoints to keep, at least 1.
 
     Raises:

@@ -8,9 +8,10 @@ import torch
 from gantrain.config.differs import differences
 from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
+from gantrain.core.data_files import DataFiles
 from gantrain.core.plugin_loading import load_plugins_of, packages_of
 from gantrain.core.plugins import provenance
-from gantrain.core.run_folder import DIFFERS
+from gantrain.core.run_folder import DIFFERS, RunFolder
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, DataError
@@ -27,12 +28,15 @@ def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
     plain = config.plain()
     # Plug-ins from outside the package are named with their hashes, to be checked when loaded again.
     plugins = provenance(packages_of(plain))
-    return {
+    description = {
         "config": plain,
         DIFFERS: differences(config),
         "environment": runtime.environment(),
         "spec": data.spec.plain(),
-    } | ({"plugins": plugins} if plugins else {})
+    }
+    if config.dataset.files.entries:
+        description["data"] = config.dataset.files.summary
+    return description | ({"plugins": plugins} if plugins else {})
 
 
 def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:
@@ -65,13 +69,30 @@ def load_generator(checkpoint: Checkpoint) -> tuple[Config, Spec, Generator]:
     return config, spec, G
 
 
-def check_same_data(config: Config, spec: Spec) -> None:
-    """Check that the data are compatible with those of the checkpoint. Raises DataError."""
-    if not config.spec.is_compatible(spec):
-        where = getattr(config.dataset, "path", None) or "dataset"
+def check_same_data(config: Config, checkpoint: Checkpoint) -> None:
+    """Check that the data are those of the checkpoint, wherever they lie now.
+
+    Raises:
+        DataError: For data of another kind, and for files that have changed unless ``dataset.allow_changed`` is set.
+    """
+    dataset = config.dataset
+    where = getattr(dataset, "path", None) or getattr(dataset, "root", None) or "dataset"
+    what, changes = "is not the data that the run was trained on", changed_files(config, checkpoint)
+    if not config.spec.is_compatible(Spec.from_plain(checkpoint.spec)):
         # A table's units are its mean and spread.
-        what = "is not the data that the run began with: its shape, columns, labels, mean or spread differ"
-        raise DataError(where, what, "restore it, or start a new run")
+        why = "its shape, columns, labels, mean or spread differ" + (changes and f" ({changes})")
+        raise DataError(where, f"{what}: {why}", "restore it, or start a new run")
+    if changes and not getattr(dataset, "allow_changed", False):
+        remedy = "restore it, or go on, no longer bit for bit, with dataset.allow_changed=true"
+        raise DataError(where, f"{what}: {changes}", remedy)
+
+
+def changed_files(config: Config, checkpoint: Checkpoint) -> str:
+    """Return how the files of the data differ from those of the checkpoint, in words; empty if they do not."""
+    if not checkpoint.data:  # drawn samples, or a run of an older version
+        return ""
+    before = DataFiles.read(RunFolder(checkpoint.run).data_file, str(checkpoint.data.get("sha256")))
+    return config.dataset.files.changes_since(checkpoint.data, before)
 
 
 def init_from(state: TrainState, checkpoint: Checkpoint) -> None:

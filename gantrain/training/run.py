@@ -8,7 +8,7 @@ from typing import Any
 
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
-from gantrain.core.files import write_json
+from gantrain.core.files import replace_file, write_json
 from gantrain.core.plugins import versions
 from gantrain.core.run_folder import DIFFERS, RunFolder
 from gantrain.core.text import escape_controls
@@ -24,7 +24,7 @@ from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import expected_tags, supported_metrics
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
-from gantrain.training.restore import describe, init_from
+from gantrain.training.restore import changed_files, check_same_data, describe, init_from
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
@@ -32,13 +32,19 @@ from gantrain.training.state import TrainState
 log = logging.getLogger("gantrain")
 
 
-def prepare(config: Config) -> Data:
+def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
     """Load a run's data and check that the run fits it; nothing is written.
 
+    Args:
+        config: A resolved run.
+        resumed: The checkpoint to continue from, whose data these must be.
+
     Raises:
-        DataError: For data that cannot be read.
+        DataError: For data that cannot be read, or are not those of the checkpoint.
         ConfigError: For a batch larger than the data, or when no metric fits it.
     """
+    if resumed:
+        check_same_data(config, resumed)
     data = config.dataset.load(config.seed)
     if config.train.batch_size > len(data.train):
         what = f"is {config.train.batch_size} and there are {len(data.train)} training samples"
@@ -71,13 +77,15 @@ def run(
     with files.lock(), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
         try:
-            data = data or prepare(config)
+            data = data or prepare(config, resumed)
             state = TrainState.create(config, data.spec, runtime)
             description = describe(config, data, runtime)
             # Weights come from the run's own checkpoint, from another run, or from the seed.
             if resumed:
                 state.load(resumed.tensors, resumed.step, resumed.path)
                 state.seconds = resumed.seconds
+                if changes := changed_files(config, resumed):
+                    log.warning("this run will not continue bit for bit: its data changed: %s", changes)
                 warn_of_changes(
                     resumed.environment | versions(resumed.plugins, folder),
                     description["environment"] | versions(description.get("plugins", {}), folder),
@@ -88,6 +96,8 @@ def run(
                 result["plugins"] = description["plugins"]
             # The config is on disk before the first step, also of a run that fails.
             write_json(files.config_file, description["config"] | {DIFFERS: description[DIFFERS]})
+            if config.dataset.files.entries:
+                replace_file(files.data_file, config.dataset.files.content)
             result |= _train(config, folder, data, state, runtime, session or Session(), resumed)
         except BaseException as error:
             user_error = to_user_error(error)

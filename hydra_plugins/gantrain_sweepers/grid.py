@@ -50,11 +50,13 @@ class GridSweeper(BasicSweeper):
 
     def plan(self, jobs: tuple[Job, ...]) -> Plan:
         """Return the plan of these jobs, with the command line of this process."""
+        from gantrain.config.overrides import with_absolute_path
         from gantrain.core.plugins import plugin_words, provenance
         from gantrain.core.sweep_folder import Plan
 
-        argv = sys.argv[1:]
-        return Plan(shlex.join(["gantrain", *plugin_words(), *argv]), tuple(argv), jobs, plugins=provenance())
+        command = shlex.join(["gantrain", *plugin_words(), *sys.argv[1:]])
+        argv = tuple(map(with_absolute_path, sys.argv[1:]))  # the sweep may be resumed from another folder
+        return Plan(command, argv, jobs, plugins=provenance())
 
     @property
     def folder(self) -> SweepFolder:

@@ -6,6 +6,8 @@ import pytest
 import torch
 from malformed import RANGE, check, ids, row
 
+from gantrain.config.overrides import with_absolute_path
+
 OVERRIDES = [
     # Misspelled keys, groups and options.
     row("optimzer.g_lr=1", "optimzer", "did you mean 'optimizer'?"),
@@ -143,3 +145,19 @@ FOLDERS = [
 @pytest.mark.parametrize("row", FOLDERS, ids=[row.command[:40] for row in FOLDERS])
 def test_run_folder_refused_is_left_unchanged(row, run_cli, tmp_path):
     check(row, run_cli, tmp_path)
+
+
+def test_words_of_a_sweep_hold_absolute_paths(tmp_path, monkeypatch):
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path)
+    cases = {
+        "dataset.root=photos": f"dataset.root='{tmp_path}/photos'",
+        "dataset.root=photos,'b'": f"dataset.root='{tmp_path}/photos','{tmp_path}/b'",
+        "dataset.root=choice(photos,b)": f"dataset.root='{tmp_path}/photos','{tmp_path}/b'",
+        "+train.init_from=run": f"+train.init_from='{tmp_path}/run'",
+        "dataset.root='it is'": f"dataset.root='{tmp_path}/it is'",
+        **{word: word for word in ("seed=1,2", "-m", "dataset.root=null", "dataset.root=${oc.env:HOME}/x")},
+    }
+    assert {word: with_absolute_path(word) for word in cases} == cases
+    monkeypatch.chdir("away")
+    assert all(with_absolute_path(word) == word for word in cases.values())

@@ -273,5 +273,7 @@ def test_the_command_trains_samples_and_refuses(root, run_cli, tmp_path):
     (tmp_path / "told.csv").unlink()
     code, _, err = run_cli(*words, *small, "run.dir=again")
     assert code == 3
-    assert err.splitlines()[-1].startswith("gantrain: error: told.csv: there is no such file; ")
+    assert err.splitlines()[-1].startswith(
+        f"gantrain: error: {tmp_path / 'told.csv'}: there is no such file; "
+    )
     assert not (tmp_path / "again").exists()

@@ -93,4 +93,4 @@ SOON = (
 )
 def test_data_malformed_is_one_line_before_any_run(case, run_cli, tmp_path, offline):
     setup, words = DATA[case]
-    check(row(MNIST, RAW, words, code=3, setup=setup), run_cli, tmp_path)
+    check(row(MNIST, f"DIR/{RAW}", words, code=3, setup=setup), run_cli, tmp_path)

@@ -461,7 +461,7 @@ def test_table_run_resumes_with_its_own_file_alone(run, run_cli, tmp_path):
     before = load_checkpoint(run)
     for verb, *words in (("resume", "train.steps=6"), ("evaluate", "metric=js")):
         result = run_cli(verb, run, f"dataset.path={tmp_path / 'other.csv'}", *words)
-        refused(result, 3, "other.csv", "not the data that the run began with")
+        refused(result, 3, "other.csv", "not the data that the run was trained on")
     assert load_checkpoint(run).tensors.keys() == before.tensors.keys()
     assert load_checkpoint(run).step == 4
     kept = f"dataset.path={tmp_path / 'kept.csv'}"
@@ -476,7 +476,7 @@ def test_table_run_resumes_with_its_own_file_alone(run, run_cli, tmp_path):
     [
         ([], 2, "dataset.path: names no file; set dataset.path=FILE.csv"),
         (["dataset.path=none.csv"], 3, "none.csv: there is no such file"),
-        (["dataset.path=."], 3, ".: is a folder"),
+        (["dataset.path=."], 3, ": is a folder"),
         (["dataset.path=bad.csv"], 3, "bad.csv: column 'b' has 'six' in row 3"),
     ],
 )

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from gantrain.cli.arguments import checkpoint_and_words, parse_value
 from gantrain.cli.command import Command, Word
+from gantrain.config.paths import DATA_PATHS
 from gantrain.core.groups import choices
 from gantrain.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
     from gantrain.config.options import Config
 
+log = logging.getLogger("gantrain")
+
 GROUPS = ("metric", "device")  # whose choice and keys may differ from those of the run
-KEYS = (*GROUPS, "dataset.root", "dataset.path")
+KEYS = (*GROUPS, *DATA_PATHS, "dataset.allow_changed")
 
 
 def evaluate(argv: list[str]) -> int:
@@ -24,15 +27,17 @@ def evaluate(argv: list[str]) -> int:
     from gantrain.core.run_folder import RunFolder
     from gantrain.reports.end_table import metric_table, protocol_warnings
     from gantrain.training.evaluate import compute, supported_metrics, view
-    from gantrain.training.restore import check_same_data, config_and_spec
+    from gantrain.training.restore import changed_files, check_same_data, config_and_spec
     from gantrain.training.runtime import Runtime
     from gantrain.training.state import TrainState
 
     logging.basicConfig(format="%(message)s")
     checkpoint, words = checkpoint_and_words("evaluate", argv)
-    _, spec = config_and_spec(checkpoint)
+    config_and_spec(checkpoint)
     config = _config_of(checkpoint.config, words)
-    check_same_data(config, spec)
+    check_same_data(config, checkpoint)
+    if changes := changed_files(config, checkpoint):
+        log.warning("these are not the data that the run was trained on: %s", changes)
     runtime = Runtime(config.device)
     data = config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)

@@ -57,10 +57,10 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
     from gantrain.config.resolve import resolve
     from gantrain.core.run_folder import RunFolder
     from gantrain.reports.end_table import end_table
-    from gantrain.training.restore import check_same_data, config_and_spec
+    from gantrain.training.restore import config_and_spec
     from gantrain.training.run import prepare, run
 
-    _, spec = config_and_spec(checkpoint)
+    config_and_spec(checkpoint)
     config = resolve(_with_words(checkpoint.config, words))
     # A run that was stopped between its last step and its result still has its metrics to compute.
     is_finished = RunFolder(checkpoint.run).outcome()["status"] == "finished"
@@ -72,8 +72,7 @@ def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
         command = f"gantrain resume {shlex.quote(str(checkpoint.run))} {more}"
         print(f"{checkpoint.run}: already finished at step {checkpoint.step}; go on with: {command}")
         return 0
-    check_same_data(config, spec)
-    result = run(config, checkpoint.run, checkpoint, data=prepare(config))
+    result = run(config, checkpoint.run, checkpoint, data=prepare(config, checkpoint))
     print(end_table(result, checkpoint.run))
     return 0
 

@@ -3,11 +3,13 @@
 import contextlib
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gantrain.core.data_files import DataFiles, named_files
 from gantrain.core.spec import Spec
-from gantrain.datasets.base import Data, Dataset, Split
+from gantrain.datasets.base import Data, FileDataset, Split
 from gantrain.errors import DataError
 from gantrain.registry import option
 
@@ -16,13 +18,13 @@ UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, Asserti
 
 
 @dataclass
-class TorchvisionDataset(Dataset):
+class TorchvisionDataset(FileDataset):
     """A dataset of torchvision with ten classes, whose test images are the held-out part.
 
     Attributes:
         archive: Name of torchvision's class.
         inside: Folder of its files below the root.
-        files: Their names.
+        file_names: Their names.
         shape: Of an image, (C, H, W).
         damaged: The message for files that torchvision cannot read, with fields ``archive`` and ``error``.
     """
@@ -30,7 +32,7 @@ class TorchvisionDataset(Dataset):
     root: str = option("data", "folder that holds the data, or will hold it")
     archive: ClassVar[str]
     inside: ClassVar[str]
-    files: ClassVar[tuple[str, ...]]
+    file_names: ClassVar[tuple[str, ...]]
     shape: ClassVar[tuple[int, int, int]]
     damaged: ClassVar[str] = "cannot be read as {archive} ({error})"
 
@@ -38,6 +40,11 @@ class TorchvisionDataset(Dataset):
     def folder(self) -> Path:
         """The folder of the files."""
         return Path(self.root).expanduser() / self.inside
+
+    @cached_property
+    def files(self) -> DataFiles:
+        self.download_missing()
+        return named_files((name, self.folder / name) for name in self.file_names)
 
     @abstractmethod
     def split_of(self, images: Any) -> Split:
@@ -80,4 +87,4 @@ class TorchvisionDataset(Dataset):
             raise DataError(self.folder, what, remedy) from error
 
     def _missing_files(self) -> list[str]:
-        return [name for name in self.files if not (self.folder / name).is_file()]
+        return [name for name in self.file_names if not (self.folder / name).is_file()]

@@ -1,0 +1,111 @@
+"""The files that data come from, by name, size and digest: a run knows them again wherever they lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from gantrain.core.text import format_size
+from gantrain.errors import DataError
+
+MAX_BYTES = 2**28  # of a list that is read back: a few million names
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of a dataset.
+
+    Attributes:
+        name: Its path below the dataset's folder, or the key that names it.
+        size: In bytes; -1 for a broken link.
+        sha256: Of its content; empty for one of many, which name and size identify.
+    """
+
+    name: str
+    size: int
+    sha256: str = ""
+
+    @classmethod
+    def read(cls, name: str, path: Path) -> DataFile:
+        """Return a file with the digest of its content. Raises OSError."""
+        with path.open("rb") as file:
+            return cls(name, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """All files of a dataset, in its order; none for samples that are drawn."""
+
+    entries: tuple[DataFile, ...] = ()
+
+    @cached_property
+    def content(self) -> bytes:
+        """The list as a run stores it: a JSON array [size, name] or [size, name, sha256] per line."""
+        rows = ([file.size, file.name, file.sha256] for file in self.entries)
+        return "".join(json.dumps(row if row[2] else row[:2]) + "\n" for row in rows).encode()
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What a checkpoint stores: the number of files, their bytes, and the SHA-256 of ``content``."""
+        sizes = sum(max(file.size, 0) for file in self.entries)
+        digest = hashlib.sha256(self.content).hexdigest()
+        return {"files": len(self.entries), "bytes": sizes, "sha256": digest}
+
+    @classmethod
+    def read(cls, path: Path, sha256: str) -> DataFiles | None:
+        """Return the list that a run stored; None if there is none, or another one than that of a digest."""
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                return None
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != sha256:
+                return None
+            rows = [json.loads(line) for line in content.splitlines()]
+            return cls(tuple(DataFile(str(row[1]), int(row[0]), *map(str, row[2:3])) for row in rows))
+        except (OSError, ValueError, TypeError, LookupError, RecursionError):
+            return None
+
+    def changes_since(self, summary: dict[str, Any], before: DataFiles | None) -> str:
+        """Return how these files differ from earlier ones, in words; an empty string if they do not.
+
+        Args:
+            summary: Of the earlier files.
+            before: The earlier files, if their list is still there.
+        """
+        if self.summary["sha256"] == summary.get("sha256"):
+            return ""
+        if before is None:
+            return f"{_count(summary)} then, {_count(self.summary)} now"
+        old, new = ({file.name: file for file in files.entries} for files in (before, self))
+        both = [name for name in new if name in old and new[name] != old[name]]
+        kinds = {
+            "added": [name for name in new if name not in old],
+            "removed": [name for name in old if name not in new],
+            "of another size": [name for name in both if new[name].size != old[name].size],
+            "of the same size with other content": [
+                name for name in both if new[name].size == old[name].size
+            ],
+        }
+        parts = [f"{len(names):,} {kind} (first {names[0]})" for kind, names in kinds.items() if names]
+        return ", ".join(parts) or "the same files in another order"
+
+
+def _count(summary: dict[str, Any]) -> str:
+    files, size = summary.get("files"), summary.get("bytes")
+    if not isinstance(files, int) or not isinstance(size, int):
+        return "other files"
+    return f"{files:,} file{'s' * (files != 1)} of {format_size(size)}"
+
+
+def named_files(paths: Iterable[tuple[str, Path]]) -> DataFiles:
+    """Return files with their names and the digests of their contents. Raises DataError."""
+    try:
+        return DataFiles(tuple(DataFile.read(name, path) for name, path in paths))
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise DataError(error.filename or "dataset", what, "make it readable, or restore it") from error
