@@ -590,5 +590,5 @@ def test_plugins_are_swept_and_resumed(families, tmp_path, run_cli, monkeypatch)
     for words in (["--plugins", str(evil)], [f"--plugins={evil}"]):
         plan |= {"argv": [*words, *plan["argv"]], "plugins": {}}
         (tmp_path / "swept" / "sweep.json").write_text(json.dumps(plan))
-        assert run_cli("resume", "swept", "train.steps=4")[0] == 2
+        assert run_cli("resume", "swept", "train.steps=4")[0] == 4
     assert not (tmp_path / "canary").exists()

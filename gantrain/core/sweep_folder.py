@@ -12,6 +12,7 @@ from gantrain.core.run_folder import PLAN, RunFolder
 from gantrain.core.text import one_line
 from gantrain.errors import CheckpointError
 
+SEARCH = "optuna.json"  # what identifies a search
 STOP = ".stop"  # numbers of the signals that a sweep received, which its jobs obey
 JOB_NAME = re.compile(r"\d{1,9}(-[A-Za-z0-9._+=,-]*)?")
 SUMMARY_TABLE, SUMMARY_TEXT = "summary.csv", "summary.md"

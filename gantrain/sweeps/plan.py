@@ -9,7 +9,7 @@ from gantrain.config.overrides import with_absolute_path
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.override import Override
 from gantrain.core.run_folder import ensure_empty
-from gantrain.core.sweep_folder import Job, Plan, SweepFolder
+from gantrain.core.sweep_folder import SEARCH, Job, Plan, SweepFolder
 from gantrain.errors import ConfigError
 
 MAX_NAME_LETTERS = 24  # what TensorBoard shows of a run's name without cutting it
@@ -54,6 +54,8 @@ def is_done(result: Mapping[str, Any], options: Train) -> bool:
 def open_sweep(sweep: SweepFolder, plan: Plan) -> None:
     """Write the plan into a folder that is empty or has the same jobs. Raises ConfigError, or OSError from writing."""
     before = sweep.plan()
+    if (sweep.path / SEARCH).exists():  # its jobs would report to the storage that this file names
+        raise ConfigError("run.dir", f"{sweep.path} holds a search", "choose another folder")
     if before is None:  # not a sweep's folder
         ensure_empty(sweep.path)
     elif [_identity(job) for job in before.jobs] != [_identity(job) for job in plan.jobs]:

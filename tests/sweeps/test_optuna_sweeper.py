@@ -8,7 +8,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from gantrain.sweeps.optuna.study import SEARCH, Study
+from gantrain.core.sweep_folder import SEARCH
+from gantrain.sweeps.optuna.study import Study
 
 EXACT = [
     "sweep=optuna", "dataset=gaussian_mixture", "model=gaussian", "metric=exact", "metric.n=100",

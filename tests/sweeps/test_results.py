@@ -5,10 +5,10 @@ import random
 
 from made_searches import SPACE, conclude_job
 
-from gantrain.core.sweep_folder import SweepFolder
+from gantrain.core.sweep_folder import SEARCH, SweepFolder
 from gantrain.sweeps.optuna.results import FIGURE, write_results
 from gantrain.sweeps.optuna.search import Search, resolve_search
-from gantrain.sweeps.optuna.study import SEARCH, Study
+from gantrain.sweeps.optuna.study import Study
 
 
 def test_results_have_the_front_that_no_other_trial_beats(tmp_path):

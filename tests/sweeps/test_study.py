@@ -11,7 +11,8 @@ from made_searches import BASIC, SPACE, conclude_job, cost, number_of, run_searc
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.sweeps.optuna.results import progress_line
-from gantrain.sweeps.optuna.study import Study, study_record
+from gantrain.sweeps.optuna.storage import study_record
+from gantrain.sweeps.optuna.study import Study
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,10 @@ def test_study_keeps_the_searches_of_one_database_apart(tmp_path, monkeypatch):
     run_search(tmp_path / "a", search)
     assert len(run_search(tmp_path / "b", replace(search, n_trials=3)).jobs()) == 3
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert len(run_search(tmp_path / "a", replace(search, n_trials=4)).jobs()) == 4
+    with pytest.raises(ConfigError, match=f"give hydra.sweeper.storage=sqlite:///{tmp_path}/study.db"):
+        run_search(tmp_path / "a", search)
+    absolute = replace(search, n_trials=4, storage=f"sqlite:///{tmp_path}/study.db")
+    assert len(run_search(tmp_path / "a", absolute).jobs()) == 4
     assert not list(Path().iterdir())
     names = optuna.get_all_study_names(f"sqlite:///{tmp_path}/study.db")
     assert sorted(names) == [str(tmp_path / "a"), str(tmp_path / "b")]

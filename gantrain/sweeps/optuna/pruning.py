@@ -6,10 +6,11 @@ from pathlib import Path
 
 from gantrain.config.options import Config, Train
 from gantrain.core.files import read_json
-from gantrain.core.sweep_folder import Job
+from gantrain.core.sweep_folder import SEARCH, Job
 from gantrain.errors import ConfigError, Pruned, suggest
 from gantrain.sweeps.optuna.search import Search, pruner
-from gantrain.sweeps.optuna.study import SEARCH, load_study, metric_value
+from gantrain.sweeps.optuna.storage import load_study
+from gantrain.sweeps.optuna.study import metric_value
 from gantrain.training.evaluate import compute, expected_tags, supported_metrics, view
 from gantrain.training.run import prepare
 from gantrain.training.runtime import Runtime

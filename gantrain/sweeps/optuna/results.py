@@ -8,9 +8,10 @@ from typing import Any
 from gantrain.core.figures import panels, render
 from gantrain.core.files import read_json, write_json
 from gantrain.core.override import values_by_key
+from gantrain.core.sweep_folder import SEARCH
 from gantrain.core.text import format_number
 from gantrain.sweeps.optuna.space import Dimension
-from gantrain.sweeps.optuna.study import SEARCH, Study
+from gantrain.sweeps.optuna.study import Study
 
 FIGURE = "optuna.png"
 MAX_SLICES = 3  # panels of single keys

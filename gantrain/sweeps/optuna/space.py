@@ -57,6 +57,12 @@ class Dimension:
         """Every choice, or the smallest and the largest number, as text."""
         return self.choices or (self.format(self.low), self.format(self.high))
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value is one of its choices, or a number between its bounds."""
+        if self.choices:
+            return value in self.choices
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
     def format(self, value: Any) -> str:
         """Return a sampled value as text for the command line: numbers with four significant digits, in the bounds."""
         if self.choices:

@@ -2,29 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.core.files import read_json, write_json
-from gantrain.core.run_folder import ensure_empty
-from gantrain.core.sweep_folder import Job, SweepFolder
+from gantrain.core.files import write_json
+from gantrain.core.sweep_folder import SEARCH, Job, SweepFolder
 from gantrain.errors import CheckpointError, ConfigError
-from gantrain.sweeps.optuna.search import Search, import_optuna, sampler
+from gantrain.sweeps.optuna.search import Search, sampler
 from gantrain.sweeps.optuna.space import Dimension
+from gantrain.sweeps.optuna.storage import JOURNAL, load_study, merge_record, study_record
 from gantrain.sweeps.plan import job_name
-
-SEARCH, JOURNAL = "optuna.json", "optuna.journal"
-SQLITE = "sqlite:///"
-# Overrides that may differ between two attempts at one search: where and how its runs work. A run's length may not,
-# since the study compares trials by their last step.
-MAY_DIFFER = (
-    "run.",
-    "hydra",
-    "device=",
-    *(f"{key}=" for key in RESUMABLE_KEYS if not key.startswith(("train.", "optimizer."))),
-)
 
 
 class Study:
@@ -38,18 +24,44 @@ class Study:
     def __init__(self, sweep: SweepFolder, search: Search, space: Sequence[Dimension], fixed: Sequence[str]):
         self.sweep, self.search, self.space, self.fixed = sweep, search, tuple(space), tuple(fixed)
         folder = sweep.path
-        record = _merge_record(folder, study_record(search, space, fixed))
+        record = merge_record(folder, study_record(search, space, fixed))
         sampler(search, 0)  # a missing library is reported before anything is written
         plan = sweep.plan()
         self._folders = {int(job.number): job.folder for job in plan.jobs} if plan else {}
         folder.mkdir(parents=True, exist_ok=True)  # Optuna creates the journal, but not its folder
+        # The sweep's own lock is held: Optuna would wait for one that a killed process left, or a stranger made.
+        (folder / f"{JOURNAL}.lock").unlink(missing_ok=True)
         self.optuna = load_study(folder, record)
         sweep.stop_file.unlink(missing_ok=True)
         write_json(folder / SEARCH, record)
+        self._check_trials(record["url"] or folder / JOURNAL)
         # Trials and folders are matched by number: with fewer trials, new ones would take old folders.
         if len(self.trials) <= max(self._folders, default=-1):
             what = f"no longer holds the trials of {folder}"
             raise CheckpointError(record["url"] or folder / JOURNAL, what, "restore it, or search anew")
+
+    def _check_trials(self, where: object) -> None:
+        """Check that the trials are of this search, since their values become overrides. Raises CheckpointError."""
+        if [direction.name.lower() for direction in self.optuna.directions] != self.search.directions:
+            raise CheckpointError(where, "holds another search", "restore it, or search anew elsewhere")
+        for trial in self.trials:
+            if not self._is_own(trial):
+                what = f"trial {trial.number} is not of this search"
+                raise CheckpointError(where, what, "restore it, or search anew elsewhere")
+
+    def _is_own(self, trial: Any) -> bool:
+        """Whether a trial has a value of the space for each key, and if complete a number for each metric."""
+        params = trial.params or trial.system_attrs.get("fixed_params", {})  # the latter while it waits
+        dimensions = {dimension.key: dimension for dimension in self.space}
+        if not all(key in dimensions and dimensions[key].holds(value) for key, value in params.items()):
+            return False
+        if len(params) < len(dimensions):  # its process was killed while it was sampled
+            return bool(trial.state.name in ("RUNNING", "WAITING"))
+        values = trial.values or []
+        is_told = trial.state.name != "COMPLETE" or len(values) == len(self.search.metrics)
+        return (
+            is_told and all(map(math.isfinite, values)) and isinstance(trial.user_attrs.get("again", 0), int)
+        )
 
     @property
     def trials(self) -> list[Any]:
@@ -58,10 +70,14 @@ class Study:
 
     @property
     def live(self) -> list[Any]:
-        """The trials that count towards ``n_trials``: not those that failed and were enqueued under a new number."""
+        """The trials that count towards ``n_trials``: not those that failed and were enqueued under a new number.
+
+        Nor those whose process was killed while it sampled them.
+        """
         trials = self.trials
         replaced = {trial.user_attrs["again"] for trial in trials if "again" in trial.user_attrs}
-        return [t for t in trials if t.number not in replaced and t.state.name != "WAITING"]
+        counted = [t for t in trials if t.number not in replaced and t.state.name != "WAITING"]
+        return [trial for trial in counted if len(trial.params) == len(self.space)]
 
     @property
     def complete(self) -> list[Any]:
@@ -141,77 +157,3 @@ def metric_value(metrics: Mapping[str, Any], tag: str) -> float:
     """Return a metric's value; NaN if it is missing or no number."""
     value = metrics.get(tag)
     return float(value) if isinstance(value, int | float) else math.nan
-
-
-def study_record(search: Search, space: Sequence[Dimension], fixed: Sequence[str]) -> dict[str, Any]:
-    """Return the content of ``optuna.json``: what identifies a search, and what its jobs need for pruning."""
-    return {
-        "metric": search.metrics,
-        "direction": search.directions,
-        "space": [asdict(dimension) | {"choices": list(dimension.choices)} for dimension in space],
-        "fixed": sorted(word for word in fixed if not word.startswith(MAY_DIFFER)),
-        "storage": search.storage,
-        "url": _absolute_url(search.storage),
-        "study": "gantrain",
-        "pruner": search.pruner,
-        "startup_trials": search.startup_trials,
-        "warmup": search.warmup,
-    }
-
-
-def _absolute_url(url: str | None) -> str | None:
-    """Return a URL that does not depend on the working directory."""
-    if url is None or not url.startswith(SQLITE):
-        return url
-    path = url.removeprefix(SQLITE)
-    if path in ("", ":memory:"):
-        what = f"{url} is kept in memory, where the jobs cannot reach it"
-        raise ConfigError("hydra.sweeper.storage", what, "name a file, as in sqlite:///study.db")
-    return f"{SQLITE}{Path(path).expanduser().absolute()}"
-
-
-def _merge_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
-    """Return the record ``now`` with the storage of an earlier attempt. Raises ConfigError for another search."""
-    before = read_json(folder / SEARCH)
-    if not before:
-        ensure_empty(folder)
-        if now["url"]:  # one database may hold many searches
-            now["study"] = str(folder.absolute())
-    else:
-        # n_trials, sampler and pruner may change: values stay comparable.
-        same = ("metric", "direction", "space", "storage")
-        differ = [key for key in same if before.get(key) != now[key]]
-        differ += sorted(set(before.get("fixed", ())) ^ set(now["fixed"]))
-        if differ:
-            what = f"{folder} holds a search with another {', '.join(differ)}"
-            raise ConfigError("run.dir", what, "choose another folder")
-        now |= {key: before[key] for key in ("url", "study")}
-    return now
-
-
-def load_study(folder: Path, record: Mapping[str, Any], pruner: Any = None) -> Any:
-    """Load Optuna's study of a sweep's folder by its ``optuna.json``, or create it. Raises ConfigError."""
-    optuna = import_optuna()
-    try:
-        return optuna.create_study(
-            storage=_storage(record["url"], folder),
-            study_name=record["study"],
-            directions=record["direction"],
-            pruner=pruner,
-            load_if_exists=True,
-        )
-    except Exception as error:  # each database driver has its own exceptions
-        what = f"{record['storage'] or folder / JOURNAL} cannot be used ({' '.join(str(error).split())})"
-        remedy = "give an Optuna URL such as sqlite:///study.db, or leave it out"
-        raise ConfigError("hydra.sweeper.storage", what, remedy) from error
-
-
-def _storage(url: str | None, folder: Path) -> Any:
-    from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
-
-    if url is None:
-        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-    # SQLite locks the whole file for a write: jobs that report at the same moment wait up to 60 s for each other.
-    engine = {"connect_args": {"timeout": 60}} if url.startswith(SQLITE) else None
-    return RDBStorage(url, engine_kwargs=engine)
