@@ -1,6 +1,7 @@
 """Any folder of images, in a fixed order, decoded once, kept in memory or mapped from a cache file."""
 
 import hashlib
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -15,16 +16,16 @@ from gantrain.core.data_files import DataFile, DataFiles, named_files
 from gantrain.core.files import cache_dir, replacement
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, FileDataset, Split, split
-from gantrain.datasets.files import image_file
+from gantrain.datasets.files import image_depth, image_file, image_pixels
 from gantrain.datasets.files.attributes import read_attributes
 from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_paths import ImageFile, class_folders, list_images, top_folder
-from gantrain.datasets.files.image_pixels import decode
 from gantrain.errors import ConfigError, DataError, OutputError
 from gantrain.registry import option, register
 
 MIN_IMAGES = 4  # two for training and two held out
-CACHE_VERSION = 1  # to be raised when the same file gives other pixels
+BITS = (*map(str, image_depth.DEPTHS), "auto")
+CACHE_VERSION = 2  # to be raised when the same file gives other pixels
 
 
 @register("dataset")
@@ -48,7 +49,11 @@ class ImageFolder(FileDataset):
     holdout: float = option(0.1, "fraction held out of training, for every estimate", above=0, below=1)
     labels: str = option("auto", "whether class folders are classes", choices=("auto", "none"))
     attributes: str | None = option(None, "a CSV of paths and numbers: the condition, in place of classes")
-    background: int = option(0, "grey under transparent pixels, 0 black to 255 white", minimum=0, maximum=255)
+    fit: str = option("cover", "cover crops to the shape, contain pads to it", choices=("cover", "contain"))
+    background: int = option(
+        0, "grey under transparent pixels and in the margins of fit=contain, 0 black", minimum=0, maximum=255
+    )
+    depth: str = option("16", "bits that the data of 16-bit files use; auto finds them", choices=BITS)
     bad_files: str = option("error", "what to do with a file that cannot be read", choices=("error", "skip"))
     max_pixels: int = option(64_000_000, "most pixels in a file", minimum=64, maximum=image_file.MAX_PIXELS)
     memory_limit: float = option(4.0, "GiB of pixels above which a file is mapped", minimum=0, maximum=1e6)
@@ -71,22 +76,24 @@ class ImageFolder(FileDataset):
 
     def load(self, seed: int) -> Data:
         files, classes, attributes, spec = self._listing
+        target = self._target(files, spec)
         # Pixels uint8 [N, C, H, W], and whether each file could be read, [N]
         is_mapped = len(files) * spec.numel > self.memory_limit * 2**30
         if is_mapped:
-            x, good = self._map_pixels(files, spec)
+            x, good = self._map_pixels(files, target)
         else:
             pixels = np.zeros((len(files), *spec.shape), np.uint8)
-            x, good = torch.from_numpy(pixels), torch.from_numpy(self._decode(files, pixels))
+            x, good = torch.from_numpy(pixels), torch.from_numpy(self._decode(files, target, pixels))
         rows = good.nonzero().flatten()
         if len(rows) < len(files):
             first = os.path.join(self._root, files[int(good.argmin())].name)
             what = f"{len(files) - len(rows)} of {len(files)} images cannot be read and are left out, first {first}"
-            warning = DataError(self._root, what, "see why with dataset.bad_files=error")
-            print(f"gantrain: {warning}", file=sys.stderr)
+            self._warn(what, "see why with dataset.bad_files=error")
         if len(rows) < MIN_IMAGES:
             what = f"holds {_count(len(rows))} that can be read"
             raise DataError(self._root, what, f"add some: it takes {MIN_IMAGES}")
+        if flatness := image_pixels.describe_flatness(x, rows):
+            self._warn(flatness, self._flatness_remedy(files, target))
         # Conditions of the images that could be read
         y = None if attributes is None else attributes[rows]
         if classes:
@@ -124,17 +131,43 @@ class ImageFolder(FileDataset):
         classes = class_folders(self._root, files, folders) if self.labels == "auto" else []
         return files, classes, None, Spec(shape=shape, classes=len(classes))
 
-    def _map_pixels(self, files: list[ImageFile], spec: Spec) -> tuple[Tensor, Tensor]:
+    def _target(self, files: list[ImageFile], spec: Spec) -> Target:
+        """Return what each image becomes, the depth as the key says or as a sample of the files shows."""
+        if self.depth == "auto":
+            level = self._largest_level(files)
+            depth = 16 if level is None else image_depth.fitting_depth(level)
+            why = "no file has 16" if level is None else f"the largest level of its 16-bit files is {level}"
+            self._warn(f"dataset.depth=auto takes {depth} bits", f"in a sample {why}")
+        else:
+            depth = int(self.depth)
+        size = (spec.shape[1], spec.shape[2])  # height and width
+        return Target(self.channels, size, self.background, self.fit, depth, self.max_pixels)
+
+    def _flatness_remedy(self, files: list[ImageFile], target: Target) -> str:
+        level = self._largest_level(files) if self.depth == "16" else None
+        if level is not None and (depth := image_depth.fitting_depth(level)) < target.depth:
+            return f"set dataset.depth={depth}: the largest level in a sample of its 16-bit files is {level}"
+        transparent = "" if self.channels == 4 else ", and set dataset.background if they are transparent"
+        return f"look at the files{transparent}"
+
+    def _largest_level(self, files: list[ImageFile]) -> int | None:
+        return image_pixels.largest_level(self._root, [file.name for file in files], self.max_pixels)
+
+    def _warn(self, what: str, remedy: str) -> None:
+        print(f"gantrain: {DataError(self._root, what, remedy)}", file=sys.stderr)
+
+    def _map_pixels(self, files: list[ImageFile], target: Target) -> tuple[Tensor, Tensor]:
         """Return the pixels and which rows are valid, mapped from a cache file, which is written if missing."""
-        count, size = len(files), len(files) * spec.numel
-        path = self._cache_file(files)
+        shape = (len(files), target.channels, *target.size)
+        count, size = len(files), math.prod(shape)
+        path = self._cache_file(files, target)
         if not path.is_file() or path.stat().st_size != size + count:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with replacement(path, size + count) as part:
                     # The pixels of all images, then a byte for each: 1 if it could be read
                     whole = np.memmap(part, np.uint8, "r+", shape=(size + count,))
-                    whole[size:] = self._decode(files, whole[:size].reshape(count, *spec.shape))
+                    whole[size:] = self._decode(files, target, whole[:size].reshape(shape))
                     whole.flush()
             except OSError as error:
                 what = f"cannot be written ({error.strerror or error})"
@@ -145,22 +178,21 @@ class ImageFolder(FileDataset):
         except RuntimeError as error:
             remedy = "delete it, or raise dataset.memory_limit"
             raise OutputError(path, "cannot be mapped into memory", remedy) from error
-        return content[:size].reshape(count, *spec.shape), content[size:]
+        return content[:size].reshape(shape), content[size:]
 
-    def _cache_file(self, files: list[ImageFile]) -> Path:
+    def _cache_file(self, files: list[ImageFile], target: Target) -> Path:
         """Return the cache file of these files and options; a change of any of them gives another file."""
-        target = (self.channels, self.resolution, self.width, self.background)
-        options = (CACHE_VERSION, *target, self.bad_files, self.max_pixels)
-        key = hashlib.sha256(repr((os.path.realpath(self._root), options)).encode())
+        key = hashlib.sha256(
+            repr((os.path.realpath(self._root), CACHE_VERSION, target, self.bad_files)).encode()
+        )
         for file in files:
             key.update(repr((os.fsencode(file.name), file.size, file.mtime)).encode())
         return cache_dir() / f"images-{key.hexdigest()[:20]}.u8"
 
-    def _decode(self, files: list[ImageFile], x: np.ndarray) -> np.ndarray:
+    def _decode(self, files: list[ImageFile], target: Target, x: np.ndarray) -> np.ndarray:
         """Fill ``x`` [N, C, H, W] and return which rows hold an image, shape [N]."""
-        size = (x.shape[2], x.shape[3])  # height and width
-        target = Target(self.channels, size, self.background, self.max_pixels)
-        return decode(self._root, [file.name for file in files], target, x, self.bad_files == "skip")
+        names = [file.name for file in files]
+        return image_pixels.decode(self._root, names, target, x, self.bad_files == "skip")
 
 
 def _count(number: int) -> str:

@@ -3,36 +3,53 @@
 The rules, in their order:
 
 - The file's content decides its format, not its suffix: PNG, JPEG, WebP, BMP, GIF or TIFF, and no other. An image
-  that is truncated, fails a checksum, declares too many pixels, or is one pixel wide or high is refused.
+  that is truncated, fails a checksum, declares too many pixels, or is one pixel wide or high is refused. Texts are
+  ignored, of any length.
 - The first frame of an animation, and the first page of a TIFF.
 - Its EXIF orientation is applied. Colour profiles (ICC) are ignored.
-- 1-bit is 0 and 255. 16-bit grey is divided by 257 and rounded; 12-bit likewise. 32-bit and floating-point images,
-  whose range the file does not state, are refused. A palette is replaced by its colours. CMYK,
-  YCbCr, Lab and HSV become RGB by Pillow's formulas, without colour management.
+- 1-bit is 0 and 255. 16 bits a channel are divided by 257 and rounded, or by (2^depth - 1) / 255 where the data use
+  fewer bits; a level above 2^depth - 1 is refused. 12-bit TIFFs state their depth. Signed, 32-bit and floating-point
+  images, whose range the file does not state, are refused. A palette is replaced by its colours. CMYK, YCbCr, Lab
+  and HSV become RGB by Pillow's formulas, without colour management.
 - For 1 or 3 channels, transparent pixels are composited over a grey background. For 4, alpha is kept, an image
   without it is opaque, and pixels of alpha 0 get the background as their colour.
 - Grey is ITU-R 601-2 luma; grey as colour is three equal channels.
-- The largest centred crop of the target's aspect ratio is resized by Pillow's Lanczos filter with antialiasing: the
-  shorter side is scaled and the longer one cropped. With alpha, colours are weighted by it. An image of the target
-  size is unchanged.
+- The size is reached by Pillow's Lanczos filter with antialiasing. With fit=cover the largest centred crop of the
+  target's aspect ratio fills it; with fit=contain the whole image lies in the middle of the background, which is
+  transparent for 4 channels. With alpha, colours are weighted by it. An image of the target size is unchanged.
 """
 
+import io
+import os
+import struct
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  (else Pillow loads all its formats)
 
-from gantrain.errors import DataError
+from gantrain.datasets.files.image_depth import (
+    WHITE,
+    ImageError,
+    LevelError,
+    decode_deep,
+    deep_mode,
+    fitting_depth,
+)
+from gantrain.datasets.files.libtiff import libtiff_errors
+from gantrain.errors import ConfigError, DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 178_956_970  # Pillow's own limit
 REMEDY = "fix or remove it, or set dataset.bad_files=skip"
-BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF
+PNG = b"\x89PNG\r\n\x1a\n"
+TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks of a PNG without a word on its pixels
 SERIAL_PIXELS = 16_000_000  # larger images are decoded one at a time, to bound memory
+T = TypeVar("T")
 _serial = threading.Lock()
 
 
@@ -43,13 +60,17 @@ class Target:
     Attributes:
         channels: 1 (grey), 3 (colour) or 4 (colour and alpha).
         size: Height and width in pixels.
-        background: The grey under transparent pixels, 0..255.
+        background: The grey under transparent pixels and around a contained image, 0..255.
+        fit: Whether an image of another aspect ratio is cropped, cover, or padded, contain.
+        depth: The bits that the data of 16-bit files use.
         max_pixels: The most that a file may declare, up to 178,956,970.
     """
 
     channels: int
     size: tuple[int, int]
     background: int = 0
+    fit: str = "cover"
+    depth: int = 16
     max_pixels: int = 64_000_000
 
 
@@ -58,14 +79,19 @@ def read(path: str, target: Target) -> np.ndarray:
 
     Raises:
         DataError: When the file cannot be read as an image.
+        ConfigError: When it has levels that the target's depth does not hold.
     """
     try:
         with open(path, "rb") as file:
             return _read(file, target)
-    except _InvalidImage as error:
+    except ImageError as error:
         raise DataError(path, error, REMEDY) from error
+    except LevelError as error:
+        what = f"{path} has level {error.level}, more than {target.depth} bits hold"
+        raise ConfigError("dataset.depth", what, f"set dataset.depth={fitting_depth(error.level)}") from error
     except UnidentifiedImageError as error:
-        raise DataError(path, "is not a PNG, JPEG, WebP, BMP, GIF or TIFF image", REMEDY) from error
+        what = "is not a PNG, JPEG, WebP, BMP, GIF or TIFF image that can be read"
+        raise DataError(path, what, REMEDY) from error
     except Image.DecompressionBombError as error:
         raise DataError(path, f"declares more than {MAX_PIXELS} pixels", REMEDY) from error
     except Exception as error:  # Pillow raises many kinds for a damaged file
@@ -73,28 +99,54 @@ def read(path: str, target: Target) -> np.ndarray:
         raise DataError(path, f"cannot be read ({' '.join(why.split())})", REMEDY) from error
 
 
-class _InvalidImage(Exception):
-    """The reason why an image is refused."""
+def largest_level(path: str, max_pixels: int) -> int | None:
+    """Return the largest level of a file of 16 bits a channel; None for another one, or one that cannot be read."""
+
+    def level(file: BinaryIO) -> int | None:
+        image = _open(file)
+        if image.width * image.height > max_pixels or not (mode := deep_mode(image)):
+            return None
+        deep = decode_deep(image, mode, lambda: _open(file), _load)
+        return deep.level if deep.white == WHITE else None
+
+    with suppress(Exception), open(path, "rb") as file:
+        return _skip_text(level, file)
+    return None
 
 
 def _read(file: BinaryIO, target: Target) -> np.ndarray:
     if not file.read(1):
-        raise _InvalidImage("is empty")
+        raise ImageError("is empty")
+    return _skip_text(lambda file: _decode(file, target), file)
+
+
+def _skip_text(work: Callable[[BinaryIO], T], file: BinaryIO) -> T:
+    """Return what is made of a file, without its texts if Pillow refuses it for their length."""
+    try:
+        return work(file)
+    except ValueError:
+        if (textless := _without_text(file)) is None:
+            raise
+        return work(textless)
+
+
+def _decode(file: BinaryIO, target: Target) -> np.ndarray:
     # The header alone decides whether the pixels are decoded at all.
     image = _open(file)
     pixels, size_text = image.width * image.height, f"{image.width} x {image.height} pixels"
     if pixels > target.max_pixels:
-        raise _InvalidImage(f"declares {size_text}, more than dataset.max_pixels={target.max_pixels}")
+        raise ImageError(f"declares {size_text}, more than dataset.max_pixels={target.max_pixels}")
     if min(image.size) < 2:
-        raise _InvalidImage(f"is {size_text}, too few to scale")
+        raise ImageError(f"is {size_text}, too few to scale")
     if image.format == "PNG":
         image.verify()  # checksums, which load() skips; the image must be opened again after it
         image = _open(file)
     with _serial if pixels > SERIAL_PIXELS else nullcontext():
-        image.load()
-        with suppress(Exception):  # damaged EXIF is ignored
-            ImageOps.exif_transpose(image, in_place=True)
-        return _crop_and_resize(_convert(image, target.channels, target.background), target)
+        if mode := deep_mode(image):
+            image = decode_deep(image, mode, lambda: _open(file), _load).narrow(target.depth)
+        else:
+            _load(image)
+        return _resize(_convert(image, target.channels, target.background), target)
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -102,13 +154,42 @@ def _open(file: BinaryIO) -> Image.Image:
     return Image.open(file, formats=FORMATS)
 
 
+def _load(image: Image.Image) -> None:
+    """Decode an opened image, and turn it as its EXIF says."""
+    with libtiff_errors() as errors:
+        try:
+            image.load()
+        except OSError as error:
+            raise ImageError(f"cannot be read ({errors[0] if errors else error})") from error
+    if errors:  # damage that libtiff skips
+        raise ImageError(f"cannot be read ({errors[0]})")
+    with suppress(Exception):  # damaged EXIF is ignored
+        ImageOps.exif_transpose(image, in_place=True)
+
+
+def _without_text(file: BinaryIO) -> BinaryIO | None:
+    """Return a PNG without its texts and its colour profile; None for another format."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    kept = [file.read(len(PNG))]
+    if kept != [PNG]:
+        return None
+    while (
+        len(head := file.read(8)) == 8
+    ):  # of a chunk: length and name, then the data, then four bytes of checksum
+        length, name = struct.unpack(">I4s", head)
+        if name in TEXTS:
+            file.seek(length + 4, os.SEEK_CUR)
+        else:
+            kept += [head, file.read(min(length + 4, end))]
+    return io.BytesIO(b"".join(kept))
+
+
 def _convert(image: Image.Image, channels: int, background: int) -> Image.Image:
     """Return a loaded image with 1, 3 or 4 channels: mode L, RGB or RGBA."""
-    if image.mode.startswith("I;16"):
-        image = _eight_bits(image)
-    elif image.mode in ("I", "F"):
-        kind = "32-bit numbers" if image.mode == "I" else "floating point numbers"
-        raise _InvalidImage(f"holds {kind}, whose range it does not state")
+    if image.mode in ("I", "F"):
+        kind = "signed or 32-bit numbers" if image.mode == "I" else "floating point numbers"
+        raise ImageError(f"holds {kind}, whose range it does not state")
     elif image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
         image = image.convert("RGBA" if image.mode in ("La", "RGBa") else "RGB")
     if channels == 4:
@@ -118,37 +199,42 @@ def _convert(image: Image.Image, channels: int, background: int) -> Image.Image:
         return image.convert(mode)
     # Composite over the background, by alpha.
     image = image.convert("RGBA")
-    sheet = Image.new(mode, image.size, background if mode == "L" else (background,) * 3)
+    sheet = Image.new(mode, image.size, _sheet_colour(mode, background))
     sheet.paste(image.convert(mode), mask=image.getchannel("A"))
     return sheet
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return 12- or 16-bit grey as L or LA; Pillow's own conversion clips at 255."""
-    values = np.asarray(image).astype(np.uint32)
-    tags = getattr(image, "tag_v2", {})
-    top = 2 ** int(np.ravel(tags.get(BITS, 16))[0]) - 1  # 4095 or 65535
-    # Rounded division by top / 255, in integers
-    grey = (values * 255 + top // 2) // top
-    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
-        grey = 255 - grey
-    eight = Image.fromarray(grey.astype(np.uint8))
-    transparent = image.info.get("transparency")
-    if transparent is not None:
-        eight.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    return eight
+def _resize(image: Image.Image, target: Target) -> np.ndarray:
+    """Return the image at the target's size, uint8 [C, H, W]."""
+    fitted = _contain(image, target) if target.fit == "contain" else _cover(image, target)
+    pixels = np.array(fitted)
+    if image.mode == "RGBA":
+        pixels[pixels[:, :, 3] == 0, :3] = target.background
+    # Grey [H, W] to [1, H, W]; colour [H, W, C] to [C, H, W]
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _crop_and_resize(image: Image.Image, target: Target) -> np.ndarray:
-    """Return the centred crop of the target's aspect ratio at its size, uint8 [C, H, W]."""
+def _cover(image: Image.Image, target: Target) -> Image.Image:
+    """Return the largest centred crop of the target's aspect ratio at its size."""
     height, width = target.size
     scale = min(image.width / width, image.height / height)
     w, h = width * scale, height * scale
     left, top = (image.width - w) / 2, (image.height - h) / 2
     box = (left, top, min(left + w, image.width), min(top + h, image.height))
     # Resizing from a box of the source never makes more pixels than the target has.
-    pixels = np.array(image.resize((width, height), Image.Resampling.LANCZOS, box))
-    if image.mode == "RGBA":
-        pixels[pixels[:, :, 3] == 0, :3] = target.background
-    # Grey [H, W] to [1, H, W]; colour [H, W, C] to [C, H, W]
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return image.resize((width, height), Image.Resampling.LANCZOS, box)
+
+
+def _contain(image: Image.Image, target: Target) -> Image.Image:
+    """Return the whole image within the target's size, with equal margins on both sides."""
+    height, width = target.size
+    scale = max(image.width / width, image.height / height)
+    w, h = max(1, round(image.width / scale)), max(1, round(image.height / scale))
+    sheet = Image.new(image.mode, (width, height), _sheet_colour(image.mode, target.background))
+    sheet.paste(image.resize((w, h), Image.Resampling.LANCZOS), ((width - w) // 2, (height - h) // 2))
+    return sheet
+
+
+def _sheet_colour(mode: str, background: int) -> tuple[int, ...]:
+    """Return the background as a colour of mode L, RGB or RGBA, transparent where that can be."""
+    return {"L": (background,), "RGB": (background,) * 3, "RGBA": (background,) * 3 + (0,)}[mode]

@@ -1,17 +1,27 @@
 """The pixels of many image files, decoded side by side."""
 
+import logging
 import os
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gantrain.datasets.files import image_file
 from gantrain.datasets.files.image_file import Target
 from gantrain.errors import DataError
 
 CHUNK = 256  # files given to the threads together
+SAMPLE_FILES = 64  # whose largest level is looked up
+SAMPLE_IMAGES, SAMPLE_BYTES = (
+    256,
+    2**24,
+)  # most images and pixels whose levels are counted, but four images at least
+FEW_LEVELS = 64  # between the lowest and the highest, as 14-bit data in 16-bit files have
 
 
 def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad: bool) -> np.ndarray:
@@ -38,10 +48,7 @@ def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad:
 
     good = np.ones(len(names), np.uint8)
     style = dict(unit="image", dynamic_ncols=True, disable=None, leave=False)
-    bar = tqdm(total=len(names), desc="decoding", **style)
-    # Pillow's readers release the interpreter lock, so that threads decode side by side.
-    with bar, warnings.catch_warnings(), ThreadPoolExecutor(min(torch.get_num_threads(), 8)) as pool:
-        warnings.simplefilter("ignore")  # what Pillow warns of is decided by the rules of image_file
+    with tqdm(total=len(names), desc="decoding", **style) as bar, _readers() as pool:
         for start in range(0, len(names), CHUNK):
             rows = range(start, min(start + CHUNK, len(names)))
             for row, error in zip(rows, pool.map(fill, rows), strict=True):
@@ -50,3 +57,47 @@ def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad:
                 good[row] = error is None
                 bar.update(1)
     return good
+
+
+def largest_level(root: str, names: list[str], max_pixels: int) -> int | None:
+    """Return the largest level of the 16-bit files among 64 spread over a folder; None if none has 16 bits."""
+    paths = [os.path.join(root, names[row]) for row in _spread(len(names), SAMPLE_FILES)]
+    with _readers() as pool:
+        levels = pool.map(lambda path: image_file.largest_level(path, max_pixels), paths)
+        return max((level for level in levels if level is not None), default=None)
+
+
+def describe_flatness(x: Tensor, rows: Tensor) -> str:
+    """Return why images that are spread over some rows of uint8 [N, C, H, W] show next to nothing, or an empty text."""
+    count = min(SAMPLE_IMAGES, max(4, SAMPLE_BYTES // x[0].numel()))
+    images = [x[rows[i]].flatten(1) for i in _spread(len(rows), count)]
+    if any(len(image) == 4 and image[3].min() < image[3].max() for image in images):
+        return ""  # transparency shows something
+    colours = [image[:3] for image in images]
+    levels = torch.stack([image.flatten().bincount(minlength=256) for image in colours]).sum(0).nonzero()
+    low, high = int(levels[0]), int(levels[-1])
+    if high - low <= FEW_LEVELS:
+        return f"pixels use {len(levels)} of 256 levels ({low} to {high})"
+    if all((image.amin(1) == image.amax(1)).all() for image in colours):
+        return "each image is of one colour"
+    return ""
+
+
+def _spread(total: int, count: int) -> list[int]:
+    """Return at most ``count`` of the numbers 0 to total - 1, evenly spaced."""
+    return sorted({round(i) for i in np.linspace(0, total - 1, count).tolist()})
+
+
+@contextmanager
+def _readers() -> Iterator[ThreadPoolExecutor]:
+    """Yield threads that decode side by side, since Pillow's readers release the interpreter lock."""
+    pillow = logging.getLogger("PIL")
+    level = pillow.level
+    # What Pillow warns of is decided by the rules of image_file.
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(torch.get_num_threads(), 8)) as pool:
+        warnings.simplefilter("ignore")
+        pillow.setLevel(logging.CRITICAL)
+        try:
+            yield pool
+        finally:
+            pillow.setLevel(level)
