@@ -36,6 +36,11 @@ def one_line(text: str, most: int = MAX_LINE) -> str:
     return cut_middle(escape_controls(cut_middle(text, most)), most)
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where it is not 1."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def format_number(value: float, places: int = 3) -> str:
     """Return a number with ``places`` decimals, in powers of ten where they would all be 0 or too many precede them."""
     is_plain = value == 0 or 0.5 * 10**-places <= abs(value) < 1e15 or not math.isfinite(value)

@@ -1,10 +1,9 @@
 """A table of numbers: columns of a CSV or Parquet file, standardised; samples go back to their units."""
 
-import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,14 +12,19 @@ from torch import Tensor
 from gantrain.core.data_files import DataFiles, named_files
 from gantrain.core.spec import Spec
 from gantrain.core.table_units import Column, Table
+from gantrain.core.text import count
 from gantrain.datasets.base import Data, FileDataset, split
-from gantrain.datasets.files.table_file import TableReader, open_table
-from gantrain.errors import ConfigError, DataError, suggest
+from gantrain.datasets.files.csv_layout import SEPARATORS
+from gantrain.datasets.files.table_columns import (
+    Columns,
+    choose_columns,
+    choose_rows,
+    listing,
+    read_classes,
+)
+from gantrain.datasets.files.table_file import MARKS, TableReader, find_file, open_table
 from gantrain.registry import option, register
 
-log = logging.getLogger("gantrain")
-
-MIN_ROWS = 4  # two for training and two held out
 MIN_STD = 1e-300  # below it half of a standard deviation is denormal; the column counts as constant
 SIGNIFICANT_DIGITS = 7  # of a standard deviation in float32
 
@@ -28,18 +32,28 @@ SIGNIFICANT_DIGITS = 7  # of a standard deviation in float32
 @register("dataset")
 @dataclass
 class TableFile(FileDataset):
-    """The numeric columns of a file with a first row of names, each with mean 0 and standard deviation 1.
+    """The columns of numbers of a file, each with mean 0 and standard deviation 1.
 
-    Mean and deviation are those of the whole file, computed in float64. A constant column keeps the scale 1, so its
-    points are all 0 and the generator's deviation from it is in the column's unit. A column without a single number
-    is left out unless ``columns`` names it; one that mixes numbers and other text is an error. Rows are counted from
-    1 below the names.
+    Mean and deviation are those of the rows that are used, computed in float64. A constant column keeps the scale 1,
+    so its points are all 0 and the generator's deviation from it is in the column's unit. A column with fewer numbers
+    than other content is left out unless ``columns`` names it, which is then an error. Rows are counted from 1 below
+    the names; those without any content do not count.
     """
 
     name: str = option("table", "registered name")
-    path: str | None = option(None, "a .csv in UTF-8, or a .parquet; its first row names the columns")
+    path: str | None = option(None, "a text file as .csv or .tsv, packed by gzip or not, or a .parquet")
     columns: list[str] = option([], "the columns to learn, in this order; empty for all that hold numbers")
-    label: str | None = option(None, "a column of few distinct values: the classes, in sorted order")
+    label: str | None = option(
+        None, "a column of few distinct values: the classes, as typed, in sorted order"
+    )
+    header: bool | None = option(
+        None, "whether the first line names the columns; null refuses one of numbers"
+    )
+    separator: str = option("auto", "what separates cells", choices=("auto", *SEPARATORS))
+    decimal: str = option(
+        "auto", "the decimal mark; the other one groups thousands", choices=("auto", *MARKS)
+    )
+    bad_rows: str = option("error", "what to do with a row that lacks a number", choices=("error", "skip"))
     holdout: float = option(0.2, "fraction held out of training, for every estimate", above=0, below=1)
 
     def spec(self) -> Spec:
@@ -47,54 +61,47 @@ class TableFile(FileDataset):
 
     @cached_property
     def files(self) -> DataFiles:
-        return named_files([("dataset.path", Path(self.path or "").expanduser())])
+        return named_files([("dataset.path", find_file(self.path, "dataset.path"))])
 
     def load(self, seed: int) -> Data:
-        spec, x, y, skipped = self._content
-        if skipped:
-            log.warning("%s: left out, since they hold no numbers: %s", self.path, ", ".join(skipped))
-        return Data(spec, *split(x, y, self.holdout, seed))
+        spec, x, y, summary = self._content
+        return Data(spec, *split(x, y, self.holdout, seed), summary=summary)
 
     @cached_property
-    def _content(self) -> tuple[Spec, Tensor, Tensor | None, list[str]]:
-        """The spec, the points [N, d] float32, their classes [N] or None, and the columns left out."""
-        file = open_table(self.path)
-        frame = file.read_frame()
-        if len(frame) < MIN_ROWS:
-            what = f"has {len(frame)} row{'s' * (len(frame) != 1)} of data"
-            raise DataError(file.path, what, f"give at least {MIN_ROWS}")
-        selected = self._select_columns(file, list(frame.columns))
-        columns = {name: file.read_numbers(frame, name, bool(self.columns)) for name in selected}
-        numbers = {name: values for name, values in columns.items() if values is not None}
-        if not selected:
-            raise DataError(file.path, "has no column but the label", "give a table of numbers")
-        if not numbers:
-            raise file.number_error(frame, selected[0])
+    def _content(self) -> tuple[Spec, Tensor, Tensor | None, str]:
+        """The spec, the points [N, d] float32, their classes [N] or None, and what was taken and left out."""
+        table = open_table(self.path, "dataset.path", self.separator, self.decimal, self.header)
+        columns = choose_columns(table, self.columns, self.label)
+        rows = choose_rows(table, columns.names, self.label, self.bad_rows == "skip")
         # Shift and scale are fitted on all rows, held-out ones included.
+        numbers = {name: table.numbers(name)[rows] for name in columns.names}
         units = tuple(measure(name, values) for name, values in numbers.items())
-        points = [unit.standardise(torch.tensor(numbers[unit.name])) for unit in units]
-        y, values = file.read_classes(frame, self.label) if self.label is not None else (None, ())
+        points = [unit.standardise(torch.from_numpy(numbers[unit.name])) for unit in units]
+        y, classes, remarks = (None, (), []) if self.label is None else read_classes(table, self.label, rows)
         # Samples are written with their columns in the order of ``columns``, or else of the file.
-        names = [*numbers] if self.label is None else [*numbers, self.label]
-        order = names if self.columns else [name for name in frame.columns if name in names]
-        spec = Spec((len(units),), len(values), Table(units, tuple(order), self.label, values))
-        return spec, torch.stack(points, 1), y, [name for name in selected if name not in numbers]
+        names = columns.names if self.label is None else [*columns.names, self.label]
+        order = names if self.columns else [name for name in table.names if name in names]
+        spec = Spec((len(units),), len(classes), Table(units, tuple(order), self.label, classes))
+        return spec, torch.stack(points, 1), y, self._summary(table, columns, rows, classes, remarks)
 
-    def _select_columns(self, file: TableReader, names: list[str]) -> list[str]:
-        """Return the columns to read. Raises for one that is missing or named twice."""
-        for key, column in [*(("columns", c) for c in self.columns), ("label", self.label)]:
-            if column is not None and column not in names:
-                what = f"has no column {column!r} (dataset.{key})"
-                raise DataError(file.path, what, suggest(column, names))
-        repeated = [c for i, c in enumerate(self.columns) if c in self.columns[:i] or c == self.label]
-        if repeated:
-            what = f"{repeated[0]!r} is named twice or is the label"
-            raise ConfigError("dataset.columns", what, "name it once")
-        selected = self.columns or [name for name in names if name != self.label]
-        if "" in selected:  # pandas writes a table's index in a column without a name
-            what = f"column {names.index('') + 1} has no name"
-            raise DataError(file.path, what, "name it, or choose columns: dataset.columns=[a,b]")
-        return selected
+    def _summary(
+        self,
+        table: TableReader,
+        columns: Columns,
+        rows: np.ndarray,
+        classes: Sequence[str],
+        remarks: list[str],
+    ) -> str:
+        """Return what was taken and what was left out, and why."""
+        taken = f"{rows.sum():,} rows of {count(len(columns.names), 'column')} ({listing(columns.names)})"
+        if self.label is not None:
+            taken += f", {len(classes)} classes of {self.label} ({listing(classes)})"
+        bad = len(rows) - int(rows.sum()) + len(table.uneven)
+        left_out = [count(bad, "incomplete row")] * bool(bad)
+        left_out += [count(table.empty, "empty row")] * bool(table.empty)
+        left_out += [f"{listing(names)} ({kind})" for kind, names in columns.left_out.items()]
+        parts = [taken, *table.remarks, *remarks, *([f"left out: {', '.join(left_out)}"] * bool(left_out))]
+        return f"{table.path}: {'; '.join(parts)}"
 
 
 def measure(name: str, values: np.ndarray) -> Column:

@@ -1,202 +1,249 @@
-"""The columns of a CSV or Parquet file; errors name file, column and row."""
+"""The columns of a file, each as text or as numbers; what the file is, is read from its bytes, not from its name."""
 
 from __future__ import annotations
 
-import csv
-import math
-import re
-import warnings
+import os
+import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from gantrain.core.text import count
+from gantrain.datasets.files.cells import (
+    decimal_marks,
+    has_mostly_numbers,
+    is_missing,
+    is_number,
+    parse_number,
+    parse_numbers,
+)
+from gantrain.datasets.files.csv_rows import read_rows
 from gantrain.errors import ConfigError, DataError
 
-MAX_CLASSES = 100  # distinct values of a label
+MIN_ROWS = 4  # two for training and two held out
+MAX_CELLS = 2**28  # of a Parquet file, which may claim any number in a few bytes
+MARKS = {"point": ".", "comma": ","}
 
 
-def open_table(path: str | None) -> TableReader:
-    """Return the reader for a file's suffix. Raises ConfigError without a path, DataError without a file."""
-    if not path:
-        raise ConfigError("dataset.path", "names no file", "set dataset.path=FILE.csv")
-    where = Path(path).expanduser()
-    if where.is_dir():
-        raise DataError(where, "is a folder", "set dataset.path to a .csv or .parquet file in it")
-    if not where.is_file():
-        raise DataError(where, "there is no such file", "set dataset.path to a .csv or .parquet file")
-    return ParquetReader(where) if where.suffix.lower() in (".parquet", ".pq") else CSVReader(where)
+def open_table(
+    path: str | None,
+    key: str = "dataset.path",
+    separator: str = "auto",
+    decimal: str = "auto",
+    header: bool | None = None,
+) -> TableReader:
+    """Return the reader of a text file or of a Parquet file.
+
+    Args:
+        path: The file.
+        key: The config key that names it, for messages.
+        separator: What separates the cells of a text, or ``auto``.
+        decimal: The decimal mark of a text: ``point``, ``comma``, or ``auto``.
+        header: Whether the first line of a text names the columns; None refuses one that may be a row.
+
+    Raises:
+        ConfigError: Without a path.
+        DataError: Without a file, or for one that is no table.
+    """
+    where = find_file(path, key)
+    try:
+        with where.open("rb") as file:
+            is_parquet = file.read(4) == b"PAR1"
+    except OSError as error:
+        raise DataError(
+            where, f"cannot be read ({error.strerror})", "give a .csv that you may read"
+        ) from error
+    return ParquetReader(where) if is_parquet else CSVReader(where, separator, decimal, header)
+
+
+def find_file(path: str | None, key: str) -> Path:
+    """Return the regular file that a key names. Raises ConfigError without a path, DataError without a file."""
+    if not path or not path.strip():
+        raise ConfigError(key, "names no file", f"set {key}=FILE.csv")
+    where, remedy = Path(os.path.expanduser(path)), f"set {key} to a .csv or .parquet file"
+    try:
+        mode = where.stat().st_mode
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        ValueError,
+    ) as error:  # a path with a zero byte is a ValueError
+        raise DataError(where, "there is no such file", remedy) from error
+    except OSError as error:
+        raise DataError(where, f"cannot be read ({error.strerror})", remedy) from error
+    if not stat.S_ISREG(mode):  # a pipe would be waited for
+        raise DataError(where, "is a folder" if stat.S_ISDIR(mode) else "is not a file", remedy)
+    return where
 
 
 class TableReader(ABC):
-    """A table on disk."""
+    """A table on disk.
 
-    def __init__(self, path: Path):
-        self.path = path
+    Attributes:
+        path: The file.
+        names: Its columns in the order of the file; an empty name where it has none.
+        positions: Where they are in the file, from 0.
+        count: Its rows.
+        remarks: How it was read, where that is not as comma-separated text.
+        empty: Rows without content, which were left out.
+        uneven: Lines of rows with more or fewer cells than names, and their counts, which were left out.
+    """
+
+    def __init__(self, path: Path, names: list[str], rows: int):
+        self.path, self.names, self.count = path, names, rows
+        self.positions = list(range(len(names)))
+        self.remarks: list[str] = []
+        self.empty = 0
+        self.uneven: list[tuple[int, int]] = []
+        self._numbers: dict[str, np.ndarray] = {}
 
     @abstractmethod
-    def read_frame(self) -> Any:
-        """Return the file as a pandas frame with named columns. Raises DataError."""
+    def raw_texts(self, name: str) -> list[str]:
+        """Return the cells of a column as they are in the file."""
 
-    def read_texts(self, frame: Any, name: str) -> list[str]:
-        """Return the cells of a column as text."""
-        return ["" if value is None or value != value else str(value) for value in frame[name].tolist()]
+    def texts(self, name: str) -> list[str]:
+        """Return the cells of a column as text without outer blanks."""
+        return [text.strip() for text in self.raw_texts(name)]
 
-    def read_numbers(self, frame: Any, name: str, required: bool) -> np.ndarray | None:
-        """Return a column as finite float64 [N]; None for one without a number, unless ``required``."""
-        if frame[name].dtype.kind in "iuf":
-            values = frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            values = _parse_floats(self.read_texts(frame, name))
-            if not required and np.isnan(values).all():
-                return None
-        if not np.isfinite(values).all():
-            raise self.number_error(frame, name)
-        return values
+    def numbers(self, name: str) -> np.ndarray:
+        """Return the cells of a column as float64 [N], NaN for one that is no finite number."""
+        if name not in self._numbers:
+            self._numbers[name] = self.read_numbers(name)
+        return self._numbers[name]
 
-    def number_error(self, frame: Any, name: str) -> DataError:
-        """Return the error for the first cell of a column that is not a finite number."""
-        texts = self.read_texts(frame, name)
-        row = int(np.isfinite(_parse_floats(texts)).argmin())
-        remedy = "fix it, or leave the column out"
-        return self.cell_error(name, texts[row], row, "which is no finite number", remedy)
+    @abstractmethod
+    def read_numbers(self, name: str) -> np.ndarray:
+        """Return what ``numbers`` keeps."""
 
-    def cell_error(self, name: str, text: str, row: int, why: str, remedy: str) -> DataError:
+    def is_numeric(self, name: str) -> bool:
+        """Return whether at least half of the cells of a column that hold anything are numbers."""
+        count = int(np.isfinite(self.numbers(name)).sum())
+        if 2 * count >= self.count:
+            return count > 0
+        return 0 < sum(not is_missing(text) for text in self.raw_texts(name)) <= 2 * count
+
+    def cell_error(self, name: str, row: int, why: str, remedy: str) -> DataError:
         """Return the error for one cell, its row counted from 0."""
-        content, why = repr(text if len(text) <= 40 else text[:40] + "..."), f", {why}"
-        if not text.strip():
-            content, why = "an empty cell", ""
-        return DataError(self.path, f"column {name!r} has {content} in row {row + 1}{why}", remedy)
+        text = self.texts(name)[row]
+        content = repr(text if len(text) <= 40 else text[:40] + "...") if text else "an empty cell"
+        what = f"column {name!r} has {content} in row {row + 1}{f', {why}' if why and text else ''}"
+        return DataError(self.path, what, remedy)
 
-    def read_classes(self, frame: Any, name: str) -> tuple[Tensor, tuple[str, ...]]:
-        """Return the class of each row, int64 [N], and the classes' texts in sorted order."""
-        texts = self.read_texts(frame, name)
-        for row, text in enumerate(texts):
-            if not text.strip():
-                raise self.cell_error(name, text, row, "", "label every row, or leave the row out")
-        # Numbers are compared as numbers: 1 and 1.0 are one class, named as it first occurs.
-        numbers = _parse_floats(texts)
-        keys: list[Any] = numbers.tolist() if np.isfinite(numbers).all() else texts
-        names = dict(sorted(zip(reversed(keys), reversed(texts), strict=True), key=lambda pair: pair[0]))
-        if len(names) > MAX_CLASSES:
-            what = f"column {name!r} has {len(names):,} distinct values, too many for classes"
-            raise DataError(self.path, what, f"give a dataset.label of at most {MAX_CLASSES}, or none")
-        index = {key: i for i, key in enumerate(names)}
-        return torch.tensor([index[key] for key in keys]), tuple(names.values())
+    def uneven_error(self, remedy: str) -> DataError:
+        """Return the error for the first row with more or fewer cells than names."""
+        line, cells = self.uneven[0]
+        what = f"line {line} has {count(cells, 'cell')} and the table {count(len(self.names), 'column')}"
+        return DataError(self.path, what, remedy)
 
-
-def _parse_floats(texts: list[str]) -> np.ndarray:
-    """Return float(text) of each, float64 [N]; NaN for a text that is not a number."""
-
-    def parse(text: str) -> float:
-        try:
-            return math.nan if "_" in text else float(text)  # Python reads 1_000 as a number
-        except ValueError:
-            return math.nan
-
-    return np.array([parse(text) for text in texts], dtype=np.float64)
+    def check_names(self) -> None:
+        """Raise DataError when two columns have one name."""
+        if repeated := {name for i, name in enumerate(self.names) if name and name in self.names[:i]}:
+            what = f"has two columns called {min(repeated)!r}"
+            raise DataError(self.path, what, "give each a different name")
 
 
 class CSVReader(TableReader):
-    """Comma-separated text in UTF-8, with or without a byte order mark."""
+    """Text whose cells are separated by commas, semicolons, tabs, bars or blanks, packed by gzip or not."""
 
-    def read_frame(self) -> Any:
-        import pandas
+    def __init__(
+        self, path: Path, separator: str = "auto", decimal: str = "auto", header: bool | None = None
+    ):
+        rows = read_rows(path, separator, header is not False)
+        super().__init__(path, rows.names, len(rows.columns[0]))
+        self.remarks, self.empty, self.uneven = rows.remarks, rows.empty, rows.uneven
+        self.positions, self._columns = rows.positions, rows.columns
+        if len(self.uneven) > self.count:
+            raise self.uneven_error("begin the file with a line that names every column")
+        self.mark = MARKS.get(decimal) or self._find_mark()
+        if self.mark == ",":
+            self.remarks = [*self.remarks, "decimal commas"]
+        if header is None:
+            self._check_header()
+        self.check_names()
 
-        names = self._read_names()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", pandas.errors.ParserWarning)
-                frame = self._read_csv()
-        except (pandas.errors.ParserError, pandas.errors.ParserWarning) as error:
-            reason = " ".join(str(error).split())
-            if match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", reason):
-                what = f"line {match[2]} has {match[3]} cells and the first line names {match[1]} columns"
-                raise DataError(self.path, what, "fix the line") from error
-            what = f"cannot be read as CSV ({reason})"
-            raise DataError(self.path, what, "fix it, or save it again") from error
-        if not isinstance(
-            frame.index, pandas.RangeIndex
-        ):  # pandas takes surplus first cells for names of rows
-            what = f"its rows have more cells than the {len(names)} columns that the first line names"
-            raise DataError(self.path, what, "name every column")
-        frame.columns = names
-        return frame
+    def raw_texts(self, name: str) -> list[str]:
+        return self._columns[self.names.index(name)]
 
-    def _read_csv(self, **options: Any) -> Any:
-        import pandas
+    def read_numbers(self, name: str) -> np.ndarray:
+        return parse_numbers(self.raw_texts(name), self.mark)
 
-        # Only an empty cell is a missing number.
-        options = dict(encoding="utf-8-sig", compression=None, low_memory=False, na_values=[""]) | options
-        if tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1):
-            options["float_precision"] = "round_trip"  # parse as Python does, the default of later versions
-        return pandas.read_csv(self.path, keep_default_na=False, **options)
+    def _find_mark(self) -> str:
+        """Return the decimal mark. Raises DataError where the cells prove none, or both."""
+        if not any(
+            has_mostly_numbers({*column}) for column in self._columns if any("," in t for t in column)
+        ):
+            return "."
+        numeric = [cells for cells in map(set, self._columns) if has_mostly_numbers(cells)]
+        found = decimal_marks(text.strip() for cells in numeric for text in sorted(cells))
+        if "," in found and "." in found:
+            what = f"writes numbers as {found[',']!r} and as {found['.']!r}: its decimal mark is not clear"
+            raise DataError(self.path, what, "write all alike, or set dataset.decimal=point or comma")
+        if "?" in found and "," not in found and "." not in found:
+            what = f"writes numbers as {found['?']!r}, whose comma may be decimal or group thousands"
+            raise DataError(self.path, what, "set dataset.decimal=comma, or dataset.decimal=point")
+        return "," if "," in found else "."
 
-    def read_texts(self, frame: Any, name: str) -> list[str]:
-        # Read again, since the frame holds parsed numbers: 1 and 1.0 are the same there.
-        number = list(frame.columns).index(name)
-        column = self._read_csv(usecols=[number], header=0, dtype=str, na_filter=False, skip_blank_lines=True)
-        return [text if isinstance(text, str) else "" for text in column.iloc[:, 0].tolist()]
-
-    def _read_names(self) -> list[str]:
-        """Return the names in the first line. Raises DataError for a file that cannot be a table."""
-        lines = self._read_lines()
-        try:
-            first = next(csv.reader(lines), None)
-            for _ in lines:  # the rest must be text too
-                pass
-        except (OSError, csv.Error) as error:
-            what = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-            raise DataError(self.path, what, "give a .csv that you may read") from error
-        if first is None:
-            raise DataError(self.path, "is empty", "give a first row of names, then numbers")
-        names = [name.strip() for name in first]
-        if repeated := [name for i, name in enumerate(names) if name and name in names[:i]]:
-            what = f"has two columns called {repeated[0]!r}"
-            raise DataError(self.path, what, "give each a different name")
-        # A first line of numbers means a table without a header, unless they count up, as 0,1,2 or years do.
-        numbers = _parse_floats(names)
-        is_count = bool((numbers == np.rint(numbers)).all() and (np.diff(numbers) > 0).all())
-        if np.isfinite(numbers).all() and not is_count:
-            raise DataError(self.path, "has numbers in its first line", "put a line with the names above it")
-        return names
-
-    def _read_lines(self) -> Iterator[str]:
-        """Yield the lines of the file that are not blank. Raises DataError for one that is not UTF-8 text."""
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    what = f"is not UTF-8 text (byte 0x{line[error.start]:02x} in line {number})"
-                    raise DataError(self.path, what, "save it as CSV in UTF-8") from error
-                if "\0" in text:
-                    what = f"is not text (a zero byte in line {number})"
-                    raise DataError(self.path, what, "save it as CSV")
-                if text.strip():
-                    yield text
+    def _check_header(self) -> None:
+        """Raise DataError when the first line may be a row: a name is a number above a column of numbers."""
+        suspects = [
+            i
+            for i, name in enumerate(self.names)
+            if is_number(name, self.mark)
+            and (not self.count or has_mostly_numbers(self._columns[i], self.mark))
+        ]
+        # Years and counts are names.
+        steps = np.diff([parse_number(self.names[i], self.mark) for i in suspects])
+        if not suspects or (len(suspects) > 2 and steps[0] > 0 and (steps == steps[0]).all()):
+            return
+        name, column = self.names[suspects[0]], self.positions[suspects[0]] + 1
+        what = f"has the number {name!r} in its first line, above the numbers of column {column}"
+        if self.count + 1 < MIN_ROWS:
+            raise DataError(self.path, what, f"name the columns, and give at least {MIN_ROWS} rows")
+        remedy = "set dataset.header=false if that line is a row, dataset.header=true if it holds names"
+        raise DataError(self.path, what, remedy)
 
 
 class ParquetReader(TableReader):
-    """A Parquet file, by pyarrow."""
+    """A Parquet file, by pyarrow; what pandas wrote about it there is not used."""
 
-    def read_frame(self) -> Any:
-        import pandas
-
+    def __init__(self, path: Path):
         try:
-            frame = pandas.read_parquet(self.path, engine="pyarrow")
+            import pyarrow  # type: ignore[import-not-found]
+            from pyarrow import parquet
         except ImportError as error:
             what = "is Parquet, and pyarrow is not installed"
-            raise DataError(self.path, what, "pip install 'gantrain[parquet]', or give a .csv") from error
-        except (OSError, ValueError) as error:  # pyarrow's own errors are these
+            raise DataError(path, what, "pip install 'gantrain[parquet]', or give a .csv") from error
+        try:
+            with parquet.ParquetFile(path) as file:
+                rows, columns = file.metadata.num_rows, file.metadata.num_columns
+                if rows * columns > MAX_CELLS:
+                    what = f"has {rows:,} rows of {columns:,} columns, more than {MAX_CELLS:,} cells"
+                    raise DataError(path, what, "give a part of it")
+                self._table: Any = file.read()
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
             what = f"cannot be read as Parquet ({' '.join(str(error).split())})"
-            raise DataError(self.path, what, "write it again, or give a .csv") from error
-        frame.columns = [str(name) for name in frame.columns]
-        if not frame.columns.is_unique:
-            name = frame.columns[frame.columns.duplicated()][0]
-            raise DataError(self.path, f"has two columns called {name!r}", "give each a different name")
-        return frame
+            raise DataError(path, what, "write it again, or give a .csv") from error
+        # An index without a name, as pandas writes it
+        names = ["" if name.startswith("__index_level_") else name for name in self._table.column_names]
+        super().__init__(path, names, self._table.num_rows)
+        self.check_names()
+
+    def _column(self, name: str) -> Any:
+        return self._table.column(self.names.index(name))
+
+    def raw_texts(self, name: str) -> list[str]:
+        return [
+            "" if value is None or value != value else str(value) for value in self._column(name).to_pylist()
+        ]
+
+    def read_numbers(self, name: str) -> np.ndarray:
+        from pyarrow import types
+
+        column = self._column(name)
+        if types.is_integer(column.type) or types.is_floating(column.type):
+            values = column.to_pandas().to_numpy(dtype=np.float64, na_value=np.nan).copy()
+            values[np.isinf(values)] = np.nan
+            return values
+        return parse_numbers(self.raw_texts(name))
