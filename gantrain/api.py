@@ -120,7 +120,7 @@ class Run:
 
     def export(self, out: str | os.PathLike[str]) -> Path:
         """Write G as ``.pt2`` or ``.onnx`` (extra ``gantrain[onnx]``), which load without gantrain; return the path."""
-        path = Path(out).expanduser()
+        path = Path(os.path.expanduser(out))
         write_generator(path, self.G, self.spec, self.config, self.step)
         return path
 

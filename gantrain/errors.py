@@ -3,7 +3,8 @@
 import difflib
 import errno
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from gantrain.core.text import MAX_LINE, cut_to_fit, one_line
 
@@ -82,8 +83,47 @@ class Pruned(GantrainError):
         self.step, self.metrics = step, dict(metrics)
 
 
-# A full disk or quota, or a folder that cannot be written; other OSErrors have other causes.
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
+# What to do about an error of the file system. Errors of other numbers have other causes.
+FILE_REMEDIES = {
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free some of your quota",
+    errno.EFBIG: "raise the limit on the size of files: ulimit -f unlimited",
+    errno.EMFILE: "raise the number of open files: ulimit -n 4096",
+    errno.ENFILE: "close other programs: this machine has no open files left",
+    errno.EACCES: "get the permission for it",
+    errno.EPERM: "get the permission for it",
+    errno.EROFS: "mount its disk for writing",
+    errno.EIO: "check that disk: it reports a fault",
+    errno.ESTALE: "mount its network disk again",
+    errno.ENOENT: "check whether its folder was moved or removed",
+    errno.ENOTDIR: "check its path: a part of it is a file",
+    errno.EISDIR: "move the folder that has its name",
+    errno.EEXIST: "move the file that has its name",
+    errno.ELOOP: "remove that link",
+    errno.EMLINK: "replace it by a copy of its own",
+    errno.ENXIO: "remove the pipe, socket or device that has its name",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+LIMITS_OF_PROCESS = {errno.EFBIG, errno.EMFILE, errno.ENFILE}  # which no other place avoids
+
+
+@contextmanager
+def writing(path: object, elsewhere: str = "", then: str = "") -> Iterator[None]:
+    """Raise an OSError of the block as the OutputError for what is written there.
+
+    Args:
+        path: What is written.
+        elsewhere: How to choose another place: ``set run.root to a folder of yours``.
+        then: The command to type once the cause is gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedies = [FILE_REMEDIES.get(error.errno or 0, "see where it happened with --traceback")]
+        if elsewhere and error.errno not in LIMITS_OF_PROCESS:
+            remedies.append(elsewhere)
+        remedy = ", or ".join(remedies) + f", then: {then}" * bool(then)
+        raise OutputError(path, f"cannot be written ({error.strerror or error})", remedy) from error
 
 
 def to_user_error(error: BaseException) -> GantrainError:
@@ -100,9 +140,8 @@ def to_user_error(error: BaseException) -> GantrainError:
         return GantrainError(
             "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
         )
-    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        remedy = "free space, or set run.root to a folder of yours"
-        return OutputError(error.filename or "file", error.strerror or what, remedy)
+    if isinstance(error, OSError) and error.errno in FILE_REMEDIES:
+        return OutputError(error.filename or "file", error.strerror or what, FILE_REMEDIES[error.errno])
     # An OSError without a number was not raised by the system.
     if isinstance(error, OSError) and error.errno is not None:
         check = "check that path, or " if error.filename else ""

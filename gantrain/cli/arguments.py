@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantrain.errors import CheckpointError, ConfigError
+from gantrain.errors import CheckpointError, ConfigError, writing
 
 if TYPE_CHECKING:
     from gantrain.training.checkpoint import Checkpoint
@@ -36,7 +36,7 @@ def single_folder(verb: str, folders: Sequence[str]) -> Path:
     if len(folders) != 1:
         what = f"takes one run, got {' '.join(folders)}" if folders else "names no run"
         raise ConfigError(verb, what, f"gantrain {verb} outputs/<date>/<run>")
-    return Path(folders[0]).expanduser()
+    return Path(os.path.expanduser(folders[0]))
 
 
 def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
@@ -46,7 +46,23 @@ def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
         raise ConfigError(wrong[0], "there is no such key", "give folders of runs, and out=PATH")
     if not folders:
         raise ConfigError(verb, "names no run", f"gantrain {verb} outputs/<date>")
-    return [Path(folder).expanduser() for folder in folders], words.get("out", "")
+    return [Path(os.path.expanduser(folder)) for folder in folders], words.get("out", "")
+
+
+def output_path(given: str | None, default: Path) -> Path:
+    """Return where a verb writes: what ``out=`` names, in whose place its links are followed, or the default.
+
+    Raises:
+        OutputError: When nothing can be written there; call it before the work.
+    """
+    from gantrain.core.atomic import check_place
+
+    path = Path(os.path.expanduser(given)) if given else default
+    if given and path.is_symlink():  # the user's own; in a run's folder it may be a stranger's
+        path = Path(os.path.realpath(path))
+    with writing(path, "choose another out=PATH"):
+        check_place(path / "part" if path.is_dir() else path)
+    return path
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 
 import gantrain
-from gantrain.core.files import cache_dir
+from gantrain.core.files import cache_home
 from gantrain.core.system import processor_name, usable_cores
 
 OK, WARN, FAIL, NOTE = "ok", "warn", "FAIL", "-"
@@ -202,7 +202,7 @@ def _gflops(place: str, precision: str) -> tuple[float, float]:
 def disk() -> Iterator[Finding]:
     """Check the folders that runs and data are written to."""
     yield check_writable("outputs", Path("outputs").absolute(), FAIL, "train elsewhere, or set run.root")
-    yield check_writable("cache", cache_dir(), WARN, "set XDG_CACHE_HOME to a folder of yours")
+    yield check_writable("cache", cache_home(), WARN, "set XDG_CACHE_HOME to a folder of yours")
 
 
 def check_writable(name: str, folder: Path, mark: str, remedy: str) -> Finding:

@@ -32,6 +32,7 @@ class Command(NamedTuple):
         many: Whether it takes several of them.
         arguments: The legal words that are not folders.
         words: Its ``key=value`` words by key. A key that is a config group stands for the keys of the group too.
+        prints: Whether what it prints is all that it makes, so that it fails where that cannot be written.
         options: Returns a dataclass that declares more of them, each by ``gantrain.core.fields.option``. A function,
             so that the dataclass is imported only where its words are needed.
     """
@@ -43,6 +44,7 @@ class Command(NamedTuple):
     many: bool = False
     arguments: tuple[str, ...] = ()
     words: Mapping[str, Word] = MappingProxyType({})
+    prints: bool = False
     options: Callable[[], type] | None = None
 
     @property

@@ -116,7 +116,7 @@ def _choices(group: str, before: list[str]) -> Offers:
         found = {"basic": "one after another", "joblib": "several at once"} | found  # Hydra's own files
     for flag, folder in zip(before, before[1:], strict=False):
         if flag == "--config-dir":
-            found |= {path.stem: "yours" for path in Path(folder).expanduser().glob(f"{group}/*.yaml")}
+            found |= {path.stem: "yours" for path in Path(os.path.expanduser(folder)).glob(f"{group}/*.yaml")}
     return found
 
 

@@ -10,6 +10,7 @@ import gantrain
 from gantrain.cli.command import command_names, load_command
 from gantrain.core.groups import overrides_choosing
 from gantrain.core.plugins import split_plugins, use
+from gantrain.core.streams import check_output, tolerant_streams
 from gantrain.errors import ConfigError, suggest, to_user_error
 
 
@@ -21,16 +22,22 @@ def dispatch(argv: list[str]) -> int:
         from gantrain.cli.help import command_page, help_page
 
         print(help_page() if verb == "train" else command_page(verb))
+        check_output()
         return 0
     if "--version" in rest:
         print(f"gantrain {gantrain.__version__}")
+        check_output()
         return 0
     if verb in ("train", "resume"):
         from gantrain.core.system import check_single_process
 
         check_single_process()
     if verb != "train":
-        return load_command(verb).run(rest)
+        command = load_command(verb)
+        code = command.run(rest)
+        if command.prints:
+            check_output()
+        return code
     if not is_verb and argv and re.fullmatch("[^-~=][^=]*", argv[0]):
         raise ConfigError(argv[0], "is neither a verb nor key=value", _remedy_for(argv[0]))
     from gantrain.cli import train  # imports hydra and torch, which a help page does without
@@ -50,7 +57,12 @@ def main(argv: list[str] | None = None) -> int:
     0 done, 1 a run failed, 2 config or usage, 3 data, 4 checkpoint, 5 disk or permission, 6 diverged, 130 and 143
     stopped by a signal, 141 when the reader of a pipe has closed it.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    with tolerant_streams():
+        return _run(list(sys.argv[1:] if argv is None else argv))
+
+
+def _run(argv: list[str]) -> int:
+    """Run the command line, report its error, and return its exit code."""
     logging.raiseExceptions = False  # a log whose reader has gone does not fail the run
     os.environ["PYTHONSAFEPATH"] = "1"  # a process started from here imports nothing from the working folder
     show = "--traceback" in argv or os.environ.get("GANTRAIN_DEBUG") == "1"
@@ -59,8 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         words, folders = split_plugins(word for word in argv if word != "--traceback")
         use(folders)
         code = dispatch(words)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a reader who left is not yet an error at exit
+        sys.stdout.flush()  # here, where a reader who left is not yet an error at exit
         return code
     except BaseException as error:
         return _report(error, show)

@@ -28,11 +28,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.overrides import CommandLine, check_override
 from gantrain.core.device import resolve_device
+from gantrain.core.folder_lock import ELSEWHERE
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translate_error
 from gantrain.core.override import values_by_key
 from gantrain.core.plugins import config_folders
-from gantrain.errors import OutputError
+from gantrain.errors import writing
 
 if TYPE_CHECKING:
     from gantrain.config.options import Config
@@ -161,23 +162,16 @@ def run_in_job_folder(composed: DictConfig, task: Callable[[Path, dict[str, str]
     overrides = values_by_key(composed.hydra.overrides.task)
     name = composed.hydra.job.config_name
     # An OSError here is Hydra's, which cannot write the run's folder; the task's own are kept in ``job``.
-    try:
-        with whitelist, translate_hydra_errors():
-            callbacks = Callbacks(composed)
-            callbacks.on_run_start(config=composed, config_name=name)
-            job = run_job(
-                lambda _: task(Path(HydraConfig.get().runtime.output_dir), overrides),
-                composed,
-                job_dir_key="hydra.run.dir",
-                job_subdir_key=None,
-                hydra_context=HydraContext(GlobalHydra.instance().config_loader(), callbacks, **context),
-            )
-            callbacks.on_run_end(config=composed, config_name=name, job_return=job)
-    except OSError as error:
-        what, remedy = (
-            f"cannot be written ({error.strerror or error})",
-            "set run.root or run.dir to a folder of yours",
+    with writing(job_folder(composed), ELSEWHERE), whitelist, translate_hydra_errors():
+        callbacks = Callbacks(composed)
+        callbacks.on_run_start(config=composed, config_name=name)
+        job = run_job(
+            lambda _: task(Path(HydraConfig.get().runtime.output_dir), overrides),
+            composed,
+            job_dir_key="hydra.run.dir",
+            job_subdir_key=None,
+            hydra_context=HydraContext(GlobalHydra.instance().config_loader(), callbacks, **context),
         )
-        raise OutputError(job_folder(composed), what, remedy) from error
+        callbacks.on_run_end(config=composed, config_name=name, job_return=job)
     with contextlib.redirect_stderr(io.StringIO()):  # where Hydra prints the overrides of a failed job
         return job.return_value

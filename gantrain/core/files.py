@@ -1,55 +1,41 @@
-"""Files that are written whole or not at all; JSON; the cache folder."""
+"""Text and JSON in files; the cache folder."""
 
-import functools
+import errno
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import stat
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gantrain.errors import CheckpointError
+from gantrain.core.atomic import replace_file
+from gantrain.errors import CheckpointError, writing
 
 
-@contextmanager
-def replacement(path: Path, size: int = 0, mode: int = 0o666) -> Iterator[Path]:
-    """Yield a new file next to ``path``, which replaces it if the block succeeds and is removed otherwise.
-
-    Args:
-        path: The file to replace.
-        size: Bytes to reserve beforehand.
-        mode: Permissions of the new file, before the umask.
+def cache_home() -> Path:
+    """Return gantrain's cache folder: below ``XDG_CACHE_HOME``, else ``~/.cache``, else in the temporary folder.
 
     Raises:
-        OSError: When it cannot be written; the old file is untouched.
+        OutputError: When none of them can be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # another process may write the same file
-    try:
-        with open(part, "wb", opener=functools.partial(os.open, mode=mode)) as file:
-            if size and hasattr(os, "posix_fallocate"):
-                # Before it is mapped: a full disk kills a process that writes to a map.
-                os.posix_fallocate(file.fileno(), 0, size)
-            if size:
-                file.truncate(size)
-        yield part
-        # On disk before it is renamed: a crash then leaves the old file or the new one, never an empty one.
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
-    """Write a file atomically: a reader sees the old content or the new, never a part. Raises OSError."""
-    with replacement(path, mode=mode) as part:
-        part.write_bytes(content)
-
-
-def cache_dir() -> Path:
-    """Return gantrain's cache folder, below ``XDG_CACHE_HOME``."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gantrain"
+    for base in (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")):
+        folder = Path(base, "gantrain")
+        with suppress(OSError):  # no home, or one that cannot be written
+            if os.path.isabs(base):
+                folder.mkdir(parents=True, exist_ok=True)
+                if os.access(folder, os.W_OK | os.X_OK):
+                    return folder
+    folder = Path(tempfile.gettempdir(), f"gantrain-{os.getuid()}")
+    with writing(folder, "set XDG_CACHE_HOME to a folder of yours"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # Everybody can write there: another user may have made it, or a link in its place.
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+            raise OSError(errno.EPERM, "someone else can write there")
+    return folder
 
 
 def read_json(path: Path, strict: bool = True) -> dict[str, Any]:

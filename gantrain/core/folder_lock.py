@@ -4,13 +4,16 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from gantrain.errors import OutputError
+from gantrain.core.atomic import check_entries
+from gantrain.errors import OutputError, writing
 
 LOCK = ".lock"  # of the folder of a run or a sweep
+ELSEWHERE = "set run.root or run.dir to a folder of yours"
 LOCK_RETRIES = 10  # gantrain show may hold a lock for a moment
 
 
@@ -21,12 +24,10 @@ def run_folder_lock(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: When the folder cannot be made or locked, or another process holds it.
     """
-    try:
+    with writing(folder, ELSEWHERE):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        what = f"cannot be written ({error.strerror or error})"
-        raise OutputError(folder, what, "set run.root or run.dir to a folder of yours") from error
+    with writing(folder / LOCK, ELSEWHERE):
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
         _lock(handle, folder)
         yield
@@ -52,7 +53,8 @@ def _lock(handle: int, folder: Path) -> None:
 def is_locked(folder: Path) -> bool:
     """Return whether a process is writing in the folder of a run or a sweep."""
     try:
-        with open(folder / LOCK, "rb") as file:
+        # Without O_NONBLOCK a pipe would wait for its writer.
+        with open(os.open(folder / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # closing the file releases it
     except BlockingIOError:
         return True
@@ -63,15 +65,28 @@ def is_locked(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class LockedFolder:
-    """The folder of a run or a sweep, in which one process at a time writes."""
+    """The folder of a run or a sweep, in which one process at a time writes.
+
+    Attributes:
+        path: The folder.
+        parts: Its sub-folders in which gantrain writes.
+    """
 
     path: Path
+    parts: ClassVar[tuple[str, ...]] = ()
 
     @property
     def is_locked(self) -> bool:
         """Whether a process is writing in the folder."""
         return is_locked(self.path)
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Create the folder and lock it against other processes. Raises OutputError if that fails."""
-        return run_folder_lock(self.path)
+    def check_entries(self) -> None:
+        """Raise OutputError for a link, pipe or device where gantrain would write a file or a folder."""
+        check_entries(self.path, *(self.path / part for part in self.parts))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Create the folder, lock it against other processes, and check its entries. Raises OutputError."""
+        with run_folder_lock(self.path):
+            self.check_entries()
+            yield

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from gantrain.core.files import replace_file
+from gantrain.core.atomic import replace_file
 
 _loaded_before: set[str] = set()  # keys of this process, for a user whose record cannot be written
 

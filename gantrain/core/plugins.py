@@ -63,7 +63,7 @@ _active: list[PluginFolder] = []  # the folders that the running command uses
 
 def read_folder(where: str | os.PathLike[str]) -> PluginFolder:
     """Read a folder of plug-ins, leaving out its tests. Raises ConfigError if it is absent, empty or unreadable."""
-    path = Path(where).expanduser().resolve()
+    path = Path(os.path.expanduser(where)).resolve()
     if not path.is_dir():
         raise ConfigError("--plugins", f"there is no folder {path}", "give the folder of your Python files")
     paths = [file for file in path.glob("*.py") if not file.name.startswith(("test_", "conftest.", "."))]

@@ -39,11 +39,12 @@ class RunFolder(LockedFolder):
     """
 
     strict: bool = True
+    parts = (HYDRA, CHECKPOINTS, SAMPLES, FIGURES)
 
     @classmethod
     def of(cls, path: Path) -> RunFolder:
         """Return the run at a path, or the run of the checkpoint at that path."""
-        path = path.resolve()
+        path = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle of links
         return cls(path.parent.parent if path.parent.name == CHECKPOINTS else path)
 
     # Paths ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,13 @@ class SweepFolder(LockedFolder):
     def stop_file(self) -> Path:
         """The signals that the sweep received, one number per line."""
         return self.path / STOP
+
+    def check_entries(self) -> None:
+        """Check the sweep's entries, and those of each of its runs."""
+        super().check_entries()
+        with suppress(FileNotFoundError):
+            for path in filter(Path.is_dir, self.path.iterdir()):
+                RunFolder(path).check_entries()
 
     def run(self, job: Job) -> RunFolder:
         """Return the run of a job, which need not have begun."""

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantrain.core.atomic import replacement
 from gantrain.core.data_files import DataFile, DataFiles, named_files
-from gantrain.core.files import cache_dir, replacement
+from gantrain.core.files import cache_home
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, FileDataset, Split, split
 from gantrain.datasets.files import image_depth, image_file, image_pixels
 from gantrain.datasets.files.attributes import read_attributes
 from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_paths import ImageFile, class_folders, list_images, top_folder
-from gantrain.errors import ConfigError, DataError, OutputError
+from gantrain.errors import ConfigError, DataError, OutputError, writing
 from gantrain.registry import option, register
 
 MIN_IMAGES = 4  # two for training and two held out
@@ -71,7 +72,7 @@ class ImageFolder(FileDataset):
         images = tuple(DataFile(file.name, file.size) for file in self._listing[0])
         if self.attributes is None:
             return DataFiles(images)
-        table = named_files([("dataset.attributes", Path(self.attributes).expanduser())])
+        table = named_files([("dataset.attributes", Path(os.path.expanduser(self.attributes)))])
         return DataFiles((*images, *table.entries))
 
     def load(self, seed: int) -> Data:
@@ -162,17 +163,16 @@ class ImageFolder(FileDataset):
         count, size = len(files), math.prod(shape)
         path = self._cache_file(files, target)
         if not path.is_file() or path.stat().st_size != size + count:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with replacement(path, size + count) as part:
-                    # The pixels of all images, then a byte for each: 1 if it could be read
-                    whole = np.memmap(part, np.uint8, "r+", shape=(size + count,))
-                    whole[size:] = self._decode(files, target, whole[:size].reshape(shape))
-                    whole.flush()
-            except OSError as error:
-                what = f"cannot be written ({error.strerror or error})"
-                remedy = "free space, set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
-                raise OutputError(path, what, remedy) from error
+            elsewhere = "set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
+            with writing(path, elsewhere), replacement(path) as file:
+                # Reserved before it is mapped: a full disk kills a process that writes to a map.
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size + count)
+                file.truncate(size + count)
+                # The pixels of all images, then a byte for each: 1 if it could be read
+                whole = np.memmap(file, np.uint8, "r+", shape=(size + count,))
+                whole[size:] = self._decode(files, target, whole[:size].reshape(shape))
+                whole.flush()
         try:
             content = torch.from_file(str(path), shared=False, size=size + count, dtype=torch.uint8)
         except RuntimeError as error:
@@ -187,7 +187,7 @@ class ImageFolder(FileDataset):
         )
         for file in files:
             key.update(repr((os.fsencode(file.name), file.size, file.mtime)).encode())
-        return cache_dir() / f"images-{key.hexdigest()[:20]}.u8"
+        return cache_home() / f"images-{key.hexdigest()[:20]}.u8"
 
     def _decode(self, files: list[ImageFile], target: Target, x: np.ndarray) -> np.ndarray:
         """Fill ``x`` [N, C, H, W] and return which rows hold an image, shape [N]."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gantrain.core.files import replace_file
+from gantrain.core.atomic import replace_file
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import CheckpointError
 

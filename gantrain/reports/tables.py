@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gantrain.core.files import replace_file
+from gantrain.core.atomic import replace_file
 from gantrain.core.run_folder import DONE
 from gantrain.core.sweep_folder import (
     SUMMARY_FIGURE,

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gantrain.core.atomic import replacement, replacement_folder
 from gantrain.core.figures import panels
 from gantrain.sampling.images import grid
 
@@ -47,13 +48,15 @@ def clouds(frames: Iterable[Tensor], y: Tensor | None) -> Iterator[Image.Image]:
 def write_animation(out: Path, frames: Iterable[Image.Image]) -> None:
     """Write frames as an endless loop: a .gif of at most 256 colours, a lossless .png or .apng, or a folder of PNGs.
 
-    Raises OSError.
+    What was there is replaced when all frames are written. Raises OSError.
     """
-    if out.suffix:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        first, *rest = frames
-        first.save(out, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        for i, frame in enumerate(frames):
-            frame.save(out / f"{i:06d}.png")
+    if out.suffix == "" or out.is_dir():
+        with replacement_folder(out) as folder:
+            for i, frame in enumerate(frames):
+                frame.save(folder / f"{i:06d}.png")
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    first, *rest = frames
+    kind = "GIF" if out.suffix == ".gif" else "PNG"
+    with replacement(out) as file:
+        first.save(file, kind, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)

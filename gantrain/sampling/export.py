@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from gantrain import __version__
-from gantrain.core.files import replace_file
+from gantrain.core.atomic import replace_file
 from gantrain.core.spec import Spec
 from gantrain.core.system import mute_logging
 from gantrain.errors import ConfigError

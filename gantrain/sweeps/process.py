@@ -18,6 +18,7 @@ import torch
 from gantrain.core.files import write_json
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.signals import SIGNALS
+from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.sweeps import worker
@@ -73,7 +74,8 @@ def run_job(
     if is_orphan(plan.pid):
         # A worker of joblib would otherwise wait minutes for the next job of a sweep that is gone.
         os._exit(0)
-    print_job(sweep, job, plan, result)
+    with tolerant_streams():  # in a worker of joblib, which has streams of its own
+        print_job(sweep, job, plan, result)
     return result
 
 

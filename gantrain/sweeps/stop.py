@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from shlex import quote
 
+from gantrain.core.atomic import append_to
 from gantrain.core.files import read_text
 from gantrain.core.signals import handle_signals
 from gantrain.core.sweep_folder import SweepFolder
@@ -30,8 +31,8 @@ def forward_signals(sweep: SweepFolder) -> Iterator[None]:
     def forward(number: int) -> None:
         received.append(number)
         try:
-            with sweep.stop_file.open("a") as file:
-                file.write(f"{number}\n")
+            with append_to(sweep.stop_file) as file:
+                file.write(b"%d\n" % number)
         except OSError:
             raise KeyboardInterrupt from None  # a full disk: without the file, stop as at a second signal
         if len(read_signals(sweep)) > 1:

@@ -12,11 +12,13 @@ import torch
 
 from gantrain.config.resolve import resolve
 from gantrain.config.resume import conflicting_keys
+from gantrain.core.atomic import append_to
 from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.signals import handle_signals
+from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import ConfigError, Interrupted, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
@@ -58,11 +60,11 @@ def main(task: Task) -> None:
     watch_parent()
     limit_resources(task)
     if task.at_once > 1:  # the output of several jobs on one terminal is unreadable
-        with (task.run.path / "terminal.log").open("ab", buffering=0) as file:
+        with append_to(task.run.path / "terminal.log") as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
     # A launcher's worker ignores signals, and this process inherited that.
-    with handle_signals(stop_before_training):
+    with tolerant_streams(), handle_signals(stop_before_training):
         code = run_task(task)
     sys.exit(code)
 

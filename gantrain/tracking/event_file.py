@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event
 
+from gantrain.core.atomic import append_to, replacement
 from gantrain.core.run_folder import EVENTS, RunFolder
 
 
@@ -18,16 +19,13 @@ def write_events(folder: Path, events: Iterable[Any]) -> Any:
     earlier = RunFolder(folder).event_files
     # Named by the time in microseconds, so that the names sort by age.
     path = folder / EVENTS.replace("*", f"{time.time_ns() // 1000:017d}.gantrain.{os.getpid()}")
-    # Written under a hidden name: TensorBoard never sees a file without its first events.
-    part = folder / f".{path.name}.part"
-    writer = RecordWriter(part.open("wb"))
-    for event in [Event(wall_time=time.time(), file_version="brain.Event:2"), *events]:
-        writer.write(event.SerializeToString())
-    writer.flush()
-    part.replace(path)
-    for old in [*earlier, *folder.glob(f".{EVENTS}.part")]:  # parts of killed processes too
+    with replacement(path) as file:  # TensorBoard never sees a file without its first events
+        writer = RecordWriter(file)
+        for event in [Event(wall_time=time.time(), file_version="brain.Event:2"), *events]:
+            writer.write(event.SerializeToString())
+    for old in earlier:
         old.unlink()
-    return writer
+    return RecordWriter(append_to(path))
 
 
 def read_events(path: Path) -> Iterator[Any]:

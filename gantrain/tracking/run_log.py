@@ -4,8 +4,10 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 
+from gantrain.core.atomic import append_to
 from gantrain.core.run_folder import RunFolder
 
 log = logging.getLogger("gantrain")
@@ -20,6 +22,9 @@ class _ForTerminal(logging.Formatter):
 
 class _LogFile(logging.FileHandler):
     """A log file that is abandoned, with one warning, at its first failure."""
+
+    def _open(self) -> TextIOWrapper:
+        return TextIOWrapper(append_to(Path(self.baseFilename)), self.encoding, self.errors)
 
     def handleError(self, record: logging.LogRecord) -> None:
         self.setLevel(logging.CRITICAL + 1)  # above every level: no further attempt

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
-from gantrain.core.files import replace_file
+from gantrain.core.atomic import append_to, replace_file
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
@@ -147,7 +147,7 @@ def _reopen_lines(path: Path, step: int) -> BinaryIO:
     if path.exists():
         kept = [line + b"\n" for line in path.read_bytes().splitlines() if _line_step(line) <= step]
         replace_file(path, b"".join(kept))
-    return path.open("ab", buffering=0)
+    return append_to(path)
 
 
 def _line_step(line: bytes) -> float:

@@ -166,7 +166,7 @@ def load_checkpoint(where: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: When there is none, or a file is corrupt; the message names the next older one.
     """
-    path = Path(where).expanduser()
+    path = Path(os.path.expanduser(where))
     if not path.is_dir():
         raise CheckpointError(where, "there is no such run folder", "give a folder under outputs/")
     if not (path / STATE).is_file():

@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from gantrain.config.options import Config
+from gantrain.core.atomic import replace_file
 from gantrain.core.run_folder import FIGURES, RunFolder
 from gantrain.datasets.base import Data
 from gantrain.sampling.generate import draw
@@ -76,7 +77,7 @@ class Gallery:
     def _file(self, path: Path, png: bytes) -> None:
         try:
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(png)
+            replace_file(path, png)
         except OSError as error:
             log.warning("%s/%s cannot be written (%s); training goes on", path.parent.name, path.name, error)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from shlex import quote
 
 from gantrain.config.options import ENDLESS, Config
-from gantrain.core.run_folder import CHECKPOINTS
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.schedules import due
 from gantrain.datasets.base import Data
-from gantrain.errors import OutputError
+from gantrain.errors import writing
 from gantrain.metrics.base import Metric
 from gantrain.metrics.js import JS
 from gantrain.tracking.health import Health
@@ -203,13 +203,12 @@ class Housekeeping:
             return
         tensors = state.tensors() | self.means.state_dict()
         description = describe(self.config, self.data, self.runtime) | {"seconds": state.seconds}
-        try:
+        path, resume = (
+            RunFolder(self.folder).checkpoint(state.step),
+            f"gantrain resume {quote(str(self.folder))}",
+        )
+        with writing(path, then=resume):
             save_checkpoint(self.folder, state.step, tensors, description, self.config.train.keep_checkpoints)
-        except OSError as error:
-            what = f"the checkpoint of step {state.step} cannot be written ({error.strerror or error})"
-            resume = f"gantrain resume {quote(str(self.folder))}"
-            remedy = f"free space, or lower train.keep_checkpoints, then: {resume}"
-            raise OutputError(self.folder / CHECKPOINTS, what, remedy) from error
         self.saved_step = state.step
 
     def stop_if_signalled(self, state: TrainState) -> None:

@@ -4,17 +4,19 @@ import contextlib
 import logging
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
-from gantrain.core.files import replace_file, write_json
+from gantrain.core.atomic import replace_file
+from gantrain.core.files import write_json
 from gantrain.core.plugins import versions
-from gantrain.core.run_folder import DIFFERS, RunFolder
+from gantrain.core.run_folder import DIFFERS, DONE, RunFolder
 from gantrain.core.text import escape_controls
 from gantrain.datasets.base import Data
-from gantrain.errors import ConfigError, Diverged, Interrupted, Pruned, to_user_error
-from gantrain.reports.end_table import tail_means
+from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
+from gantrain.reports.end_table import end_table, tail_means
 from gantrain.tracking.run_log import logging_to
 from gantrain.tracking.tensorboard import charts_summary, hparams_row, run_page
 from gantrain.tracking.tracker import Tracker
@@ -107,10 +109,24 @@ def run(
             raise
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)
-            # A full disk must not hide the error that is being raised.
-            with contextlib.suppress(OSError):
-                write_json(files.result_file, result)
+            _write_result(files, result)
     return result
+
+
+def _write_result(run: RunFolder, result: dict[str, Any]) -> None:
+    """Write ``result.json``. Raises OutputError if that fails, but for a run that failed, whose error comes first."""
+    try:
+        with writing(run.result_file, then=f"gantrain resume {quote(str(run.path))}"):
+            write_json(run.result_file, result)
+    except OutputError as error:
+        with contextlib.suppress(OSError):  # that of an earlier attempt would be taken for this one's
+            run.result_file.unlink(missing_ok=True)
+        if result["status"] not in DONE:
+            log.warning("%s", error)
+            return
+        if result["status"] == "finished":
+            log.warning("%s", end_table(result, run.path))  # its numbers are in no file
+        raise
 
 
 def _train(

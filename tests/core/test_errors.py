@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from gantrain.errors import ConfigError, OutputError, to_user_error
+from gantrain.errors import FILE_REMEDIES, ConfigError, OutputError, to_user_error, writing
 
 TOO_LARGE = 10**15  # numbers: no machine has so much memory
 
@@ -33,18 +33,42 @@ def test_user_error_of_memory_names_what_to_lower(error):
     assert str(to_user_error(error)).startswith("memory: there is not enough; lower train.batch_size")
 
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
+NUMBERS = sorted(set(errno.errorcode) - {errno.ENOMEM})
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-@pytest.mark.parametrize("number", sorted(set(errno.errorcode) - {errno.ENOMEM}), ids=errno.errorcode.get)
+@pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("path", ["x.png", None])
-def test_user_error_is_of_the_disk_for_disk_errnos_only(number, path):
+def test_user_error_of_the_system_names_file_and_remedy(number, path):
     found = to_user_error(OSError(number, os.strerror(number), path))
     assert found.what == os.strerror(number)
     assert found.where == path or path is None
-    assert isinstance(found, OutputError) == (number in DISK)
-    assert found.exit_code == (5 if number in DISK else 1)
-    assert ("free space" in found.remedy) == (number in DISK)
+    assert isinstance(found, OutputError) == (number in FILE_REMEDIES)
+    assert found.exit_code == (5 if number in FILE_REMEDIES else 1)
+    assert ("free " in found.remedy) == (number in FULL)
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=errno.errorcode.get)
+def test_remedy_of_a_write_goes_by_its_errno(number):
+    with (
+        pytest.raises(OutputError) as found,
+        writing("runs/a.npz", "choose another out=PATH", "gantrain resume a"),
+    ):
+        raise OSError(number, os.strerror(number), "runs/.part")
+    error = found.value
+    assert error.where == "runs/a.npz"
+    assert error.what == f"cannot be written ({os.strerror(number)})"
+    assert error.remedy.startswith(FILE_REMEDIES.get(number, "see where"))
+    assert error.remedy.endswith(", then: gantrain resume a")
+    # No other place helps against a limit of the process.
+    assert ("another out" in error.remedy) != (number in {errno.EMFILE, errno.ENFILE, errno.EFBIG})
+
+
+def test_remedies_are_one_for_each_cause():
+    causes = {number: FILE_REMEDIES[number] for number in FILE_REMEDIES if number != errno.EPERM}
+    assert len(set(causes.values())) == len(causes)
+    named = "ENOSPC EDQUOT EACCES EROFS ENOENT ELOOP ENXIO EMFILE ENAMETOOLONG EISDIR ENOTDIR EFBIG EIO"
+    assert {getattr(errno, name) for name in named.split()} <= causes.keys()
 
 
 def test_user_error_keeps_the_kind_of_other_errors():

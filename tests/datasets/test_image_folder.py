@@ -1,7 +1,9 @@
 """A folder of images: pixels by the stated rules, each file once in a fixed order, faults of one line with the file."""
 
+import errno
 import io
 import os
+import re
 import shutil
 import socket
 import struct
@@ -19,7 +21,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.files.image_file import Target, read
 from gantrain.datasets.files.image_paths import list_images
 from gantrain.datasets.image_folder import ImageFolder
-from gantrain.errors import ConfigError, DataError, GantrainError
+from gantrain.errors import ConfigError, DataError, GantrainError, OutputError
 from gantrain.registry import build
 
 H, W = 10, 14
@@ -478,10 +480,18 @@ def test_image_cache_is_rebuilt_and_leaves_no_part(sorted_folder, tmp_path, monk
     with pytest.raises(DataError):
         dataset.load(0)
     assert cache() == set()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(sorted_folder / "ant" / "1.png"))
-    with pytest.raises(GantrainError, match="cannot be written") as fault:
-        ImageFolder(root=str(sorted_folder), resolution=8, memory_limit=0, bad_files="skip").load(0)
-    assert fault.value.exit_code == 5
+
+
+def test_image_cache_on_a_full_disk_names_file_and_remedies(sorted_folder, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OutputError, match="free space on that disk, or set XDG_CACHE_HOME") as fault:
+        ImageFolder(root=str(sorted_folder), resolution=8, memory_limit=0).load(0)
+    assert re.search(r"/cache/gantrain/images-\w+\.u8$", str(fault.value.where))
+    assert list((tmp_path / "cache" / "gantrain").iterdir()) == []
 
 
 def test_the_spec_decodes_nothing(tmp_path):

@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data, resolve
-from gantrain.core.files import replace_file, write_json
+from gantrain.core.files import write_json
 from gantrain.tracking.run_log import logging_to
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import load_checkpoint
@@ -329,25 +329,6 @@ def test_training_gives_the_same_weights_when_writers_fail(tmp_path, monkeypatch
     assert "Traceback" not in said
     assert result["status"] == "finished"
     assert weights(poor) == weights(whole)
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "result.json"
-    replace_file(path, b"old")
-    for fault in (OSError("full"), KeyboardInterrupt()):
-        for where, name in ((os, "fsync"), (Path, "replace"), (Path, "open")):
-
-            def fails(*_, fault=fault, **__):
-                raise fault
-
-            with monkeypatch.context() as patch:
-                patch.setattr(where, name, fails)
-                with pytest.raises(type(fault)):
-                    replace_file(path, b"new")
-            assert path.read_bytes() == b"old"
-    replace_file(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_json_holds_no_number_that_json_does_not_know(tmp_path):

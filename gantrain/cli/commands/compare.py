@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gantrain.cli.arguments import find_runs, folders_and_out
 from gantrain.cli.command import Command, Word
-from gantrain.errors import ConfigError, OutputError
+from gantrain.errors import ConfigError, OutputError, writing
 
 
 def compare(argv: list[str]) -> int:
@@ -19,16 +19,12 @@ def compare(argv: list[str]) -> int:
     folders, out = folders_and_out("compare", argv)
     runs = [run for folder in folders for run in find_runs(folder)]
     found = read_rows(dict.fromkeys(runs))
-    folder = Path(out).expanduser() if out else _folder_for(folders, runs)
+    folder = Path(os.path.expanduser(out)) if out else _folder_for(folders, runs)
     if out and not _own_sweep(folder, runs):
         _check_free(folder)
     print(comparison_text(found))
-    try:
+    with writing(folder, "choose another out=FOLDER"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            folder, f"cannot be made ({error.strerror})", "choose another out=FOLDER"
-        ) from error
     complaints = write_files(folder, found)
     report = shlex.join(["gantrain", "report", *map(str, folders)])
     print(f"\n{file_lines(folder)}\nreport     {report}")

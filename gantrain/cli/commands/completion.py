@@ -41,4 +41,5 @@ COMMAND = Command(
     usage=(("bash|zsh|fish", 'a script for the Tab key: eval "$(gantrain completion bash)"'),),
     order=110,
     arguments=SHELLS,
+    prints=True,
 )

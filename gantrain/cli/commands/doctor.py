@@ -23,4 +23,5 @@ COMMAND = Command(
     doctor,
     usage=(("", "versions, devices, the precision that is fast here, disk, threads"),),
     order=100,
+    prints=True,
 )

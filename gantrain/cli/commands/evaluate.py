@@ -6,11 +6,11 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gantrain.cli.arguments import checkpoint_and_words, parse_value
+from gantrain.cli.arguments import checkpoint_and_words, output_path, parse_value
 from gantrain.cli.command import Command, Word
 from gantrain.config.paths import DATA_PATHS
 from gantrain.core.groups import choices
-from gantrain.errors import ConfigError, suggest
+from gantrain.errors import ConfigError, suggest, writing
 
 if TYPE_CHECKING:
     from gantrain.config.options import Config
@@ -33,6 +33,7 @@ def evaluate(argv: list[str]) -> int:
 
     logging.basicConfig(format="%(message)s")
     checkpoint, words = checkpoint_and_words("evaluate", argv)
+    out = output_path(words.pop("out", None), RunFolder(checkpoint.run).evaluation_file(checkpoint.step))
     config_and_spec(checkpoint)
     config = _config_of(checkpoint.config, words)
     check_same_data(config, checkpoint)
@@ -44,15 +45,15 @@ def evaluate(argv: list[str]) -> int:
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
     # Floors: the same metrics of training data in place of samples.
     reading = compute(supported_metrics(config, data), view(config, data, state, runtime), floors=True)
-    out = RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
-    write_json(out, {"step": checkpoint.step, **vars(reading)})
     parts = [
         checkpoint.path,
         metric_table(reading.metrics, reading.floors),
         protocol_warnings(reading.protocol),
-        f"result     {out}",
     ]
-    print("\n\n".join(str(part) for part in parts if part))
+    print("\n\n".join(str(part) for part in parts if part))  # first, since writing may fail
+    with writing(out, "choose another out=FILE"):
+        write_json(out, {"step": checkpoint.step, **vars(reading)})
+    print(f"\nresult     {out}")
     return 0
 
 
@@ -63,7 +64,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
 
     for key in words:
         if key not in KEYS and key.partition(".")[0] not in GROUPS:
-            remedy = suggest(key, [*KEYS, "metric.n", "metric.k"])
+            remedy = suggest(key, [*KEYS, "metric.n", "metric.k", "out"])
             raise ConfigError(key, "does not change an evaluation", remedy)
     name = plain["dataset"]["name"]  # its YAML may set the metrics' protocol
     overrides = [f"dataset={name}"] if name in choices("dataset") else []
@@ -85,8 +86,12 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
 
 COMMAND = Command(
     evaluate,
-    usage=(("RUN [metric=full]", "the metrics of a checkpoint"),),
+    usage=(("RUN [metric=full out=FILE]", "the metrics of a checkpoint"),),
     order=40,
     folder="run",
-    words={"metric": Word("which metrics to compute"), "device": Word("where to compute them")},
+    words={
+        "metric": Word("which metrics to compute"),
+        "device": Word("where to compute them"),
+        "out": Word("where to write them; by default evaluation-<step>.json in the run", is_path=True),
+    },
 )

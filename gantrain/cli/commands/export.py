@@ -1,9 +1,8 @@
 """``gantrain export RUN``."""
 
-from pathlib import Path
-
-from gantrain.cli.arguments import checkpoint_and_words, parse_value
+from gantrain.cli.arguments import checkpoint_and_words, output_path, parse_value
 from gantrain.cli.command import Command
+from gantrain.errors import writing
 
 
 def _options() -> type:
@@ -21,9 +20,10 @@ def export(argv: list[str]) -> int:
 
     checkpoint, words = checkpoint_and_words("export", argv)
     options = parse(ExportOptions, "", {key: parse_value(key, text) for key, text in words.items()})
-    out = Path(options.out or checkpoint.run / f"generator-{checkpoint.step:06d}.pt2").expanduser()
+    out = output_path(options.out, checkpoint.run / f"generator-{checkpoint.step:06d}.pt2")
     _, spec, G = load_generator(checkpoint)
-    write_generator(out, G, spec, checkpoint.config, checkpoint.step)
+    with writing(out, "choose another out=PATH"):
+        write_generator(out, G, spec, checkpoint.config, checkpoint.step)
     print(out)
     return 0
 

@@ -25,4 +25,5 @@ COMMAND = Command(
     usage=(("[GROUP]", "every choice with one line, or those of one group"),),
     order=90,
     arguments=tuple(GROUPS),
+    prints=True,
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantrain.cli.arguments import find_runs, folders_and_out
+from gantrain.cli.arguments import find_runs, folders_and_out, output_path
 from gantrain.cli.command import Command, Word
-from gantrain.errors import ConfigError
+from gantrain.errors import ConfigError, writing
 
 if TYPE_CHECKING:
     from gantrain.reports.runs import Row
@@ -19,7 +20,7 @@ KINDS = (".html", ".gif", ".png")
 
 def report(argv: list[str]) -> int:
     """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
-    from gantrain.core.files import replace_file
+    from gantrain.core.atomic import replace_file
     from gantrain.core.text import format_size
     from gantrain.reports.frames import write_animation
     from gantrain.reports.html import render_page
@@ -28,22 +29,25 @@ def report(argv: list[str]) -> int:
     folders, given = folders_and_out("report", argv)
     runs = list(dict.fromkeys(run for folder in folders for run in find_runs(folder)))
     home = runs[0] if len(runs) == 1 else folders[0] if len(folders) == 1 else Path()
-    out = Path(given).expanduser() if given else home / "report.html"
+    out = Path(os.path.expanduser(given)) if given else home / "report.html"
     if out.suffix.lower() not in KINDS:
         raise ConfigError("out", f"{out.name} has another suffix", f"choose from {', '.join(KINDS)}")
     if not out.parent.is_dir():
         raise ConfigError("out", f"there is no folder {out.parent}", "make it, or choose another out=FILE")
-    if out.suffix.lower() != ".html":
-        if len(runs) > 1:
-            raise ConfigError(
-                "out", f"{out.name} would show one run of {len(runs)}", "give one run, or a .html"
-            )
-        frames = write_animation(runs[0], out)
+    is_page = out.suffix.lower() == ".html"
+    if not is_page and len(runs) > 1:
+        raise ConfigError("out", f"{out.name} would show one run of {len(runs)}", "give one run, or a .html")
+    out = output_path(given, out)
+    if not is_page:
+        with writing(out, "choose another out=FILE"):
+            frames = write_animation(runs[0], out)
         print(f"{out}  {frames} frames, {format_size(out.stat().st_size)}")
         return 0
     found = read_rows(runs)
     title = found[0].name if len(runs) == 1 else home.resolve().name if home.parts else f"{len(runs)} runs"
-    replace_file(out, render_page(found, title, command_of(home, found)).encode(errors="backslashreplace"))
+    page = render_page(found, title, command_of(home, found)).encode(errors="backslashreplace")
+    with writing(out, "choose another out=FILE"):
+        replace_file(out, page)
     print(f"{out}  {format_size(out.stat().st_size)}, open it in a browser")
     return 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantrain.cli.arguments import checkpoint_and_words, parse_value
+from gantrain.cli.arguments import checkpoint_and_words, output_path, parse_value
 from gantrain.cli.command import Command
-from gantrain.errors import ConfigError
+from gantrain.errors import ConfigError, writing
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +41,10 @@ def sample(argv: list[str]) -> int:
     config, spec, G = load_generator(checkpoint)
     conditions = conditions_of(options, spec, config.model.is_conditional)
     name = f"sample-{checkpoint.step:06d}-seed{options.seed}{_ending(options, spec)}"
-    out = Path(options.out or RunFolder(checkpoint.run).samples / name).expanduser()
+    run = RunFolder(checkpoint.run)
+    if not options.out:
+        run.check_entries()
+    out = output_path(options.out, run.samples / name)
     if options.interpolate is None:
         check_samples_file(out, spec)
     else:
@@ -48,13 +52,22 @@ def sample(argv: list[str]) -> int:
     _check_frames(options)
     device = resolve_device(options.device)  # not the run's own, perhaps on another machine
     G.to(device)
-    if options.interpolate is None:
-        x, y = draw(G, options.n, options.seed, conditions, device, options.truncation)
-        write_samples(out, x, y, spec)
-    else:
-        options.n = options.n if "n" in words else _samples_per_frame(spec, conditions)
-        write_animation(out, _frames(G, options, conditions, spec, device))
-    print(out)
+    is_earlier = bool(os.listdir(out)) if out.is_dir() else out.exists()
+    with writing(out, "choose another out=PATH"):
+        if options.interpolate is None:
+            x, y = draw(G, options.n, options.seed, conditions, device, options.truncation)
+            write_samples(out, x, y, spec)
+        else:
+            options.n = options.n if "n" in words else _samples_per_frame(spec, conditions)
+            write_animation(out, _frames(G, options, conditions, spec, device))
+    print(out, flush=True)
+    if is_earlier:
+        what = (
+            "files of the same names are replaced, others stay"
+            if out.is_dir()
+            else "it replaces an earlier file"
+        )
+        print(f"gantrain: {out}: {what}", file=sys.stderr)
     return 0
 
 

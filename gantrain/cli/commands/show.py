@@ -59,4 +59,5 @@ COMMAND = Command(
     order=50,
     folder="sweep",
     words={"full": Word("the whole config", choices=("true",))},
+    prints=True,
 )

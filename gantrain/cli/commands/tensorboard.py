@@ -30,7 +30,7 @@ def tensorboard(argv: list[str]) -> int:
         raise ConfigError(
             "tensorboard", f"takes one folder, got {' '.join(argv)}", "give the folder above them"
         )
-    folder = Path(argv[0] if has_folder else "outputs").expanduser()
+    folder = Path(os.path.expanduser(argv[0] if has_folder else "outputs"))
     if not folder.is_dir():
         raise CheckpointError(
             folder, "there is no such folder", "train first, or give the folder of your runs"

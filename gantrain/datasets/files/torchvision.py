@@ -1,6 +1,7 @@
 """Image datasets in torchvision's layout: read from a root folder, downloaded into it when missing."""
 
 import contextlib
+import os
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +40,7 @@ class TorchvisionDataset(FileDataset):
     @property
     def folder(self) -> Path:
         """The folder of the files."""
-        return Path(self.root).expanduser() / self.inside
+        return Path(os.path.expanduser(self.root)) / self.inside
 
     @cached_property
     def files(self) -> DataFiles:
@@ -68,7 +69,7 @@ class TorchvisionDataset(FileDataset):
         """Return torchvision's dataset."""
         from torchvision import datasets  # takes as long to import as torch
 
-        return getattr(datasets, self.archive)(Path(self.root).expanduser(), **options)
+        return getattr(datasets, self.archive)(Path(os.path.expanduser(self.root)), **options)
 
     def download_missing(self) -> None:
         """Download missing files. Raises DataError, naming folder and files, when that is not possible."""

@@ -10,7 +10,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gantrain.core.files import cache_dir, replace_file
+from gantrain.core.atomic import replace_file
+from gantrain.core.files import cache_home
 from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
@@ -80,7 +81,7 @@ def load_or_fit(data: Data) -> nn.Sequential:
     for tensor in (data.train.x, data.train.y, data.train.rows):
         if tensor is not None:
             key.update(tensor.flatten().numpy().data)
-    path = cache_dir() / f"classifier-{key.hexdigest()[:20]}.safetensors"
+    path = cache_home() / f"classifier-{key.hexdigest()[:20]}.safetensors"
     # Initial weights use torch's global generator, which training may use too.
     with torch.random.fork_rng(devices=[]):
         network = classifier(data.spec).eval()

@@ -5,11 +5,13 @@ import shlex
 import warnings
 from typing import Any
 
+from gantrain.core.atomic import replace_file
 from gantrain.core.figures import panels, render
 from gantrain.core.files import read_json, write_json
 from gantrain.core.override import values_by_key
 from gantrain.core.sweep_folder import SEARCH
 from gantrain.core.text import format_number
+from gantrain.sampling.images import encode
 from gantrain.sweeps.optuna.space import Dimension
 from gantrain.sweeps.optuna.study import Study
 
@@ -57,7 +59,7 @@ def write_results(study: Study, metric: str) -> str:
     try:
         write_json(record, read_json(record) | {"best": best})
         if study.complete:
-            render(draw_search(study)).save(path)
+            replace_file(path, encode(render(draw_search(study))))
             lines.append(f"search     {path}")
     except OSError as error:
         lines.append(f"{path} cannot be written ({error.strerror or error})")

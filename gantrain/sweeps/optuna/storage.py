@@ -1,5 +1,6 @@
 """Where the trials of a search are: its record ``optuna.json``, and Optuna's storage."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -50,7 +51,7 @@ def _absolute_url(url: str | None) -> str | None:
     if path in ("", ":memory:"):
         what = f"{url} is kept in memory, where the jobs cannot reach it"
         raise ConfigError("hydra.sweeper.storage", what, "name a file, as in sqlite:///study.db")
-    return f"{SQLITE}{Path(path).expanduser().absolute()}"
+    return f"{SQLITE}{Path(os.path.expanduser(path)).absolute()}"
 
 
 def merge_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
@@ -107,10 +108,12 @@ def load_study(folder: Path, record: Mapping[str, Any], pruner: Any = None) -> A
 
 def _storage(url: str | None, folder: Path) -> Any:
     from optuna.storages import JournalStorage, RDBStorage
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     if url is None:
-        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+        path = str(folder / JOURNAL)
+        # A lock that is a file: Optuna's usual one is a link.
+        return JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
     # SQLite locks the whole file for a write: jobs that report at the same moment wait up to 60 s for each other.
     engine = {"connect_args": {"timeout": 60}} if url.startswith(SQLITE) else None
     return RDBStorage(url, engine_kwargs=engine)
