@@ -19,8 +19,10 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, FileDataset, Split, split
 from gantrain.datasets.files import image_depth, image_file, image_pixels
 from gantrain.datasets.files.attributes import read_attributes
+from gantrain.datasets.files.image_classes import class_folders
 from gantrain.datasets.files.image_file import Target
-from gantrain.datasets.files.image_paths import ImageFile, class_folders, list_images, top_folder
+from gantrain.datasets.files.image_paths import ImageFile, Listing, list_images, top_folder
+from gantrain.datasets.files.image_summary import left_out, summarise
 from gantrain.errors import ConfigError, DataError, OutputError, writing
 from gantrain.registry import option, register
 
@@ -38,8 +40,9 @@ class ImageFolder(FileDataset):
     format count; hidden files and folders, pipes, sockets and devices do not. Links are followed, each file counts
     once, and a link to a folder that contains the root is ignored.
 
-    With ``labels=auto`` the sub-folders of the root are the classes, sorted by name, when there are at least two and
-    all images lie below them. With ``attributes`` an image's condition is its row of that file in place of a class.
+    With ``labels=auto`` the sub-folders of the root that hold images are the classes, sorted by name, when there are at
+    least two and all images lie below them. Folders of runs and sweeps are not looked into. With ``attributes`` an
+    image's condition is its row of that file in place of a class.
     """
 
     name: str = option("image_folder", "registered name")
@@ -69,14 +72,15 @@ class ImageFolder(FileDataset):
 
     @cached_property
     def files(self) -> DataFiles:
-        images = tuple(DataFile(file.name, file.size) for file in self._listing[0])
+        images = tuple(DataFile(file.name, file.size) for file in self._listing[0].files)
         if self.attributes is None:
             return DataFiles(images)
         table = named_files([("dataset.attributes", Path(os.path.expanduser(self.attributes)))])
         return DataFiles((*images, *table.entries))
 
     def load(self, seed: int) -> Data:
-        files, classes, attributes, spec = self._listing
+        listing, classes, attributes, spec = self._listing
+        files = listing.files
         target = self._target(files, spec)
         # Pixels uint8 [N, C, H, W], and whether each file could be read, [N]
         is_mapped = len(files) * spec.numel > self.memory_limit * 2**30
@@ -98,7 +102,8 @@ class ImageFolder(FileDataset):
         # Conditions of the images that could be read
         y = None if attributes is None else attributes[rows]
         if classes:
-            labels = [classes.index(top_folder(files[row].name)) for row in rows.tolist()]
+            index = {name: label for label, name in enumerate(classes)}
+            labels = [index[top_folder(files[row].name)] for row in rows.tolist()]
             # A class without a readable image could be requested, but never learned.
             if empty := sorted({*range(len(classes))} - {*labels}):
                 where = os.path.join(self._root, classes[empty[0]])
@@ -109,7 +114,7 @@ class ImageFolder(FileDataset):
             Split(x, part.y, rows=part.x) if is_mapped else Split(x[part.x], part.y)
             for part in split(rows, y, self.holdout, seed)
         )
-        return Data(spec, train, holdout)
+        return Data(spec, train, holdout, summary=summarise(listing, classes, y, len(rows)))
 
     @property
     def _root(self) -> str:
@@ -119,18 +124,20 @@ class ImageFolder(FileDataset):
         return os.path.expanduser(self.root)
 
     @cached_property
-    def _listing(self) -> tuple[list[ImageFile], list[str], Tensor | None, Spec]:
-        """Return the images, the class folders, the images' attributes [N, K] or None, and the spec."""
-        files, folders = list_images(self._root)
+    def _listing(self) -> tuple[Listing, list[str], Tensor | None, Spec]:
+        """What the folder holds, the class folders, the images' attributes [N, K] or None, and the spec."""
+        listing = list_images(self._root)
+        files = listing.files
         if len(files) < MIN_IMAGES:
-            what = f"holds {_count(len(files))} (files ending in {' '.join(image_file.SUFFIXES)})"
+            suffixes, others = " ".join(image_file.SUFFIXES), left_out(listing, len(files))
+            what = f"holds {_count(len(files))} (files ending in {suffixes}){others.replace(';', ',')}"
             raise DataError(self._root, what, f"set dataset.root to a folder of at least {MIN_IMAGES}")
         shape = (self.channels, self.resolution, self.width or self.resolution)
         if self.attributes is not None:
             y, condition = read_attributes(self.attributes, self._root, [file.name for file in files])
-            return files, [], y, Spec(shape, condition=condition)
-        classes = class_folders(self._root, files, folders) if self.labels == "auto" else []
-        return files, classes, None, Spec(shape=shape, classes=len(classes))
+            return listing, [], y, Spec(shape, condition=condition)
+        classes = class_folders(self._root, listing) if self.labels == "auto" else []
+        return listing, classes, None, Spec(shape=shape, classes=len(classes))
 
     def _target(self, files: list[ImageFile], spec: Spec) -> Target:
         """Return what each image becomes, the depth as the key says or as a sample of the files shows."""

@@ -278,7 +278,7 @@ def fill(folder: Path, *names: str | bytes, size: int = 12) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    return [file.name for file in list_images(str(folder))[0]]
+    return [file.name for file in list_images(str(folder)).files]
 
 
 def test_images_are_found_at_any_depth_sorted_by_bytes(tmp_path):
@@ -595,12 +595,6 @@ def three_bad_of_five(root: Path) -> None:
         path.write_bytes(b"")
 
 
-def empty_class(root: Path) -> None:
-    emptied(root)
-    fill(root, *(f"a/{i}.png" for i in range(5)))
-    (root / "b").mkdir()
-
-
 def loose_image(root: Path) -> None:
     fill(root, *(f"{label}/{i}.png" for label in "ab" for i in range(3)))
 
@@ -627,7 +621,6 @@ FOLDERS = {  # how the folder of five good pictures is changed, what is set, the
     "only text": (only_text, {}, "ROOT", "holds no image"),
     "one image": (one_image, {}, "ROOT", "holds 1 image "),
     "too few that can be read": (three_bad_of_five, {"bad_files": "skip"}, "ROOT", "holds 2 images that can"),
-    "an empty class": (empty_class, {}, "ROOT/b", "without an image"),
     "an image beside classes": (loose_image, {}, "ROOT/good0.png", "lies next to class folders such as a"),
     "a class that cannot be read": (unreadable_class, {"bad_files": "skip"}, "ROOT/b", "can be read"),
     "a link to nothing": (link_to("gone.png"), {}, "ROOT/x.png", "No such file"),

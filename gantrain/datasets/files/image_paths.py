@@ -1,13 +1,21 @@
-"""The image files of a folder, each once, in an order that depends on names alone; class folders."""
+"""The image files of a folder, each once, in an order that depends on names alone, and what else lies there."""
 
 import heapq
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
+from gantrain.core.run_folder import HYDRA, LOG, MULTIRUN, PLAN
 from gantrain.datasets.files.image_file import SUFFIXES
 from gantrain.errors import DataError
+
+OUTPUTS = {
+    HYDRA,
+    LOG,
+    MULTIRUN,
+    PLAN,
+}  # any of these is in a run's folder, or a sweep's, before its first picture
 
 
 @dataclass(frozen=True)
@@ -25,18 +33,36 @@ class ImageFile:
     mtime: int
 
 
-def list_images(root: str) -> tuple[list[ImageFile], list[str]]:
-    """Return the image files below a folder, each once, sorted by the bytes of their names, and its sub-folders.
+@dataclass
+class Listing:
+    """What lies below a folder; names are paths below it, sorted by their bytes.
+
+    Attributes:
+        files: The image files.
+        folders: The sub-folders of the folder itself, those in ``outputs`` left out.
+        outputs: Folders of runs and sweeps, whose pictures are samples; they are not looked into.
+        others: Number of other files by suffix, hidden ones left out.
+        repeats: Number of links and hard links to files that count already.
+    """
+
+    files: list[ImageFile] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    repeats: int = 0
+
+
+def list_images(root: str) -> Listing:
+    """Return the image files below a folder, each once, and what else lies there.
 
     Raises:
-        DataError: When there is no such folder, or one below it cannot be listed.
+        DataError: When there is no such folder, it is that of a run, or one below it cannot be listed.
     """
     if not os.path.isdir(root):
         what = "is a file" if os.path.exists(root) else "does not exist"
         raise DataError(root, what, "set dataset.root to a folder of images")
     top = os.path.realpath(root)
-    files: list[ImageFile] = []
-    folders: list[str] = []
+    found = Listing()
     visited: set[tuple[int, int]] = set()  # device and inode
     # A heap of: is it a link, its name as bytes, its name. Links come last, so that a file counts at its own path.
     queue = [(False, b"", "")]
@@ -47,58 +73,56 @@ def list_images(root: str) -> tuple[list[ImageFile], list[str]]:
             info = os.stat(path)
         except OSError:  # a broken link is reported as a missing image
             if _is_image(name):
-                files.append(ImageFile(name, -1, 0))
+                found.files.append(ImageFile(name, -1, 0))
             continue
         identity = (info.st_dev, info.st_ino)
-        if stat.S_ISDIR(info.st_mode):
-            # A link to a folder that contains the root would list the root again.
-            if is_link and f"{top}/".startswith(f"{os.path.realpath(path).rstrip('/')}/"):
+        is_new = identity not in visited
+        visited.add(identity)
+        if stat.S_ISREG(info.st_mode) and _is_image(name):
+            found.repeats += not is_new
+            if is_new:
+                found.files.append(ImageFile(name, info.st_size, info.st_mtime_ns))
+        # A link to a folder that contains the root would list the root again.
+        elif stat.S_ISDIR(info.st_mode) and is_new and not (is_link and _contains(path, top)):
+            entries = _entries(path)
+            if any(entry.name in OUTPUTS for entry in entries):
+                found.outputs.append(name)
                 continue
             if name and os.sep not in name:
-                folders.append(name)
-            if identity not in visited:
-                for entry in _entries(path, name):
-                    heapq.heappush(queue, entry)
-        elif stat.S_ISREG(info.st_mode) and _is_image(name) and identity not in visited:
-            files.append(ImageFile(name, info.st_size, info.st_mtime_ns))
-        visited.add(identity)
-    return sorted(files, key=lambda file: os.fsencode(file.name)), sorted(folders, key=os.fsencode)
+                found.folders.append(name)
+            for entry in entries:
+                if not entry.name.startswith("."):
+                    _add(entry, os.path.join(name, entry.name), queue, found.others)
+    if "" in found.outputs:
+        what = "is the folder of a run or a sweep, whose pictures are samples"
+        raise DataError(root, what, "set dataset.root to a folder of images")
+    found.files.sort(key=lambda file: os.fsencode(file.name))
+    found.folders.sort(key=os.fsencode)
+    return found
 
 
-def _entries(path: str, name: str) -> Iterator[tuple[bool, bytes, str]]:
-    """Yield possible images and folders: whether it is a link, and its path below the root as bytes and text."""
+def _entries(path: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            for entry in entries:
-                inner = os.path.join(name, entry.name)
-                is_link = entry.is_symlink()
-                is_candidate = is_link or _is_image(inner) or entry.is_dir(follow_symlinks=False)
-                if is_candidate and not entry.name.startswith("."):
-                    yield is_link, os.fsencode(inner), inner
+            return list(entries)
     except OSError as error:
         what = f"cannot be listed ({error.strerror or error})"
         raise DataError(path, what, "make it readable, or move it away") from error
 
 
-def class_folders(root: str, files: list[ImageFile], folders: list[str]) -> list[str]:
-    """Return the sub-folders that are classes; none unless all images lie in at least two of them.
+def _add(
+    entry: os.DirEntry[str], name: str, queue: list[tuple[bool, bytes, str]], others: Counter[str]
+) -> None:
+    """Add a possible image or folder to the queue, and count any other file by its suffix."""
+    is_link = entry.is_symlink()
+    if is_link or _is_image(name) or entry.is_dir(follow_symlinks=False):
+        heapq.heappush(queue, (is_link, os.fsencode(name), name))
+    elif entry.is_file(follow_symlinks=False):
+        others[os.path.splitext(name)[1].lower()] += 1
 
-    Raises:
-        DataError: For an image next to class folders, or a class folder without images.
-    """
-    # Folders that hold images at any depth, and images in no folder
-    holding = {top_folder(file.name) for file in files if os.sep in file.name}
-    loose = [file.name for file in files if os.sep not in file.name]
-    remedy = "or set dataset.labels=none"
-    if loose and len(holding) > 1:
-        what = f"lies next to class folders such as {min(holding, key=os.fsencode)}"
-        raise DataError(os.path.join(root, loose[0]), what, f"move it into one, {remedy}")
-    if loose or len(folders) < 2:
-        return []
-    if empty := [name for name in folders if name not in holding]:
-        what = "is a class folder without an image"
-        raise DataError(os.path.join(root, empty[0]), what, f"fill or remove it, {remedy}")
-    return folders
+
+def _contains(folder: str, top: str) -> bool:
+    return f"{top}/".startswith(f"{os.path.realpath(folder).rstrip('/')}/")
 
 
 def top_folder(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
-from gantrain.core.text import format_duration, format_size
+from gantrain.core.text import escape_controls, format_duration, format_size
 from gantrain.datasets.base import Data
 from gantrain.training.dry_run.estimate import MAX_SECONDS, estimate
 from gantrain.training.dry_run.layers import layer_table, total_parameters
@@ -47,6 +47,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
     lines = [
         f"data      {len(data.train):,} samples to train on, {len(data.holdout):,} held out, "
         f"each {list(spec.shape)}{classes}",
+        *([f"taken     {escape_controls(data.summary)}"] if data.summary else []),
         f"budget    train.{options.budget}={getattr(options, options.budget):,}: {about}{cost.steps:,} steps, "
         f"{cost.images:,} images, {cost.images / len(data.train):.3g} passes",
         f"memory    {format_size(cost.memory)} at its peak, {device}",
