@@ -60,11 +60,10 @@ def caches(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def yaml_read_once():
     """Keep what Hydra makes of each of gantrain's own YAML files: reading them is a tenth of what composing costs."""
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
-
+    from gantrain.config.sources import TypedFileSource
     from gantrain.core.groups import yaml_dir
 
-    read, kept = FileConfigSource.load_config, dict[str, bytes]()
+    read, kept = TypedFileSource.load_config, dict[str, bytes]()
 
     def load_config(self, config_path):
         if self.path != str(yaml_dir()):
@@ -74,7 +73,7 @@ def yaml_read_once():
         return pickle.loads(kept[config_path])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FileConfigSource, "load_config", load_config)
+        patch.setattr(TypedFileSource, "load_config", load_config)
         yield
 
 

@@ -12,7 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gantrain.config.compose import HYDRA_1_3, TRUSTED, VERSION_BASE, load_plugins, translate_hydra_errors
+from gantrain.config.compose import HYDRA_1_3, TRUSTED, VERSION_BASE, translate_hydra_errors
 from gantrain.config.overrides import CommandLine
 from gantrain.core.groups import yaml_dir
 from gantrain.core.override import values_by_key
@@ -38,7 +38,6 @@ def start(argv: list[str]) -> int:
 
 def run_hydra_main(line: CommandLine) -> None:
     """Give a sweep or a query to ``hydra.main``."""
-    load_plugins()
     plugins = active_folders()
 
     def run_job(composed: DictConfig) -> dict[str, Any]:

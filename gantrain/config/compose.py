@@ -15,24 +15,22 @@ import yaml
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.hydra import Hydra
-from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.core.utils import run_job
 from hydra.errors import HydraException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.overrides import CommandLine, check_override
+from gantrain.config.sources import load_plugins
 from gantrain.core.device import resolve_device
 from gantrain.core.folder_lock import ELSEWHERE
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translate_error
 from gantrain.core.override import values_by_key
-from gantrain.core.plugins import config_folders
 from gantrain.errors import writing
 
 if TYPE_CHECKING:
@@ -65,26 +63,6 @@ def translate_hydra_errors() -> Iterator[None]:
         raise translate_error(error) from error
 
 
-class PluginSearchPath(SearchPathPlugin):
-    """Adds each plug-in's folder of YAML files to Hydra's search path, after gantrain's own."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Append the folders."""
-        for folder in config_folders():
-            search_path.append("gantrain-plugins", f"file://{folder}")
-
-
-def load_plugins() -> None:
-    """Load the plug-ins of this command, before its config is composed. Raises ConfigError."""
-    from gantrain.config.resolve import refresh_suite  # registers the shipped classes, which takes a second
-    from gantrain.core.plugin_loading import check_plugin_choices, load
-
-    load()
-    refresh_suite()
-    check_plugin_choices()
-    Plugins.instance().register(PluginSearchPath)
-
-
 @contextmanager
 def initialize_hydra(config_path: str | None = None, config_dir: str | None = None) -> Iterator[Hydra]:
     """Yield Hydra's compose API, initialized.
@@ -107,7 +85,7 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     """Return the config that overrides give, without running it. Raises ConfigError."""
     load_plugins()
     with translate_hydra_errors(), initialize_hydra():
-        return hydra.compose("config", [check_override(word) for word in overrides])
+        return hydra.compose("config", [check_override(word).text for word in overrides])
 
 
 def check(composed: DictConfig) -> Config:
@@ -126,7 +104,6 @@ def compose_job(line: CommandLine) -> Iterator[DictConfig]:
     Raises:
         ConfigError: For a config that cannot be composed.
     """
-    load_plugins()
     before = HydraConfig.instance().cfg
     with initialize_hydra(line.config_path, line.config_dir) as app:
         try:

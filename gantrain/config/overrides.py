@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +15,11 @@ from typing import Literal
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString
-from hydra.errors import HydraException
 
+from gantrain.config.grammar import Word, read_word
+from gantrain.config.key_types import type_of_key
 from gantrain.config.paths import READ_PATHS, absolute
+from gantrain.config.sources import load_plugins
 from gantrain.core.groups import GROUPS, check_choices, choices, overrides_choosing
 from gantrain.core.override import Override
 from gantrain.errors import ConfigError, suggest
@@ -43,31 +47,7 @@ class CommandLine:
         Raises:
             ConfigError: For an unknown flag, flags that exclude each other, or an override that no config accepts.
         """
-        # Split flags from overrides with Hydra's own parser, whose complaint goes to stderr.
-        if any(word.startswith("--experimental-rerun") for word in words):
-            what = "reads a pickle, which can run code"
-            raise ConfigError("--experimental-rerun", what, "use gantrain resume RUN")
-        message = io.StringIO()
-        try:
-            with contextlib.redirect_stderr(message):
-                known = get_args_parser().parse_intermixed_args(words)
-        except SystemExit as error:
-            what = message.getvalue().strip().splitlines()[-1].split("error: ")[-1]
-            dashes = "keys are written key=value, without dashes; " * what.startswith("unrecognized")
-            raise ConfigError("usage", what, f"{dashes}see gantrain --help") from error
-
-        # Check the flags against each other.
-        modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion, known.hydra_help)
-        if sum(map(bool, modes)) > 1:
-            raise ConfigError(
-                "usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them"
-            )
-        if (known.package or known.resolve) and not known.cfg:
-            raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")
-        path = Path(known.config_path or "/")
-        if not (path.is_absolute() and path.is_dir()):
-            what = "is not the absolute path of a folder"
-            raise ConfigError("--config-path", what, "add choices with --config-dir DIR")
+        known = _parse_flags(words)
         flags = list(words)
         for word in known.overrides:
             flags.remove(word)
@@ -81,21 +61,113 @@ class CommandLine:
             known.config_dir = absolute
 
         # Check the overrides; some of them make a sweep without -m.
-        overrides = [check_override(word) for word in known.overrides]
-        if not any(modes) and any(map(SWEEPS.fullmatch, overrides)):
+        load_plugins()
+        read = [check_override(word) for word in known.overrides]
+        overrides = [word.text for word in read]
+        is_query = bool(known.cfg or known.info or known.shell_completion or known.hydra_help)
+        if not (is_query or known.run or known.multirun) and any(map(SWEEPS.fullmatch, overrides)):
             known.multirun = True
             flags.append("--multirun")
-        is_run = known.run or not any((*modes, known.multirun))
+        if known.multirun:
+            if "hydra.mode=RUN" in overrides:
+                raise ConfigError("hydra.mode", "is RUN, and -m sweeps", "leave one of them out")
+            overrides = [_in_each_job(word) for word in read]
+        elif not is_query:
+            _check_single(read)
         return cls(
             words=list(words),
             flags=flags,
             overrides=overrides,
-            mode="run" if is_run else "sweep" if known.multirun else "query",
+            mode="query" if is_query else "sweep" if known.multirun else "run",
             config_name=known.config_name or "config",
             config_path=known.config_path,
             config_dir=known.config_dir,
             package=known.package,
         )
+
+
+def _parse_flags(words: Sequence[str]) -> argparse.Namespace:
+    """Split flags from overrides with Hydra's own parser. Raises ConfigError for an unknown flag, or several modes."""
+    if any(word.startswith("--experimental-rerun") for word in words):
+        what = "reads a pickle, which can run code"
+        raise ConfigError("--experimental-rerun", what, "use gantrain resume RUN")
+    message = io.StringIO()  # where the parser complains
+    try:
+        with contextlib.redirect_stderr(message):
+            known = get_args_parser().parse_intermixed_args(words)
+    except SystemExit as error:
+        what = message.getvalue().strip().splitlines()[-1].split("error: ")[-1]
+        dashes = "keys are written key=value, without dashes; " * what.startswith("unrecognized")
+        raise ConfigError("usage", what, f"{dashes}see gantrain --help") from error
+
+    # Check the flags against each other.
+    modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion, known.hydra_help)
+    if sum(map(bool, modes)) > 1:
+        raise ConfigError("usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them")
+    if (known.package or known.resolve) and not known.cfg:
+        raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")
+    path = Path(known.config_path or "/")
+    if not (path.is_absolute() and path.is_dir()):
+        what = "is not the absolute path of a folder"
+        raise ConfigError("--config-path", what, "add choices with --config-dir DIR")
+    return known
+
+
+def _check_single(words: Sequence[Word]) -> None:
+    """Check that each override has one value. Raises ConfigError."""
+    for word in words:
+        if word.override.is_sweep_override():
+            key = word.override.key_or_group
+            remedy = "add sweep=optuna" if word.override.is_interval_sweep() else "add -m"
+            if type_of_key(key).is_text and key not in GROUPS:
+                quoted = str(Override.parse(str(word.override.input_line)).quoted())
+                remedy += f", or for one text write {shlex.quote(quoted)}"
+            raise ConfigError(key, "has several values", remedy)
+
+
+def _in_each_job(word: Word) -> str:
+    """Return an override for the jobs of a sweep alone if the choices that they vary decide whether its key exists."""
+    group, _, key = word.override.key_or_group.partition(".")
+    if not key or group not in GROUPS or not GROUPS[group].family or word.override.is_sweep_override():
+        return word.text
+    # Hydra composes the config without what is swept first, where these keys may not exist.
+    name, _, value = word.text.partition("=")
+    return f"{name}=choice({value})"
+
+
+def check_override(word: str) -> Word:
+    """Return an override as Hydra reads it. Raises ConfigError for one that no config accepts."""
+    if "=" not in word and not word.startswith("~"):
+        meant = overrides_choosing(word)
+        remedy = f"did you mean {' or '.join(map(repr, meant))}?" if meant else "write key=value"
+        raise ConfigError(word, "is not an override", remedy)
+    read = read_word(word)
+    override = read.override
+    key, value = str(override.key_or_group), override.value()
+    group, _, name = key.partition(".")
+    if override.is_delete():
+        raise ConfigError(key, "cannot be removed", "leave it out for the default")
+    if not key:
+        raise ConfigError(word, "has no key", "write key=value")
+    if "/" in key and not key.startswith("hydra/"):
+        raise ConfigError(key, "there is no such config group", f"did you mean '{key.replace('/', '.')}'?")
+    if override.is_range_sweep() and next(override.sweep_iterator(), None) is None:
+        raise ConfigError(key, "sweeps over nothing", "give a range with numbers in it")
+    if group in GROUPS and (name == "name" or (not name and isinstance(value, dict) and "name" in value)):
+        raise ConfigError(f"{group}.name", "cannot be set", f"make a choice: {group}=CHOICE")
+    if re.match(r"\+*hydra\W.*(launcher|sweeper).*_target_", word):
+        name = "hydra/sweeper" if "sweeper" in word else "hydra/launcher"
+        what = f"names code to run; only the choices of {name} do"
+        raise ConfigError(key, what, f"write {name}=CHOICE: {', '.join(choices(name))}")
+    if isinstance(value, str | dict) or override.is_sweep_override():
+        return read
+    if key in GROUPS and isinstance(value, list):
+        remedy = f"write {key}=CHOICE, or sweep with -m {key}=CHOICE,CHOICE"
+        raise ConfigError(key, "takes one choice", remedy)
+    if key in GROUPS or key.startswith("hydra/") or key == "hydra":
+        text = Override.parse(word).value
+        raise ConfigError(key, f"'{text}' is not one of its choices", suggest(text, choices(key)))
+    return read
 
 
 def with_absolute_path(word: str) -> str:
@@ -110,40 +182,3 @@ def with_absolute_path(word: str) -> str:
         return word
     quoted = [typed._replace(value=absolute(path)).quoted().value for path in map(str, paths)]
     return str(typed._replace(value=",".join(quoted)))
-
-
-def check_override(word: str) -> str:
-    """Return an override, quoted if Hydra's grammar needs it. Raises ConfigError for one that no config accepts."""
-    if "=" not in word and not word.startswith("~"):
-        meant = overrides_choosing(word)
-        remedy = f"did you mean {' or '.join(map(repr, meant))}?" if meant else "write key=value"
-        raise ConfigError(word, "is not an override", remedy)
-    try:
-        override = OverridesParser.create().parse_override(word)
-    except HydraException as error:
-        typed = Override.parse(word)
-        if re.search(r"[~\x80-\U0010ffff]", typed.value) and "'" not in typed.value:
-            return check_override(str(typed.quoted()))  # the grammar has no bare ~ or é
-        remedy = "write key=value, and quote a value that holds any of , = [ ] { }"
-        raise ConfigError(word, "is not an override", remedy) from error
-    key, value = str(override.key_or_group), override.value()
-    group, _, name = key.partition(".")
-    if override.is_delete():
-        raise ConfigError(key, "cannot be removed", "leave it out for the default")
-    if not key:
-        raise ConfigError(word, "has no key", "write key=value")
-    if "/" in key and not key.startswith("hydra/"):
-        raise ConfigError(key, "there is no such config group", f"did you mean '{key.replace('/', '.')}'?")
-    if override.is_range_sweep() and next(override.sweep_iterator(), None) is None:
-        raise ConfigError(key, "sweeps over nothing", "give a range with numbers in it")
-    if group in GROUPS and (name == "name" or (not name and isinstance(value, dict) and "name" in value)):
-        raise ConfigError(f"{group}.name", "cannot be set", f"make a choice: {group}=CHOICE")
-    if isinstance(value, str | dict) or override.is_sweep_override():
-        return word
-    if key in GROUPS and isinstance(value, list):
-        remedy = f"write {key}=CHOICE, or sweep with -m {key}=CHOICE,CHOICE"
-        raise ConfigError(key, "takes one choice", remedy)
-    if key in GROUPS or key.startswith("hydra/") or key == "hydra":
-        text = "null" if value is None else str(value)
-        raise ConfigError(key, f"'{text}' is not one of its choices", suggest(text, choices(key)))
-    return word

@@ -7,12 +7,12 @@ import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, GrammarParseError, OmegaConfBaseException
 
 from gantrain.core.groups import GROUPS, choices, yaml_error
+from gantrain.core.scalars import SET_OR_OMIT
 from gantrain.errors import ConfigError, suggest
 
-SET_OR_OMIT = "give one, or leave it out for the default"
 NO_GROUP = "there is no such config group"
 SET_VALUE = "give the value itself"
 # Each row: a pattern of the library's message, our wording with its groups, and the remedy.
@@ -33,6 +33,9 @@ OMEGACONF_MESSAGES = (
 # The same, where the pattern's group is the key.
 HYDRA_MESSAGES = (
     (r"(?:Ambiguous value for argument|Sweep parameters) '([^=']+)=", "has several values", "add -m"),
+    (r"An item is already at '([^']+)'", "is there already, so + cannot add it", "write {key}=VALUE"),
+    (r"Multiple values for ([^.]+)\.", "has a choice already, so + cannot add one", "write {key}=CHOICE"),
+    (r"force-add of config groups .*'\+*([^=]+)=", "is a group, which ++ cannot add", "write {key}=CHOICE"),
     (r"You must specify '([^']+)'", "has no value", "make a choice: {key}=CHOICE"),
     (r"(?:Could not|Defaults List) override '/?([^':]+)", NO_GROUP, f"choose from {', '.join(GROUPS)}"),
 )
@@ -100,6 +103,9 @@ def translate_omegaconf_error(error: OmegaConfBaseException, prefix: str = "", f
         node = error.parent_node
         tree = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
         return unknown_key(key, tree, place)  # type: ignore[arg-type]
+    if isinstance(error, GrammarParseError):
+        what = "holds an interpolation that cannot be read"
+        return ConfigError(key + place, what, "close it with }, or give the value itself")
     for pattern, what, remedy in OMEGACONF_MESSAGES:
         if match := re.search(pattern, message):
             return ConfigError(key + place, what.format(*match.groups()), remedy.format(key=key))

@@ -32,9 +32,9 @@ class Override(NamedTuple):
         return cls(key, value, name[: len(name) - len(key)])
 
     def quoted(self) -> Override:
-        """Return a copy whose value is quoted, so that Hydra's grammar parses it as exactly this text."""
+        """Return a copy whose value is quoted, so that Hydra's grammar reads exactly this text; see ``read_text``."""
         # A backslash escapes only before a quote, so those before one, and before the closing one, are doubled.
-        text = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + m[2].replace("'", r"\'"), self.value)
+        text = re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + m[2].replace("'", r"\'"), self.value)
         return self._replace(value=f"'{text}'")
 
     def __str__(self) -> str:

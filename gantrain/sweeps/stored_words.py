@@ -13,6 +13,7 @@ from shlex import quote
 from gantrain.config.options import Root
 from gantrain.core.groups import GROUPS
 from gantrain.core.override import Override
+from gantrain.core.scalars import read_text
 from gantrain.errors import CheckpointError, ConfigError
 
 ROOTS = {field.name for field in fields(Root)} | set(GROUPS)  # what a key begins with, besides hydra
@@ -89,7 +90,7 @@ def _is_harmless(word: str, key: str) -> bool:
     """Whether an override names only registered choices and values of keys."""
     value = word.partition("=")[2]
     if key in HYDRA_WORDS:
-        return re.fullmatch(HYDRA_WORDS[key], value) is not None
+        return re.fullmatch(HYDRA_WORDS[key], read_text(value)) is not None
     if not re.fullmatch(r"\w+(\.\w+)*", key, re.ASCII) or key.partition(".")[0] not in ROOTS:
         return False
     if key in GROUPS and re.search(r"[/\\$]", value):  # a path of a YAML file anywhere

@@ -380,10 +380,11 @@ def test_a_sweep_goes_on_after_a_job_that_fails_and_ends_with_1(run_cli, tmp_pat
 
 
 def test_a_sweep_whose_words_cannot_be_composed_trains_nothing(run_cli, tmp_path):
-    code, _, err = run_cli("-m", "seed=0,abc", "run.dir=sweep")
+    code, _, err = run_cli("-m", "optimizer.schedule=linear,cubic", "run.dir=sweep")
     assert code == 2
     assert lines(err) == [
-        "gantrain: error: nothing was started: job #1 (seed=abc): seed: 'abc' is not a whole number; "
+        "gantrain: error: nothing was started: job #1 (optimizer.schedule=cubic): optimizer.schedule: 'cubic' "
+        "is not one of its choices; "
         + lines(err)[0].split("; ")[-1]
     ]
     assert not list(tmp_path.rglob("result.json"))

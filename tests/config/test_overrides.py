@@ -29,12 +29,12 @@ OVERRIDES = [
     # Wrong types.
     row("train.steps=abc", "train.steps", "'abc' is not a whole number"),
     row("train.steps=1.5", "train.steps", "'1.5' is not a whole number"),
-    row("train.steps=true", "train.steps", "'True' is not a whole number"),
+    row("train.steps=true", "train.steps", "'true' is not a whole number"),
     row("train.steps=null", "train.steps", "cannot be null"),
     row("train.steps=[1,2]", "train.steps", "'[1, 2]' is not a whole number"),
     row("train.steps=", "train.steps", "'' is not a whole number"),
     row("optimizer.g_lr=abc", "optimizer.g_lr", "'abc' is not a number"),
-    row("name=[a]", "name", "is not a word"),
+    row("name=[a]", "name", "'[a]'", "use letters"),
     row("metric.names=js", "metric.names", "must be a list", "metric.names=[a,b]"),
     row("train=5", "train", "is a group of keys", "train.KEY=VALUE"),
     row("model=null", "model", "'null' is not one of its choices"),
@@ -71,7 +71,7 @@ OVERRIDES = [
     ),
     row("'optimizer.g_lr=${oc.env:GANTRAIN_NO_SUCH_VARIABLE}'", "optimizer.g_lr", "cannot be resolved"),
     row("'name=${nope:1}'", "name", "calls nope, which does not exist"),
-    row("'train.steps=${seed'", "train.steps=${seed", "is not an override"),
+    row("'train.steps=${seed'", "train.steps", "close it with }"),
     row("train.steps=???", "train.steps", "has no value", "train.steps=VALUE"),
     row("optimizer=???", "optimizer", "has no value", "optimizer=CHOICE"),
     # Overrides that add, remove, sweep or cannot be read.
@@ -88,7 +88,7 @@ OVERRIDES = [
     row("-m 'seed=range(0)'", "seed", "sweeps over nothing"),
     row("=5", "=5", "has no key"),
     row("train..steps=5", "train..steps=5", "is not an override", "key=value"),
-    row("train.steps=[1", "train.steps=[1", "is not an override"),
+    row("train.steps=[1", "train.steps", "'[1' is not a whole number"),
     row("'metric.names[0]=js'", "metric.names[0]=js", "is not an override"),
     # Combinations.
     row("train.batch_size=1439", "train.batch_size", "1439", "1438 training samples"),

@@ -37,7 +37,7 @@ YAML = [
     yaml_row(ADAM.replace("adam", "adamm"), "schema/optimizer", "did you mean 'adam'?"),
     yaml_row(ADAM + "g_lrr: 1\n", "optimizer.g_lrr in optimizer/my.yaml", "did you mean 'g_lr'?"),
     yaml_row(ADAM + "g_lr: fast\n", "optimizer.g_lr in optimizer/my.yaml", "'fast' is not a number"),
-    yaml_row(ADAM + "g_lr: no\n", "optimizer.g_lr in optimizer/my.yaml", "'False' is not a number"),
+    yaml_row(ADAM + "g_lr: no\n", "optimizer.g_lr in optimizer/my.yaml", "'no' is not a number"),
     yaml_row(ADAM + "_target_: os.system\n", "optimizer._target_ in optimizer/my.yaml", "no such key"),
     yaml_row("_target_: os.system\ncommand: id\n", "optimizer.name", "no optimizer is called None"),
     yaml_row("name: adamw\ng_lr: 1\n", "optimizer.name", "did you mean 'adam'?"),

@@ -1,0 +1,100 @@
+"""Where Hydra finds YAML files, and how it reads them: scalars by the type of their key, as on the command line."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import yaml
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+from omegaconf._utils import get_yaml_loader
+
+from gantrain.config.key_types import type_of_key
+from gantrain.core.plugins import config_folders
+from gantrain.core.scalars import check_scalar
+
+TAG = "tag:yaml.org,2002:"
+SCALAR_TAGS = {TAG + name for name in ("str", "bool", "int", "float")}
+PARAMS = "hydra.sweeper.params."  # a mapping whose keys have dots
+
+
+class PluginSearchPath(SearchPathPlugin):
+    """Adds each plug-in's folder of YAML files to Hydra's search path, after gantrain's own."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Append the folders."""
+        for folder in config_folders():
+            search_path.append("gantrain-plugins", f"file://{folder}")
+
+
+class TypedFileSource(FileConfigSource):
+    """Hydra's source of YAML files, which reads each scalar by the type of its key."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return a file's config. Raises ConfigLoadError, yaml.YAMLError, ConfigError."""
+        name = self._normalize_file_name(config_path)
+        path = os.path.realpath(os.path.join(self.path, name))
+        if not os.path.exists(path):
+            raise ConfigLoadError(f"Config not found : {path}")
+        with open(path, encoding="utf-8") as file:
+            header = self._get_header_dict(file.read(512))
+            file.seek(0)
+            group = os.path.dirname(name).replace("/", ".")
+            package = {None: group, "_group_": group, "_global_": ""}.get(
+                header["package"], header["package"]
+            )
+            loader = _loader_class()(file)
+            try:
+                node = loader.get_single_node()
+                _set_types(node, package or "", name, set())
+                plain = loader.construct_document(node) if node else {}
+            finally:
+                loader.dispose()
+        config = OmegaConf.create({} if plain is None else plain)
+        return ConfigResult(provider=self.provider, path=f"file://{self.path}", config=config, header=header)
+
+
+@functools.cache
+def _loader_class() -> Any:
+    return get_yaml_loader()
+
+
+def _set_types(node: yaml.Node | None, key: str, file: str, visited: set[tuple[int, str]]) -> None:
+    """Set the tags of a file's scalars by the types of their keys. Raises ConfigError."""
+    if (id(node), key) in visited:  # an alias
+        return
+    visited.add((id(node), key))
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if name.value == "<<":
+                _set_types(value, key, file, visited)
+            elif name.value != "defaults":
+                _set_types(value, f"{key}.{name.value}" if key else str(name.value), file, visited)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _set_types(item, key, file, visited)
+    elif isinstance(node, yaml.ScalarNode) and node.tag in SCALAR_TAGS and "${" not in node.value:
+        kind = type_of_key(key)
+        if kind.is_text or key.startswith(PARAMS):
+            node.tag = TAG + "str"
+        else:
+            check_scalar(f"{key} in {file}", node.value, kind.scalars)
+
+
+def load_plugins() -> None:
+    """Load the plug-ins of this command, before its words are read. Raises ConfigError."""
+    from gantrain.config.resolve import refresh_suite  # registers the shipped classes, which takes a second
+    from gantrain.core.plugin_loading import check_plugin_choices, load
+
+    load()
+    refresh_suite()
+    check_plugin_choices()
+    Plugins.instance().register(PluginSearchPath)
+    SourcesRegistry.instance().types["file"] = TypedFileSource
