@@ -79,12 +79,12 @@ def _package_error(package: str | None) -> Iterator[None]:
 @contextlib.contextmanager
 def _hydra_process(argv: list[str]) -> Iterator[None]:
     """Let ``hydra.main`` read a command line, which it takes from ``sys.argv``, and raise its errors."""
-    argv_before, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    argv_before, full_error, config = sys.argv, os.environ.get("HYDRA_FULL_ERROR"), HydraConfig.instance().cfg
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = ["gantrain", *argv], "1"
     try:
         yield
     finally:
-        sys.argv = argv_before
+        sys.argv, HydraConfig.instance().cfg = argv_before, config
         os.environ.pop("HYDRA_FULL_ERROR", None)
         if full_error is not None:
             os.environ["HYDRA_FULL_ERROR"] = full_error

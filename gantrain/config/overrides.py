@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+from hydra.core.override_parser.types import Override as HydraOverride
 
 from gantrain.config.grammar import Word, read_word
 from gantrain.config.key_types import type_of_key
@@ -135,6 +137,12 @@ def _in_each_job(word: Word) -> str:
     return f"{name}=choice({value})"
 
 
+def is_varied(override: HydraOverride) -> bool:
+    """Whether the jobs of a sweep may have different values of an override."""
+    value = override.value()
+    return override.is_sweep_override() and not (isinstance(value, ChoiceSweep) and len(value.list) == 1)
+
+
 def check_override(word: str) -> Word:
     """Return an override as Hydra reads it. Raises ConfigError for one that no config accepts."""
     if "=" not in word and not word.startswith("~"):
@@ -157,8 +165,9 @@ def check_override(word: str) -> Word:
         raise ConfigError(f"{group}.name", "cannot be set", f"make a choice: {group}=CHOICE")
     if re.match(r"\+*hydra\W.*(launcher|sweeper).*_target_", word):
         name = "hydra/sweeper" if "sweeper" in word else "hydra/launcher"
+        known = {*choices(name), *(file.removesuffix(".yaml") for file in ConfigStore.instance().list(name))}
         what = f"names code to run; only the choices of {name} do"
-        raise ConfigError(key, what, f"write {name}=CHOICE: {', '.join(choices(name))}")
+        raise ConfigError(key, what, f"write {name}=CHOICE: {', '.join(sorted(known))}")
     if isinstance(value, str | dict) or override.is_sweep_override():
         return read
     if key in GROUPS and isinstance(value, list):

@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf, open_dict
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
     from gantrain.core.sweep_folder import Job, Plan, SweepFolder
+
+JOB_NUMBER = "${hydra.job.num}"  # Hydra's default of hydra.sweep.subdir
 
 
 class GridSweeper(BasicSweeper):
@@ -34,19 +38,40 @@ class GridSweeper(BasicSweeper):
     def __init__(self, params: dict[str, str] | None = None, **_: Any):
         super().__init__(max_batch_size=None, params=params)
 
+    def setup(self, *, config: DictConfig, **context: Any) -> None:
+        """Take the sweep's config and Hydra's context. Raises ConfigError for a folder that jobs cannot have."""
+        from gantrain.errors import ConfigError
+
+        HydraConfig.instance().set_config(config)  # for ${hydra:...} in the sweep's folder
+        if OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] != JOB_NUMBER:  # type: ignore
+            what = "cannot be set: a job's folder has its number and what varies"
+            raise ConfigError(
+                "hydra.sweep.subdir", what, "leave it out, or set run.dir for the sweep's folder"
+            )
+        super().setup(config=config, **context)
+
     def sweep(self, arguments: list[str]) -> Any:
         """Run every combination of the values. Raises GantrainError for an invalid job at once, a failed one last."""
+        from gantrain.config.overrides import is_varied
+        from gantrain.errors import ConfigError
         from gantrain.sweeps.plan import plan_jobs
 
         overrides = self.parse(arguments)
-        varied = [override.get_key_element() for override in overrides if override.is_sweep_override()]
+        for override in overrides:
+            if override.is_interval_sweep():
+                what = "is an interval, from which only a search draws"
+                raise ConfigError(override.get_key_element(), what, "add sweep=optuna, or list its values")
+        varied = [override.get_key_element() for override in overrides if is_varied(override)]
         combinations = [job for batch in self.split_arguments(overrides, None) for job in batch]
         return self.run(self.plan(plan_jobs(combinations, varied)))
 
     def parse(self, arguments: Sequence[str]) -> list[Override]:
         """Return the overrides of ``hydra.sweeper.params``, then those of the command line."""
+        from gantrain.config.grammar import read_word
+
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        return parser.parse_overrides([*self._parse_config(), *arguments])
+        params = [read_word(word).text for word in self._parse_config()]
+        return parser.parse_overrides([*params, *arguments])
 
     def plan(self, jobs: tuple[Job, ...]) -> Plan:
         """Return the plan of these jobs, with the command line of this process."""
@@ -67,7 +92,11 @@ class GridSweeper(BasicSweeper):
 
     def compose(self, job: Job) -> DictConfig:
         """Return a job's config as the launcher will compose it. Raises Hydra's and OmegaConf's errors."""
-        return self.hydra_context.config_loader.load_sweep_config(self.config, list(job.overrides))
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(job.overrides))
+        with open_dict(composed):
+            composed.hydra.job.num = int(job.number) if job.number.isdigit() else 0
+        HydraConfig.instance().set_config(composed)  # for ${hydra:...} in the job's keys
+        return composed
 
     def check(self, job: Job) -> Any:
         """Return a job's resolved config. Raises GantrainError."""

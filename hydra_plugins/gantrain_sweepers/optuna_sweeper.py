@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
+from gantrain.config.overrides import is_varied
 from gantrain.errors import ConfigError, DataError, GantrainError, suggest
 from gantrain.registry import parse
 from gantrain.sweeps.optuna.search import Search, import_optuna, resolve_search
@@ -44,9 +45,13 @@ class OptunaSweeper(GridSweeper):
     def split(self, arguments: Sequence[str]) -> tuple[list[Dimension], list[str]]:
         """Return the space, and the overrides that every trial has; of one key the last override counts."""
         last = {override.get_key_element(): override for override in self.parse(arguments)}
-        swept = {key for key, override in last.items() if override.is_sweep_override()}
-        space = [parse_dimension(last[key]) for key in last if key in swept]
-        fixed = [f"{key}={last[key].get_value_element_as_str()}" for key in last if key not in swept]
+        space = [parse_dimension(override) for override in last.values() if is_varied(override)]
+        fixed = [
+            job
+            for one in last.values()
+            if not is_varied(one)
+            for job in self.split_arguments([one], None)[0][0]
+        ]
         if not space:
             remedy = "write KEY=interval(a,b), KEY=range(a,b) or KEY=choice(a,b)"
             raise ConfigError("sweep", "there is nothing to search", remedy)
