@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import re
@@ -10,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
@@ -88,7 +87,7 @@ class CommandLine:
         )
 
 
-def _parse_flags(words: Sequence[str]) -> argparse.Namespace:
+def _parse_flags(words: Sequence[str]) -> Any:
     """Split flags from overrides with Hydra's own parser. Raises ConfigError for an unknown flag, or several modes."""
     if any(word.startswith("--experimental-rerun") for word in words):
         what = "reads a pickle, which can run code"
