@@ -384,8 +384,7 @@ def test_a_sweep_whose_words_cannot_be_composed_trains_nothing(run_cli, tmp_path
     assert code == 2
     assert lines(err) == [
         "gantrain: error: nothing was started: job #1 (optimizer.schedule=cubic): optimizer.schedule: 'cubic' "
-        "is not one of its choices; "
-        + lines(err)[0].split("; ")[-1]
+        "is not one of its choices; " + lines(err)[0].split("; ")[-1]
     ]
     assert not list(tmp_path.rglob("result.json"))
 
