@@ -3,6 +3,7 @@
 import difflib
 import errno
 import re
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -58,7 +59,7 @@ class Diverged(GantrainError):
 
 
 class Interrupted(GantrainError):
-    """A run stopped by a signal after its state was saved; ``exit_code`` is 128 + the signal's number."""
+    """Stopped by a signal, a run after its state was saved; ``exit_code`` is 128 + the signal's number."""
 
     def __init__(self, where: object, what: object, remedy: str, exit_code: int):
         super().__init__(where, what, remedy)
@@ -131,9 +132,9 @@ def to_user_error(error: BaseException) -> GantrainError:
     if isinstance(error, GantrainError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        interrupted = GantrainError("gantrain", "interrupted", "nothing was running that could be saved")
-        interrupted.exit_code = 130
-        return interrupted
+        number = getattr(error, "number", signal.SIGINT)
+        what, remedy = f"stopped by {signal.Signals(number).name}", "nothing was lost: type the command again"
+        return Interrupted("gantrain", what, remedy, 128 + number)
     what = " ".join(str(error).split())
     # torch's allocators for CPU and GPU, and the kernel, each have their own wording.
     if isinstance(error, MemoryError) or re.search("not enough memory|out of memory|allocate memory", what):

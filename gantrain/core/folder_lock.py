@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,16 @@ from gantrain.errors import OutputError, writing
 LOCK = ".lock"  # of the folder of a run or a sweep
 ELSEWHERE = "set run.root or run.dir to a folder of yours"
 LOCK_RETRIES = 10  # gantrain show may hold a lock for a moment
+_owners: set[tuple[int, int, int]] = (
+    set()
+)  # device and inode of each locked file, and the thread that has the lock
 
 
 @contextmanager
 def run_folder_lock(folder: Path) -> Iterator[None]:
     """Hold the lock of a run's folder, so that no other process writes there; the end of a process releases it.
+
+    The thread that holds it may take it again.
 
     Raises:
         OutputError: When the folder cannot be made or locked, or another process holds it.
@@ -29,8 +35,17 @@ def run_folder_lock(folder: Path) -> Iterator[None]:
     with writing(folder / LOCK, ELSEWHERE):
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
+        status = os.fstat(handle)
+        owner = (status.st_dev, status.st_ino, threading.get_ident())
+        if owner in _owners:
+            yield
+            return
         _lock(handle, folder)
-        yield
+        _owners.add(owner)
+        try:
+            yield
+        finally:
+            _owners.discard(owner)
     finally:
         os.close(handle)
 

@@ -7,16 +7,16 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from gantrain.core.files import read_json, read_text
-from gantrain.core.folder_lock import LOCK, LockedFolder
-from gantrain.errors import CheckpointError, ConfigError
+from gantrain.core.folder_lock import LockedFolder
+from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
 DIFFERS = "differs"  # key of CONFIG and STATE: the part of the config that is not the default
 DATA_FILES = "data_files.jsonl"  # names and sizes of the files that the data come from
+PLUGINS = "plugins"  # likewise: the plug-ins from outside the package, of ``plugins.provenance``
 STATE = "state.json"  # of a checkpoint: all but its tensors
 PLAN, MULTIRUN = "sweep.json", "multirun.yaml"  # of a sweep: gantrain's plan, Hydra's config
 HYDRA, OVERRIDES = ".hydra", "overrides.yaml"
@@ -123,12 +123,17 @@ class RunFolder(LockedFolder):
     @property
     def config(self) -> dict[str, Any]:
         """The resolved config as plain data; empty when the run ended before writing one."""
-        return {key: value for key, value in self._config_json.items() if key != DIFFERS}
+        return {key: value for key, value in self._config_json.items() if key not in (DIFFERS, PLUGINS)}
 
     @property
     def differs(self) -> dict[str, list[str]]:
         """The part of the config that is not the default, by group; empty for runs of older versions."""
         return dict(self._config_json.get(DIFFERS) or {})
+
+    @property
+    def plugins(self) -> dict[str, Any]:
+        """The plug-ins from outside the package that the config needs, of ``plugins.provenance``."""
+        return dict(self._config_json.get(PLUGINS) or {})
 
     @cached_property
     def _config_json(self) -> dict[str, Any]:
@@ -196,6 +201,11 @@ class RunFolder(LockedFolder):
         return result if "status" in result else {"status": "missing"}
 
     @property
+    def can_begin_anew(self) -> bool:
+        """Whether the run ended before its first checkpoint: ``gantrain resume`` then starts it from its config."""
+        return self.config_file.is_file() and not self.checkpoints and self.outcome()["status"] not in DONE
+
+    @property
     def step(self) -> int:
         """The number of steps done, as far as it was recorded."""
         logged = int(self.history[-1]["step"]) if self.history else 0
@@ -231,13 +241,3 @@ def is_sweep(path: Path) -> bool:
 def is_checkpoint(path: Path) -> bool:
     """Return whether a folder is a checkpoint of a run."""
     return (path / STATE).is_file()
-
-
-def ensure_empty(folder: Path) -> None:
-    """Raise ConfigError unless a folder is new or empty."""
-    if os.path.isfile(folder):
-        raise ConfigError("run.dir", f"{folder} is a file", "give a folder that is new or empty")
-    # Of a name that is too long, Path.exists raises where os.path says no; making the folder reports it.
-    if os.path.isdir(folder) and any(path.name != LOCK for path in folder.iterdir()):
-        remedy = f"choose another, or go on with: gantrain resume {quote(str(folder))}"
-        raise ConfigError("run.dir", f"{folder} is not empty", remedy)

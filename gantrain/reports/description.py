@@ -165,9 +165,10 @@ def _rows(rows: Mapping[str, str]) -> str:
 
 def _next_commands(run: RunFolder) -> str:
     is_over, has_checkpoint = run.status in (*DONE, "running"), bool(run.checkpoints)
-    # Without a checkpoint there is nothing to resume: train again.
-    again = [] if is_over or has_checkpoint else [shlex.join(["gantrain", *run.overrides])]
-    verbs = ["resume"] * (has_checkpoint and not is_over) + ["sample"] * has_checkpoint
+    # Without its config there is nothing to resume: train again, elsewhere.
+    can_resume = has_checkpoint or run.can_begin_anew
+    again = [] if is_over or can_resume else [shlex.join(["gantrain", *_without_run_keys(run.overrides)])]
+    verbs = ["resume"] * (can_resume and not is_over) + ["sample"] * has_checkpoint
     verbs += ["report", "tensorboard"] * bool(run.history)
     return _block("next", [*again, *_commands(run.path, *verbs)]) if again or verbs else ""
 

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from gantrain.config.options import Config
 from gantrain.core.folder_lock import LOCK
-from gantrain.core.run_folder import DONE, ensure_empty
+from gantrain.core.new_folder import ensure_empty
+from gantrain.core.run_folder import DONE
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.core.text import format_duration

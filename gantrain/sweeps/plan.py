@@ -7,8 +7,8 @@ from typing import Any
 from gantrain.config.options import Train
 from gantrain.config.overrides import with_absolute_path
 from gantrain.config.resume import RESUMABLE_KEYS
+from gantrain.core.new_folder import ensure_empty
 from gantrain.core.override import Override
-from gantrain.core.run_folder import ensure_empty
 from gantrain.core.sweep_folder import SEARCH, Job, Plan, SweepFolder
 from gantrain.errors import ConfigError
 

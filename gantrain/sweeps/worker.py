@@ -17,7 +17,7 @@ from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.signals import handle_signals
+from gantrain.core.signals import handle_signals, reset_signals
 from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import ConfigError, Interrupted, to_user_error
@@ -63,7 +63,7 @@ def main(task: Task) -> None:
         with append_to(task.run.path / "terminal.log") as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
-    # A launcher's worker ignores signals, and this process inherited that.
+    reset_signals()  # a launcher's worker ignores them, and this process inherited that
     with tolerant_streams(), handle_signals(stop_before_training):
         code = run_task(task)
     sys.exit(code)

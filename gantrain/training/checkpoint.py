@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from gantrain.core.run_folder import STATE, RunFolder
+from gantrain.core.run_folder import STATE, RunFolder, is_checkpoint
 from gantrain.errors import CheckpointError, Diverged
 
 TENSORS = "tensors.safetensors"
@@ -166,16 +167,27 @@ def load_checkpoint(where: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: When there is none, or a file is corrupt; the message names the next older one.
     """
+    return _read(find_checkpoint(where))
+
+
+def find_checkpoint(where: str | Path) -> Path:
+    """Return the folder of a checkpoint, or of the newest one of a run folder. Raises CheckpointError for none."""
     path = Path(os.path.expanduser(where))
     if not path.is_dir():
         raise CheckpointError(where, "there is no such run folder", "give a folder under outputs/")
-    if not (path / STATE).is_file():
-        run = RunFolder(path)
-        if run.newest_checkpoint is None:
-            what = "holds no checkpoint" if run.config_file.is_file() else "is not a run folder or checkpoint"
-            raise CheckpointError(where, what, "give a run folder that has checkpoints/, or train again")
-        path = run.newest_checkpoint
-    return _read(path.resolve())
+    if is_checkpoint(path):
+        return path.resolve()
+    run = RunFolder(path)
+    if newest := run.newest_checkpoint:
+        return newest.resolve()
+    what, remedy = "holds no checkpoint", "give a run folder that has checkpoints/, or train again"
+    if not run.config_file.is_file():
+        what = "is not a run folder or checkpoint"
+    elif run.is_locked:
+        remedy = "wait for the first one: the run is going on"
+    elif run.can_begin_anew:
+        remedy = f"train it with: gantrain resume {quote(str(where))}"
+    raise CheckpointError(where, what, remedy)
 
 
 def _read(path: Path) -> Checkpoint:

@@ -2,15 +2,15 @@
 
 import itertools
 import logging
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from shlex import quote
 
 from gantrain.config.options import ENDLESS, Config
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.schedules import due
+from gantrain.core.signals import StopRequest
 from gantrain.datasets.base import Data
 from gantrain.errors import writing
 from gantrain.metrics.base import Metric
@@ -28,6 +28,7 @@ from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal
 
 log = logging.getLogger("gantrain")
+SPEED = "speed/images_per_second"  # of each log point, and of no evaluation
 
 
 class Housekeeping:
@@ -47,17 +48,17 @@ class Housekeeping:
         tracker: Tracker,
         state: TrainState,
         session: Session,
+        stop_signal: StopSignal,
     ):
         self.folder, self.config, self.data = folder, config, data
-        self.runtime, self.tracker, self.session = runtime, tracker, session
+        self.runtime, self.tracker, self.session, self.stop_signal = runtime, tracker, session, stop_signal
         self.means, self.metrics = Means(), supported_metrics(config, data)
         self.last_evaluation, self._evaluated_step = EvaluationResult({}, {}, {}), -1
         modes = 0 if data.density is None else len(data.density.modes)
         self.health = Health(config.objective, modes, config.train.steps)
         self._latest: dict[str, float] = {}  # of each tag
         self.gallery = Gallery(folder, config, data, runtime, tracker)
-        self.saved_step = state.step
-        self.stop_signal = StopSignal(folder)
+        self.saved_step, self._saving = state.step, threading.Lock()
         self.seconds, self._since = 0.0, time.perf_counter()
         # Batches and seconds at the last log point: the speed is that of the steps since.
         self._window = (state.batches, 0.0)
@@ -69,7 +70,7 @@ class Housekeeping:
         for step, rows in itertools.groupby(self.tracker.history(), key=lambda row: int(row["step"])):
             for row in rows:
                 self._latest |= {tag: v for tag, v in row.items() if tag != "step" and v is not None}
-            again = step == state.step and self.is_over(state)  # ``finish_evaluation`` computes it anew
+            again = step == state.step and self.needs_evaluation(state)  # ``catch_up`` computes it
             if due(step, self.config.train.evaluate_every, self.config.train.steps) and not again:
                 self.health.check(step, self._latest)
 
@@ -99,8 +100,6 @@ class Housekeeping:
         # Save the last step first: what follows may take long, and a resume can make up for it.
         if over:
             self.save(state)
-            self.stop_signal.is_closing = True
-            self.stop_if_signalled(state)
 
         # Evaluate, show samples (the title has only metrics of this very step) and save.
         if evaluate:
@@ -115,12 +114,23 @@ class Housekeeping:
         self.stop_if_signalled(state)
         self._since = time.perf_counter()
 
-    def finish_evaluation(self, state: TrainState) -> None:
-        """Compute metrics and samples of the last step, after which an earlier process was stopped."""
-        self.stop_signal.is_closing = True
-        self.evaluate(state)
-        if self.config.train.sample_every:
-            self.gallery.sample(state, self.last_evaluation.metrics)
+    def catch_up(self, state: TrainState) -> None:
+        """Compute the metrics and samples of a checkpoint's step, if they are due and an earlier process did not."""
+        options, over = self.config.train, self.is_over(state)
+        if self.needs_evaluation(state):
+            self.evaluate(state)
+            if due(state.step, options.sample_every, state.step if over else options.steps):
+                self.gallery.sample(state, self.last_evaluation.metrics)
+        self.stop_if_signalled(state)
+        self._since = time.perf_counter()
+
+    def needs_evaluation(self, state: TrainState) -> bool:
+        """Return whether metrics are due at a checkpoint's step: those of the result, or those that are not logged."""
+        if self.is_over(state):
+            return True
+        rows = (row for row in self.tracker.history() if row["step"] == state.step)
+        is_logged = any(SPEED not in row for row in rows)
+        return due(state.step, self.config.train.evaluate_every, self.config.train.steps) and not is_logged
 
     def is_over(self, state: TrainState) -> bool:
         """Return whether the run's budget is used up."""
@@ -144,7 +154,7 @@ class Housekeeping:
         # Speed since the last log point, in training images a second.
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size
-        tags["speed/images_per_second"] = images / max(self.seconds - seconds, 1e-9)
+        tags[SPEED] = images / max(self.seconds - seconds, 1e-9)
         self._window = (state.batches, self.seconds)
         if live and any(isinstance(metric, JS) for metric in self.metrics):
             quick = view(self.config, self.data, state, self.runtime, n=4 * self.config.train.batch_size)
@@ -154,9 +164,17 @@ class Housekeeping:
         self.tracker.scalars(state.step, tags)
 
     def evaluate(self, state: TrainState) -> None:
-        """Compute the metrics, with floors after the last step, and report how far the run is."""
+        """Compute the metrics, with floors after the last step, and report how far the run is.
+
+        Raises:
+            Interrupted: When a signal breaks it off, after the state is saved; ``catch_up`` computes it then.
+        """
         if self.metrics:
-            self.compute_metrics(state)
+            try:
+                self.compute_metrics(state)
+            except StopRequest:
+                self.stop_if_signalled(state)
+                raise  # of a dry run, which has nothing to save
         self.bar.show(state.step, self._latest)
         if not self.bar.is_visible:
             log.info("%s", self.status_line(state))
@@ -166,18 +184,22 @@ class Housekeeping:
             self.session.watch(state.step, self.last_evaluation.metrics, share)
 
     def compute_metrics(self, state: TrainState) -> None:
-        """Compute the metrics, log them, check the run's health, and draw the figures."""
+        """Compute the metrics and their figures, log them, and check the run's health."""
         evaluation = view(self.config, self.data, state, self.runtime)
-        self.last_evaluation = compute(self.metrics, evaluation, floors=self.is_over(state))
+        with self.stop_signal.interruptible(lambda: self.save(state)):
+            computed = compute(self.metrics, evaluation, floors=self.is_over(state))
+            drawing = [metric for metric in self.metrics if type(metric).figures is not Metric.figures]
+            figures = [draw_figures(metric, evaluation, self.tracker.history()) for metric in drawing]
+        # From here on a signal waits: all of it is logged, or nothing.
+        self.last_evaluation = computed
         self._evaluated_step = state.step
         self.tracker.scalars(state.step, self.last_evaluation.metrics)
         self._latest |= self.last_evaluation.metrics
         self.health.steps = self.config.train.estimated_steps(state.step, state.seconds)
         for line in self.health.check(state.step, self._latest):
             log.warning("step %d: %s", state.step, line)
-        for metric in self.metrics:
-            if type(metric).figures is not Metric.figures:
-                self.gallery.figures(state.step, draw_figures(metric, evaluation, self.tracker.history()))
+        for images in figures:
+            self.gallery.figures(state.step, images)
 
     def status_line(self, state: TrainState) -> str:
         """Return how far the run is, how fast, and its metrics at this step, for the log."""
@@ -185,7 +207,7 @@ class Housekeeping:
         length = options.estimated_steps(state.step, state.seconds)
         # With a budget of seconds the length is an estimate until the end.
         parts = [f"step {state.step} of {'about ' if options.seconds and not over else ''}{length}"]
-        if (speed := self._latest.get("speed/images_per_second")) is not None:
+        if (speed := self._latest.get(SPEED)) is not None:
             parts.append(f"{speed:,.0f} images/s")
         if not over:
             parts.append(f"{self.bar.time_left(state.step, state.seconds)} left")
@@ -193,35 +215,31 @@ class Housekeeping:
         values = [f"{tag} {metrics[tag]:.3f}" for tag in headline_tags(metrics)]
         return ", ".join(parts) + (f": {', '.join(values)}" if values else "")
 
+    def stop_if_signalled(self, state: TrainState) -> None:
+        """After a signal, save and raise Interrupted."""
+        if self.stop_signal.number:
+            self.save(state)
+            raise self.stop_signal.interruption(state.step, is_over=self.is_over(state))
+
     def save(self, state: TrainState) -> None:
         """Write a checkpoint, unless this step has one.
 
         Raises:
             OutputError: When it cannot be written; earlier ones are untouched.
         """
-        if self.saved_step == state.step:
-            return
-        tensors = state.tensors() | self.means.state_dict()
-        description = describe(self.config, self.data, self.runtime) | {"seconds": state.seconds}
-        path, resume = (
-            RunFolder(self.folder).checkpoint(state.step),
-            f"gantrain resume {quote(str(self.folder))}",
-        )
-        with writing(path, then=resume):
-            save_checkpoint(self.folder, state.step, tensors, description, self.config.train.keep_checkpoints)
-        self.saved_step = state.step
-
-    def stop_if_signalled(self, state: TrainState) -> None:
-        """After a signal, save and raise Interrupted."""
-        if self.stop_signal.number:
-            self.save(state)
-            raise self.stop_signal.interruption(state.step)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Inside the block signals end the run after the current step; at its end the progress bar is closed."""
-        with self.stop_signal.listening(), closing(self.bar):
-            yield
+        with self._saving:  # a thread saves while the main one is stuck in an evaluation
+            if self.saved_step == state.step:
+                return
+            tensors = state.tensors() | self.means.state_dict()
+            description = describe(self.config, self.data, self.runtime) | {"seconds": state.seconds}
+            path, resume = (
+                RunFolder(self.folder).checkpoint(state.step),
+                f"gantrain resume {quote(str(self.folder))}",
+            )
+            with writing(path, then=resume):
+                keep = self.config.train.keep_checkpoints
+                save_checkpoint(self.folder, state.step, tensors, description, keep)
+            self.saved_step = state.step
 
 
 def network_scalars(state: TrainState) -> dict[str, float]:

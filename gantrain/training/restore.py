@@ -1,6 +1,7 @@
 """From a run to the description in its checkpoints, and back: config, data spec, weights."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,9 +10,10 @@ from gantrain.config.differs import differences
 from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
 from gantrain.core.data_files import DataFiles
+from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load_plugins_of, packages_of
 from gantrain.core.plugins import provenance
-from gantrain.core.run_folder import DIFFERS, RunFolder
+from gantrain.core.run_folder import DIFFERS, PLUGINS, RunFolder
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, DataError
@@ -26,17 +28,22 @@ log = logging.getLogger("gantrain")
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
     """Return what a checkpoint holds of its run besides tensors, as plain data."""
     plain = config.plain()
+    rest = {"environment": runtime.environment(), "spec": data.spec.plain()}
+    if config.dataset.files.entries:
+        rest["data"] = config.dataset.files.summary
+    return {"config": plain} | _origin(config, plain) | rest
+
+
+def write_config(config: Config, folder: Path) -> None:
+    """Write ``config.json``, from which a run can begin: a folder that holds it is a run's. Raises OSError."""
+    plain = config.plain()
+    write_json(RunFolder(folder).config_file, plain | _origin(config, plain))
+
+
+def _origin(config: Config, plain: dict[str, Any]) -> dict[str, Any]:
     # Plug-ins from outside the package are named with their hashes, to be checked when loaded again.
     plugins = provenance(packages_of(plain))
-    description = {
-        "config": plain,
-        DIFFERS: differences(config),
-        "environment": runtime.environment(),
-        "spec": data.spec.plain(),
-    }
-    if config.dataset.files.entries:
-        description["data"] = config.dataset.files.summary
-    return description | ({"plugins": plugins} if plugins else {})
+    return {DIFFERS: differences(config)} | ({PLUGINS: plugins} if plugins else {})
 
 
 def config_and_spec(checkpoint: Checkpoint) -> tuple[Config, Spec]:

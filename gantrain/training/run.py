@@ -1,8 +1,9 @@
 """One run from config to result: build, train, and write ``result.json``."""
 
-import contextlib
 import logging
 import time
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -12,7 +13,8 @@ from gantrain.config.validate import cautions
 from gantrain.core.atomic import replace_file
 from gantrain.core.files import write_json
 from gantrain.core.plugins import versions
-from gantrain.core.run_folder import DIFFERS, DONE, RunFolder
+from gantrain.core.run_folder import DONE, PLUGINS, RunFolder
+from gantrain.core.signals import leave
 from gantrain.core.text import escape_controls
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
@@ -26,10 +28,11 @@ from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import expected_tags, supported_metrics
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
-from gantrain.training.restore import changed_files, check_same_data, describe, init_from
+from gantrain.training.restore import changed_files, check_same_data, describe, init_from, write_config
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
+from gantrain.training.stop_signal import StopSignal
 
 log = logging.getLogger("gantrain")
 
@@ -75,33 +78,27 @@ def run(
         GantrainError: Any user error, after ``result.json`` has its status.
     """
     began = time.perf_counter()
-    runtime, files = Runtime(config.device), RunFolder(folder)
+    runtime, files, stop_signal = Runtime(config.device), RunFolder(folder), StopSignal(folder)
     with files.lock(), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
         try:
-            data = data or prepare(config, resumed)
-            state = TrainState.create(config, data.spec, runtime)
-            description = describe(config, data, runtime)
-            # Weights come from the run's own checkpoint, from another run, or from the seed.
-            if resumed:
-                state.load(resumed.tensors, resumed.step, resumed.path)
-                state.seconds = resumed.seconds
-                if changes := changed_files(config, resumed):
-                    log.warning("this run will not continue bit for bit: its data changed: %s", changes)
-                warn_of_changes(
-                    resumed.environment | versions(resumed.plugins, folder),
-                    description["environment"] | versions(description.get("plugins", {}), folder),
-                )
-            elif config.train.init_from:
-                init_from(state, load_checkpoint(config.train.init_from))
-            if "plugins" in description:
-                result["plugins"] = description["plugins"]
-            # The config is on disk before the first step, also of a run that fails.
-            write_json(files.config_file, description["config"] | {DIFFERS: description[DIFFERS]})
-            if config.dataset.files.entries:
-                replace_file(files.data_file, config.dataset.files.content)
-            result |= _train(config, folder, data, state, runtime, session or Session(), resumed)
+            with stop_signal.listening():
+                write_config(config, folder)
+                data = data or prepare(config, resumed)
+                state = TrainState.create(config, data.spec, runtime)
+                description = describe(config, data, runtime)
+                if PLUGINS in description:
+                    result[PLUGINS] = description[PLUGINS]
+                _load_weights(state, config, resumed, description, folder)
+                if config.dataset.files.entries:
+                    replace_file(files.data_file, config.dataset.files.content)
+                with stop_signal.waiting():
+                    result |= _train(
+                        config, folder, data, state, runtime, session or Session(), stop_signal, resumed
+                    )
+                    leave()  # what is left to write is the result
         except BaseException as error:
+            leave()
             user_error = to_user_error(error)
             result |= {"status": _status(error), "error": str(user_error), "exit_code": user_error.exit_code}
             if isinstance(error, Pruned):
@@ -119,7 +116,7 @@ def _write_result(run: RunFolder, result: dict[str, Any]) -> None:
         with writing(run.result_file, then=f"gantrain resume {quote(str(run.path))}"):
             write_json(run.result_file, result)
     except OutputError as error:
-        with contextlib.suppress(OSError):  # that of an earlier attempt would be taken for this one's
+        with suppress(OSError):  # that of an earlier attempt would be taken for this one's
             run.result_file.unlink(missing_ok=True)
         if result["status"] not in DONE:
             log.warning("%s", error)
@@ -129,6 +126,27 @@ def _write_result(run: RunFolder, result: dict[str, Any]) -> None:
         raise
 
 
+def _load_weights(
+    state: TrainState,
+    config: Config,
+    resumed: Checkpoint | None,
+    description: Mapping[str, Any],
+    folder: Path,
+) -> None:
+    """Load the weights of the run's own checkpoint or of another run, if it does not begin from the seed."""
+    if resumed:
+        state.load(resumed.tensors, resumed.step, resumed.path)
+        state.seconds = resumed.seconds
+        if changes := changed_files(config, resumed):
+            log.warning("this run will not continue bit for bit: its data changed: %s", changes)
+        warn_of_changes(
+            resumed.environment | versions(resumed.plugins, folder),
+            description["environment"] | versions(description.get(PLUGINS, {}), folder),
+        )
+    elif config.train.init_from:
+        init_from(state, load_checkpoint(config.train.init_from))
+
+
 def _train(
     config: Config,
     folder: Path,
@@ -136,6 +154,7 @@ def _train(
     state: TrainState,
     runtime: Runtime,
     session: Session,
+    stop_signal: StopSignal,
     resumed: Checkpoint | None,
 ) -> dict[str, Any]:
     # A run that starts again in a folder drops what an earlier attempt logged there.
@@ -147,26 +166,22 @@ def _train(
     for line in cautions(config):
         log.warning("%s", line)
     # What a run does besides training; a resumed one goes on with the state of its logs.
-    housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session)
+    housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session, stop_signal)
     if resumed:
         housekeeping.means.load_state_dict(resumed.tensors, runtime.device)
         housekeeping.replay_health(state)
     batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
     held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
-    # Train; signals end the run after the current step.
-    try:
-        with housekeeping.listening():
-            if not resumed:
-                tracker.record(0, hparams_row(config, session.overrides))
-                tracker.record(0, charts_summary(expected_tags(config)))
-                tracker.text(0, "run/config", run_page(session.command, config, runtime.environment()))
-                housekeeping.begin(state)
-            train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out)
-            # All steps were done before: an earlier process was stopped ahead of the last evaluation.
-            if resumed and resumed.step == state.step:
-                housekeeping.finish_evaluation(state)
-    finally:
-        tracker.close()
+    # Train; a signal ends the run after the current step.
+    with closing(tracker), closing(housekeeping.bar):
+        if resumed:
+            housekeeping.catch_up(state)
+        else:
+            tracker.record(0, hparams_row(config, session.overrides))
+            tracker.record(0, charts_summary(expected_tags(config)))
+            tracker.text(0, "run/config", run_page(session.command, config, runtime.environment()))
+            housekeeping.begin(state)
+        train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out)
     # The result. Speed is that of this process, which made the steps from ``began`` on.
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0

@@ -5,13 +5,16 @@ from pathlib import Path
 
 from gantrain.config.compose import check, compose_job, job_folder, run_in_job_folder
 from gantrain.config.overrides import CommandLine
+from gantrain.core.new_folder import ensure_empty
 from gantrain.core.plugins import plugin_words
-from gantrain.core.run_folder import ensure_empty
+from gantrain.core.run_folder import RunFolder
 from gantrain.reports.end_table import end_table
 from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.restore import write_config
 from gantrain.training.run import prepare, run
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
+from gantrain.training.stop_signal import StopSignal
 
 
 def start_run(line: CommandLine) -> Path | None:
@@ -38,4 +41,9 @@ def start_run(line: CommandLine) -> Path | None:
             print(end_table(run(config, folder, session=session, data=data), folder))
             return folder
 
-        return run_in_job_folder(composed, train_in)
+        # The config comes first: from it the run can begin anew, whenever its process ends.
+        folder = job_folder(composed).absolute()
+        with RunFolder(folder).lock(), StopSignal(folder).listening():
+            ensure_empty(folder)  # another process may have begun there since
+            write_config(config, folder)
+            return run_in_job_folder(composed, train_in)

@@ -1,50 +1,105 @@
-"""Signals that stop a run: it finishes the current step, saves and exits."""
+"""Signals that stop a run: it finishes the current step, or breaks off an evaluation, saves and exits."""
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
-from gantrain.core.signals import handle_signals
+from gantrain.core.run_folder import RunFolder
+from gantrain.core.signals import (
+    WARNINGS,
+    StopRequest,
+    handle_signals,
+    last_act,
+    leave,
+    patience,
+    stop_now,
+)
 from gantrain.errors import Interrupted
+
+ECHO_SECONDS = 0.25  # in which a repetition is the same request: ``timeout`` sends its signal twice
 
 
 class StopSignal:
-    """Remembers the first SIGINT, SIGTERM or SIGHUP; a second one ends the run at once.
+    """Remembers the first signal that stops a run; a second one, that is no warning, ends the run at once.
 
     Args:
         folder: The run's folder, for the message.
 
     Attributes:
-        number: The signal received; 0 before there is one.
-        is_closing: Whether training is over. The last evaluation may take long and ``gantrain resume`` can do it, so
-            from then on the first signal ends the run at once too.
+        number: The first signal received; 0 before there is one.
+        can_wait: Whether the run stops by itself after a signal, at the end of a step. Otherwise, as while its data
+            load or its metrics are computed, a signal raises StopRequest at once.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.number, self.is_closing = 0, False
+        self.number, self.can_wait = 0, False
+        self._since: float | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Receive signals inside the block. A second one raises Interrupted wherever the process is."""
+        """Receive signals inside the block. Raises Interrupted for a StopRequest before the first step."""
+        try:
+            with handle_signals(self._receive, is_patient=False):
+                yield
+        except StopRequest as request:
+            self.number = request.number
+            raise self._interruption(f"stopped by {self._name} before it trained") from None
 
-        def receive(number: int) -> None:
-            # This may interrupt any line of Python, so it only stores the number, or raises.
-            late = "after the last step, before its metrics" if self.is_closing else None
-            when = "at once" if self.number else late
-            self.number = number
-            if when:
-                raise self._interruption(f"stopped {when}")
-
-        with handle_signals(receive):
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Inside the block a signal is only noted. Raises Interrupted at a second one, wherever the process is."""
+        with self._mode(can_wait=True):
             yield
 
-    def interruption(self, step: int) -> Interrupted:
-        """Return the error that ends the run after a saved step."""
-        return self._interruption(f"stopped by {signal.Signals(self.number).name} at step {step}")
+    @contextmanager
+    def interruptible(self, save: Callable[[], None]) -> Iterator[None]:
+        """Inside the block, which computes what can be computed again, a signal raises StopRequest at once.
+
+        If a library's call keeps it from being raised, ``save`` is called from a thread before the process ends.
+        """
+        with self._mode(can_wait=False), last_act(save):
+            if self.number:
+                stop_now(self.number)
+            yield
+
+    def interruption(self, step: int, is_over: bool) -> Interrupted:
+        """Return the error that ends the run after a saved step, ``is_over`` if that is the last one."""
+        where = "after the last step, before its result" if is_over else f"at step {step}"
+        return self._interruption(f"stopped by {self._name} {where}")
+
+    @contextmanager
+    def _mode(self, can_wait: bool) -> Iterator[None]:
+        before, self.can_wait = self.can_wait, can_wait
+        try:
+            with patience(can_wait):
+                yield
+        finally:
+            self.can_wait = before
+
+    def _receive(self, number: int) -> None:
+        # This may interrupt any line of Python, so it only stores the number, or raises.
+        self.number = self.number or number
+        if not self.can_wait:
+            stop_now(self.number)
+        if number in WARNINGS:
+            return
+        now = time.monotonic()
+        if self._since is not None and now - self._since > ECHO_SECONDS:
+            leave()
+            raise self._interruption("stopped at once, without saving")
+        self._since = self._since or now
+
+    @property
+    def _name(self) -> str:
+        return signal.Signals(self.number).name
 
     def _interruption(self, what: str) -> Interrupted:
-        remedy = f"go on with: gantrain resume {quote(str(self.folder))}"
+        # A folder without its config is no run yet; the same command may fill it.
+        can_resume = RunFolder(self.folder).config_file.is_file()
+        resume = f"go on with: gantrain resume {quote(str(self.folder))}"
+        remedy = resume if can_resume else "nothing was lost: type the command again"
         return Interrupted(self.folder, what, remedy, exit_code=128 + self.number)

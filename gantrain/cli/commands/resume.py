@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantrain.cli.arguments import checkpoint_and_words, parse_value, single_folder, split_arguments
+from gantrain.cli.arguments import parse_value, single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
+    from gantrain.core.run_folder import RunFolder
     from gantrain.core.sweep_folder import Plan
     from gantrain.training.checkpoint import Checkpoint
 
@@ -24,14 +26,14 @@ def resume(argv: list[str]) -> int:
     from gantrain.core.sweep_folder import SweepFolder
 
     argv, configs = _split_config_dir(argv)
-    folders, _ = split_arguments("resume", argv)
+    folders, words = split_arguments("resume", argv)
     folder = single_folder("resume", folders)
     plan = SweepFolder(folder).plan()
     if plan is not None:
         return resume_sweep(folder, plan, [word for word in argv if word not in folders], configs)
     if configs:
         raise ConfigError("--config-dir", "is of no use to a run, which has its config", "leave it out")
-    return resume_run(*checkpoint_and_words("resume", argv))
+    return resume_run(folder, words)
 
 
 def _split_config_dir(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -48,12 +50,48 @@ def _split_config_dir(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return rest, configs
 
 
-def resume_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
-    """Train on from a checkpoint, unless its run has finished.
+def resume_run(where: Path, words: Mapping[str, str]) -> int:
+    """Train on from a checkpoint, or from the config of a run that has none yet.
 
     Raises:
+        CheckpointError: For what is neither.
         ConfigError: For a word that would make it another run.
+        OutputError: When another process writes in the run's folder.
     """
+    from gantrain.core.run_folder import RunFolder
+    from gantrain.training.checkpoint import find_checkpoint, load_checkpoint
+    from gantrain.training.stop_signal import StopSignal
+
+    run_folder = RunFolder.of(where)
+    if not run_folder.can_begin_anew:
+        find_checkpoint(where)  # in a folder that is no run, no lock is made
+    # Locked before anything is read: another process may be writing there, and remove checkpoints.
+    with run_folder.lock(), StopSignal(run_folder.path).listening():
+        if run_folder.can_begin_anew and Path(os.path.realpath(where)) == run_folder.path:
+            return begin_anew(run_folder, words)
+        return continue_run(load_checkpoint(where), words)
+
+
+def begin_anew(run_folder: RunFolder, words: Mapping[str, str]) -> int:
+    """Train a run from its config, in its folder, which it must hold the lock of. Raises ConfigError."""
+    from gantrain.config.resolve import resolve
+    from gantrain.core.override import values_by_key
+    from gantrain.core.plugin_loading import load_plugins_of
+    from gantrain.reports.end_table import end_table
+    from gantrain.training.run import prepare, run
+    from gantrain.training.session import Session
+
+    load_plugins_of(run_folder.plugins, run_folder.path)
+    config = resolve(_with_words(run_folder.config, words))
+    data = prepare(config)
+    print(f"{run_folder.path}: has no checkpoint yet, so it begins anew from its own config", flush=True)
+    session = Session(shlex.join(["gantrain", *run_folder.overrides]), values_by_key(run_folder.overrides))
+    print(end_table(run(config, run_folder.path, session=session, data=data), run_folder.path))
+    return 0
+
+
+def continue_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
+    """Train on from a checkpoint, unless its run has finished; the run must be locked. Raises ConfigError."""
     from gantrain.config.resolve import resolve
     from gantrain.core.run_folder import RunFolder
     from gantrain.reports.end_table import end_table

@@ -9,7 +9,7 @@ from typing import Any
 
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.files import read_json
-from gantrain.core.run_folder import ensure_empty
+from gantrain.core.new_folder import ensure_empty
 from gantrain.core.sweep_folder import SEARCH
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.sweeps.optuna.search import Search, import_optuna

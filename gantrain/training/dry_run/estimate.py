@@ -27,6 +27,7 @@ from gantrain.training.restore import init_from
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
+from gantrain.training.stop_signal import StopSignal
 
 MIN_STEPS = 3  # to time, however slow they are
 MAX_SECONDS = 2.0  # of timed steps; metrics that take longer are computed only once
@@ -107,7 +108,9 @@ def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -
     with tempfile.TemporaryDirectory(prefix="gantrain-") as name, mute_logging(logging.CRITICAL):
         folder = Path(name)
         tracker = Tracker(folder)
-        housekeeping = Housekeeping(folder, trial, data, runtime, tracker, state, Session(bar=False))
+        housekeeping = Housekeeping(
+            folder, trial, data, runtime, tracker, state, Session(bar=False), StopSignal(folder)
+        )
         try:
             start = built + _seconds(lambda: housekeeping.begin(state))
             step_seconds, batches = _time_steps(trial, data, runtime, state, housekeeping)

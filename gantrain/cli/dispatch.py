@@ -1,0 +1,55 @@
+"""From the words of a command line to the verb that runs them."""
+
+import re
+from collections.abc import Sequence
+
+import gantrain
+from gantrain.cli.command import command_names, load_command
+from gantrain.core.groups import overrides_choosing
+from gantrain.core.plugins import split_plugins, use
+from gantrain.core.streams import check_output
+from gantrain.errors import ConfigError, suggest
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run a verb, or without one train what the overrides describe; return the exit code.
+
+    Raises:
+        GantrainError: For a user error.
+    """
+    # Plug-ins first: they may add choices and keys to every command.
+    argv, folders = split_plugins(words)
+    use(folders)
+    is_verb = bool(argv) and argv[0] in ("train", *command_names())
+    verb, rest = (argv[0], argv[1:]) if is_verb else ("train", argv)
+    if any(word in ("--help", "-h") for word in rest):
+        from gantrain.cli.help import command_page, help_page
+
+        print(help_page() if verb == "train" else command_page(verb))
+        check_output()
+        return 0
+    if "--version" in rest:
+        print(f"gantrain {gantrain.__version__}")
+        check_output()
+        return 0
+    if verb in ("train", "resume"):
+        from gantrain.core.system import check_single_process
+
+        check_single_process()
+    if verb != "train":
+        command = load_command(verb)
+        code = command.run(rest)
+        if command.prints:
+            check_output()
+        return code
+    if not is_verb and argv and re.fullmatch("[^-~=][^=]*", argv[0]):
+        raise ConfigError(argv[0], "is neither a verb nor key=value", _remedy_for(argv[0]))
+    from gantrain.cli import train  # imports hydra and torch, which a help page does without
+
+    return train.start(rest)
+
+
+def _remedy_for(word: str) -> str:
+    if meant := overrides_choosing(word):
+        return f"did you mean {' or '.join(map(repr, meant))}?"
+    return suggest(word, ["train", *command_names(), "--help", "--version"])
