@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from gantrain.config.options import Config
+from gantrain.config.paths import with_absolute_paths
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 
 ALWAYS_LISTED = ("dataset", "model", "objective")  # even where they are the defaults
@@ -30,6 +31,7 @@ def differences(config: Config) -> dict[str, list[str]]:
             defaults |= _default_yaml().get(group, {})
         if group == "optimizer":
             defaults["horizon"] = config.train.steps
+        defaults = with_absolute_paths({group: defaults})[group]
         words = [f"{key}={_yaml_text(v)}" for key, v in values.items() if v != defaults[key]]
         if words or group in ALWAYS_LISTED or (name and name != default_choice):
             differing[group] = [name, *words] if name else words

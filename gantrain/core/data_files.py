@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.text import format_size
+from gantrain.core.text import count, format_size, one_line
 from gantrain.errors import DataError
 
-MAX_BYTES = 2**28  # of a list that is read back: a few million names
+NAME_LETTERS = 100  # of a name in a message
+MAX_BYTES = 2**26  # of a list that is read back: about two million names
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class DataFiles:
     def read(cls, path: Path, sha256: str) -> DataFiles | None:
         """Return the list that a run stored; None if there is none, or another one than that of a digest."""
         try:
-            if path.stat().st_size > MAX_BYTES:
+            if not path.is_file() or path.stat().st_size > MAX_BYTES:  # a pipe would never end
                 return None
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != sha256:
@@ -80,7 +81,7 @@ class DataFiles:
         if self.summary["sha256"] == summary.get("sha256"):
             return ""
         if before is None:
-            return f"{_count(summary)} then, {_count(self.summary)} now"
+            return f"{_sizes(summary)} then, {_sizes(self.summary)} now"
         old, new = ({file.name: file for file in files.entries} for files in (before, self))
         both = [name for name in new if name in old and new[name] != old[name]]
         kinds = {
@@ -91,15 +92,20 @@ class DataFiles:
                 name for name in both if new[name].size == old[name].size
             ],
         }
-        parts = [f"{len(names):,} {kind} (first {names[0]})" for kind, names in kinds.items() if names]
+        parts = [
+            f"{len(names):,} {kind} (first {one_line(names[0], NAME_LETTERS)})"
+            for kind, names in kinds.items()
+            if names
+        ]
         return ", ".join(parts) or "the same files in another order"
 
 
-def _count(summary: dict[str, Any]) -> str:
+def _sizes(summary: dict[str, Any]) -> str:
     files, size = summary.get("files"), summary.get("bytes")
-    if not isinstance(files, int) or not isinstance(size, int):
-        return "other files"
-    return f"{files:,} file{'s' * (files != 1)} of {format_size(size)}"
+    # A description that someone else wrote may hold anything.
+    if isinstance(files, int) and isinstance(size, int) and 0 <= min(files, size) <= max(files, size) < 2**63:
+        return f"{count(files, 'file')} of {format_size(size)}"
+    return "other files"
 
 
 def named_files(paths: Iterable[tuple[str, Path]]) -> DataFiles:

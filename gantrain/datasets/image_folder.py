@@ -28,7 +28,7 @@ from gantrain.registry import option, register
 
 MIN_IMAGES = 4  # two for training and two held out
 BITS = (*map(str, image_depth.DEPTHS), "auto")
-CACHE_VERSION = 2  # to be raised when the same file gives other pixels
+CACHE_VERSION = 3  # to be raised when the same file gives other pixels
 
 
 @register("dataset")
@@ -82,16 +82,16 @@ class ImageFolder(FileDataset):
         listing, classes, attributes, spec = self._listing
         files = listing.files
         target = self._target(files, spec)
-        # Pixels uint8 [N, C, H, W], and whether each file could be read, [N]
+        # Pixels uint8 [N, C, H, W], and what each file is, [N]
         is_mapped = len(files) * spec.numel > self.memory_limit * 2**30
         if is_mapped:
-            x, good = self._map_pixels(files, target)
+            x, status = self._map_pixels(files, target)
         else:
             pixels = np.zeros((len(files), *spec.shape), np.uint8)
-            x, good = torch.from_numpy(pixels), torch.from_numpy(self._decode(files, target, pixels))
-        rows = good.nonzero().flatten()
+            x, status = torch.from_numpy(pixels), torch.from_numpy(self._decode(files, target, pixels))
+        rows = status.nonzero().flatten()
         if len(rows) < len(files):
-            first = os.path.join(self._root, files[int(good.argmin())].name)
+            first = os.path.join(self._root, files[int(status.argmin())].name)
             what = f"{len(files) - len(rows)} of {len(files)} images cannot be read and are left out, first {first}"
             self._warn(what, "see why with dataset.bad_files=error")
         if len(rows) < MIN_IMAGES:
@@ -114,7 +114,16 @@ class ImageFolder(FileDataset):
             Split(x, part.y, rows=part.x) if is_mapped else Split(x[part.x], part.y)
             for part in split(rows, y, self.holdout, seed)
         )
-        return Data(spec, train, holdout, summary=summarise(listing, classes, y, len(rows)))
+        return Data(spec, train, holdout, summary=self._summary(status, y))
+
+    def _summary(self, status: Tensor, y: Tensor | None) -> str:
+        listing, classes, *_ = self._listing
+        line = summarise(listing, classes, y, int(status.count_nonzero()))
+        composited = int((status == image_pixels.COMPOSITED).sum())
+        ground = {0: "black", 255: "white"}.get(self.background, f"grey {self.background}")
+        return line + (
+            f"; transparency of {composited:,} on {ground} (dataset.background)" if composited else ""
+        )
 
     @property
     def _root(self) -> str:
@@ -165,7 +174,7 @@ class ImageFolder(FileDataset):
         print(f"gantrain: {DataError(self._root, what, remedy)}", file=sys.stderr)
 
     def _map_pixels(self, files: list[ImageFile], target: Target) -> tuple[Tensor, Tensor]:
-        """Return the pixels and which rows are valid, mapped from a cache file, which is written if missing."""
+        """Return the pixels and what each file is, mapped from a cache file, which is written if missing."""
         shape = (len(files), target.channels, *target.size)
         count, size = len(files), math.prod(shape)
         path = self._cache_file(files, target)
@@ -176,7 +185,7 @@ class ImageFolder(FileDataset):
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, size + count)
                 file.truncate(size + count)
-                # The pixels of all images, then a byte for each: 1 if it could be read
+                # The pixels of all images, then a byte for each: what it is
                 whole = np.memmap(file, np.uint8, "r+", shape=(size + count,))
                 whole[size:] = self._decode(files, target, whole[:size].reshape(shape))
                 whole.flush()
@@ -197,7 +206,7 @@ class ImageFolder(FileDataset):
         return cache_home() / f"images-{key.hexdigest()[:20]}.u8"
 
     def _decode(self, files: list[ImageFile], target: Target, x: np.ndarray) -> np.ndarray:
-        """Fill ``x`` [N, C, H, W] and return which rows hold an image, shape [N]."""
+        """Fill ``x`` [N, C, H, W] and return what each file is, shape [N]."""
         names = [file.name for file in files]
         return image_pixels.decode(self._root, names, target, x, self.bad_files == "skip")
 

@@ -33,7 +33,7 @@ def pixels(folder: Path, content: bytes, channels: int, **target: object) -> np.
     """What a file of this content becomes at its own size, [H, W, C], as numbers that can be subtracted."""
     path = folder / "picture"
     path.write_bytes(content)
-    return read(str(path), Target(channels, (H, W), **target)).transpose(1, 2, 0).astype(float)
+    return read(str(path), Target(channels, (H, W), **target)).pixels.transpose(1, 2, 0).astype(float)
 
 
 @pytest.mark.parametrize("depth", [8, 10, 12, 14, 16])

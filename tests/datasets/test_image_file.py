@@ -39,7 +39,7 @@ def pixels(
     """What a file of this content becomes, [H, W, C]."""
     path = folder / "picture"
     path.write_bytes(content)
-    return read(str(path), Target(channels, size, **target)).transpose(1, 2, 0)
+    return read(str(path), Target(channels, size, **target)).pixels.transpose(1, 2, 0)
 
 
 # Text that is longer than Pillow allows --------------------------------------------------------------------------

@@ -216,6 +216,23 @@ def test_the_first_line_of_a_run_is_in_its_log(run_cli, tmp_path):
     assert line in out
 
 
+@pytest.mark.parametrize("memory_limit", [4.0, 0.0])
+def test_the_first_line_names_what_lies_under_transparency(memory_limit, tmp_path):
+    lay(tmp_path, "*.png")
+    for i, alpha in enumerate((0, 200, 255)):  # the last one is opaque
+        Image.merge("LA", [Image.effect_noise((8, 8), 80), Image.new("L", (8, 8), alpha)]).save(
+            tmp_path / f"{i}.png"
+        )
+    found = {
+        key: summary(tmp_path, memory_limit=memory_limit, **options)
+        for key, options in {"black": {}, "white": {"background": 255}, "grey 9": {"background": 9}}.items()
+    }
+    for key, line in found.items():
+        assert line == f"5 images, no classes; transparency of 2 on {key} (dataset.background)"
+    assert summary(tmp_path, memory_limit=memory_limit) == found["black"]  # mapped, and decoded no more
+    assert summary(tmp_path, memory_limit=memory_limit, channels=4) == "5 images, no classes"
+
+
 def test_labels_are_those_of_the_folders_in_order(tmp_path):
     lay(tmp_path, "b/*.png", "a/*.png", "empty/", "é/*.png")
     data = ImageFolder(root=str(tmp_path), resolution=8).load(0)

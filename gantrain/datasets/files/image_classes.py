@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 
+from gantrain.core.text import one_line
 from gantrain.datasets.files.image_paths import Listing
 from gantrain.errors import DataError
 
@@ -12,7 +13,7 @@ PART = re.compile(
     r"(?<![A-Za-z])(?i:(?P<train>train(?:ing)?)|test(?:ing)?|val(?:id(?:ation)?)?|dev|holdout)(?i:set)?(?![a-z])"
 )
 IMAGES = {"image", "images", "img", "imgs", "jpegimages"}  # next to masks, annotations or segmentations
-NAMES = 8  # in a message
+NAMES, NAME_LETTERS = 8, 40  # in a message
 
 
 def class_folders(root: str, listing: Listing) -> list[str]:
@@ -51,7 +52,7 @@ def branches(listing: Listing) -> tuple[str, list[str], str]:
 def join_names(names: Sequence[str]) -> str:
     """Return the first eight names and the number of the others."""
     more = [f"and {len(names) - NAMES:,} more"] if len(names) > NAMES else []
-    return ", ".join([*names[:NAMES], *more])
+    return ", ".join([*(one_line(name, NAME_LETTERS) for name in names[:NAMES]), *more])
 
 
 def _part_to_take(folders: list[str]) -> str | None:

@@ -19,14 +19,11 @@ The rules, in their order:
   transparent for 4 channels. With alpha, colours are weighted by it. An image of the target size is unchanged.
 """
 
-import io
-import os
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  (else Pillow loads all its formats)
@@ -40,14 +37,13 @@ from gantrain.datasets.files.image_depth import (
     fitting_depth,
 )
 from gantrain.datasets.files.libtiff import libtiff_errors
+from gantrain.datasets.files.png_text import without_text
 from gantrain.errors import ConfigError, DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 178_956_970  # Pillow's own limit
 REMEDY = "fix or remove it, or set dataset.bad_files=skip"
-PNG = b"\x89PNG\r\n\x1a\n"
-TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks of a PNG without a word on its pixels
 SERIAL_PIXELS = 16_000_000  # larger images are decoded one at a time, to bound memory
 T = TypeVar("T")
 _serial = threading.Lock()
@@ -74,8 +70,20 @@ class Target:
     max_pixels: int = 64_000_000
 
 
-def read(path: str, target: Target) -> np.ndarray:
-    """Return an image by the rules of this module, uint8 [channels, H, W].
+class Picture(NamedTuple):
+    """What a file became.
+
+    Attributes:
+        pixels: Shape [channels, H, W], uint8.
+        is_composited: Whether transparent pixels lie over the background.
+    """
+
+    pixels: np.ndarray
+    is_composited: bool
+
+
+def read(path: str, target: Target) -> Picture:
+    """Return an image by the rules of this module.
 
     Raises:
         DataError: When the file cannot be read as an image.
@@ -114,7 +122,7 @@ def largest_level(path: str, max_pixels: int) -> int | None:
     return None
 
 
-def _read(file: BinaryIO, target: Target) -> np.ndarray:
+def _read(file: BinaryIO, target: Target) -> Picture:
     if not file.read(1):
         raise ImageError("is empty")
     return _skip_text(lambda file: _decode(file, target), file)
@@ -125,12 +133,12 @@ def _skip_text(work: Callable[[BinaryIO], T], file: BinaryIO) -> T:
     try:
         return work(file)
     except ValueError:
-        if (textless := _without_text(file)) is None:
+        if (textless := without_text(file)) is None:
             raise
         return work(textless)
 
 
-def _decode(file: BinaryIO, target: Target) -> np.ndarray:
+def _decode(file: BinaryIO, target: Target) -> Picture:
     # The header alone decides whether the pixels are decoded at all.
     image = _open(file)
     pixels, size_text = image.width * image.height, f"{image.width} x {image.height} pixels"
@@ -146,7 +154,8 @@ def _decode(file: BinaryIO, target: Target) -> np.ndarray:
             image = decode_deep(image, mode, lambda: _open(file), _load).narrow(target.depth)
         else:
             _load(image)
-        return _resize(_convert(image, target.channels, target.background), target)
+        converted, is_composited = _convert(image, target.channels, target.background)
+        return Picture(_resize(converted, target), is_composited)
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -167,41 +176,24 @@ def _load(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _without_text(file: BinaryIO) -> BinaryIO | None:
-    """Return a PNG without its texts and its colour profile; None for another format."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    kept = [file.read(len(PNG))]
-    if kept != [PNG]:
-        return None
-    while (
-        len(head := file.read(8)) == 8
-    ):  # of a chunk: length and name, then the data, then four bytes of checksum
-        length, name = struct.unpack(">I4s", head)
-        if name in TEXTS:
-            file.seek(length + 4, os.SEEK_CUR)
-        else:
-            kept += [head, file.read(min(length + 4, end))]
-    return io.BytesIO(b"".join(kept))
-
-
-def _convert(image: Image.Image, channels: int, background: int) -> Image.Image:
-    """Return a loaded image with 1, 3 or 4 channels: mode L, RGB or RGBA."""
+def _convert(image: Image.Image, channels: int, background: int) -> tuple[Image.Image, bool]:
+    """Return a loaded image with 1, 3 or 4 channels, mode L, RGB or RGBA, and whether the background shows in it."""
     if image.mode in ("I", "F"):
         kind = "signed or 32-bit numbers" if image.mode == "I" else "floating point numbers"
         raise ImageError(f"holds {kind}, whose range it does not state")
     elif image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
         image = image.convert("RGBA" if image.mode in ("La", "RGBa") else "RGB")
     if channels == 4:
-        return image.convert("RGBA")
+        return image.convert("RGBA"), False
     mode = "L" if channels == 1 else "RGB"
     if not image.has_transparency_data:
-        return image.convert(mode)
+        return image.convert(mode), False
     # Composite over the background, by alpha.
     image = image.convert("RGBA")
     sheet = Image.new(mode, image.size, _sheet_colour(mode, background))
-    sheet.paste(image.convert(mode), mask=image.getchannel("A"))
-    return sheet
+    alpha = image.getchannel("A")
+    sheet.paste(image.convert(mode), mask=alpha)
+    return sheet, alpha.getextrema() != (255, 255)
 
 
 def _resize(image: Image.Image, target: Target) -> np.ndarray:

@@ -15,6 +15,11 @@ from gantrain.datasets.files import image_file
 from gantrain.datasets.files.image_file import Target
 from gantrain.errors import DataError
 
+UNREADABLE, OPAQUE, COMPOSITED = (
+    0,
+    1,
+    2,
+)  # what an image is; the last one has transparent pixels over the background
 CHUNK = 256  # files given to the threads together
 SAMPLE_FILES = 64  # whose largest level is looked up
 SAMPLE_IMAGES, SAMPLE_BYTES = (
@@ -25,7 +30,7 @@ FEW_LEVELS = 64  # between the lowest and the highest, as 14-bit data in 16-bit 
 
 
 def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad: bool) -> np.ndarray:
-    """Fill ``x``, uint8 [N, C, H, W], and return which rows hold an image, uint8 [N] of 0 and 1.
+    """Fill ``x``, uint8 [N, C, H, W], and return what each row is, uint8 [N]: one of the constants above.
 
     Args:
         root: The folder of images.
@@ -41,22 +46,22 @@ def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad:
 
     def fill(row: int) -> DataError | None:
         try:
-            x[row] = image_file.read(os.path.join(root, names[row]), target)
+            x[row], is_composited = image_file.read(os.path.join(root, names[row]), target)
         except DataError as error:
             return error
+        status[row] = COMPOSITED if is_composited else OPAQUE
         return None
 
-    good = np.ones(len(names), np.uint8)
+    status = np.full(len(names), UNREADABLE, np.uint8)
     style = dict(unit="image", dynamic_ncols=True, disable=None, leave=False)
     with tqdm(total=len(names), desc="decoding", **style) as bar, _readers() as pool:
         for start in range(0, len(names), CHUNK):
             rows = range(start, min(start + CHUNK, len(names)))
-            for row, error in zip(rows, pool.map(fill, rows), strict=True):
+            for error in pool.map(fill, rows):
                 if error and not skip_bad:
                     raise error
-                good[row] = error is None
                 bar.update(1)
-    return good
+    return status
 
 
 def largest_level(root: str, names: list[str], max_pixels: int) -> int | None:

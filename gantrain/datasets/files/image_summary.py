@@ -2,36 +2,39 @@
 
 from torch import Tensor
 
+from gantrain.core.text import count
 from gantrain.datasets.files.image_classes import branches, join_names
 from gantrain.datasets.files.image_paths import Listing, top_folder
 
 
-def summarise(listing: Listing, classes: list[str], y: Tensor | None, count: int) -> str:
+def summarise(listing: Listing, classes: list[str], y: Tensor | None, taken: int) -> str:
     """Return the number of images, the classes with theirs, and what was left out and why.
 
     Args:
         listing: What lies in the folder.
         classes: The class folders; none for images without classes.
-        y: The class of each image that could be read, [N].
-        count: Their number.
+        y: The class of each image that could be read, [N], or its attributes, [N, K]; None without either.
+        taken: Their number.
     """
-    parts = [f"{count:,} image{'s' * (count != 1)}"]
+    parts = [count(taken, "image")]
     if classes and y is not None:
         counts = y.bincount(minlength=len(classes)).tolist()
         each = [f"{name} {number:,}" for name, number in zip(classes, counts, strict=True)]
         parts.append(f"{len(classes)} classes ({join_names(each)})")
+    elif y is not None:
+        parts.append(f"{count(y.shape[1], 'attribute')} each")
     else:
         parts.append("no classes")
         parent, folders, _ = branches(listing)
         if parent and len(folders) > 1:
             parts[-1] += f" (dataset.root=.../{parent} has {len(folders):,})"
-    return ", ".join(parts) + left_out(listing, count)
+    return ", ".join(parts) + left_out(listing, taken)
 
 
-def left_out(listing: Listing, count: int) -> str:
-    """Return what a folder holds besides the ``count`` images that were taken, and why, as the end of a line."""
+def left_out(listing: Listing, taken: int) -> str:
+    """Return what a folder holds besides the ``taken`` images that were taken, and why, as the end of a line."""
     parts = []
-    if unreadable := len(listing.files) - count:
+    if unreadable := len(listing.files) - taken:
         parts.append(f"{unreadable:,} that cannot be read")
     if listing.repeats:
         parts.append(f"{listing.repeats:,} repeated by links")
