@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from gantrain.config.options import Device
 from gantrain.config.overrides import CommandLine
 from gantrain.core.device import resolve_device
 from gantrain.core.files import read_json
+from gantrain.core.history import read_history
 from gantrain.core.plugins import use
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.spec import Spec
@@ -114,7 +116,7 @@ class Run:
         import pandas
 
         merged: dict[int, dict[str, float | None]] = {}
-        for row in RunFolder(self.path).history:
+        for row in read_history(RunFolder(self.path).metrics_file, pieces=sys.maxsize)[0]:
             merged.setdefault(row.pop("step"), {}).update(row)
         return pandas.DataFrame.from_dict(merged, orient="index", dtype=float).rename_axis("step")
 

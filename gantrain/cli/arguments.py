@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,10 +68,18 @@ def output_path(given: str | None, default: Path) -> Path:
 
 def find_runs(folder: Path) -> list[Path]:
     """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
-    from gantrain.reports.runs import runs_under
+    from gantrain.core.text import one_line
+    from gantrain.reports.runs import first_runs, runs_under
 
     if runs := runs_under(folder) if folder.exists() else []:
-        return runs
+        kept = first_runs(runs)
+        if len(kept) < len(runs):
+            left_out = f"{len(runs) - len(kept):,} of {len(runs):,} runs are left out"
+            print(
+                f"gantrain: {one_line(f'{folder}: {left_out}, first those that never began')}",
+                file=sys.stderr,
+            )
+        return kept
     what = "holds no runs" if folder.exists() else "there is no such folder"
     raise CheckpointError(folder, what, "give a run, or a folder that holds runs")
 

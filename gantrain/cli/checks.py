@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -16,7 +17,7 @@ from packaging.requirements import Requirement
 
 import gantrain
 from gantrain.core.files import cache_home
-from gantrain.core.system import processor_name, usable_cores
+from gantrain.core.system import physical_memory, processor_name, usable_cores
 
 OK, WARN, FAIL, NOTE = "ok", "warn", "FAIL", "-"
 PACKAGES = ("gantrain", "hydra-core", "torchvision")  # whose requirements are checked
@@ -220,8 +221,8 @@ def check_writable(name: str, folder: Path, mark: str, remedy: str) -> Finding:
 
 def limits() -> Iterator[Finding]:
     """Check the memory, and how many files may be open at once."""
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIB
+    if (memory := physical_memory()) < sys.maxsize:
+        total = memory / GIB
         mark, advice = (OK, "") if total > 2 else (WARN, "; lower metric.n")
         yield Finding(mark, "memory", f"{total:.1f} GiB{advice}")
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

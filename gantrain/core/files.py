@@ -9,10 +9,16 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gantrain.core.atomic import replace_file
+from gantrain.core.text import format_size
 from gantrain.errors import CheckpointError, writing
+
+# No file that gantrain writes comes near these; a forged one could keep a reader busy for hours.
+MAX_BYTES, MAX_PLAN_BYTES = 2**20, 2**24  # of a file of text; of the jobs of a sweep, or the state of a run
+MAX_KEYS, MAX_DEPTH, MAX_DIGITS = 5000, 32, 20  # of JSON
+PIECE = 2**20  # bytes of a long file that are read at once
 
 
 def cache_home() -> Path:
@@ -38,35 +44,111 @@ def cache_home() -> Path:
     return folder
 
 
-def read_json(path: Path, strict: bool = True) -> dict[str, Any]:
-    """Return a file's mapping; a missing file is empty.
+def read_json(path: Path, strict: bool = True, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Return a file's mapping; a missing file is empty, and one of more than ``most`` bytes cannot be read.
 
     Args:
         path: The file.
         strict: Whether a file that cannot be read raises CheckpointError; otherwise it counts as empty.
+        most: Bytes.
     """
     try:
-        plain = json.loads(read_text(path, strict) or "{}")
+        plain = parse_json(read_text(path, strict, most) or "{}")
         if isinstance(plain, dict):
             return plain
         what = "does not hold what gantrain writes"
-    except (ValueError, RecursionError) as error:  # RecursionError: nested too deeply
+    except ValueError as error:
         what = f"cannot be read ({error})"
     if strict:
         raise CheckpointError(path, what, "restore it, or train again")
     return {}
 
 
-def read_text(path: Path, strict: bool = True) -> str:
-    """Return a file's text; a missing file is empty; ``strict`` as for ``read_json``."""
+def parse_json(text: str | bytes) -> Any:
+    """Return plain data that any program can handle. Raises ValueError, also for what gantrain would never write."""
+
+    def parse_int(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise ValueError(f"a number of {len(digits):,} digits")
+        return int(digits)
+
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        plain = json.loads(text, parse_int=parse_int)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level, depth = [plain], 0
+    while level := [value for value in level if isinstance(value, dict | list) and value]:
+        if (depth := depth + 1) > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
+        if any(isinstance(value, dict) and len(value) > MAX_KEYS for value in level):
+            raise ValueError(f"it has more than {MAX_KEYS:,} keys in one place")
+        level = [item for value in level for item in (value.values() if isinstance(value, dict) else value)]
+    return plain
+
+
+def read_text(path: Path, strict: bool = True, most: int = MAX_BYTES) -> str:
+    """Return a file's text; a missing file is empty, and one of more than ``most`` bytes cannot be read.
+
+    Args:
+        path: The file.
+        strict: As for ``read_json``.
+        most: Bytes.
+    """
+    try:
+        return read_bytes(path, most).decode(errors="replace")
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as error:
         if not strict:
             return ""
-        raise CheckpointError(path, f"cannot be read ({error.strerror})", "make it readable") from error
+        what, remedy = f"cannot be read ({error.strerror})", "restore it, or make it readable"
+        raise CheckpointError(path, what, remedy) from error
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a file. Raises OSError, also for one of more than ``most`` bytes, a pipe or a device."""
+    with _open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            what = f"it has {format_size(size)}, and gantrain writes {format_size(most)} at most"
+            raise OSError(errno.EFBIG, what, str(path))
+        return file.read(most)
+
+
+def read_lines(path: Path, pieces: int) -> tuple[list[bytes], int]:
+    """Return a file's lines, and how many bytes were left out: of a large file, pieces from its start to its end.
+
+    Args:
+        path: The file; none for a missing one.
+        pieces: Of 1 MiB each. A line that is longer is left out.
+
+    Raises:
+        OSError: When it cannot be read.
+    """
+    try:
+        file = _open_regular(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return [], 0
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= pieces * PIECE:
+            return file.read(size).splitlines(), 0
+        lines = []
+        for i in range(pieces):
+            file.seek(i * (size - PIECE) // (pieces - 1))
+            whole = file.read(PIECE).splitlines(keepends=True)
+            # A piece begins and ends inside a line, but for the first and the last one.
+            lines += whole[i > 0 : len(whole) - (i < pieces - 1)]
+        return lines, size - sum(map(len, lines))
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open a file to read. Raises OSError, also for a pipe or device, where reading would wait or never end."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return open(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "it is not a file", str(path))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

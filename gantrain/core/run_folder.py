@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import read_json, read_text
+from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_text
 from gantrain.core.folder_lock import LockedFolder
+from gantrain.core.history import read_history
+from gantrain.core.text import format_size
 from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
@@ -24,6 +25,7 @@ CHECKPOINTS, SAMPLES, FIGURES = "checkpoints", "samples", "figures"
 EVENTS = "events.out.tfevents.*"
 DONE = ("finished", "pruned")  # statuses of runs that resuming a sweep leaves alone
 NAN = float("nan")
+MAX_OVERRIDES = 2**16  # bytes
 
 
 @dataclass(frozen=True)
@@ -144,35 +146,40 @@ class RunFolder(LockedFolder):
         """The contents of ``result.json``; empty while there is none."""
         return read_json(self.result_file, self.strict)
 
-    @cached_property
+    @property
     def history(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl`` as ``{"step": …, tag: value}``, oldest first."""
-        rows = []
-        for line in read_text(self.metrics_file, self.strict).splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # a line that is still being written, or was left incomplete
-                continue
-            if isinstance(row, dict) and isinstance(row.get("step"), int):
-                rows.append(row)
-        return rows
+        """The lines of ``metrics.jsonl`` as ``{"step": …, tag: value}``, oldest first; of a very long file a part."""
+        return self._history[0]
+
+    @property
+    def left_out(self) -> str:
+        """What ``history`` leaves out, in words; an empty string for nothing."""
+        size = self._history[1]
+        return f"{self.metrics_file}: {format_size(size)} of it are left out" if size else ""
+
+    @cached_property
+    def _history(self) -> tuple[list[dict[str, Any]], int]:
+        return read_history(self.metrics_file, self.strict)
 
     @cached_property
     def overrides(self) -> list[str]:
         """The overrides that started the run; none where Hydra's file of them is missing or broken."""
         import yaml
 
+        text = read_text(self.path / HYDRA / OVERRIDES, strict=False, most=MAX_OVERRIDES)
         try:
-            words = yaml.safe_load(read_text(self.path / HYDRA / OVERRIDES, strict=False))
-        except (ValueError, yaml.YAMLError):
+            words = yaml.safe_load(text)
+        except (ValueError, RecursionError, yaml.YAMLError):
             return []
-        return [str(word) for word in words] if isinstance(words, list) else []
+        # A list in a list may stand for billions of words.
+        return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
 
     @property
     def environment(self) -> dict[str, Any]:
         """Machine and versions of the newest checkpoint; empty without one."""
         newest = self.newest_checkpoint
-        environment = read_json(newest / STATE, self.strict).get("environment") if newest else {}
+        state = read_json(newest / STATE, self.strict, MAX_PLAN_BYTES) if newest else {}
+        environment = state.get("environment") if newest else {}
         if self.strict and not isinstance(environment, dict):
             what = "has a checkpoint without its environment"
             raise CheckpointError(self.path, what, "restore it, or train again")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import read_json, write_json
+from gantrain.core.files import MAX_PLAN_BYTES, read_json, write_json
 from gantrain.core.folder_lock import LockedFolder
 from gantrain.core.run_folder import PLAN, RunFolder
 from gantrain.core.text import one_line
@@ -80,7 +80,7 @@ class SweepFolder(LockedFolder):
             return None
         remedy = "resume its runs one by one"
         try:
-            plain = read_json(self.plan_file)
+            plain = read_json(self.plan_file, most=MAX_PLAN_BYTES)
             argv = tuple(map(str, plain["argv"]))
             jobs = tuple(_job(entry) for entry in plain["jobs"])
             at_once, pid, plugins = int(plain["at_once"]), int(plain["pid"]), dict(plain.get("plugins", {}))
@@ -97,7 +97,7 @@ class SweepFolder(LockedFolder):
         Args:
             strict: Whether a broken plan raises CheckpointError; otherwise the jobs that can be read are returned.
         """
-        entries = read_json(self.plan_file, strict).get("jobs", [])
+        entries = read_json(self.plan_file, strict, MAX_PLAN_BYTES).get("jobs", [])
         if not strict:  # jobs with a folder, without overrides that cannot be read
             entries = entries if isinstance(entries, list) else []
             named = [
@@ -120,7 +120,7 @@ class SweepFolder(LockedFolder):
 
     def command(self) -> str:
         """Return the command line that repeats the sweep; an empty string if unknown."""
-        return str(read_json(self.plan_file, strict=False).get("command") or "")
+        return str(read_json(self.plan_file, False, MAX_PLAN_BYTES).get("command") or "")
 
 
 def _job(entry: Mapping[str, Any]) -> Job:

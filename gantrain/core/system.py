@@ -4,6 +4,7 @@ import logging
 import os
 import platform
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,6 +41,13 @@ def check_single_process() -> None:
             what = f"is {value}, and each of these processes would be a run of its own"
             remedy = f"start gantrain once, as in gantrain -m seed=0,1, or unset {name}"
             raise ConfigError(name, what, remedy)
+
+
+def physical_memory() -> int:
+    """Return the bytes of memory of this machine, or the largest number where the system does not tell."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
+        return sys.maxsize
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def processor_name() -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 MAX_LINE = 480  # letters of a message, which "gantrain: error: " precedes: 500 in all
+MAX_CELL = 80  # letters of a table's cell
 
 
 def escape_controls(text: str, kept: str = "") -> str:
@@ -79,7 +80,8 @@ def format_size(count: float) -> str:
 
 
 def align_columns(lines: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells as text with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
-    return "\n".join("  ".join(line).rstrip() for line in padded)
+    """Return rows of cells as text with aligned columns; a long cell is cut in the middle, in the last column later."""
+    rows = [[*(one_line(cell, MAX_CELL) for cell in line[:-1]), *map(one_line, line[-1:])] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join(row).rstrip() for row in padded)

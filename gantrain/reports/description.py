@@ -8,12 +8,15 @@ from typing import Any
 
 import yaml
 
-from gantrain.core.files import read_json, read_text
+from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_lines
 from gantrain.core.run_folder import DIFFERS, DONE, NAN, STATE, RunFolder, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
-from gantrain.core.text import align_columns, format_duration, format_number
+from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
+from gantrain.errors import CheckpointError
 from gantrain.reports.end_table import metric_table, protocol_warnings, published_table
+from gantrain.reports.runs import first_runs
 
+MAX_JOBS = 2000  # of a sweep's table
 MAX_LETTERS = 80  # of a key and its value
 SECTIONS = ("divergence/", "diversity/", "fidelity/", "generator/", "logits/")  # of an unfinished run's tags
 
@@ -121,11 +124,22 @@ def _messages(run: RunFolder) -> str:
     result = run.result if run.status == "finished" else {}
     lines = [f"health     {line}" for line in result.get("health", [])]
     if run.status != "finished":  # else the result has them
-        log = read_text(run.log_file).splitlines()
-        lines += [f"warning    {line.partition(' WARNING ')[2]}" for line in log if " WARNING " in line][-3:]
+        lines += [f"warning    {line}" for line in _warnings(run.log_file)[-3:]]
     if result.get("meaning"):
         lines.append(f"meaning    {result['meaning']}")
+    if run.left_out:
+        lines.append(f"left out   {run.left_out}")
     return "\n".join(lines)
+
+
+def _warnings(log: Path) -> list[str]:
+    """Return the warnings of a log, of a long one those near its end. Raises CheckpointError."""
+    try:
+        lines, _ = read_lines(log, pieces=2)
+    except OSError as error:
+        raise CheckpointError(log, f"cannot be read ({error.strerror})", "make it readable") from error
+    texts = [line.decode(errors="replace") for line in lines]
+    return [text.partition(" WARNING ")[2] for text in texts if " WARNING " in text]
 
 
 def _machine(environment: Mapping[str, Any]) -> str:
@@ -152,7 +166,8 @@ def _files(run: RunFolder) -> str:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    return f"{paths[0].parent}: {', '.join(path.name for path in paths)}" if paths else ""
+    names = ", ".join(path.name for path in paths)
+    return f"{paths[0].parent}: {cut_middle(names, MAX_LINE)}" if paths else ""
 
 
 def _newest(paths: Sequence[Path]) -> str:
@@ -179,7 +194,7 @@ def _commands(path: Path, *verbs: str) -> list[str]:
 
 def checkpoint_page(path: Path, full: bool) -> str:
     """Return a checkpoint's step, run, settings, the values logged at its step, and next commands."""
-    state, run = read_json(path / STATE), RunFolder.of(path)
+    state, run = read_json(path / STATE, most=MAX_PLAN_BYTES), RunFolder.of(path)
     return _page(
         f"{state['config']['name']}: checkpoint of step {state['step']:,} of {run.path.name}",
         _settings(state["config"], state.get(DIFFERS), run.overrides, full),
@@ -194,7 +209,9 @@ def sweep_page(folder: Path) -> str:
     sweep = SweepFolder(folder)
     is_active = sweep.is_locked
     # Hydra's own sweeps have no plan: their jobs are the runs in the folder.
-    jobs = sweep.jobs() or [Job(path.name) for path in sorted(folder.iterdir()) if is_run(path)]
+    planned = sweep.jobs() or [Job(path.name) for path in sorted(folder.iterdir()) if is_run(path)]
+    kept = set(first_runs([folder / job.folder for job in planned], MAX_JOBS))
+    jobs = [job for job in planned if folder / job.folder in kept]
     runs = [sweep.run(job) for job in jobs]
     words = [_without_run_keys(job.overrides or run.overrides) for run, job in zip(runs, jobs, strict=True)]
     shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else []
@@ -209,11 +226,13 @@ def sweep_page(folder: Path) -> str:
         varied = " ".join(word for word in overrides if word not in shared)
         lines.append([run.path.name, varied, state, exit_code, f"{run.step:,}", seconds, error])
     counts = ", ".join(f"{count} {state}" for state, count in Counter(states).most_common())
+    if len(jobs) < len(planned):
+        counts += f"; {len(planned) - len(jobs):,} are left out, first those that never began"
     may_resume = not is_active and any(state not in (*DONE, "running") for state in states)
     verbs = ["resume"] * may_resume + ["compare", "report", "tensorboard"]
     rows = {"command": sweep.command(), "shared": " ".join(shared)}
     return _page(
-        f"{folder.name}: a sweep of {len(runs)} jobs: {counts}",
+        f"{folder.name}: a sweep of {len(planned)} jobs: {counts}",
         align_columns(lines),
         _rows(rows | {name: str(path) for name, path in sweep.summaries().items()}),
         _block("next", _commands(folder, *verbs)),

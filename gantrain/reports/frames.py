@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from gantrain.core.atomic import replace_file
+from gantrain.core.files import read_bytes
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import CheckpointError
 
@@ -16,6 +17,7 @@ FRAME_MS, LAST_FRAME_MS = 120, 1500  # milliseconds of a frame, and of the last 
 BUDGET = 5_000_000  # characters of pictures in a page
 SIZES = ((720, 60), (540, 60), (540, 30), (360, 24), (240, 12), (160, 2))  # pixels and frames, until they fit
 SMALL_PIXELS = 300  # pixels of one run's picture among others
+MAX_PICTURE_BYTES, MAX_PIXELS = 2**26, 2**24  # of a picture that a run wrote
 UNREADABLE = (
     OSError,
     SyntaxError,
@@ -27,9 +29,8 @@ UNREADABLE = (
 def grid_files(run: Path) -> list[tuple[int, Path]]:
     """Return the step and the file of every picture under ``samples``, in the order of steps."""
     files = sorted((int(path.stem), path) for path in RunFolder(run).pictures if path.stem.isdecimal())
-    while files and open_image(files[-1][1]) is None:  # the process was killed while it wrote
-        files.pop()
-    return files
+    # The process was killed while it wrote the last one; more that are broken are none of its own.
+    return files[:-1] if files and open_image(files[-1][1]) is None else files
 
 
 def pick_evenly(files: Sequence[tuple[int, Path]], most: int = MAX_FRAMES) -> list[tuple[int, Path]]:
@@ -41,10 +42,11 @@ def pick_evenly(files: Sequence[tuple[int, Path]], most: int = MAX_FRAMES) -> li
 
 
 def open_image(path: Path) -> Image.Image | None:
-    """Return a picture in RGB, or None for one that is absent or truncated."""
+    """Return a picture in RGB, or None for one that is absent, truncated, or not one of gantrain's."""
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
+        # Of another kind than its name says it could start another program, as Ghostscript for EPS.
+        with Image.open(io.BytesIO(read_bytes(path, MAX_PICTURE_BYTES)), formats=["PNG"]) as image:
+            return image.convert("RGB") if image.width * image.height <= MAX_PIXELS else None
     except UNREADABLE:
         return None
 

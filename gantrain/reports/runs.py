@@ -14,6 +14,8 @@ from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.text import escape_controls
 from gantrain.reports.varying import short_label, varying_values
 
+MAX_RUNS = 2000  # in a table or on a page
+
 
 @dataclass(frozen=True)
 class Row:
@@ -119,22 +121,36 @@ def runs_under(folder: Path) -> list[Path]:
     return [inside] if is_run(inside) else list(dict.fromkeys(_walk(inside)))
 
 
+def first_runs(runs: Sequence[Path], most: int = MAX_RUNS) -> list[Path]:
+    """Return at most ``most`` of these runs, in their order: before those that never began, those that did."""
+    if len(runs) <= most:
+        return list(runs)
+    kept = set(sorted(runs, key=lambda run: not run.is_dir())[:most])  # a stable sort
+    return [run for run in runs if run in kept]
+
+
 def _walk(folder: Path) -> Iterator[Path]:
-    jobs = [folder / name for name in _overrides_of_jobs(folder)]
-    yield from jobs
-    try:
-        inner = [Path(entry) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return
+    """Yield the runs under a folder, without recursion, since folders may be nested thousands deep."""
+    stack = [folder]
+    while stack:
+        place = stack.pop()
+        if place is not folder and is_run(place):
+            yield place
+            continue
+        if place is not folder and place.name.startswith("."):
+            continue
+        jobs = [place / name for name in _overrides_of_jobs(place)]
+        yield from jobs
+        try:
+            inner = {Path(entry) for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)}
+        except OSError:
+            continue
+        stack += sorted(inner.difference(jobs), key=_natural, reverse=True)
 
-    def natural(path: Path) -> list[int | str]:  # run 2 before run 10
-        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
-    for path in sorted(inner, key=natural):
-        if is_run(path):
-            yield path
-        elif not path.name.startswith(".") and path not in jobs:
-            yield from _walk(path)
+def _natural(path: Path) -> list[int | str]:
+    """Return the sort key of a name in which run 2 comes before run 10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -14,7 +14,7 @@ from gantrain.core.sweep_folder import (
     SUMMARY_TEXT,
     SweepFolder,
 )
-from gantrain.core.text import align_columns, format_number, format_with_error
+from gantrain.core.text import align_columns, format_number, format_with_error, one_line
 from gantrain.reports.figures import chart, encode_png, sample_sheet
 from gantrain.reports.ranking import (
     Setting,
@@ -152,14 +152,18 @@ def comparison_text(found: Sequence[Row]) -> str:
     brackets = "in brackets: published or exact numbers" if has_published else ""
     notes = [order_note(found), brackets, *(f"warning: {line}" for line in not_comparable(found))]
     ends = failures(found)
-    failed = "\n".join([f"{len(ends)} of {len(found)} runs did not finish", *ends]) if ends else ""
-    return "\n\n".join(filter(None, (*tables, "\n".join(filter(None, notes)), failed)))
+    shown = [*map(one_line, ends[:MAX_LINES]), *_more(ends)]
+    failed = "\n".join([f"{len(ends)} of {len(found)} runs did not finish", *shown]) if ends else ""
+    return "\n\n".join(filter(None, (*tables, "\n".join(map(one_line, filter(None, notes))), failed)))
 
 
 def _first_lines(lines: Sequence[Sequence[str]]) -> str:
-    rest = len(lines) - 1 - MAX_LINES
-    more = f"\nand {rest} more, in {SUMMARY_TEXT}" if rest > 0 else ""
-    return align_columns(lines[: MAX_LINES + 1]) + more
+    return "\n".join([align_columns(lines[: MAX_LINES + 1]), *_more(lines[1:])])
+
+
+def _more(lines: Sequence[object]) -> list[str]:
+    rest = len(lines) - MAX_LINES
+    return [f"and {rest} more, in {SUMMARY_TEXT}"] if rest > 0 else []
 
 
 def file_lines(folder: Path) -> str:

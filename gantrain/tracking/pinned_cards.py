@@ -4,10 +4,11 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from gantrain.core.files import read_text
+from gantrain.core.files import read_lines
 from gantrain.core.run_folder import EVENTS, RunFolder
 from gantrain.tracking.event_file import read_events
 
@@ -56,10 +57,13 @@ def pinned_query(folder: Path, runs: Sequence[Path]) -> str:
 
 def _scalars(run: Path) -> set[str]:
     # A pattern suffices, since only the tags are needed.
-    return set(re.findall(r'"([a-z]+/\w+)":', read_text(RunFolder(run).metrics_file, strict=False)))
+    with suppress(OSError):
+        lines, _ = read_lines(RunFolder(run).metrics_file, pieces=2)
+        return {tag.decode() for line in lines for tag in re.findall(rb'"([a-z]+/\w+)":', line)}
+    return set()
 
 
 def _pictures(run: Path) -> set[str]:
-    newest = RunFolder(run).event_files[-1]
-    first = itertools.islice(read_events(newest), FIRST_RECORDS)
+    files = [path for path in RunFolder(run).event_files if path.is_file()]  # a pipe would wait for a writer
+    first = itertools.islice(read_events(files[-1]), FIRST_RECORDS) if files else ()
     return {value.tag for event in first for value in event.summary.value if value.HasField("image")}

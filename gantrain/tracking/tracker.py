@@ -14,6 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 
 from gantrain.core.atomic import append_to, replace_file
+from gantrain.core.history import parse_row
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import CEILING, JENSEN_SHANNON
 from gantrain.tracking.event_file import read_events, write_events
@@ -104,7 +105,8 @@ class Tracker:
         # Read once, when it is first needed; after that rows are added as they are written.
         if self._rows is None:
             try:
-                self._rows = [json.loads(line) for line in self._path.read_bytes().splitlines()]
+                lines = self._path.read_bytes().splitlines()
+                self._rows = [row for row in map(parse_row, lines) if row is not None]
             except OSError as error:
                 log.warning("%s cannot be read (%s)", self._path.name, error)
                 return []
@@ -145,16 +147,10 @@ class _Output:
 
 def _reopen_lines(path: Path, step: int) -> BinaryIO:
     if path.exists():
-        kept = [line + b"\n" for line in path.read_bytes().splitlines() if _line_step(line) <= step]
+        lines = path.read_bytes().splitlines()
+        kept = [line + b"\n" for line in lines if (row := parse_row(line)) and row["step"] <= step]
         replace_file(path, b"".join(kept))
     return append_to(path)
-
-
-def _line_step(line: bytes) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf  # half a line of a killed process
 
 
 def _reopen_events(folder: Path, step: int) -> Any:

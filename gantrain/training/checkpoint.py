@@ -16,7 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from gantrain.core.files import MAX_PLAN_BYTES, parse_json, read_bytes
 from gantrain.core.run_folder import STATE, RunFolder, is_checkpoint
+from gantrain.core.system import physical_memory
 from gantrain.errors import CheckpointError, Diverged
 
 TENSORS = "tensors.safetensors"
@@ -196,10 +198,10 @@ def _read(path: Path) -> Checkpoint:
     remedy = f"use {older[-1]}" if older else "train again, or restore the file"
     # Both files, and the description's own checksum.
     try:
-        state = json.loads((path / STATE).read_bytes())
+        state = parse_json(read_bytes(path / STATE, MAX_PLAN_BYTES))
         digest = _digest(state) if isinstance(state, dict) else None
-        blob = (path / TENSORS).read_bytes()
-    except (OSError, ValueError, RecursionError) as error:
+        blob = read_bytes(path / TENSORS, physical_memory())
+    except (OSError, ValueError) as error:
         name = getattr(error, "filename", None) or path / STATE
         raise CheckpointError(name, f"cannot be read ({error})", remedy) from error
     # The description: its fields, its format, both checksums.

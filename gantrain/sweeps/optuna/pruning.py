@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gantrain.config.options import Config, Train
-from gantrain.core.files import read_json
+from gantrain.core.files import MAX_PLAN_BYTES, read_json
 from gantrain.core.sweep_folder import SEARCH, Job
 from gantrain.errors import ConfigError, Pruned, suggest
 from gantrain.sweeps.optuna.search import Search, pruner
@@ -45,7 +45,7 @@ def pruning_callback(folder: Path, options: Train) -> Callback | None:
     Raises:
         ConfigError: When the study cannot be read.
     """
-    record = read_json(folder.parent / SEARCH)
+    record = read_json(folder.parent / SEARCH, most=MAX_PLAN_BYTES)
     number = Job(folder.name).number
     if not record or not number.isdigit():
         return None
@@ -74,7 +74,7 @@ def _reporter(sweep: Path, number: int, search: Search, train: Train) -> Callabl
     import optuna
 
     rule = pruner(search, train.steps, train.evaluate_every)
-    study = load_study(sweep, read_json(sweep / SEARCH), rule)
+    study = load_study(sweep, read_json(sweep / SEARCH, most=MAX_PLAN_BYTES), rule)
     trials = study.get_trials(deepcopy=False)
     if number >= len(trials) or trials[number].state.is_finished():
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from gantrain.core.atomic import replace_file
 from gantrain.core.figures import panels, render
-from gantrain.core.files import read_json, write_json
+from gantrain.core.files import MAX_PLAN_BYTES, read_json, write_json
 from gantrain.core.override import values_by_key
 from gantrain.core.sweep_folder import SEARCH
 from gantrain.core.text import format_number
@@ -57,7 +57,7 @@ def write_results(study: Study, metric: str) -> str:
     ]
     record, path = study.sweep.path / SEARCH, study.sweep.path / FIGURE
     try:
-        write_json(record, read_json(record) | {"best": best})
+        write_json(record, read_json(record, most=MAX_PLAN_BYTES) | {"best": best})
         if study.complete:
             replace_file(path, encode(render(draw_search(study))))
             lines.append(f"search     {path}")

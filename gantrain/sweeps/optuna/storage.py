@@ -8,7 +8,7 @@ from shlex import quote
 from typing import Any
 
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.core.files import read_json
+from gantrain.core.files import MAX_PLAN_BYTES, read_json
 from gantrain.core.new_folder import ensure_empty
 from gantrain.core.sweep_folder import SEARCH
 from gantrain.errors import CheckpointError, ConfigError
@@ -56,7 +56,7 @@ def _absolute_url(url: str | None) -> str | None:
 
 def merge_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
     """Return the record ``now`` with the storage of an earlier attempt. Raises ConfigError for another search."""
-    before = read_json(folder / SEARCH)
+    before = read_json(folder / SEARCH, most=MAX_PLAN_BYTES)
     if not before:
         ensure_empty(folder)
         if now["url"]:  # one database may hold many searches

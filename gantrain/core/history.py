@@ -1,0 +1,61 @@
+"""The scalars of a run, read back from ``metrics.jsonl``; of a very long file a part."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gantrain.core.files import MAX_KEYS, read_lines
+from gantrain.errors import CheckpointError
+
+MAX_TAGS = 1000  # a run has some dozens
+MAX_PIECES = 8  # more points than any chart shows
+MAX_VALUE = 10**300  # an integer that is a float too
+
+
+def read_history(
+    path: Path, strict: bool = True, pieces: int = MAX_PIECES
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the lines as ``{"step": …, tag: value}``, oldest first, and the number of bytes that were left out.
+
+    Lines that are incomplete or forged count as absent, and tags beyond ``MAX_TAGS`` do.
+
+    Args:
+        path: The file; none for a missing one.
+        strict: Whether a file that cannot be read raises CheckpointError; otherwise it counts as empty.
+        pieces: Of 1 MiB each, that are read of a longer file.
+    """
+    try:
+        lines, left_out = read_lines(path, pieces)
+    except OSError as error:
+        if not strict:
+            return [], 0
+        what = f"cannot be read ({error.strerror})"
+        raise CheckpointError(path, what, "restore it, or make it readable") from error
+    rows = [row for row in map(parse_row, lines) if row is not None]
+    tags = {tag: None for row in rows for tag in row}
+    if len(tags) > MAX_TAGS:
+        kept = set(list(tags)[:MAX_TAGS]) | {"step"}
+        rows = [{tag: value for tag, value in row.items() if tag in kept} for row in rows]
+    return rows, left_out
+
+
+def parse_row(line: bytes) -> dict[str, Any] | None:
+    """Return a line's step and its numbers by tag; None for one that is incomplete, forged, or empty."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(row, dict) or len(row) > MAX_KEYS or not _is_step(row.get("step")):
+        return None
+    if all(map(_is_value, row.values())):
+        return row
+    return {tag: value for tag, value in row.items() if _is_value(value)}
+
+
+def _is_step(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value < 2**63
+
+
+def _is_value(value: object) -> bool:
+    """Whether it is a number, or None, which stands for one that was not finite."""
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < MAX_VALUE)
