@@ -6,22 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gantrain.core.text import escape_controls
 from gantrain.errors import writing
 
 
 class _Tolerant:
     """A text stream that drops what a full disk refuses; a pipe that its reader closed raises BrokenPipeError.
 
+    Control characters are escaped: what is printed holds names that anybody may have given to a file or a run.
+
     Args:
         stream: The stream behind it.
         may_close: Whether a closed pipe is dropped too.
+        kept: The control characters that pass.
     """
 
-    def __init__(self, stream: Any, may_close: bool):
-        self._stream, self._may_close = stream, may_close
+    def __init__(self, stream: Any, may_close: bool, kept: str):
+        self._stream, self._may_close, self._kept = stream, may_close, kept
         self.failure: OSError | None = None  # the last one
 
     def write(self, text: str) -> int:
+        text = escape_controls(text, self._kept)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         return self._attempt(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -67,7 +72,10 @@ def tolerant_streams() -> Iterator[None]:
     before = sys.stdout, sys.stderr
     # A closed stream is None, and a file that is opened next would take its place.
     streams = [open(os.devnull, "w") if stream is None else stream for stream in before]  # noqa: SIM115
-    out, err = _Tolerant(streams[0], may_close=False), _Tolerant(streams[1], may_close=True)
+    out = _Tolerant(streams[0], may_close=False, kept="\n\t")
+    err = _Tolerant(
+        streams[1], may_close=True, kept="\n\t\r"
+    )  # a progress bar returns to the start of its line
     sys.stdout, sys.stderr = out, err
     try:
         yield

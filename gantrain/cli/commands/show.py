@@ -10,7 +10,6 @@ from gantrain.errors import CheckpointError, ConfigError
 def show(argv: list[str]) -> int:
     """Print what a run, a sweep or a checkpoint is, how it went, where its files are, and what to type next."""
     from gantrain.core.run_folder import is_checkpoint, is_run, is_sweep
-    from gantrain.core.text import escape_controls
     from gantrain.reports.description import checkpoint_page, run_page, sweep_page
 
     path, full = _path_and_full(argv)
@@ -26,7 +25,7 @@ def show(argv: list[str]) -> int:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"does not hold what gantrain writes ({type(error).__name__}: {error})"
         raise CheckpointError(path, what, "restore it, or train again") from error
-    print(escape_controls(page, kept="\n"))
+    print(page)
     return 0
 
 
