@@ -37,7 +37,7 @@ class Layout:
         """Return a reader of the module csv; ``strict`` refuses a quote without its end."""
         mark = SEPARATORS[self.separator]
         if self.separator == "space":
-            lines = (line.replace("\t", " ").rstrip(" ") for line in lines)
+            lines = (line.replace("\t", " ") for line in lines)
         return csv.reader(
             lines, delimiter=mark, quotechar=self.quote, skipinitialspace=self.skips_blanks, strict=strict
         )
@@ -70,7 +70,7 @@ def find_layout(sample: list[str], separator: str | None = None) -> Layout:
         sample: The first lines, the names among them.
         separator: A name of ``SEPARATORS``, where it is known.
     """
-    best, best_score = Layout(separator or "comma"), (0.0, 0.0)
+    best, best_score = None, (0.0, 0.0)
     for name in [separator] if separator else SEPARATORS:
         try:
             layout, *score = _try_layout(sample, name)
@@ -78,9 +78,9 @@ def find_layout(sample: list[str], separator: str | None = None) -> Layout:
             csv.Error
         ):  # a cell beyond the limit of the module csv, as of a line that this does not separate
             continue
-        if separator or tuple(score) > best_score:
+        if best is None or tuple(score) > best_score:
             best, best_score = layout, (score[0], score[1])
-    return best
+    return best or Layout(separator or "comma")
 
 
 def _try_layout(sample: list[str], separator: str) -> tuple[Layout, float, float]:

@@ -119,7 +119,7 @@ def _collect(names: list[str], lines: Iterator[tuple[int, list[str]]]) -> Rows:
 
     for line, row in lines:
         if not (row and row[0].strip()) and not any(cell.strip() for cell in row):
-            rows.empty += bool(row)
+            rows.empty += len(row) >= min(width, 2)  # not a blank line
             continue
         if len(row) != width:
             # Separators at the end of a row or of the names hold nothing.

@@ -18,10 +18,10 @@ from gantrain.errors import ConfigError, DataError, suggest
 MAX_CLASSES = 100  # distinct values of a label
 LISTED = 8  # names in a message
 REMEDIES = {
-    "words": "leave it out, or learn its values as classes: dataset.label",
-    "true or false": "write 1 and 0, or learn its values as classes: dataset.label",
-    "dates": "write them as numbers, as days or years, or leave the column out",
-    "nothing": "leave it out",
+    "words": "leave it out of dataset.columns, or learn its values as classes: dataset.label",
+    "true or false": "write 1 and 0, or leave it out of dataset.columns",
+    "dates": "write them as numbers, such as days or years, or leave it out of dataset.columns",
+    "nothing": "leave it out of dataset.columns",
 }
 
 
@@ -66,16 +66,16 @@ def choose_columns(table: TableReader, requested: Sequence[str], label: str | No
         others = [name for name in table.names if name and name != label]
         if not others:
             raise DataError(table.path, "has no column but the label", "give a table of numbers")
-        raise _no_numbers(table, others[0], "has no column of numbers: ")
+        raise _no_numbers(table, others[0], "has no column of numbers: ", "give at least one")
     return columns
 
 
-def _no_numbers(table: TableReader, name: str, start: str = "") -> DataError:
+def _no_numbers(table: TableReader, name: str, start: str = "", remedy: str = "") -> DataError:
     texts = table.texts(name)
     kind = describe_cells(texts)
     row = next((i for i, text in enumerate(texts) if not is_missing(text)), 0)
     example = f", as {texts[row][:40]!r} in row {row + 1}" if kind != "nothing" else ""
-    return DataError(table.path, f"{start}column {name!r} holds {kind}{example}", REMEDIES[kind])
+    return DataError(table.path, f"{start}column {name!r} holds {kind}{example}", remedy or REMEDIES[kind])
 
 
 def _counts_rows(table: TableReader) -> bool:
