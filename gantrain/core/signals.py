@@ -145,13 +145,13 @@ def _install(handler: Callable[[int], None]) -> dict[int, Any]:
 
 def _end_in_time(reader: int) -> None:
     """End the process some seconds after a signal that its main thread, in a library's long call, does not notice."""
-    while os.read(reader, 1)[0] not in SIGNALS:
-        pass
+    number = 0
+    while number not in SIGNALS:
+        number = os.read(reader, 1)[0]
     waited, pause = 0.0, threading.Event()
     while waited < GRACE_SECONDS:
         pause.wait(0.1)
         waited = 0.0 if _process.is_patient else waited + 0.1
-    number = _process.number or signal.SIGTERM
     what = f"stopped by {signal.Signals(number).name}"
     try:
         if _process.last_act:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
 from gantrain.config.resume import conflicting_keys
 from gantrain.core.atomic import append_to
@@ -104,6 +105,11 @@ def train_or_resume(task: Task) -> None:
     config = resolve(task.plain)
     watch = pruning_callback(task.run.path, config.train)
     session = Session(task.command, task.given, bar=task.at_once == 1, watch=watch)
+    with task.run.lock():  # before anything is read: another process may be writing there
+        _train_or_resume(task, config, session)
+
+
+def _train_or_resume(task: Task, config: Config, session: Session) -> None:
     if task.run.newest_checkpoint is None:
         run(config, task.run.path, session=session)
         return

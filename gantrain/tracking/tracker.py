@@ -65,13 +65,17 @@ class Tracker:
 
     Args:
         folder: The run's folder; the event file is directly in it.
-        step: Rows and events of earlier processes are kept up to this step; later ones are dropped.
+        step: Rows and events of earlier processes are kept up to this step; later ones are dropped. What they hold of
+            this very step, as the metrics of a run that was killed before its result, is not written again.
     """
 
     def __init__(self, folder: Path, step: int = 0):
-        self._path = RunFolder(folder).metrics_file
-        self._events = _Output("TensorBoard's event file", lambda: _reopen_events(folder, step))
-        self._lines = _Output(self._path.name, lambda: _reopen_lines(self._path, step))
+        self._path, self._resumed = RunFolder(folder).metrics_file, step
+        self._in_events, self._in_lines = set[str](), set[str]()  # tags of that step
+        self._events = _Output(
+            "TensorBoard's event file", lambda: _reopen_events(folder, step, self._in_events)
+        )
+        self._lines = _Output(self._path.name, lambda: _reopen_lines(self._path, step, self._in_lines))
         self._rows: list[dict[str, Any]] | None = None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -79,8 +83,12 @@ class Tracker:
         # Charts of JSD show its maximum, log 2, as a line.
         charted = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
         self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in charted.items()]))
+        logged = self._in_lines if step == self._resumed else ()
         # JSON has no NaN or infinity: null stands for both.
-        row = {"step": step} | {tag: v if math.isfinite(v) else None for tag, v in values.items()}
+        row = {tag: v if math.isfinite(v) else None for tag, v in values.items() if tag not in logged}
+        if not row:
+            return
+        row = {"step": step, **row}
         self._lines.write(json.dumps(row).encode() + b"\n")
         if self._rows is not None:
             self._rows.append(row)
@@ -119,6 +127,10 @@ class Tracker:
 
     def record(self, step: int, summary: Summary) -> None:
         """Write a summary to the event file alone."""
+        if step == self._resumed and self._in_events:
+            summary = Summary(value=[value for value in summary.value if value.tag not in self._in_events])
+            if not summary.value:
+                return
         self._events.write(Event(step=step, wall_time=time.time(), summary=summary).SerializeToString())
 
 
@@ -145,19 +157,23 @@ class _Output:
             self._file = None
 
 
-def _reopen_lines(path: Path, step: int) -> BinaryIO:
+def _reopen_lines(path: Path, step: int, tags: set[str]) -> BinaryIO:
+    """Open ``metrics.jsonl`` with its lines up to ``step``, and add the tags of that step."""
     if path.exists():
-        lines = path.read_bytes().splitlines()
-        kept = [line + b"\n" for line in lines if (row := parse_row(line)) and row["step"] <= step]
+        rows = [(line, row) for line in path.read_bytes().splitlines() if (row := parse_row(line))]
+        kept = [line + b"\n" for line, row in rows if row["step"] <= step]
+        tags.update(tag for _, row in rows if row["step"] == step for tag in row)
         replace_file(path, b"".join(kept))
     return append_to(path)
 
 
-def _reopen_events(folder: Path, step: int) -> Any:
-    """Open a new event file that starts with the last one's events up to ``step``, and remove the earlier ones.
+def _reopen_events(folder: Path, step: int, tags: set[str]) -> Any:
+    """Open a new event file that starts with the last one's events up to ``step``, and add the tags of that step.
 
-    The last one started with those of the file before it, so it holds them all.
+    The earlier files are removed: the last one started with the events of the file before it, so it holds them all.
     """
     # A new file, since an open TensorBoard follows it; not all of its loaders honour a purge by a session record.
     earlier = RunFolder(folder).event_files
-    return write_events(folder, [e for path in earlier[-1:] for e in read_events(path) if e.step <= step])
+    kept = [event for path in earlier[-1:] for event in read_events(path) if event.step <= step]
+    tags.update(value.tag for event in kept if event.step == step for value in event.summary.value)
+    return write_events(folder, kept)
