@@ -53,7 +53,7 @@ def test_handle_signals_passes_on_one_that_a_library_dropped():
     assert received == [signal.SIGTERM, signal.SIGINT]
 
 
-def test_handle_signals_ignores_more_of_them_once_the_process_leaves():
+def test_handle_signals_ignores_them_once_the_process_leaves():
     received = []
     with handle_signals(received.append):
         send(signal.SIGINT)
@@ -73,7 +73,7 @@ def test_leave_in_another_thread_leaves_the_main_one_its_signals():
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_stop_request_is_reported_by_name_with_the_code_of_a_shell(number):
+def test_stop_request_is_reported_by_name_with_its_exit_code(number):
     error = to_user_error(StopRequest(number))
     assert error.exit_code == 128 + number
     assert f"stopped by {signal.Signals(number).name}; " in str(error)
@@ -99,7 +99,7 @@ with signals.last_act(lambda: os.write(1, b"saved")):
 """
 
 
-def test_program_in_a_call_that_does_not_return_saves_and_ends():
+def test_program_stuck_in_a_call_saves_and_ends():
     done = program(STUCK)
     assert (done.returncode, done.stdout) == (128 + signal.SIGUSR1, "saved")
     (line,) = done.stderr.splitlines()
@@ -116,7 +116,7 @@ def test_program_takes_its_time_where_it_is_patient():
     assert (done.returncode, done.stdout, done.stderr) == (0, "saved", "")
 
 
-def test_program_prints_no_traceback_for_a_signal_in_a_finalizer():
+def test_program_prints_no_traceback_of_a_finalizer():
     done = program("""
         class Tensor:
             def __del__(self):
