@@ -1,21 +1,20 @@
 """Images of 12 or 16 bits a channel, without the loss that Pillow's conversion to 8 bits brings."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from gantrain.datasets.files.image_bytes import ImageError
+
 WHITE = 65535  # of 16 bits
 DEPTHS = (8, 10, 12, 14, 16)  # bits that the data of a 16-bit file may use
+ROWS = 16  # that are scaled at once
 # Tags of TIFF, and values of theirs
 BITS, COMPRESSION, PHOTOMETRIC, PLANES = 258, 259, 262, 284
 UNCOMPRESSED, WHITE_IS_ZERO, SEPARATE = 1, 0, 2
-
-
-class ImageError(Exception):
-    """The reason why an image is refused."""
 
 
 class LevelError(Exception):
@@ -35,14 +34,14 @@ class DeepImage(NamedTuple):
 
     Attributes:
         mode: L, LA, RGB, RGBA or CMYK.
-        channels: The levels of each channel, uint16 [H, W].
+        parts: One image that holds the levels, or the high bytes and the low bytes of the channels.
         white: The level that the file declares as white, 4095 or 65535.
         is_inverted: Whether 0 is white instead.
         clear: The levels of a transparent pixel, if the file declares any.
     """
 
     mode: str
-    channels: list[np.ndarray]
+    parts: tuple[Image.Image, ...]
     white: int = WHITE
     is_inverted: bool = False
     clear: tuple[int, ...] = ()
@@ -50,7 +49,7 @@ class DeepImage(NamedTuple):
     @property
     def level(self) -> int:
         """The largest level, transparency aside."""
-        return max(int(channel.max()) for channel in self._colours())
+        return max(int(levels[:, :, : self._colours].max()) for _, levels in self._bands())
 
     def narrow(self, depth: int) -> Image.Image:
         """Return the image with 8 bits a channel; its data use ``depth`` bits of 16, its alpha all.
@@ -59,20 +58,40 @@ class DeepImage(NamedTuple):
             LevelError: When they use more.
         """
         white = 2**depth - 1 if self.white == WHITE else self.white
-        if self.level > white:
-            raise LevelError(self.level)
-        bands = [_scale(channel, white, self.is_inverted) for channel in self._colours()]
-        bands += [_scale(channel, WHITE, False) for channel in self.channels[len(bands) :]]
-        image = Image.merge(self.mode, bands) if len(bands) > 1 else bands[0]
-        if self.clear:
-            is_clear = np.all(
-                [c == level for c, level in zip(self.channels, self.clear, strict=True)], axis=0
-            )
-            image.putalpha(Image.fromarray(np.where(is_clear, 0, 255).astype(np.uint8)))
+        mode = self.mode + ("A" if self.clear else "")
+        image = Image.new(mode, self.parts[0].size)
+        for top, levels in self._bands():
+            rows = self._narrow_band(levels, white)
+            image.paste(Image.fromarray(rows if rows.shape[2] > 1 else rows[:, :, 0], mode), (0, top))
         return image
 
-    def _colours(self) -> list[np.ndarray]:
-        return self.channels[:-1] if self.mode in ("LA", "RGBA") else self.channels
+    def _narrow_band(self, levels: np.ndarray, white: int) -> np.ndarray:
+        """Return rows of levels uint16 [h, W, C] as uint8, with alpha if a pixel can be clear."""
+        colours, alpha = np.split(levels, [self._colours], axis=2)
+        if (brightest := int(colours.max())) > white:
+            raise LevelError(brightest)
+        grey = _scale(colours, white)
+        if self.is_inverted:
+            grey = 255 - grey
+        opaque = _scale(alpha, WHITE)
+        if self.clear:
+            opaque = 255 * (colours != self.clear).any(axis=2, keepdims=True).astype(np.uint8)
+        return np.concatenate([grey, opaque], axis=2)
+
+    @property
+    def _colours(self) -> int:
+        return {"L": 1, "LA": 1, "CMYK": 4}.get(self.mode, 3)
+
+    def _bands(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield a row's number, and the levels of some rows from there on, uint16 [h, W, C], to bound memory."""
+        width, height = self.parts[0].size
+        for top in range(0, height, ROWS):
+            box = (0, top, width, min(top + ROWS, height))
+            first, *rest = (np.asarray(part.crop(box)) for part in self.parts)
+            if self.mode == "LA":  # a high and a low byte of grey, then of alpha
+                first, *rest = first[:, :, ::2], first[:, :, 1::2]
+            levels = first.astype(np.uint16)
+            yield top, levels << 8 | rest[0] if rest else levels[:, :, None]
 
 
 def fitting_depth(level: int) -> int:
@@ -113,26 +132,23 @@ def decode_deep(
         reopen: Opens it once more.
         load: Decodes and turns an opened image.
     """
-    if mode == "L":
-        load(image)
-        channels = [np.asarray(image)]
-    elif mode == "LA":  # each channel as its high and its low byte
-        _set_rawmode(image, "RGBA")
-        load(image)
-        channels = _join_bytes(image.split()[::2], image.split()[1::2])
-    else:  # Pillow keeps the high bytes; with the other byte order it takes the low ones for those
-        low = reopen()
-        kind, order = _rawmode(low)[:-1], _rawmode(low)[-1]
+    parts = [image]
+    if mode == "LA":
+        _set_rawmode(image, "RGBA")  # four bytes a pixel, as they are
+    elif (
+        mode != "L"
+    ):  # Pillow keeps the high bytes; with the other byte order it takes the low ones for those
+        parts.append(reopen())
+        kind, order = _rawmode(image)[:-1], _rawmode(image)[-1]
         is_little = order == "L" or (order == "N" and sys.byteorder == "little")
-        _set_rawmode(low, kind + ("B" if is_little else "L"))
-        load(image)
-        load(low)
-        channels = _join_bytes(image.split(), low.split())
+        _set_rawmode(parts[1], kind + ("B" if is_little else "L"))
+    for part in parts:
+        load(part)
     tags = getattr(image, "tag_v2", {})
     white = 2 ** int(np.ravel(tags.get(BITS, 16))[0]) - 1
     clear = image.info.get("transparency")
     levels = () if clear is None else tuple(np.ravel(clear).tolist())
-    return DeepImage(mode, channels, white, tags.get(PHOTOMETRIC) == WHITE_IS_ZERO, levels)
+    return DeepImage(mode, tuple(parts), white, tags.get(PHOTOMETRIC) == WHITE_IS_ZERO, levels)
 
 
 def _rawmode(image: Any) -> str:
@@ -148,16 +164,7 @@ def _set_rawmode(image: Any, rawmode: str) -> None:
     ]
 
 
-def _join_bytes(high: tuple[Image.Image, ...], low: tuple[Image.Image, ...]) -> list[np.ndarray]:
-    """Return channels uint16 [H, W] from the bytes of each."""
-    return [np.asarray(h).astype(np.uint16) << 8 | np.asarray(v) for h, v in zip(high, low, strict=True)]
-
-
-def _scale(channel: np.ndarray, white: int, is_inverted: bool) -> Image.Image:
-    """Return levels uint16 [H, W] as an image of mode L."""
+def _scale(levels: np.ndarray, white: int) -> np.ndarray:
+    """Return levels uint16 as uint8, where 255 stands for ``white``."""
     # Rounded division by white / 255, in integers
-    table = ((np.arange(white + 1) * 255 + white // 2) // white).astype(np.uint8)
-    grey = np.empty(channel.shape, np.uint8)
-    for row, levels in zip(grey, channel, strict=True):  # an index takes eight bytes a level
-        row[:] = table[levels]
-    return Image.fromarray(255 - grey if is_inverted else grey)
+    return ((levels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)

@@ -19,25 +19,18 @@ The rules, in their order:
   transparent for 4 channels. With alpha, colours are weighted by it. An image of the target size is unchanged.
 """
 
+import math
 import threading
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin  # noqa: F401  (else Pillow loads all its formats)
 
-from gantrain.datasets.files.image_depth import (
-    WHITE,
-    ImageError,
-    LevelError,
-    decode_deep,
-    deep_mode,
-    fitting_depth,
-)
+from gantrain.datasets.files.image_bytes import ImageError, check_bounds, open_file, skip_text
+from gantrain.datasets.files.image_depth import WHITE, LevelError, decode_deep, deep_mode, fitting_depth
 from gantrain.datasets.files.libtiff import libtiff_errors
-from gantrain.datasets.files.png_text import without_text
 from gantrain.errors import ConfigError, DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
@@ -45,7 +38,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", "
 MAX_PIXELS = 178_956_970  # Pillow's own limit
 REMEDY = "fix or remove it, or set dataset.bad_files=skip"
 SERIAL_PIXELS = 16_000_000  # larger images are decoded one at a time, to bound memory
-T = TypeVar("T")
+TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of TIFF
 _serial = threading.Lock()
 
 
@@ -90,7 +83,7 @@ def read(path: str, target: Target) -> Picture:
         ConfigError: When it has levels that the target's depth does not hold.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return _read(file, target)
     except ImageError as error:
         raise DataError(path, error, REMEDY) from error
@@ -117,31 +110,23 @@ def largest_level(path: str, max_pixels: int) -> int | None:
         deep = decode_deep(image, mode, lambda: _open(file), _load)
         return deep.level if deep.white == WHITE else None
 
-    with suppress(Exception), open(path, "rb") as file:
-        return _skip_text(level, file)
+    with suppress(Exception), open_file(path) as file:
+        return skip_text(level, file)
     return None
 
 
 def _read(file: BinaryIO, target: Target) -> Picture:
-    if not file.read(1):
-        raise ImageError("is empty")
-    return _skip_text(lambda file: _decode(file, target), file)
-
-
-def _skip_text(work: Callable[[BinaryIO], T], file: BinaryIO) -> T:
-    """Return what is made of a file, without its texts if Pillow refuses it for their length."""
-    try:
-        return work(file)
-    except ValueError:
-        if (textless := without_text(file)) is None:
-            raise
-        return work(textless)
+    check_bounds(file, target.max_pixels)
+    return skip_text(lambda file: _decode(file, target), file)
 
 
 def _decode(file: BinaryIO, target: Target) -> Picture:
     # The header alone decides whether the pixels are decoded at all.
     image = _open(file)
-    pixels, size_text = image.width * image.height, f"{image.width} x {image.height} pixels"
+    tags = getattr(image, "tag_v2", {})
+    tile = (tags.get(TILE_WIDTH, 0), tags.get(TILE_HEIGHT, 0))  # of a TIFF, decoded whole
+    width, height = max(image.size, tile, key=math.prod)
+    pixels, size_text = width * height, f"{width} x {height} pixels"
     if pixels > target.max_pixels:
         raise ImageError(f"declares {size_text}, more than dataset.max_pixels={target.max_pixels}")
     if min(image.size) < 2:
