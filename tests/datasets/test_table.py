@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from gantrain.core.spec import Spec
 from gantrain.datasets.table import TableFile
 from gantrain.errors import ConfigError, DataError
-from gantrain.sampling.write import write_rows
+from gantrain.sampling.write import write_samples
 from gantrain.training.checkpoint import load_checkpoint
 
 ROWS = 500
@@ -63,7 +63,7 @@ def back(dataset: TableFile, folder: Path) -> pandas.DataFrame:
     """Return the file's own rows, standardised, written by ``sample``'s way, and read again."""
     x, y = rows(dataset)
     out = folder / "back.csv"
-    write_rows(out, dataset.spec().table, x, y)
+    write_samples(out, x, y, dataset.spec())
     return pandas.read_csv(out)
 
 
@@ -88,7 +88,7 @@ def test_table_numbers_of_few_digits_are_restored_exactly(name, tmp_path):
     path = write(tmp_path, {name: EXACT[name]})
     dataset = TableFile(path=str(path))
     x, _ = rows(dataset)
-    write_rows(tmp_path / "back.csv", dataset.spec().table, x, None)
+    write_samples(tmp_path / "back.csv", x, None, dataset.spec())
     numbers = [
         [float(cell) for cell in p.read_text().splitlines()[1:]] for p in (path, tmp_path / "back.csv")
     ]
@@ -101,7 +101,7 @@ def test_table_numbers_of_few_digits_are_restored_exactly(name, tmp_path):
 def test_a_whole_file_of_decimals_comes_back_to_the_byte(tmp_path):
     path = write(tmp_path, {name: EXACT[name] for name in ("cents", "whole", "one of two", "millions")})
     dataset = TableFile(path=str(path))
-    write_rows(tmp_path / "back.csv", dataset.spec().table, *rows(dataset))
+    write_samples(tmp_path / "back.csv", *rows(dataset), dataset.spec())
     assert (tmp_path / "back.csv").read_bytes() == path.read_bytes()
 
 
@@ -110,7 +110,7 @@ def test_table_is_written_with_significant_digits(scale, tmp_path):
     """Seven digits of the deviation: neither float32 noise nor rounding that could be seen."""
     dataset = TableFile(path=str(write(tmp_path, {"a": scale * NORMAL[:, 0]})))
     x = torch.linspace(-3, 3, 1001)[:, None]
-    write_rows(tmp_path / "s.csv", dataset.spec().table, x, None)
+    write_samples(tmp_path / "s.csv", x, None, dataset.spec())
     cells = (tmp_path / "s.csv").read_text().splitlines()[1:]
     (column,) = dataset.spec().table.columns
     again = (np.array([float(cell) for cell in cells]) - column.shift) / column.scale
@@ -404,7 +404,7 @@ def test_parquet_is_the_same_table_or_says_what_it_needs(tmp_path):
     same = TableFile(path=str(write(tmp_path, columns)), label="kind")
     assert mine.spec() == same.spec()
     assert torch.equal(rows(mine)[0], rows(same)[0])
-    write_rows(tmp_path / "back.parquet", mine.spec().table, *rows(mine))
+    write_samples(tmp_path / "back.parquet", *rows(mine), mine.spec())
     found = pandas.read_parquet(tmp_path / "back.parquet")
     assert found["n"].tolist() == columns["n"].tolist()
     assert found["kind"].tolist() == columns["kind"]

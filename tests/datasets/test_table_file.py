@@ -165,7 +165,7 @@ KINDS = {
     "names in a comment, by NumPy": ("# a b\n" + ROWS.replace(",", " "), "separated by spaces"),
     "row numbers without a name": (
         ",a,b\n" + "".join(f"{i},{r}\n" for i, r in enumerate(ROWS.split())),
-        "column 1",
+        "left out: column 1 (names of rows)",
     ),
     "row numbers of R": (
         '"a" "b"\n' + "".join(f'"{9 * i}" {r.replace(",", " ")}\n' for i, r in enumerate(ROWS.split())),
