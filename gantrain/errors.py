@@ -102,7 +102,7 @@ FILE_REMEDIES = {
     errno.EEXIST: "move the file that has its name",
     errno.ELOOP: "remove that link",
     errno.EMLINK: "replace it by a copy of its own",
-    errno.ENXIO: "remove the pipe, socket or device that has its name",
+    errno.ENXIO: "give the name of a file",
     errno.ENAMETOOLONG: "give a shorter name",
 }
 LIMITS_OF_PROCESS = {errno.EFBIG, errno.EMFILE, errno.ENFILE}  # which no other place avoids

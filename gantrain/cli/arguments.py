@@ -50,8 +50,13 @@ def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
     return [Path(os.path.expanduser(folder)) for folder in folders], words.get("out", "")
 
 
-def output_path(given: str | None, default: Path) -> Path:
+def output_path(given: str | None, default: Path, or_folder: bool = False) -> Path:
     """Return where a verb writes: what ``out=`` names, in whose place its links are followed, or the default.
+
+    Args:
+        given: The value of ``out=``.
+        default: Where to write without it.
+        or_folder: Whether a name without a suffix, or of a folder that exists, means a folder of files.
 
     Raises:
         OutputError: When nothing can be written there; call it before the work.
@@ -62,7 +67,7 @@ def output_path(given: str | None, default: Path) -> Path:
     if given and path.is_symlink():  # the user's own; in a run's folder it may be a stranger's
         path = Path(os.path.realpath(path))
     with writing(path, "choose another out=PATH"):
-        check_place(path / "part" if path.is_dir() else path)
+        check_place(path / "part" if or_folder and (path.is_dir() or not path.suffix) else path)
     return path
 
 

@@ -203,7 +203,11 @@ def _gflops(place: str, precision: str) -> tuple[float, float]:
 def disk() -> Iterator[Finding]:
     """Check the folders that runs and data are written to."""
     yield check_writable("outputs", Path("outputs").absolute(), FAIL, "train elsewhere, or set run.root")
-    yield check_writable("cache", cache_home(), WARN, "set XDG_CACHE_HOME to a folder of yours")
+    remedy = "set XDG_CACHE_HOME to a folder of yours"
+    try:
+        yield check_writable("cache", cache_home(), WARN, remedy)
+    except OSError as error:
+        yield Finding(WARN, "cache", f"{error.filename} cannot be written ({error.strerror}); {remedy}")
 
 
 def check_writable(name: str, folder: Path, mark: str, remedy: str) -> Finding:

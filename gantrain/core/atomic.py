@@ -82,12 +82,16 @@ def append_to(path: Path) -> BinaryIO:
     with _naming(path):
         # Without O_NONBLOCK a pipe would wait for its reader.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        check_own(path)
+        return open(os.open(path, flags, 0o666), "ab")
+
+
+def check_own(path: Path) -> None:
+    """Test that what is appended to a file is in no other file, of a link or a hard link. Raises OSError."""
+    with _naming(path):
         _check_regular(path)
-        handle = os.open(path, flags, 0o666)
-        if os.fstat(handle).st_nlink == 1:
-            return open(handle, "ab")
-        os.close(handle)
-        raise OSError(errno.EMLINK, "the file has another name elsewhere, a hard link")
+        if os.path.lexists(path) and path.lstat().st_nlink > 1:
+            raise OSError(errno.EMLINK, "it is a hard link, another name of a file elsewhere")
 
 
 def check_place(path: Path) -> None:

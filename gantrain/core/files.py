@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from gantrain.core.atomic import replace_file
 from gantrain.core.text import format_size
-from gantrain.errors import CheckpointError, writing
+from gantrain.errors import CheckpointError
 
 # No file that gantrain writes comes near these; a forged one could keep a reader busy for hours.
 MAX_BYTES, MAX_PLAN_BYTES = 2**20, 2**24  # of a file of text; of the jobs of a sweep, or the state of a run
@@ -25,7 +25,7 @@ def cache_home() -> Path:
     """Return gantrain's cache folder: below ``XDG_CACHE_HOME``, else ``~/.cache``, else in the temporary folder.
 
     Raises:
-        OutputError: When none of them can be written.
+        OSError: When none of them can be written.
     """
     for base in (os.environ.get("XDG_CACHE_HOME", ""), os.path.expanduser("~/.cache")):
         folder = Path(base, "gantrain")
@@ -35,12 +35,12 @@ def cache_home() -> Path:
                 if os.access(folder, os.W_OK | os.X_OK):
                     return folder
     folder = Path(tempfile.gettempdir(), f"gantrain-{os.getuid()}")
-    with writing(folder, "set XDG_CACHE_HOME to a folder of yours"):
-        folder.mkdir(mode=0o700, exist_ok=True)
-        # Everybody can write there: another user may have made it, or a link in its place.
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
-            raise OSError(errno.EPERM, "someone else can write there")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    # Everybody can write there: another user may have made it, or a link in its place.
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+        raise OSError(errno.EPERM, "someone else can write there", str(folder))
     return folder
 
 

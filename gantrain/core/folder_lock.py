@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from gantrain.core.atomic import check_entries
+from gantrain.core.atomic import check_entries, check_own
 from gantrain.errors import OutputError, writing
 
 LOCK = ".lock"  # of the folder of a run or a sweep
@@ -30,9 +30,11 @@ def run_folder_lock(folder: Path) -> Iterator[None]:
     Raises:
         OutputError: When the folder cannot be made or locked, or another process holds it.
     """
-    with writing(folder, ELSEWHERE):
+    is_used = folder.is_dir() and any(path.name not in (LOCK, ".hydra") for path in folder.iterdir())
+    elsewhere = "copy it to a folder of yours, and go on there" if is_used else ELSEWHERE
+    with writing(folder, elsewhere):
         folder.mkdir(parents=True, exist_ok=True)
-    with writing(folder / LOCK, ELSEWHERE):
+    with writing(folder / LOCK, elsewhere):
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
         status = os.fstat(handle)
@@ -58,7 +60,7 @@ def _lock(handle: int, folder: Path) -> None:
         except BlockingIOError as error:
             if not retries:
                 what = "another gantrain is writing here"
-                raise OutputError(folder, what, "wait for it, or choose another run.dir") from error
+                raise OutputError(folder, what, "wait for it, or stop it") from error
             time.sleep(0.02)
         except OSError as error:
             what = f"cannot be locked ({error.strerror or error})"
@@ -85,10 +87,12 @@ class LockedFolder:
     Attributes:
         path: The folder.
         parts: Its sub-folders in which gantrain writes.
+        logs: Its files that are appended to.
     """
 
     path: Path
     parts: ClassVar[tuple[str, ...]] = ()
+    logs: ClassVar[tuple[str, ...]] = ()
 
     @property
     def is_locked(self) -> bool:
@@ -98,6 +102,9 @@ class LockedFolder:
     def check_entries(self) -> None:
         """Raise OutputError for a link, pipe or device where gantrain would write a file or a folder."""
         check_entries(self.path, *(self.path / part for part in self.parts))
+        for name in self.logs:
+            with writing(self.path / name):
+                check_own(self.path / name)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

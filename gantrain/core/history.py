@@ -1,6 +1,7 @@
 """The scalars of a run, read back from ``metrics.jsonl``; of a very long file a part."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from gantrain.errors import CheckpointError
 MAX_TAGS = 1000  # a run has some dozens
 MAX_PIECES = 8  # more points than any chart shows
 MAX_VALUE = 10**300  # an integer that is a float too
+NAN = float("nan")
 
 
 def read_history(
@@ -37,6 +39,13 @@ def read_history(
         kept = set(list(tags)[:MAX_TAGS]) | {"step"}
         rows = [{tag: value for tag, value in row.items() if tag in kept} for row in rows]
     return rows, left_out
+
+
+def last_values(rows: Iterable[Mapping[str, Any]], step: int | None = None) -> dict[str, float]:
+    """Return the last value of each tag, or the values at one step; NaN for a value that was not finite."""
+    rows = [row for row in rows if step is None or row["step"] == step]
+    merged = {tag: value for row in rows for tag, value in row.items() if tag != "step"}
+    return {tag: NAN if value is None else float(value) for tag, value in merged.items()}
 
 
 def parse_row(line: bytes) -> dict[str, Any] | None:

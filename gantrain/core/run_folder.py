@@ -15,6 +15,7 @@ from gantrain.core.text import format_size
 from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
+TERMINAL = "terminal.log"  # of a job of a sweep: what it printed while others ran at the same time
 DIFFERS = "differs"  # key of CONFIG and STATE: the part of the config that is not the default
 DATA_FILES = "data_files.jsonl"  # names and sizes of the files that the data come from
 PLUGINS = "plugins"  # likewise: the plug-ins from outside the package, of ``plugins.provenance``
@@ -24,7 +25,6 @@ HYDRA, OVERRIDES = ".hydra", "overrides.yaml"
 CHECKPOINTS, SAMPLES, FIGURES = "checkpoints", "samples", "figures"
 EVENTS = "events.out.tfevents.*"
 DONE = ("finished", "pruned")  # statuses of runs that resuming a sweep leaves alone
-NAN = float("nan")
 MAX_OVERRIDES = 2**16  # bytes
 
 
@@ -41,15 +41,13 @@ class RunFolder(LockedFolder):
     """
 
     strict: bool = True
-    parts = (HYDRA, CHECKPOINTS, SAMPLES, FIGURES)
+    parts, logs = (HYDRA, CHECKPOINTS, SAMPLES, FIGURES), (LOG, TERMINAL)
 
     @classmethod
     def of(cls, path: Path) -> RunFolder:
         """Return the run at a path, or the run of the checkpoint at that path."""
-        path = Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle of links
+        path = follow_links(path)
         return cls(path.parent.parent if path.parent.name == CHECKPOINTS else path)
-
-    # Paths ----------------------------------------------------------------------------------------------------
 
     @property
     def config_file(self) -> Path:
@@ -120,8 +118,6 @@ class RunFolder(LockedFolder):
         """The checkpoint of the latest step, if there is any."""
         return next(reversed(self.checkpoints), None)
 
-    # Contents -------------------------------------------------------------------------------------------------
-
     @property
     def config(self) -> dict[str, Any]:
         """The resolved config as plain data; empty when the run ended before writing one."""
@@ -185,8 +181,6 @@ class RunFolder(LockedFolder):
             raise CheckpointError(self.path, what, "restore it, or train again")
         return environment if isinstance(environment, dict) else {}
 
-    # Status ---------------------------------------------------------------------------------------------------
-
     @cached_property
     def status(self) -> str:
         """``finished``, ``failed``, ``diverged``, ``interrupted``, ``killed``, ``pruned`` or ``running``.
@@ -227,12 +221,6 @@ class RunFolder(LockedFolder):
         train = self.config.get("train", {})
         return 0 if train.get("seconds") else int(train.get("steps", 0))
 
-    def last_values(self, step: int | None = None) -> dict[str, float]:
-        """Return the last value of each tag, or the values at one step; NaN for a value that was not finite."""
-        rows = [row for row in self.history if step is None or row["step"] == step]
-        merged = {tag: value for row in rows for tag, value in row.items() if tag != "step"}
-        return {tag: NAN if value is None else float(value) for tag, value in merged.items()}
-
 
 def is_run(path: Path) -> bool:
     """Return whether a folder is a run's, finished or not."""
@@ -248,3 +236,10 @@ def is_sweep(path: Path) -> bool:
 def is_checkpoint(path: Path) -> bool:
     """Return whether a folder is a checkpoint of a run."""
     return (path / STATE).is_file()
+
+
+def follow_links(path: Path) -> Path:
+    """Return where a run or a checkpoint really is, without the links inside the run, which may be a stranger's."""
+    if path.parent.name == CHECKPOINTS:
+        return Path(os.path.realpath(path.parent.parent), CHECKPOINTS, path.name)
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle of links

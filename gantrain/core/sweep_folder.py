@@ -59,6 +59,8 @@ class SweepFolder(LockedFolder):
         """The signals that the sweep received, one number per line."""
         return self.path / STOP
 
+    logs = (STOP,)
+
     def check_entries(self) -> None:
         """Check the sweep's entries, and those of each of its runs."""
         super().check_entries()

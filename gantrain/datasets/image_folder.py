@@ -177,9 +177,10 @@ class ImageFolder(FileDataset):
         """Return the pixels and what each file is, mapped from a cache file, which is written if missing."""
         shape = (len(files), target.channels, *target.size)
         count, size = len(files), math.prod(shape)
-        path = self._cache_file(files, target)
+        elsewhere = "set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
+        with writing("cache", elsewhere):
+            path = self._cache_file(files, target)
         if not path.is_file() or path.stat().st_size != size + count:
-            elsewhere = "set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
             with writing(path, elsewhere), replacement(path) as file:
                 # Reserved before it is mapped: a full disk kills a process that writes to a map.
                 if hasattr(os, "posix_fallocate"):

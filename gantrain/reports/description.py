@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_lines
-from gantrain.core.run_folder import DIFFERS, DONE, NAN, STATE, RunFolder, is_run, is_sweep
+from gantrain.core.history import NAN, last_values
+from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
 from gantrain.errors import CheckpointError
@@ -67,7 +68,7 @@ def _plugins(remembered: Mapping[str, Any]) -> str:
 
 def _pace(run: RunFolder) -> str:
     """Return the speed and the time left, by the last speed logged."""
-    values, train = run.last_values(), run.config["train"]
+    values, train = last_values(run.history), run.config["train"]
     speed = values.get("speed/images_per_second", 0.0)
     if not speed > 0:
         return ""
@@ -115,7 +116,7 @@ def _results(run: RunFolder) -> str:
 
 
 def _last_values(run: RunFolder, step: int | None = None) -> str:
-    latest = run.last_values(step)
+    latest = last_values(run.history, step)
     losses = ", ".join(f"{tag} {format_number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
     return _page(metric_table({tag: v for tag, v in latest.items() if tag.startswith(SECTIONS)}, {}), losses)
 

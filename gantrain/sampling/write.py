@@ -50,7 +50,7 @@ def write_samples(out: Path, x: Tensor, y: Tensor | None, spec: Spec) -> None:
     Points of a table are rows as of ``write_rows``. An earlier file is replaced when the new one is complete; of a
     folder, the files of the same names. Raises OSError.
     """
-    if out.suffix == "" or out.is_dir():
+    if spec.is_image and (out.suffix == "" or out.is_dir()):
         with replacement_folder(out) as folder:
             _write_pngs(folder, x, y, spec)
         return

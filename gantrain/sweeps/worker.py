@@ -17,7 +17,7 @@ from gantrain.core.atomic import append_to
 from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, active_folders, use
-from gantrain.core.run_folder import RunFolder
+from gantrain.core.run_folder import TERMINAL, RunFolder
 from gantrain.core.signals import handle_signals, reset_signals
 from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import SweepFolder
@@ -61,7 +61,7 @@ def main(task: Task) -> None:
     watch_parent()
     limit_resources(task)
     if task.at_once > 1:  # the output of several jobs on one terminal is unreadable
-        with append_to(task.run.path / "terminal.log") as file:
+        with append_to(task.run.path / TERMINAL) as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
     reset_signals()  # a launcher's worker ignores them, and this process inherited that

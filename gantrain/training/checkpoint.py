@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from gantrain.core.files import MAX_PLAN_BYTES, parse_json, read_bytes
-from gantrain.core.run_folder import STATE, RunFolder, is_checkpoint
+from gantrain.core.run_folder import STATE, RunFolder, follow_links, is_checkpoint
 from gantrain.core.system import physical_memory
 from gantrain.errors import CheckpointError, Diverged
 
@@ -174,14 +174,14 @@ def load_checkpoint(where: str | Path) -> Checkpoint:
 
 def find_checkpoint(where: str | Path) -> Path:
     """Return the folder of a checkpoint, or of the newest one of a run folder. Raises CheckpointError for none."""
-    path = Path(os.path.expanduser(where))
+    path = follow_links(Path(os.path.expanduser(where)))
     if not path.is_dir():
         raise CheckpointError(where, "there is no such run folder", "give a folder under outputs/")
     if is_checkpoint(path):
-        return path.resolve()
+        return path
     run = RunFolder(path)
     if newest := run.newest_checkpoint:
-        return newest.resolve()
+        return newest
     what, remedy = "holds no checkpoint", "give a run folder that has checkpoints/, or train again"
     if not run.config_file.is_file():
         what = "is not a run folder or checkpoint"

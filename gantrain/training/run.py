@@ -18,7 +18,7 @@ from gantrain.core.signals import leave
 from gantrain.core.text import escape_controls
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
-from gantrain.reports.end_table import end_table, tail_means
+from gantrain.reports.end_table import metric_table, tail_means
 from gantrain.tracking.run_log import logging_to
 from gantrain.tracking.tensorboard import charts_summary, hparams_row, run_page
 from gantrain.tracking.tracker import Tracker
@@ -122,7 +122,7 @@ def _write_result(run: RunFolder, result: dict[str, Any]) -> None:
             log.warning("%s", error)
             return
         if result["status"] == "finished":
-            log.warning("%s", end_table(result, run.path))  # its numbers are in no file
+            log.warning("%s", metric_table(result["metrics"], result["floors"]))  # its numbers are in no file
         raise
 
 

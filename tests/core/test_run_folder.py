@@ -11,6 +11,7 @@ import pytest
 from made_runs import made
 
 from gantrain.core.files import write_json
+from gantrain.core.history import last_values
 from gantrain.core.run_folder import RunFolder, is_checkpoint, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.errors import CheckpointError, OutputError
@@ -34,8 +35,8 @@ def test_run_folder_reads_back_what_a_run_wrote(tmp_path):
     assert run.outcome() == run.result
     assert run.overrides == ["seed=3", "dataset=ring"]
     assert run.history == history
-    assert run.last_values(10) == {"loss/d": 1.5}
-    last = run.last_values()
+    assert last_values(run.history, 10) == {"loss/d": 1.5}
+    last = last_values(run.history)
     assert last["loss/g"] == 2
     assert last["loss/d"] != last["loss/d"]  # NaN: it was not finite
 

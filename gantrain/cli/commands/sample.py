@@ -44,7 +44,9 @@ def sample(argv: list[str]) -> int:
     run = RunFolder(checkpoint.run)
     if not options.out:
         run.check_entries()
-    out = output_path(options.out, run.samples / name)
+    out = output_path(
+        options.out, run.samples / name, or_folder=spec.is_image or options.interpolate is not None
+    )
     if options.interpolate is None:
         check_samples_file(out, spec)
     else:

@@ -81,18 +81,17 @@ def load_or_fit(data: Data) -> nn.Sequential:
     for tensor in (data.train.x, data.train.y, data.train.rows):
         if tensor is not None:
             key.update(tensor.flatten().numpy().data)
-    path = cache_home() / f"classifier-{key.hexdigest()[:20]}.safetensors"
+    name = f"classifier-{key.hexdigest()[:20]}.safetensors"
     # Initial weights use torch's global generator, which training may use too.
     with torch.random.fork_rng(devices=[]):
         network = classifier(data.spec).eval()
     try:
-        network.load_state_dict(load(path.read_bytes()))
+        network.load_state_dict(load((cache_home() / name).read_bytes()))
         return network
     except (OSError, RuntimeError, SafetensorError):
         network = fit(data)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, save(network.state_dict()))
+        replace_file(cache_home() / name, save(network.state_dict()))
     except OSError as error:
         log.info("the classifier is not cached (%s)", error)
     return network
