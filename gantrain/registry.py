@@ -19,11 +19,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import BooleanNode, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.core.fields import option as option
 from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
+from gantrain.core.scalars import SET_OR_OMIT
 from gantrain.errors import ConfigError, suggest
 
 if TYPE_CHECKING:
@@ -158,17 +159,39 @@ def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:
     for key, value in plain.items():
         if key not in fields:
             raise unknown_key(f"{prefix}{key}", fields)
+        if value == "???":  # OmegaConf's value of a key without one
+            raise ConfigError(f"{prefix}{key}", "has no value", f"set {prefix}{key}=VALUE")
         if "${" in str(value):
             raise ConfigError(f"{prefix}{key}", "holds an interpolation", "give the value itself")
         if dataclasses.is_dataclass(group := fields[key].default_factory):
             parse(group, f"{prefix}{key}", value)
+        elif isinstance(_defaults(cls)._get_node(key), BooleanNode) and not isinstance(value, bool | None):
+            raise ConfigError(f"{prefix}{key}", f"{value!r} is not true or false", SET_OR_OMIT)
+        elif isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise ConfigError(f"{prefix}{key}", "is a number out of range", "give a smaller one")
     try:
-        values = cast(T, OmegaConf.to_object(OmegaConf.merge(_defaults(cls), dict(plain))))
+        config = cast(DictConfig, OmegaConf.merge(_defaults(cls), dict(plain)))
+        for key, value in plain.items():
+            # A merge does not check the items of a list or mapping.
+            if isinstance(value, list | dict) and not dataclasses.is_dataclass(fields[key].default_factory):
+                config[key] = value
+        values = cast(T, OmegaConf.to_object(config))
     except OmegaConfBaseException as error:
+        error.full_key = error.full_key or error.key or _wrong_key(cls, plain)
         raise translate_omegaconf_error(error, prefix) from error
     for name, field in fields.items():
         _check(f"{prefix}{name}", getattr(values, name), field)
     return values
+
+
+def _wrong_key(cls: type, plain: Mapping[str, Any]) -> str | None:
+    """Return the key whose value OmegaConf refuses, which some of its errors do not name."""
+    for key, value in plain.items():
+        try:
+            OmegaConf.merge(_defaults(cls), {key: value})
+        except OmegaConfBaseException:
+            return key
+    return None
 
 
 @functools.cache
@@ -193,7 +216,7 @@ def _check(key: str, value: Any, field: dataclasses.Field[Any]) -> None:
             f"{LIMITS[kind][1]} {limit:{'g' * isinstance(limit, float)}}" for kind, limit in limits.items()
         ]
         remedy = f"give a number that is {' and '.join(texts)}" if texts else "give a number"
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(key, f"{value} is not a finite number", remedy)
         if any(LIMITS[kind][0](value, limit) for kind, limit in limits.items()):
             raise ConfigError(key, f"{value} is out of range", remedy)

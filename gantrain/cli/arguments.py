@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,11 +97,16 @@ def checkpoint_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[s
     return load_checkpoint(single_folder(verb, folders)), words
 
 
-def parse_value(key: str, text: str) -> Any:
-    """Return the value of a word as YAML reads it. Raises ConfigError."""
-    import yaml
+def read_options(options: type, words: Mapping[str, str]) -> dict[str, Any]:
+    """Return the values of a verb's words by the types of a dataclass's fields. Raises ConfigError."""
+    from dataclasses import fields
+    from typing import get_type_hints
 
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{key}={text}", "is not a value", "quote it") from error
+    from gantrain.config.grammar import read_value
+    from gantrain.config.key_types import type_of_hints
+    from gantrain.core.hydra_errors import unknown_key
+
+    hints = get_type_hints(options)
+    if unknown := words.keys() - hints.keys():
+        raise unknown_key(min(unknown), (field.name for field in fields(options)))
+    return {key: read_value(key, text, type_of_hints([hints[key]])) for key, text in words.items()}

@@ -31,7 +31,7 @@ from gantrain.core.folder_lock import ELSEWHERE
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translate_error
 from gantrain.core.override import values_by_key
-from gantrain.errors import writing
+from gantrain.errors import ConfigError, writing
 
 if TYPE_CHECKING:
     from gantrain.config.options import Config
@@ -85,7 +85,11 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     """Return the config that overrides give, without running it. Raises ConfigError."""
     load_plugins()
     with translate_hydra_errors(), initialize_hydra():
-        return hydra.compose("config", [check_override(word).text for word in overrides])
+        words = [check_override(word) for word in overrides]
+        for word in words:
+            if word.override.is_sweep_override():
+                raise ConfigError(word.override.key_or_group, "has several values", "give one of them")
+        return hydra.compose("config", [word.text for word in words])
 
 
 def check(composed: DictConfig) -> Config:

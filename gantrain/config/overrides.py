@@ -34,7 +34,8 @@ class CommandLine:
 
     words: list[str]  # as typed
     flags: list[str]  # Hydra's flags with their values
-    overrides: list[str]  # the other words, in Hydra's grammar
+    read: list[Word]  # the other words
+    overrides: list[str]  # the same, in Hydra's grammar
     mode: Literal["run", "sweep", "query"]  # a query prints what Hydra knows (``--cfg``, ``--info``)
     config_name: str = "config"  # the primary config
     config_path: str | None = None  # a folder in place of gantrain's own YAML files
@@ -78,6 +79,7 @@ class CommandLine:
         return cls(
             words=list(words),
             flags=flags,
+            read=read,
             overrides=overrides,
             mode="query" if is_query else "sweep" if known.multirun else "run",
             config_name=known.config_name or "config",
@@ -167,12 +169,12 @@ def check_override(word: str) -> Word:
         known = {*choices(name), *(file.removesuffix(".yaml") for file in ConfigStore.instance().list(name))}
         what = f"names code to run; only the choices of {name} do"
         raise ConfigError(key, what, f"write {name}=CHOICE: {', '.join(sorted(known))}")
-    if isinstance(value, str | dict) or override.is_sweep_override():
-        return read
     if key in GROUPS and isinstance(value, list):
         remedy = f"write {key}=CHOICE, or sweep with -m {key}=CHOICE,CHOICE"
         raise ConfigError(key, "takes one choice", remedy)
-    if key in GROUPS or key.startswith("hydra/") or key == "hydra":
+    # A choice is named, by a text without an interpolation; braces hold keys of the group.
+    is_named = override.is_sweep_override() or isinstance(value, dict) or "${" not in str(value or "${")
+    if not is_named and (key in GROUPS or key.startswith("hydra/") or key == "hydra"):
         text = Override.parse(word).value
         raise ConfigError(key, f"'{text}' is not one of its choices", suggest(text, choices(key)))
     return read

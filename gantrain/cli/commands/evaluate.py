@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gantrain.cli.arguments import checkpoint_and_words, output_path, parse_value
+from gantrain.cli.arguments import checkpoint_and_words, output_path
 from gantrain.cli.command import Command, Word
 from gantrain.config.paths import DATA_PATHS
 from gantrain.core.groups import choices
+from gantrain.core.scalars import read_text
 from gantrain.errors import ConfigError, suggest, writing
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def evaluate(argv: list[str]) -> int:
 
     logging.basicConfig(format="%(message)s")
     checkpoint, words = checkpoint_and_words("evaluate", argv)
-    out = output_path(words.pop("out", None), RunFolder(checkpoint.run).evaluation_file(checkpoint.step))
+    out = output_path(
+        read_text(words.pop("out", "")), RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
+    )
     config_and_spec(checkpoint)
     config = _config_of(checkpoint.config, words)
     check_same_data(config, checkpoint)
@@ -60,6 +63,8 @@ def evaluate(argv: list[str]) -> int:
 def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     """Return the config of a run with the words of its evaluation. Raises ConfigError for a word that is not one."""
     from gantrain.config.compose import compose
+    from gantrain.config.grammar import read_value
+    from gantrain.config.key_types import type_of_key
     from gantrain.config.resolve import plain_data, resolve
 
     for key in words:
@@ -71,7 +76,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     overrides += [f"{key}={value}" for key, value in words.items() if key.startswith(GROUPS)]
     composed = plain_data(compose(overrides))
     plain |= {group: composed[group] for group in GROUPS if group in words}
-    # A single key takes its composed value, which has the key's type; a path of the data is YAML.
+    # A single key takes its composed value, which has the key's type; the dataset is not composed anew.
     for key, text in words.items():
         group, *path = key.split(".")
         if path and group in GROUPS:
@@ -80,7 +85,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
                 target, source = target.setdefault(name, {}), source[name]
             target[path[-1]] = source[path[-1]]
         elif path:
-            plain[group][path[0]] = parse_value(key, text)
+            plain[group][path[0]] = read_value(key, text, type_of_key(key))
     return resolve(plain)
 
 

@@ -1,6 +1,6 @@
 """``gantrain export RUN``."""
 
-from gantrain.cli.arguments import checkpoint_and_words, output_path, parse_value
+from gantrain.cli.arguments import checkpoint_and_words, output_path, read_options
 from gantrain.cli.command import Command
 from gantrain.errors import writing
 
@@ -19,7 +19,7 @@ def export(argv: list[str]) -> int:
     from gantrain.training.restore import load_generator
 
     checkpoint, words = checkpoint_and_words("export", argv)
-    options = parse(ExportOptions, "", {key: parse_value(key, text) for key, text in words.items()})
+    options = parse(ExportOptions, "", read_options(ExportOptions, words))
     out = output_path(options.out, checkpoint.run / f"generator-{checkpoint.step:06d}.pt2")
     _, spec, G = load_generator(checkpoint)
     with writing(out, "choose another out=PATH"):

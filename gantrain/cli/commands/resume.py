@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantrain.cli.arguments import parse_value, single_folder, split_arguments
+from gantrain.cli.arguments import single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.errors import ConfigError, suggest
@@ -117,6 +117,9 @@ def continue_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
 
 def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
     """Return the config of a run with the keys changed that a continuation may change. Raises ConfigError."""
+    from gantrain.config.grammar import read_value
+    from gantrain.config.key_types import type_of_key
+
     if not words.keys().isdisjoint(BUDGETS):  # a new budget takes the place of the old one
         plain["train"] |= {"images": None, "seconds": None}
     for key, text in words.items():
@@ -127,7 +130,7 @@ def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, An
         if key not in RESUMABLE_KEYS:
             remedy = f"only these may change: {', '.join(RESUMABLE_KEYS)}"
             raise ConfigError(key, "would make it another run", remedy)
-        plain[group][name] = parse_value(key, text)
+        plain[group][name] = read_value(key, text, type_of_key(key))
     return plain
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gantrain.cli.arguments import checkpoint_and_words, output_path, parse_value
+from gantrain.cli.arguments import checkpoint_and_words, output_path, read_options
 from gantrain.cli.command import Command
 from gantrain.errors import ConfigError, writing
 
@@ -36,8 +36,7 @@ def sample(argv: list[str]) -> int:
     from gantrain.training.restore import load_generator
 
     checkpoint, words = checkpoint_and_words("sample", argv)
-    plain = {key: text if key == "condition" else parse_value(key, text) for key, text in words.items()}
-    options = parse(SampleOptions, "", plain)
+    options = parse(SampleOptions, "", read_options(SampleOptions, words))
     config, spec, G = load_generator(checkpoint)
     conditions = conditions_of(options, spec, config.model.is_conditional)
     name = f"sample-{checkpoint.step:06d}-seed{options.seed}{_ending(options, spec)}"
