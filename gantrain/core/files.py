@@ -112,7 +112,7 @@ def read_bytes(path: Path, most: int) -> bytes:
         if size > most:
             what = f"it has {format_size(size)}, and gantrain writes {format_size(most)} at most"
             raise OSError(errno.EFBIG, what, str(path))
-        return file.read(most)
+        return file.read(size)  # not ``most``, for which the memory would be reserved
 
 
 def read_lines(path: Path, pieces: int) -> tuple[list[bytes], int]:
