@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,10 @@ def test_sweep_lock_refuses_a_second_sweep_and_other_folders(tmp_path):
     sweep, mine = SweepFolder(tmp_path / "sweep"), SweepFolder(tmp_path / "mine")
     with sweep_lock(sweep):
         sweep.write(Plan("", (), plan_jobs([["seed=0"]], ["seed"])))
-        with pytest.raises(OutputError, match="another gantrain is writing here"), sweep_lock(sweep):
-            pass
+        with ThreadPoolExecutor(1) as other:  # the thread that has the lock may take it again
+            refused = other.submit(lambda: sweep_lock(sweep).__enter__()).exception()
+        assert isinstance(refused, OutputError)
+        assert "another gantrain is writing here" in str(refused)
     with sweep_lock(sweep):
         pass
     mine.path.mkdir()
