@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.files import read_bytes
 from gantrain.core.text import count, format_size, one_line
 from gantrain.errors import DataError
 
@@ -61,9 +62,7 @@ class DataFiles:
     def read(cls, path: Path, sha256: str) -> DataFiles | None:
         """Return the list that a run stored; None if there is none, or another one than that of a digest."""
         try:
-            if not path.is_file() or path.stat().st_size > MAX_BYTES:  # a pipe would never end
-                return None
-            content = path.read_bytes()
+            content = read_bytes(path, MAX_BYTES)
             if hashlib.sha256(content).hexdigest() != sha256:
                 return None
             rows = [json.loads(line) for line in content.splitlines()]

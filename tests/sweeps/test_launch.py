@@ -214,3 +214,43 @@ def test_sweep_again_runs_what_failed_and_keeps_the_rest(run_cli, tmp_path):
         2,
         2,
     ]
+
+
+@pytest.mark.slow
+def test_sweep_resumed_from_elsewhere_keeps_its_folders(run_cli, tmp_path, monkeypatch):
+    from PIL import Image
+
+    for where, grey in (("home", 1), ("away", 2)):  # other pictures under the same names
+        for name in ("a", "b"):
+            (tmp_path / where / name).mkdir(parents=True)
+            for i in range(6):
+                Image.new("L", (8, 8), 10 * i + grey).save(tmp_path / where / name / f"{i}.bmp")
+    monkeypatch.chdir(tmp_path / "home")
+    words = [
+        "dataset=image_folder",
+        "dataset.root=a,'b'",
+        "dataset.resolution=8",
+        "train.steps=2",
+        "device=cpu",
+    ]
+    small = ["metric=none", "model.width=4", "train.batch_size=2", "train.sample_every=0"]
+    sweep = tmp_path / "sweep"
+    code, _, err = run_cli("-m", *words, *small, f"run.dir={sweep}")
+    assert code == 0, err
+    before = {path.name: digests(path / "checkpoints") for path in sweep.glob("?-*")}
+    shutil.rmtree(sweep / "1-b")
+    monkeypatch.chdir(tmp_path / "away")
+    code, _, err = run_cli("resume", sweep)
+    assert code == 0, err
+    after = {path.name: digests(path / "checkpoints") for path in sweep.glob("?-*")}
+    roots = [RunFolder(sweep / name).config["dataset"]["root"] for name in ("0-a", "1-b")]
+    assert roots == [str(tmp_path / "home" / name) for name in "ab"]
+    weights = "000002/tensors.safetensors"
+    assert after["1-b"][weights] == before["1-b"][weights]
+    # A job whose data changed fails with what changed, and goes on where that is allowed.
+    Image.new("L", (8, 8)).save(tmp_path / "home" / "a" / "9.bmp")
+    code, _, err = run_cli("resume", sweep, "train.steps=3")
+    assert code == 1
+    assert "1 added (first 9.bmp)" in err
+    code, _, err = run_cli("resume", sweep, "train.steps=3", "dataset.allow_changed=true")
+    assert code == 0, err
