@@ -64,6 +64,17 @@ def read_value(key: str, text: str, kind: KeyType) -> Any:
     return override.value()
 
 
+def quote_choices(override: HydraOverride) -> None:
+    """Quote what a parsed sweep would otherwise pass to its jobs as a number or switch in place of a text."""
+    if isinstance(sweep := override._value, ChoiceSweep):
+        typed = [f"{override.get_key_element()}={Transformer.str(item)}" for item in sweep.list]
+        read = [read_word(word) for word in typed]
+        sweep.list = [
+            item if word.text == text else word.override._value  # type: ignore[misc]
+            for item, text, word in zip(sweep.list, typed, read, strict=True)
+        ]
+
+
 def _read_value(word: str, typed: Override, kind: KeyType) -> Word:
     override, visitor = _parse(word, kind)
     value = override._value
@@ -90,6 +101,8 @@ def _parse(word: str, kind: KeyType) -> tuple[HydraOverride, _Visitor]:
         recognizer.addErrorListener(HydraErrorListener())
     override: HydraOverride = visitor.visit(parser.override())
     override.input_line = word
+    if override._value == "" and kind.is_plain:  # nothing was typed
+        check_scalar(visitor.key, "", kind.scalars)
     return override, visitor
 
 
@@ -97,7 +110,9 @@ def _in_grammar(value: Any) -> str:
     """Return a parsed value as text that parses to it."""
     if not isinstance(value, ChoiceSweep):
         return Transformer.str(value)
-    items = ",".join(map(Transformer.str, value.list))
+    # Hydra's choice() takes the quotes off its arguments.
+    quoted = [QuotedString(item, Quote.single) if isinstance(item, str) else item for item in value.list]
+    items = ",".join(map(Transformer.str, quoted))
     text = items if value.simple_form else f"choice({items})"
     text = f"shuffle({text})" if value.shuffle else text
     return f"tag({','.join(sorted(value.tags))},{text})" if value.tags else text

@@ -67,11 +67,14 @@ class GridSweeper(BasicSweeper):
 
     def parse(self, arguments: Sequence[str]) -> list[Override]:
         """Return the overrides of ``hydra.sweeper.params``, then those of the command line."""
-        from gantrain.config.grammar import read_word
+        from gantrain.config.grammar import quote_choices, read_word
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         params = [read_word(word).text for word in self._parse_config()]
-        return parser.parse_overrides([*params, *arguments])
+        overrides = parser.parse_overrides([*params, *arguments])
+        for override in overrides:
+            quote_choices(override)
+        return overrides
 
     def plan(self, jobs: tuple[Job, ...]) -> Plan:
         """Return the plan of these jobs, with the command line of this process."""
