@@ -56,11 +56,13 @@ class _Tolerant:
 def check_output() -> None:
     """Raise OutputError if standard output failed inside ``tolerant_streams``: for a command that does nothing else."""
     out: Any = sys.stdout
-    out.flush()
-    if failure := getattr(out, "failure", None):
-        out.failure = None
+    if isinstance(out, _Tolerant):
+        out.flush()  # a reader who left is no fault
+        out.finish()
+        failure, out.failure = out.failure, None
         with writing("standard output"):
-            raise failure
+            if failure:
+                raise failure
 
 
 @contextmanager
