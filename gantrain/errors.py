@@ -1,11 +1,13 @@
 """User errors, each with an exit code and one line: where, what is wrong, what to do."""
 
+import copyreg
 import difflib
 import errno
 import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from gantrain.core.text import MAX_LINE, cut_to_fit, one_line
 
@@ -26,6 +28,10 @@ class GantrainError(Exception):
         # A name or value from a file may be long, or colour the terminal.
         parts = [one_line(str(part)) for part in (where, what, remedy)]
         super().__init__("{}: {}; {}".format(*cut_to_fit(parts, MAX_LINE - len(": ; "))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to copy an error to another process; by default it would be made anew of its one line."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class ConfigError(GantrainError):

@@ -14,10 +14,10 @@ from omegaconf import DictConfig
 
 from gantrain.config.compose import HYDRA_1_3, TRUSTED, VERSION_BASE, translate_hydra_errors
 from gantrain.config.overrides import CommandLine
-from gantrain.core.groups import yaml_dir
+from gantrain.core.groups import choices, yaml_dir
 from gantrain.core.override import values_by_key
 from gantrain.core.plugins import active_folders, use
-from gantrain.errors import ConfigError
+from gantrain.errors import ConfigError, suggest
 
 
 def start(argv: list[str]) -> int:
@@ -37,7 +37,12 @@ def start(argv: list[str]) -> int:
 
 
 def run_hydra_main(line: CommandLine) -> None:
-    """Give a sweep or a query to ``hydra.main``."""
+    """Give a sweep or a query to ``hydra.main``. Raises ConfigError for a sweeper that cannot run gantrain's jobs."""
+    name = values_by_key(line.overrides).get("hydra/sweeper")
+    own = {path.stem for path in Path(line.config_dir or "/dev/null").glob("hydra/sweeper/*.yaml")}
+    known = {*choices("hydra/sweeper"), *own}
+    if name is not None and name not in known:
+        raise ConfigError("hydra/sweeper", f"{name} does not know gantrain's jobs", suggest(name, known))
     plugins = active_folders()
 
     def run_job(composed: DictConfig) -> dict[str, Any]:
@@ -58,7 +63,7 @@ def run_sweep_job(composed: DictConfig) -> dict[str, Any]:
 
     job = HydraConfig.get()
     folder, given = Path(job.runtime.output_dir), values_by_key(job.overrides.task)
-    return run_job(plain_data(composed), folder, given, "submitit" in job.launcher._target_)
+    return run_job(plain_data(composed), folder, given, job.launcher._target_)
 
 
 @contextlib.contextmanager

@@ -67,8 +67,8 @@ def _lock(handle: int, folder: Path) -> None:
             raise OutputError(folder, what, "set run.root or run.dir to a disk with locks") from error
 
 
-def is_locked(folder: Path) -> bool:
-    """Return whether a process is writing in the folder of a run or a sweep."""
+def is_locked(folder: Path) -> bool | None:
+    """Return whether a process is writing in the folder of a run or a sweep; None where that cannot be known."""
     try:
         # Without O_NONBLOCK a pipe would wait for its writer.
         with open(os.open(folder / LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -76,7 +76,7 @@ def is_locked(folder: Path) -> bool:
     except BlockingIOError:
         return True
     except OSError:  # no lock, or a disk without locks
-        pass
+        return None
     return False
 
 
@@ -97,7 +97,12 @@ class LockedFolder:
     @property
     def is_locked(self) -> bool:
         """Whether a process is writing in the folder."""
-        return is_locked(self.path)
+        return bool(is_locked(self.path))
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the process that had locked the folder has ended."""
+        return is_locked(self.path) is False
 
     def check_entries(self) -> None:
         """Raise OutputError for a link, pipe or device where gantrain would write a file or a folder."""

@@ -71,10 +71,18 @@ def stop_now(number: int) -> None:
     raise StopRequest(number)
 
 
-def reset_signals() -> None:
-    """Let signals end this process again where it inherited from its parent that they are ignored."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
+def unblock_signals() -> None:
+    """Let signals reach this process that it inherited as blocked or ignored; those that wait already are dropped."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    for number, handler in before.items():
+        signal.signal(number, signal.SIG_DFL if handler in (signal.SIG_IGN, None) else handler)
+    _process.number, _process.is_leaving = 0, False  # those of the process that forked this one
+
+
+def received() -> int:
+    """Return the number of the first signal that this process received; 0 before there is one."""
+    return _process.number
 
 
 @contextmanager

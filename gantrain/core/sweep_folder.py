@@ -1,13 +1,14 @@
 """A sweep on disk: its plan and its jobs. Imports neither torch nor hydra."""
 
 import re
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import MAX_PLAN_BYTES, read_json, write_json
+from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_text, write_json
 from gantrain.core.folder_lock import LockedFolder
 from gantrain.core.run_folder import PLAN, RunFolder
 from gantrain.core.text import one_line
@@ -60,6 +61,11 @@ class SweepFolder(LockedFolder):
         return self.path / STOP
 
     logs = (STOP,)
+
+    def signals(self) -> list[int]:
+        """Return the numbers of the signals that the sweep received, oldest first."""
+        legal = {str(int(number)) for number in signal.Signals}
+        return [int(line) for line in read_text(self.stop_file, strict=False).split() if line in legal]
 
     def check_entries(self) -> None:
         """Check the sweep's entries, and those of each of its runs."""

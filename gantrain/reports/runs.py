@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +77,8 @@ def read_rows(folders: Iterable[Path]) -> list[Row]:
 
 
 def _row(name: str, varied: Mapping[str, str], run: RunFolder) -> Row:
-    ending = "unreadable" if run.result_file.is_file() else "unfinished" if run.config else "missing"
-    result = run.result or {"status": ending}
+    ending, reason = _end_without_result(run)
+    result = run.result or {"status": ending, "error": reason}
     published = finite_numbers(result.get("published"))
     # A game that circles has no last value: papers report means over the end of a run.
     tail = {tag: value for tag, value in finite_numbers(result.get("tail")).items() if tag in published}
@@ -94,6 +95,19 @@ def _row(name: str, varied: Mapping[str, str], run: RunFolder) -> Row:
         folder=run.path,
         config=run.config,
         result=result,
+    )
+
+
+def _end_without_result(run: RunFolder) -> tuple[str, str]:
+    """Return the status of a run that left no result, and the reason."""
+    if run.result_file.is_file():
+        return "unreadable", "its result.json cannot be read"
+    if run.config:
+        return "unfinished", "it is running" if run.is_locked else "its process ended without a result"
+    stopped = [signal.Signals(number).name for number in SweepFolder(run.path.parent).signals()]
+    return (
+        "missing",
+        f"its sweep was stopped by {stopped[0]} before its turn" if stopped else "it has not begun",
     )
 
 

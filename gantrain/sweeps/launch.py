@@ -23,7 +23,6 @@ from gantrain.reports.end_table import end_table
 from gantrain.reports.ranking import order_tags
 from gantrain.reports.tables import summarise
 from gantrain.sweeps.plan import MAX_NAME_LETTERS
-from gantrain.sweeps.stop import read_signals
 from gantrain.tracking.tensorboard import write_hparams_columns
 from gantrain.training.dry_run.report import summary_line
 from gantrain.training.evaluate import expected_tags
@@ -151,7 +150,7 @@ def print_summary(sweep: SweepFolder, plan: Plan) -> None:
     print(summarise(sweep.path, [sweep.run(job).path for job in plan.jobs]))
     not_done = sum(result["status"] not in DONE for result in results)
     resume = f"gantrain resume {quote(str(sweep.path))}"
-    signals = read_signals(sweep)
+    signals = sweep.signals()
     if signals:  # exit code 128 + the signal's number, as of a shell
         what = f"stopped by {signal.Signals(signals[0]).name} with {not_done} of {len(results)} jobs to go"
         raise Interrupted(sweep.path, what, f"go on with: {resume}", 128 + signals[0])

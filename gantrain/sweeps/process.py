@@ -1,4 +1,4 @@
-"""Start a job's process with its share of the machine, forward the sweep's signals to it, and wait for its result.
+"""Start a job's process with its share of the machine, and wait for its result.
 
 One process per job, so that a crash, an out-of-memory kill or a leak of one job does not affect the others.
 """
@@ -8,27 +8,34 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gantrain.core.files import write_json
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.signals import SIGNALS
+from gantrain.core.signals import unblock_signals
 from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.system import usable_cores
+from gantrain.errors import ConfigError
 from gantrain.sweeps import worker
 from gantrain.sweeps.launch import print_job
-from gantrain.sweeps.stop import is_orphan, read_signals, watch_signals
+from gantrain.sweeps.outcomes import record_exit, record_outcome
+from gantrain.sweeps.stop import POLL_SECONDS, block_signals, signals_to_obey
 from gantrain.sweeps.worker import Task
 
-POLL_SECONDS = 0.2
+MAX_FOLDER_BYTES = (
+    64  # of a socket's path the system allows 104 to 108, of which multiprocessing adds about 32
+)
 # All that a run imports lazily; importing dynamo and the drawing libraries takes half of a new process's start.
 PRELOAD = [
+    "gantrain.sweeps.fork_server",
     "gantrain.sweeps.process",
     "torch._dynamo",
     "matplotlib.backends.backend_agg",
@@ -41,7 +48,7 @@ PRELOAD = [
 
 
 def run_job(
-    plain: Mapping[str, Any], folder: Path, given: Mapping[str, str], is_submitted: bool
+    plain: Mapping[str, Any], folder: Path, given: Mapping[str, str], launcher: str
 ) -> dict[str, Any]:
     """Run one job for a launcher, print how it ended, and return its result.
 
@@ -49,34 +56,57 @@ def run_job(
         plain: The composed config as plain data.
         folder: The run's folder, inside the sweep's.
         given: The values typed by the user, by key.
-        is_submitted: Whether a cluster started this process for this job alone.
+        launcher: The class of the launcher.
+
+    Raises:
+        ConfigError: When the sweep has no plan.
     """
     run, sweep, job = RunFolder(folder), SweepFolder(folder.parent), Job(folder.name)
     plan = sweep.plan()
-    if plan is None or read_signals(sweep):  # the sweep was stopped before this job's turn
-        return run.outcome()
-    task = Task(plain, run, plan.command, given, plan.at_once)
+    if plan is None:
+        raise ConfigError("hydra/sweeper", "started a job that it did not plan", "choose from grid, optuna")
+    task = Task(plain, run, plan.command, given, plan.at_once, is_remote="SlurmLauncher" in launcher)
     if plan.at_once > 1:
         # More threads than cores slow all jobs down.
         task = replace(task, threads=max(1, usable_cores() // plan.at_once))
-    if is_submitted:  # train in this process
-        worker.limit_resources(task)
-        watch_signals(sweep)
-        worker.run_task(task)
+    is_submitted = "submitit" in launcher  # which started this process for this job alone
+    if os.getpid() != plan.pid and not is_submitted:
+        block_signals()
+        _end_with(sweep)
+    if signals_to_obey(sweep, task.is_remote):  # before this job's turn
         return run.outcome()
-    if os.getpid() != plan.pid:
-        # Ctrl-C in a terminal reaches the launcher's workers too; only the sweep's process may forward it.
-        for name in SIGNALS:
-            signal.signal(name, signal.SIG_IGN)
+    if is_submitted:
+        _run_submitted(task)
+        return run.outcome()
     if plan.at_once > 1:
         task = replace(task, gpu=assign_gpu(int(job.number), given))
-    result = run.outcome() if is_orphan(plan.pid) else run_in_process(task, sweep, plan.pid)
-    if is_orphan(plan.pid):
-        # A worker of joblib would otherwise wait minutes for the next job of a sweep that is gone.
-        os._exit(0)
+    result = run_in_process(task)
     with tolerant_streams():  # in a worker of joblib, which has streams of its own
         print_job(sweep, job, plan, result)
     return result
+
+
+def _run_submitted(task: Task) -> None:
+    """Run a task in this process, which submitit started; after its warning the job is saved, then requeued."""
+    requeue = signal.getsignal(signal.SIGUSR2)
+    if not task.is_remote:
+        os.setsid()  # out of reach of Ctrl-C, of which the sweep tells its jobs
+    unblock_signals()
+    worker.limit_resources(task)
+    code = worker.run_task(task)
+    if code == 128 + signal.SIGUSR2 and callable(requeue):
+        requeue(signal.SIGUSR2, None)
+
+
+def _end_with(sweep: SweepFolder) -> None:
+    """End this process, a worker of a launcher, once its sweep is gone; it would wait minutes for another job."""
+
+    def wait() -> None:
+        while not sweep.is_abandoned:
+            time.sleep(POLL_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
@@ -89,39 +119,42 @@ def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
     return names[number % count]
 
 
-def run_in_process(task: Task, sweep: SweepFolder, pid: int) -> dict[str, Any]:
-    """Run a task in a new process, and return its ``result.json``, or a result for a process that died without one.
-
-    The process receives the signals that its sweep forwards, and SIGTERM once the sweep's process ``pid`` is gone.
-    """
+def run_in_process(task: Task) -> dict[str, Any]:
+    """Run a task in a new process, and return its ``result.json``, or a result for a process that left none."""
     task.run.result_file.unlink(missing_ok=True)
     process = _context().Process(target=worker.main, args=(task,))
-    process.start()
-    forwarded = 0
     try:
+        with short_socket_folder():
+            process.start()
         while process.exitcode is None:
             process.join(POLL_SECONDS)
-            signals = [signal.SIGTERM] if is_orphan(pid) else read_signals(sweep)
-            for number in signals[forwarded:]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid or 0, number)
-            forwarded = max(forwarded, len(signals))
     except KeyboardInterrupt:  # the second signal: the job is not waited for
-        process.kill()
+        if process.pid:
+            process.kill()
         raise
-    result = task.run.outcome()
-    if result["status"] == "missing":
-        result = _result_of_exit(process.exitcode)
-        with contextlib.suppress(OSError):  # on a full disk the printed table has it all the same
-            write_json(task.run.result_file, result)
-    return result
+    except EOFError:
+        what = "its process was not started: the process that starts them died, with the messages above"
+        return record_outcome(task.run, "failed", what, 1)
+    except OSError as error:
+        return record_outcome(task.run, "failed", f"its process was not started ({error})", 1)
+    result, signals = task.run.outcome(), SweepFolder(task.run.path.parent).signals()
+    if result["status"] != "missing":
+        return result
+    return record_exit(task.run, process.exitcode, signals[0] if signals else 0)
 
 
-def _result_of_exit(exitcode: int) -> dict[str, Any]:
-    if exitcode < 0:
-        error = f"killed by {signal.Signals(-exitcode).name}"
-        return {"status": "killed", "error": error, "exit_code": 128 - exitcode}
-    return {"status": "failed", "error": f"its process ended with {exitcode}", "exit_code": exitcode or 1}
+@contextlib.contextmanager
+def short_socket_folder() -> Iterator[None]:
+    """Let multiprocessing make the folder of its sockets where their paths are short enough for the system."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > MAX_FOLDER_BYTES:
+        tempfile.tempdir = next(
+            (place for place in ("/tmp", "/var/tmp") if os.access(place, os.W_OK)), before
+        )
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _context() -> Any:

@@ -1,6 +1,5 @@
 """The job's side of its process: its share of the machine, its training, and its result if it fails."""
 
-import contextlib
 import os
 import sys
 import traceback
@@ -14,16 +13,16 @@ from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
 from gantrain.config.resume import conflicting_keys
 from gantrain.core.atomic import append_to
-from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import TERMINAL, RunFolder
-from gantrain.core.signals import handle_signals, reset_signals
+from gantrain.core.signals import handle_signals, listen, unblock_signals
 from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import SweepFolder
-from gantrain.errors import ConfigError, Interrupted, to_user_error
+from gantrain.errors import ConfigError, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
-from gantrain.sweeps.stop import read_signals, stop_before_training, watch_parent
+from gantrain.sweeps.outcomes import record_error
+from gantrain.sweeps.stop import stop_before_training, watch_sweep
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.run import run
 from gantrain.training.session import Session
@@ -41,6 +40,7 @@ class Task:
         at_once: How many jobs share the machine; with more than one, none writes to the terminal.
         threads: Largest number of CPU threads; 0 leaves torch's own choice.
         gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
+        is_remote: Whether it may run on another machine than its sweep.
         plugins: The user's folders of plug-ins with their contents: every job of a sweep runs the same code.
     """
 
@@ -51,21 +51,22 @@ class Task:
     at_once: int = 1
     threads: int = 0
     gpu: str | None = None
+    is_remote: bool = False
     plugins: tuple[PluginFolder, ...] = field(default_factory=active_folders)
 
 
 def main(task: Task) -> None:
     """Run a task as the whole of a new process, and exit with its code."""
+    unblock_signals()
+    listen()
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C in the terminal then reaches only the sweep, which forwards it once
-    watch_parent()
     limit_resources(task)
     if task.at_once > 1:  # the output of several jobs on one terminal is unreadable
         with append_to(task.run.path / TERMINAL) as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
-    reset_signals()  # a launcher's worker ignores them, and this process inherited that
-    with tolerant_streams(), handle_signals(stop_before_training):
+    with tolerant_streams():
         code = run_task(task)
     sys.exit(code)
 
@@ -80,21 +81,17 @@ def limit_resources(task: Task) -> None:
 
 def run_task(task: Task) -> int:
     """Train a task in this process, write the error into ``result.json`` if it fails, and return its exit code."""
+    sweep = SweepFolder(task.run.path.parent)
     try:
-        # A signal forwarded before this process could handle it was lost, but it is in the sweep's file.
-        for number in read_signals(SweepFolder(task.run.path.parent)):
-            stop_before_training(number)
-        train_or_resume(task)
+        with handle_signals(lambda number: stop_before_training(sweep, number), is_patient=False):
+            watch_sweep(sweep, task.is_remote)
+            train_or_resume(task)
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: every job leaves a result
-        user_error = to_user_error(error)
         if os.environ.get("GANTRAIN_DEBUG") == "1":
             traceback.print_exception(error)
         if task.run.outcome()["status"] == "missing":  # it failed before the training loop could write one
-            status = "interrupted" if isinstance(user_error, Interrupted) else "failed"
-            failure = {"status": status, "error": str(user_error), "exit_code": user_error.exit_code}
-            with contextlib.suppress(OSError):  # the disk may be full, which is the error itself then
-                write_json(task.run.result_file, failure)
-        return user_error.exit_code
+            record_error(task.run, error)
+        return to_user_error(error).exit_code
     return 0
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -93,6 +94,11 @@ class GridSweeper(BasicSweeper):
 
         return SweepFolder(Path(self.config.hydra.sweep.dir).absolute())
 
+    @property
+    def starts_processes(self) -> bool:
+        """Whether jobs are passed to processes that the launcher starts."""
+        return not isinstance(self.launcher, BasicLauncher)
+
     def compose(self, job: Job) -> DictConfig:
         """Return a job's config as the launcher will compose it. Raises Hydra's and OmegaConf's errors."""
         composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(job.overrides))
@@ -118,6 +124,7 @@ class GridSweeper(BasicSweeper):
         """Check a plan's jobs, then run those that are not done. Raises GantrainError."""
         from gantrain.sweeps import launch
         from gantrain.sweeps.plan import is_done, open_sweep
+        from gantrain.sweeps.stop import forward_signals
 
         sweep = self.folder
         launch.check_launcher(self.config.hydra.launcher)
@@ -133,27 +140,39 @@ class GridSweeper(BasicSweeper):
                 for job, config in zip(plan.jobs, configs, strict=True)
                 if config is None or not is_done(sweep.run(job).outcome(), config.train)
             ]
-            returned = self.launch(plan, left)
+            with forward_signals(sweep, self.starts_processes):
+                returned = self.launch(plan, left)
             launch.print_summary(sweep, plan)
         return returned
 
     def launch(self, plan: Plan, jobs: Sequence[Job]) -> Any:
-        """Pass jobs to the launcher and return what it returns; nothing if its workers died."""
+        """Pass jobs to the launcher and return what it returns; jobs that it did not start get the reason."""
+        from gantrain.errors import GantrainError
         from gantrain.sweeps.launch import concurrent_jobs
-        from gantrain.sweeps.stop import forward_signals
+        from gantrain.sweeps.outcomes import record_unstarted
+        from gantrain.sweeps.stop import UntilStopped
 
         if not jobs:
             return []
         # The launcher passes only overrides to a job, which reads the rest from the plan.
-        at_once = concurrent_jobs(self.config.hydra.launcher, len(jobs))
-        self.folder.write(replace(plan, at_once=at_once, pid=os.getpid()))
-        for job in jobs:  # a result of an earlier attempt would be taken for that of this one
-            self.folder.run(job).result_file.unlink(missing_ok=True)
+        sweep, at_once = self.folder, concurrent_jobs(self.config.hydra.launcher, len(jobs))
+        sweep.write(replace(plan, at_once=at_once, pid=os.getpid()))
+        runs = [sweep.run(job) for job in jobs]
+        for run in runs:  # a result of an earlier attempt would be taken for that of this one
+            run.result_file.unlink(missing_ok=True)
+        params = getattr(self.launcher, "params", {})
+        if str(params.get("submitit_folder")).startswith(f"{self.config.hydra.sweep.dir}/"):
+            # submitit reads pickles by the ids of its jobs, and the sweep's folder may be a stranger's.
+            params["submitit_folder"] = f"{tempfile.mkdtemp(prefix='.submitit-', dir=sweep.path)}/%j"
         overrides = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in jobs]
+        returned: Sequence[Any] = []
+        reason = "its launcher did not start it"
         try:
-            with forward_signals(self.folder):
-                return self.launcher.launch(overrides, initial_job_idx=int(jobs[0].number))
-        except BrokenProcessPool as error:  # joblib's, when the kernel killed a worker for memory
-            reason = " ".join(str(error).split())
-            print(f"gantrain: a worker of the launcher died: {reason}", file=sys.stderr)
-            return []
+            returned = self.launcher.launch(UntilStopped(overrides, sweep), int(jobs[0].number))
+        except GantrainError:
+            raise
+        except Exception as error:  # as joblib's, when the kernel killed a worker for memory
+            reason = f"its launcher failed ({' '.join(str(error).split()) or type(error).__name__})"
+        if not sweep.signals():
+            record_unstarted(runs, returned, reason)
+        return returned

@@ -77,7 +77,7 @@ class OptunaSweeper(GridSweeper):
         """Run what is left of a study, batch by batch, and print the results. Raises GantrainError."""
         from gantrain.sweeps.launch import concurrent_jobs, print_summary
         from gantrain.sweeps.optuna.results import progress_line, write_results
-        from gantrain.sweeps.stop import forward_signals, read_signals
+        from gantrain.sweeps.stop import forward_signals
 
         size = study.search.batch or concurrent_jobs(self.config.hydra.launcher, study.search.n_trials)
         returned: list[Any] = []
@@ -85,8 +85,8 @@ class OptunaSweeper(GridSweeper):
         _print_warnings(study.tell_results())
         study.enqueue_failed()
         unfinished = study.unfinished_jobs()
-        with forward_signals(self.folder):
-            while not read_signals(self.folder):
+        with forward_signals(self.folder, self.starts_processes):
+            while not self.folder.signals():
                 jobs, unfinished = unfinished[:size] or study.ask(size), unfinished[size:]
                 if not jobs:
                     break
@@ -104,7 +104,7 @@ class OptunaSweeper(GridSweeper):
 
     def is_valid(self, job: Job) -> bool:
         """Whether a trial's config is valid; the error of one that is not becomes its result."""
-        from gantrain.core.files import write_json
+        from gantrain.sweeps.outcomes import record_error
 
         try:
             self.check(job)
@@ -112,10 +112,7 @@ class OptunaSweeper(GridSweeper):
             return True  # the data may be there by its turn; else the job reports it itself
         except GantrainError as error:
             print(f"gantrain: trial {job.number} cannot be run: {error}", file=sys.stderr)
-            run = self.folder.run(job)
-            run.path.mkdir(parents=True, exist_ok=True)
-            failure = {"status": "failed", "error": str(error), "exit_code": error.exit_code}
-            write_json(run.result_file, failure)
+            record_error(self.folder.run(job), error)
             return False
         return True
 

@@ -229,7 +229,7 @@ def test_table_names_failed_runs_and_leaves_them_out_of_means(tmp_path, folders)
     text = comparison_text(found).splitlines()
     assert "7-job: diverged (6): loss/d: is not finite; lower optimizer.d_lr" in text
     assert "8-job: killed (137): killed by SIGKILL" in text
-    assert "11-job: missing" in text
+    assert "11-job: missing: it has not begun" in text
     assert "5 of 10 runs did not finish" in text
     assert not [line for line in text if line.startswith("10-job")]  # to be pruned is no failure
 

@@ -1,21 +1,23 @@
 """Stopping a sweep: signals reach every job, a second one quits at once, and no process is left."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.signals import SIGNALS
+from gantrain.core.signals import SIGNALS, unblock_signals
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import Interrupted
-from gantrain.sweeps.stop import forward_signals, read_signals
-from gantrain.sweeps.worker import Task, main, run_task
+from gantrain.sweeps.stop import UntilStopped, forward_signals, shielded_children
+from gantrain.sweeps.worker import Task, main
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 
@@ -64,18 +66,65 @@ def alive(group: int) -> bool:
     return True
 
 
-def test_signal_is_forwarded_and_a_second_quits_with_its_code(tmp_path):
+def test_signal_is_forwarded_and_a_second_quits_with_its_code(tmp_path, monkeypatch):
+    monkeypatch.setattr("gantrain.sweeps.stop.ECHO_SECONDS", 0)
+
     def stopped() -> None:
         sweep = SweepFolder(tmp_path)
         with forward_signals(sweep):
             os.kill(os.getpid(), signal.SIGTERM)
-            assert read_signals(sweep) == [signal.SIGTERM]
+            assert sweep.signals() == [signal.SIGTERM]
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Interrupted, match="gantrain resume") as left:
         stopped()
     assert left.value.exit_code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_repeated_signal_is_one_request(tmp_path, is_shared):
+    sweep = SweepFolder(tmp_path)
+    with forward_signals(sweep, is_shared):
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)  # where another thread takes them, this one handles them a little later
+    assert sweep.signals() == [signal.SIGTERM]
+
+
+def test_processes_of_a_launcher_get_no_signal_until_they_are_jobs():
+    blocked = "import signal; print(*sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))))"
+    with shielded_children():
+        done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True)
+    assert set(map(int, done.stdout.split())) >= set(SIGNALS)
+    assert not set(SIGNALS) & signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    def job() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)  # as Ctrl-C to all processes of the terminal, before it is a job
+        unblock_signals()
+        os._exit(3 if set(SIGNALS) & signal.pthread_sigmask(signal.SIG_BLOCK, []) else 0)
+
+    with shielded_children():
+        process = multiprocessing.get_context("fork").Process(target=job)
+        process.start()
+    process.join(30)
+    assert process.exitcode == 0
+
+
+def test_launcher_gets_no_more_jobs_after_a_signal(tmp_path):
+    sweep, taken = SweepFolder(tmp_path), []
+    jobs = UntilStopped([["seed=0"], ["seed=1"], ["seed=2"]], sweep)
+    for job in jobs:
+        taken += job
+        if len(taken) == 2:
+            sweep.stop_file.write_text("15\n")
+    assert (taken, len(jobs), list(jobs)) == (["seed=0", "seed=1"], 3, [])
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1 0 999", "1e3", "\x00", "९"])
+def test_signals_of_a_sweep_are_those_that_exist(tmp_path, text):
+    (tmp_path / ".stop").write_text(f"{text}\n15\n")
+    assert SweepFolder(tmp_path).signals() == [15]
 
 
 def test_signal_that_cannot_be_forwarded_is_not_lost(tmp_path):
@@ -85,6 +134,14 @@ def test_signal_that_cannot_be_forwarded_is_not_lost(tmp_path):
     assert left.value.exit_code == 128 + signal.SIGTERM
 
 
+def ended_job(job: Callable[[], None]) -> int | None:
+    """Return the exit code of a job's process."""
+    process = multiprocessing.get_context("fork").Process(target=job)
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
 def test_signal_before_training_ends_the_job_as_interrupted(tmp_path, monkeypatch):
     sweep, run = SweepFolder(tmp_path), RunFolder(tmp_path / "0-a")
     run.path.mkdir()
@@ -92,18 +149,41 @@ def test_signal_before_training_ends_the_job_as_interrupted(tmp_path, monkeypatc
 
     def job() -> None:
         for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # as a launcher's worker does
+            signal.signal(number, signal.SIG_IGN)
         main(task)
 
     monkeypatch.setattr("gantrain.sweeps.worker.train_or_resume", lambda _: os.kill(os.getpid(), 15))
-    process = multiprocessing.get_context("fork").Process(target=job)
-    process.start()
-    process.join(60)
-    assert (process.exitcode, run.outcome()["status"]) == (143, "interrupted")
-
+    assert (ended_job(job), run.outcome()["status"]) == (143, "interrupted")
     run.result_file.unlink()
     sweep.stop_file.write_text("2\n")  # forwarded before the job was there
-    assert (run_task(task), run.outcome()["status"]) == (130, "interrupted")
+    assert (ended_job(job), run.outcome()["status"]) == (130, "interrupted")
+
+
+@pytest.mark.parametrize("end", ["stop", "gone", "before"])
+def test_job_ends_when_its_sweep_is_stopped_or_gone(tmp_path, monkeypatch, end):
+    sweep, run = SweepFolder(tmp_path), RunFolder(tmp_path / "0-a")
+    run.path.mkdir()
+    monkeypatch.setattr("gantrain.sweeps.worker.train_or_resume", lambda _: time.sleep(60))
+    process = multiprocessing.get_context("fork").Process(target=main, args=(Task({}, run, "", {}),))
+    handle = os.open(tmp_path / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    if end == "before":  # the job starts when the sweep has gone
+        os.close(handle)
+        process.start()
+    else:
+        process.start()
+        time.sleep(0.5)
+        assert process.is_alive()
+        if end == "stop":
+            sweep.stop_file.write_text(f"{int(signal.SIGHUP)}\n")
+        else:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+    process.join(20)
+    number = signal.SIGHUP if end == "stop" else signal.SIGTERM
+    assert (process.exitcode, run.outcome()["status"]) == (128 + number, "interrupted")
+    assert f"stopped by {number.name} before it trained" in run.outcome()["error"]
+    if end != "before":
+        os.close(handle)
 
 
 @pytest.mark.slow
@@ -144,7 +224,7 @@ def test_two_signals_end_a_sweep_and_all_its_processes(tmp_path, words):
     process = started(tmp_path / "s", *words)
     for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)
-        time.sleep(0.02)  # two of a kind that are both pending are one
+        time.sleep(0.5)  # sooner it is the same request
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "gantrain resume" in err
