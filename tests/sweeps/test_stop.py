@@ -92,7 +92,7 @@ def test_repeated_signal_is_one_request(tmp_path, is_shared):
     assert sweep.signals() == [signal.SIGTERM]
 
 
-def test_processes_of_a_launcher_are_shielded_until_they_are_jobs():
+def test_processes_of_a_launcher_get_no_signal_unblocked():
     blocked = "import signal; print(*sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))))"
     with shielded_children():
         done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True)
