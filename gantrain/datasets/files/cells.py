@@ -37,7 +37,7 @@ def parse_numbers(texts: Sequence[str], mark: str = ".") -> np.ndarray:
         mark: The decimal mark, ``.`` or ``,``; the other one separates thousands.
     """
     try:
-        if mark == "," or any("_" in text for text in texts):  # Python reads 1_000 as a number
+        if mark == "," or "_" in "".join(texts):  # Python reads 1_000 as a number
             raise ValueError
         values = np.fromiter(map(float, texts), np.float64, len(texts))
         values[np.isinf(values)] = math.nan

@@ -16,7 +16,7 @@ from gantrain.datasets.files.table_bytes import find_encoding, read_bytes
 from gantrain.errors import DataError
 
 MAX_COLUMNS = 50_000
-BLOCK = 10_000  # rows that become columns together
+BLOCK = 100  # rows that become columns together; few, since the garbage collector visits them
 
 
 @dataclass

@@ -171,9 +171,8 @@ class CSVReader(TableReader):
 
     def _find_mark(self) -> str:
         """Return the decimal mark. Raises DataError where the cells prove none, or both."""
-        if not any(
-            has_mostly_numbers({*column}) for column in self._columns if any("," in t for t in column)
-        ):
+        with_commas = [column for column in self._columns if "," in "".join(column)]
+        if not any(has_mostly_numbers({*column}) for column in with_commas):
             return "."
         numeric = [cells for cells in map(set, self._columns) if has_mostly_numbers(cells)]
         found = decimal_marks(text.strip() for cells in numeric for text in sorted(cells))
