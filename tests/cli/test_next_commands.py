@@ -7,7 +7,8 @@ import shlex
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from run_contents import fingerprint
@@ -22,13 +23,12 @@ WORDS = [
     "dataset=ring", "dataset.n=300", "dataset.n_holdout=100", "device=cpu", "seed=5", "model.width=4", "metric=js",
     "metric.n=50", "train.batch_size=16", "train.steps=6", "train.sample_every=0", "train.log_every=2",
 ]  # fmt: skip
-VERBS = ("show", "sample", "evaluate", "report", "compare", "resume")
+ADVISED = ("resume", "sample", "evaluate", "report", "show", "compare", "tensorboard")
 
 
 def commands_in(text: str) -> set[tuple[str, ...]]:
     """Return the words of each whole command in what was printed, without ``gantrain``."""
-    verbs = "resume|sample|evaluate|report|show|compare|tensorboard"
-    found = re.findall(rf"(?:: |\s)gantrain ((?:{verbs})\s[^;\n]*)", text)
+    found = re.findall(rf"(?:: |\s)gantrain ((?:{'|'.join(ADVISED)})\s[^;\n]*)", text)
     return {tuple(shlex.split(command)) for command in found if "RUN" not in command}
 
 
@@ -84,20 +84,24 @@ def run_of(tmp_path, run_cli) -> Iterator[Callable[[str], str]]:
 )
 def test_commands_that_are_advised_are_not_refused(end, run_of, run_cli, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "execv", lambda *_: 0)  # TensorBoard would serve for ever
-    printed = [run_of(end)]
-    folder, kept = tmp_path / "run", tmp_path / "kept"
+    advised, folder, kept = commands_in(run_of(end)), tmp_path / "run", tmp_path / "kept"
     shutil.copytree(folder, kept)
-    for argv in ([*WORDS, f"run.dir={folder}"], *([verb, folder] for verb in VERBS)):
-        printed.append("".join(run_cli(*argv)[1:]))
+
+    def run_in(state: Path, *argv: object, codes: Sequence[int | None] = (0, None)) -> str:
         shutil.rmtree(folder)
-        shutil.copytree(kept, folder)
-    advised = set().union(*map(commands_in, printed))
+        shutil.copytree(state, folder)
+        code, out, err = run_cli(*argv)
+        assert code in codes, (argv, out, err)  # None of TensorBoard, which is not started
+        return out + err
+
+    for argv in ([*WORDS, f"run.dir={folder}"], *([verb, folder] for verb in ("show", "sample", "evaluate"))):
+        advised |= commands_in(run_in(kept, *argv, codes=range(7)))
     assert ("resume", str(folder)) in {command[:2] for command in advised}
-    for command in sorted(advised):
-        code, out, err = run_cli(*command)
-        assert not code, (command, out, err)  # None of TensorBoard, which was not started
-        shutil.rmtree(folder)
-        shutil.copytree(kept, folder)
+    ended = commands_in(run_in(kept, "resume", folder))
+    after = shutil.copytree(folder, tmp_path / "after")
+    for state, commands in ((kept, advised), (after, ended - advised)):
+        for command in sorted(commands):
+            run_in(state, *command)
 
 
 def test_commands_are_not_advised_while_the_run_goes_on(run_of, run_cli, tmp_path):
