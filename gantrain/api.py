@@ -116,7 +116,7 @@ class Run:
         import pandas
 
         merged: dict[int, dict[str, float | None]] = {}
-        for row in read_history(RunFolder(self.path).metrics_file, pieces=sys.maxsize)[0]:
+        for row in read_history(RunFolder(self.path).metrics_file, pieces=sys.maxsize):
             merged.setdefault(row.pop("step"), {}).update(row)
         return pandas.DataFrame.from_dict(merged, orient="index", dtype=float).rename_axis("step")
 

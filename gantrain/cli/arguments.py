@@ -73,17 +73,21 @@ def output_path(given: str | None, default: Path, or_folder: bool = False) -> Pa
 
 def find_runs(folder: Path) -> list[Path]:
     """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
+    from gantrain.core.sweep_folder import SweepFolder
     from gantrain.core.text import one_line
     from gantrain.reports.runs import first_runs, runs_under
 
     if runs := runs_under(folder) if folder.exists() else []:
-        kept = first_runs(runs)
+        kept, notes = first_runs(runs), []
         if len(kept) < len(runs):
             left_out = f"{len(runs) - len(kept):,} of {len(runs):,} runs are left out"
-            print(
-                f"gantrain: {one_line(f'{folder}: {left_out}, first those that never began')}",
-                file=sys.stderr,
-            )
+            notes.append(f"{folder}: {left_out}, first those that never began")
+        try:
+            SweepFolder(folder).jobs()
+        except CheckpointError as error:
+            notes.append(f"jobs that never began are left out: {error}")
+        for note in notes:
+            print(f"gantrain: {one_line(note)}", file=sys.stderr)
         return kept
     what = "holds no runs" if folder.exists() else "there is no such folder"
     raise CheckpointError(folder, what, "give a run, or a folder that holds runs")

@@ -110,17 +110,17 @@ def read_bytes(path: Path, most: int) -> bytes:
     with _open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            what = f"it has {format_size(size)}, and gantrain writes {format_size(most)} at most"
+            what = f"it has {format_size(size)}, more than the {format_size(most)} that are read"
             raise OSError(errno.EFBIG, what, str(path))
         return file.read(size)  # not ``most``, for which the memory would be reserved
 
 
-def read_lines(path: Path, pieces: int) -> tuple[list[bytes], int]:
-    """Return a file's lines, and how many bytes were left out: of a large file, pieces from its start to its end.
+def read_lines(path: Path, pieces: int) -> list[bytes]:
+    """Return a file's lines; of a large file those in pieces of 1 MiB, the first at its start, the last at its end.
 
     Args:
         path: The file; none for a missing one.
-        pieces: Of 1 MiB each. A line that is longer is left out.
+        pieces: Their number. A line that is longer than a piece is left out.
 
     Raises:
         OSError: When it cannot be read.
@@ -128,18 +128,18 @@ def read_lines(path: Path, pieces: int) -> tuple[list[bytes], int]:
     try:
         file = _open_regular(path)
     except (FileNotFoundError, NotADirectoryError):
-        return [], 0
+        return []
     with file:
         size = os.fstat(file.fileno()).st_size
         if size <= pieces * PIECE:
-            return file.read(size).splitlines(), 0
+            return file.read(size).splitlines()
         lines = []
         for i in range(pieces):
             file.seek(i * (size - PIECE) // (pieces - 1))
-            whole = file.read(PIECE).splitlines(keepends=True)
+            whole = file.read(PIECE).splitlines()
             # A piece begins and ends inside a line, but for the first and the last one.
             lines += whole[i > 0 : len(whole) - (i < pieces - 1)]
-        return lines, size - sum(map(len, lines))
+        return lines
 
 
 def _open_regular(path: Path) -> BinaryIO:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gantrain.core.files import MAX_KEYS, read_lines
+from gantrain.core.files import MAX_KEYS, PIECE, read_lines
+from gantrain.core.text import format_size
 from gantrain.errors import CheckpointError
 
 MAX_TAGS = 1000  # a run has some dozens
@@ -14,10 +15,8 @@ MAX_VALUE = 10**300  # an integer that is a float too
 NAN = float("nan")
 
 
-def read_history(
-    path: Path, strict: bool = True, pieces: int = MAX_PIECES
-) -> tuple[list[dict[str, Any]], int]:
-    """Return the lines as ``{"step": …, tag: value}``, oldest first, and the number of bytes that were left out.
+def read_history(path: Path, strict: bool = True, pieces: int = MAX_PIECES) -> list[dict[str, Any]]:
+    """Return the lines as ``{"step": …, tag: value}``, oldest first.
 
     Lines that are incomplete or forged count as absent, and tags beyond ``MAX_TAGS`` do.
 
@@ -27,10 +26,10 @@ def read_history(
         pieces: Of 1 MiB each, that are read of a longer file.
     """
     try:
-        lines, left_out = read_lines(path, pieces)
+        lines = read_lines(path, pieces)
     except OSError as error:
         if not strict:
-            return [], 0
+            return []
         what = f"cannot be read ({error.strerror})"
         raise CheckpointError(path, what, "restore it, or make it readable") from error
     rows = [row for row in map(parse_row, lines) if row is not None]
@@ -38,7 +37,13 @@ def read_history(
     if len(tags) > MAX_TAGS:
         kept = set(list(tags)[:MAX_TAGS]) | {"step"}
         rows = [{tag: value for tag, value in row.items() if tag in kept} for row in rows]
-    return rows, left_out
+    return rows
+
+
+def left_out(path: Path) -> str:
+    """Return how much of the file ``read_history`` leaves out, in words; an empty string for nothing."""
+    size = path.stat().st_size - MAX_PIECES * PIECE if path.is_file() else 0
+    return f"{path}: {format_size(size)} of it are left out" if size > 0 else ""
 
 
 def last_values(rows: Iterable[Mapping[str, Any]], step: int | None = None) -> dict[str, float]:

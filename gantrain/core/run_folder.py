@@ -11,7 +11,6 @@ from typing import Any
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_text
 from gantrain.core.folder_lock import LockedFolder
 from gantrain.core.history import read_history
-from gantrain.core.text import format_size
 from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
@@ -142,19 +141,9 @@ class RunFolder(LockedFolder):
         """The contents of ``result.json``; empty while there is none."""
         return read_json(self.result_file, self.strict)
 
-    @property
+    @cached_property
     def history(self) -> list[dict[str, Any]]:
         """The lines of ``metrics.jsonl`` as ``{"step": …, tag: value}``, oldest first; of a very long file a part."""
-        return self._history[0]
-
-    @property
-    def left_out(self) -> str:
-        """What ``history`` leaves out, in words; an empty string for nothing."""
-        size = self._history[1]
-        return f"{self.metrics_file}: {format_size(size)} of it are left out" if size else ""
-
-    @cached_property
-    def _history(self) -> tuple[list[dict[str, Any]], int]:
         return read_history(self.metrics_file, self.strict)
 
     @cached_property

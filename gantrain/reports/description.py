@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_lines
-from gantrain.core.history import NAN, last_values
+from gantrain.core.history import NAN, last_values, left_out
 from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
@@ -128,15 +128,15 @@ def _messages(run: RunFolder) -> str:
         lines += [f"warning    {line}" for line in _warnings(run.log_file)[-3:]]
     if result.get("meaning"):
         lines.append(f"meaning    {result['meaning']}")
-    if run.left_out:
-        lines.append(f"left out   {run.left_out}")
+    if part := left_out(run.metrics_file):
+        lines.append(f"left out   {part}")
     return "\n".join(lines)
 
 
 def _warnings(log: Path) -> list[str]:
     """Return the warnings of a log, of a long one those near its end. Raises CheckpointError."""
     try:
-        lines, _ = read_lines(log, pieces=2)
+        lines = read_lines(log, pieces=2)
     except OSError as error:
         raise CheckpointError(log, f"cannot be read ({error.strerror})", "make it readable") from error
     texts = [line.decode(errors="replace") for line in lines]

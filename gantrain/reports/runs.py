@@ -1,14 +1,13 @@
 """The rows of a comparison: where the runs are, how each ended, and its numbers."""
 
 import math
-import os
-import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.folder_tree import folders_under
 from gantrain.core.override import values_by_key
 from gantrain.core.run_folder import DONE, RunFolder, is_run
 from gantrain.core.sweep_folder import SweepFolder
@@ -144,27 +143,11 @@ def first_runs(runs: Sequence[Path], most: int = MAX_RUNS) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the runs under a folder, without recursion, since folders may be nested thousands deep."""
-    stack = [folder]
-    while stack:
-        place = stack.pop()
-        if place is not folder and is_run(place):
+    for place in folders_under(folder, lambda place: place.name.startswith(".") or is_run(place)):
+        if place != folder and is_run(place):
             yield place
-            continue
-        if place is not folder and place.name.startswith("."):
-            continue
-        jobs = [place / name for name in _overrides_of_jobs(place)]
-        yield from jobs
-        try:
-            inner = {Path(entry) for entry in os.scandir(place) if entry.is_dir(follow_symlinks=False)}
-        except OSError:
-            continue
-        stack += sorted(inner.difference(jobs), key=_natural, reverse=True)
-
-
-def _natural(path: Path) -> list[int | str]:
-    """Return the sort key of a name in which run 2 comes before run 10."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
+        elif place == folder or not place.name.startswith("."):
+            yield from (place / name for name in _overrides_of_jobs(place))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

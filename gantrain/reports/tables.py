@@ -4,6 +4,7 @@ import shlex
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from gantrain.core.atomic import replace_file
 from gantrain.core.run_folder import DONE
@@ -28,6 +29,7 @@ from gantrain.reports.ranking import (
     settings,
 )
 from gantrain.reports.runs import Row, read_rows
+from gantrain.reports.varying import to_number
 
 MAX_LINES = 40  # rows of a table on the terminal; the file has all
 
@@ -100,7 +102,9 @@ def _spread(setting: Setting, tag: str, worst: bool) -> str:
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
     """Return a table as Markdown."""
     rule = ["---"] * len(lines[0])
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    cells = [
+        [cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in line] for line in lines
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in [cells[0], rule, *cells[1:]])
 
 
@@ -114,7 +118,16 @@ def csv_text(found: Sequence[Row]) -> str:
         {"run": row.name, **row.varied, **row.numbers, **{n: getattr(row, n) for n in last}} for row in found
     ]
     # As objects, which pandas writes as they are: a column of integers with a gap would become floats.
-    return pandas.DataFrame(lines, columns=["run", *keys, *tags, *last], dtype=object).to_csv(index=False)
+    table = pandas.DataFrame(lines, columns=["run", *keys, *tags, *last], dtype=object)
+    return table.map(_csv_cell).rename(columns=_csv_cell).to_csv(index=False)
+
+
+def _csv_cell(value: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula, which could start a program."""
+    is_formula = (
+        isinstance(value, str) and value.startswith(("=", "+", "-", "@")) and to_number(value) is None
+    )
+    return f"'{value}" if is_formula else value
 
 
 def markdown_page(found: Sequence[Row]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from gantrain.core.files import read_lines
+from gantrain.core.folder_tree import folders_under
 from gantrain.core.run_folder import EVENTS, RunFolder
 from gantrain.tracking.event_file import read_events
 
@@ -27,8 +28,12 @@ FIRST_RECORDS = 12  # of an event file; the pictures of step 0 are among them
 
 
 def runs_under(folder: Path) -> list[Path]:
-    """Return the folders at and under ``folder`` that hold event files, sorted, a sweep's own only without runs."""
-    folders = sorted({path.parent for path in folder.rglob(EVENTS)})
+    """Return the folders at and under ``folder`` that hold event files, a sweep's own only without runs.
+
+    Raises:
+        CheckpointError: For too many folders.
+    """
+    folders = [place for place in folders_under(folder) if any(place.glob(EVENTS))]
     return [run for run in folders if RunFolder(run).metrics_file.is_file()] or folders
 
 
@@ -58,12 +63,12 @@ def pinned_query(folder: Path, runs: Sequence[Path]) -> str:
 def _scalars(run: Path) -> set[str]:
     # A pattern suffices, since only the tags are needed.
     with suppress(OSError):
-        lines, _ = read_lines(RunFolder(run).metrics_file, pieces=2)
+        lines = read_lines(RunFolder(run).metrics_file, pieces=2)
         return {tag.decode() for line in lines for tag in re.findall(rb'"([a-z]+/\w+)":', line)}
     return set()
 
 
 def _pictures(run: Path) -> set[str]:
     files = [path for path in RunFolder(run).event_files if path.is_file()]  # a pipe would wait for a writer
-    first = itertools.islice(read_events(files[-1]), FIRST_RECORDS) if files else ()
+    first = itertools.islice(read_events(files[-1], is_verified=False), FIRST_RECORDS) if files else ()
     return {value.tag for event in first for value in event.summary.value if value.HasField("image")}

@@ -6,10 +6,13 @@ from gantrain.cli.arguments import single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.errors import CheckpointError, ConfigError
 
+MAX_LETTERS = 2000  # of a line
+
 
 def show(argv: list[str]) -> int:
     """Print what a run, a sweep or a checkpoint is, how it went, where its files are, and what to type next."""
     from gantrain.core.run_folder import is_checkpoint, is_run, is_sweep
+    from gantrain.core.text import cut_middle
     from gantrain.reports.description import checkpoint_page, run_page, sweep_page
 
     path, full = _path_and_full(argv)
@@ -22,10 +25,10 @@ def show(argv: list[str]) -> int:
             page = run_page(path, full)
         else:
             raise CheckpointError(path, "is not a run, a sweep or a checkpoint", _nearest(path))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"does not hold what gantrain writes ({type(error).__name__}: {error})"
         raise CheckpointError(path, what, "restore it, or train again") from error
-    print(page)
+    print("\n".join(cut_middle(line, MAX_LETTERS) for line in page.split("\n")))
     return 0
 
 
