@@ -95,7 +95,9 @@ class TableFile(FileDataset):
         """Return what was taken and what was left out, and why."""
         taken = f"{rows.sum():,} rows of {count(len(columns.names), 'column')} ({listing(columns.names)})"
         if self.label is not None:
-            taken += f", {len(classes)} classes of {self.label} ({listing(classes)})"
+            taken += (
+                f", {len(classes)} class{'es' * (len(classes) != 1)} of {self.label} ({listing(classes)})"
+            )
         bad = len(rows) - int(rows.sum()) + len(table.uneven)
         left_out = [count(bad, "incomplete row")] * bool(bad)
         left_out += [count(table.empty, "empty row")] * bool(table.empty)

@@ -356,6 +356,12 @@ FAULTS = {
     "bytes": (b"a,b\n" + b"1,2\n" * 9 + b"\xfc\x03,2\n", {}, "not text in UTF-8", "0xfc in line 11"),
     "zero bytes": (b"a,b\n1,\x002\n", {}, "zero byte in line 2"),
     "an image": (b"\x89PNG\r\n\x1a\n\0\0", {}, "not text"),
+    "JSON": ('[{"a": 1}, {"a": 2}]', {}, "is JSON"),
+    "a page": ("<!DOCTYPE html>\n<table><tr><td>1\n", {}, "is HTML or XML"),
+    "one column of times": ("t\n" + "2010-01-01 00:10\n" * 9, {}, "column 't' holds dates"),
+    "one column of decimal commas": ("t\n" + "1,5\n" * 9, {}, "line 2 has 2 cells and the table 1 column"),
+    "a title": ("My own table\na,b\n" + "1,2\n" * 9, {}, "line 2 has 2 cells and the table 1 column"),
+    "colons": ("a:b\n" + "1:2\n" * 9, {}, "no column of numbers", "separated by commas"),
     "a workbook": (b"PK\x03\x04" + b"\0" * 99, {}, "is a ZIP archive, as Excel's workbooks are"),
     "compressed": (b"\x1f\x8b\x08\0", {}, "cannot be unpacked (it ends early)"),
 }

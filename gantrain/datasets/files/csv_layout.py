@@ -98,11 +98,18 @@ def _try_layout(sample: list[str], separator: str) -> tuple[Layout, float, float
     if len(longer) == len(rows) > 0 and len(names) > 0 and is_counted:
         return replace(layout, has_row_names=True), 1.0, _share_numbers(longer, separator)
     if len(names) < 2 or len(fitting) < MIN_SHARE * len(rows):
-        # No layout, but the best to say what does not fit: rows that at least agree with each other.
-        common = Counter(len(row) for row in rows if len(row) > 1).most_common(1)
-        return layout, 0.0, common[0][1] / len(rows) if common else 0.0
+        return layout, 0.0, _share_alike(names, rows, separator)
     share = round(len(fitting) / len(rows), 1) if rows else 1.0
     return layout, share, _share_numbers(fitting, separator)
+
+
+def _share_alike(names: list[str], rows: list[list[str]], separator: str) -> float:
+    """Return how good a layout that does not fit is, in [0, 1]: it says what is wrong, or that there is one column."""
+    if separator == "comma" and all(len(row) <= 1 for row in [names, *rows]):
+        return 0.5
+    common = Counter(len(row) for row in rows if len(row) > 1).most_common(1)
+    is_title = separator == "space" and len(names) < 2
+    return common[0][1] / len(rows) if common and not is_title else 0.0
 
 
 def _fits(row: list[str], names: list[str]) -> bool:

@@ -23,6 +23,10 @@ SIGNATURES = {
     b"SQLite format 3": "an SQLite database",
     b"\x93NUMPY": "a NumPy array",
 }
+MARKUP = {
+    rb"\s*<(\?xml|!doctype|html|table)\b": "HTML or XML",
+    rb'\s*(\[\s*)?\{\s*"': "JSON",
+}
 BOMS = {  # the longer before the shorter that it begins with
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -43,6 +47,9 @@ def read_bytes(path: Path) -> bytes:
         data = _unpack(path, data)
     for signature, kind in SIGNATURES.items():
         if data.startswith(signature):
+            raise DataError(path, f"is {kind}", "save the table as CSV in UTF-8")
+    for pattern, kind in MARKUP.items():
+        if re.match(pattern, data, re.IGNORECASE):
             raise DataError(path, f"is {kind}", "save the table as CSV in UTF-8")
     return data
 

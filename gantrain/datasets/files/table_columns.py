@@ -66,7 +66,9 @@ def choose_columns(table: TableReader, requested: Sequence[str], label: str | No
         others = [name for name in table.names if name and name != label]
         if not others:
             raise DataError(table.path, "has no column but the label", "give a table of numbers")
-        raise _no_numbers(table, others[0], "has no column of numbers: ", "give at least one")
+        raise _no_numbers(
+            table, others[0], "has no column of numbers: ", "give at least one, its cells separated by commas"
+        )
     return columns
 
 
