@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,11 +17,18 @@ from gantrain.errors import ConfigError, DataError, suggest
 
 MAX_CLASSES = 100  # distinct values of a label
 LISTED = 8  # names in a message
+# For a column that was requested, and for a table without any column of numbers
 REMEDIES = {
     "words": "leave it out of dataset.columns, or learn its values as classes: dataset.label",
     "true or false": "write 1 and 0, or leave it out of dataset.columns",
-    "dates": "write them as numbers, such as days or years, or leave it out of dataset.columns",
+    "dates": "write them as days or years, or leave it out of dataset.columns",
     "nothing": "leave it out of dataset.columns",
+}
+REMEDIES_FOR_ALL = {
+    "words": "give at least one, its cells separated by commas",
+    "true or false": "write 1 and 0",
+    "dates": "write them as days or years",
+    "nothing": "fill it",
 }
 
 
@@ -66,18 +73,18 @@ def choose_columns(table: TableReader, requested: Sequence[str], label: str | No
         others = [name for name in table.names if name and name != label]
         if not others:
             raise DataError(table.path, "has no column but the label", "give a table of numbers")
-        raise _no_numbers(
-            table, others[0], "has no column of numbers: ", "give at least one, its cells separated by commas"
-        )
+        raise _no_numbers(table, others[0], "has no column of numbers: ", REMEDIES_FOR_ALL)
     return columns
 
 
-def _no_numbers(table: TableReader, name: str, start: str = "", remedy: str = "") -> DataError:
+def _no_numbers(
+    table: TableReader, name: str, start: str = "", remedies: Mapping[str, str] = REMEDIES
+) -> DataError:
     texts = table.texts(name)
     kind = describe_cells(texts)
     row = next((i for i, text in enumerate(texts) if not is_missing(text)), 0)
     example = f", as {texts[row][:40]!r} in row {row + 1}" if kind != "nothing" else ""
-    return DataError(table.path, f"{start}column {name!r} holds {kind}{example}", remedy or REMEDIES[kind])
+    return DataError(table.path, f"{start}column {name!r} holds {kind}{example}", remedies[kind])
 
 
 def _counts_rows(table: TableReader) -> bool:
