@@ -5,6 +5,7 @@ import re
 import zlib
 from pathlib import Path
 
+from gantrain.core.system import physical_memory
 from gantrain.core.text import format_size
 from gantrain.errors import DataError
 
@@ -39,6 +40,9 @@ BOMS = {  # the longer before the shorter that it begins with
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, unpacked if they are gzip. Raises DataError when it cannot be read or is no table."""
     try:
+        if (size := path.stat().st_size) > physical_memory():
+            what = f"has {format_size(size)}, more than this machine's memory"
+            raise DataError(path, what, "give a smaller table")
         data = path.read_bytes()
     except OSError as error:
         what = f"cannot be read ({error.strerror or error})"
