@@ -10,9 +10,9 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from gantrain.config.compose import HYDRA_1_3, TRUSTED, VERSION_BASE, translate_hydra_errors
+from gantrain.config.compose import HYDRA_1_3, TRUSTED, VERSION_BASE, compose_job, translate_hydra_errors
 from gantrain.config.overrides import CommandLine
 from gantrain.core.groups import choices, yaml_dir
 from gantrain.core.override import values_by_key
@@ -52,7 +52,7 @@ def run_hydra_main(line: CommandLine) -> None:
     options: dict[str, Any] = VERSION_BASE if HYDRA_1_3 else {"execution_whitelist": TRUSTED}
     main = hydra.main(config_path=str(yaml_dir()), config_name="config", **options)(run_job)
     argv = [*line.flags, *line.overrides]  # without gantrain's own flags, which Hydra does not know
-    with translate_hydra_errors(), _hydra_process(argv), _package_error(line.package):
+    with translate_hydra_errors(), _hydra_process(argv), _package_error(line):
         main()
 
 
@@ -67,18 +67,23 @@ def run_sweep_job(composed: DictConfig) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _package_error(package: str | None) -> Iterator[None]:
-    """Raise ConfigError when ``--package`` names no key, for which Hydra prints a line and exits."""
+def _package_error(line: CommandLine) -> Iterator[None]:
+    """Raise ConfigError when ``--package`` names no key, for which Hydra prints a line and exits; print a null one."""
     message = io.StringIO()
     try:
-        with contextlib.redirect_stderr(message) if package else contextlib.nullcontext():
+        with contextlib.redirect_stderr(message) if line.package else contextlib.nullcontext():
             yield
     except SystemExit as error:
         # Hydra's message is the only sign of this error.
-        if "not found in config" in message.getvalue():
+        if "not found in config" not in message.getvalue():
+            raise
+        group, _, key = str(line.package).rpartition(".")
+        with compose_job(line) as composed:
+            parent = OmegaConf.select(composed, group) if group else composed
+        if not (isinstance(parent, DictConfig) and key in parent):
             remedy = "see the keys with: gantrain --cfg job"
-            raise ConfigError(str(package), "there is no such key", remedy) from error
-        raise
+            raise ConfigError(str(line.package), "there is no such key", remedy) from error
+        print("null")
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import re
 import shlex
 from collections.abc import Sequence
@@ -138,6 +139,14 @@ def _in_each_job(word: Word) -> str:
     return f"{name}=choice({value})"
 
 
+def _check_range(override: HydraOverride) -> None:
+    """Check that a range holds numbers, and not without end. Raises ConfigError."""
+    sweep: Any = override.value()
+    has_end = sweep.step and all(map(math.isfinite, (sweep.start, sweep.stop, sweep.step)))
+    if not has_end or next(override.sweep_iterator(), None) is None:
+        raise ConfigError(override.key_or_group, "sweeps over nothing", "give a range with numbers in it")
+
+
 def is_varied(override: HydraOverride) -> bool:
     """Whether the jobs of a sweep may have different values of an override."""
     value = override.value()
@@ -160,8 +169,8 @@ def check_override(word: str) -> Word:
         raise ConfigError(word, "has no key", "write key=value")
     if "/" in key and not key.startswith("hydra/"):
         raise ConfigError(key, "there is no such config group", f"did you mean '{key.replace('/', '.')}'?")
-    if override.is_range_sweep() and next(override.sweep_iterator(), None) is None:
-        raise ConfigError(key, "sweeps over nothing", "give a range with numbers in it")
+    if override.is_range_sweep():
+        _check_range(override)
     if group in GROUPS and (name == "name" or (not name and isinstance(value, dict) and "name" in value)):
         raise ConfigError(f"{group}.name", "cannot be set", f"make a choice: {group}=CHOICE")
     if re.match(r"\+*hydra\W.*(launcher|sweeper).*_target_", word):

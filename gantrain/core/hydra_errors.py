@@ -33,6 +33,7 @@ OMEGACONF_MESSAGES = (
 # The same, where the pattern's group is the key.
 HYDRA_MESSAGES = (
     (r"(?:Ambiguous value for argument|Sweep parameters) '([^=']+)=", "has several values", "add -m"),
+    (r"(hydra\.searchpath) must be a list", "must be a list", "write {key}=[file:///FOLDER]"),
     (r"An item is already at '([^']+)'", "is there already, so + cannot add it", "write {key}=VALUE"),
     (r"Multiple values for ([^.]+)\.", "has a choice already, so + cannot add one", "write {key}=CHOICE"),
     (r"force-add of config groups .*'\+*([^=]+)=", "is a group, which ++ cannot add", "write {key}=CHOICE"),
@@ -101,6 +102,9 @@ def translate_omegaconf_error(error: OmegaConfBaseException, prefix: str = "", f
     message = str(error).splitlines()[0].rstrip(". ")
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         node = error.parent_node
+        if isinstance(node, DictConfig) and not node and OmegaConf.get_type(node) is dict:  # takes any key
+            parent, _, name = key.rpartition(".")
+            return ConfigError(key + place, "is not there yet", f"write '+{parent}={{{name}: VALUE}}'")
         tree = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else {}
         return unknown_key(key, tree, place)  # type: ignore[arg-type]
     if isinstance(error, GrammarParseError):

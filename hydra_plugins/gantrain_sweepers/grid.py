@@ -62,6 +62,8 @@ class GridSweeper(BasicSweeper):
             if override.is_interval_sweep():
                 what = "is an interval, from which only a search draws"
                 raise ConfigError(override.get_key_element(), what, "add sweep=optuna, or list its values")
+            if override.is_choice_sweep() and not any(True for _ in override.sweep_iterator()):
+                raise ConfigError(override.get_key_element(), "sweeps over nothing", "list its values")
         varied = [override.get_key_element() for override in overrides if is_varied(override)]
         combinations = [job for batch in self.split_arguments(overrides, None) for job in batch]
         return self.run(self.plan(plan_jobs(combinations, varied)))

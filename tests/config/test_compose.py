@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -120,6 +121,38 @@ def test_job_takes_config_folder_and_config_name(how, run_cli, tmp_path):
     config = hydra_files(tmp_path / "run")["config"]
     assert config["optimizer"]["g_lr"] == 0.25
     assert config["seed"] == (77 if how == "--config-dir" else 0)
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "value"),
+    [
+        ("++train.steps=5", "train.steps", "5"),
+        ("seed=int(3.7)", "seed", "3"),
+        ("train.images=null", "train.images", "null"),
+        (r"metric.title='it\'s \"a\",b'", "metric.title", 'it\'s "a",b'),
+        ("+metric.published={divergence/js: 1e-2}", "metric.published.divergence/js", "0.01"),
+        ("hydra.job.name=1e3", "hydra.job.name", "1e3"),
+    ],
+)
+def test_word_of_hydra_does_what_its_documentation_says(word, key, value, run_cli):
+    kind = "hydra" if key.startswith("hydra") else "job"
+    code, out, err = run_cli(word, "--cfg", kind, "--package", key)
+    assert (code, out.strip()) == (0, value), err
+
+
+def test_sweep_takes_keys_of_the_choices_and_values_of_hydra(run_cli, tmp_path):
+    words = [
+        "dataset=ring,grid",
+        "dataset.std=0.05",
+        "penalty=r1",
+        "penalty.gamma=1",
+        "debug=tiny",
+        "metric=none",
+    ]
+    places = ["run.root=${hydra:runtime.cwd}/x", "name=job${hydra:job.num}", "train.dry_run=true"]
+    code, out, err = run_cli("-m", *words, *places)
+    assert (code, list(tmp_path.iterdir())) == (0, []), err
+    assert re.findall(r"^(\d-\S+) +(job\d): ", out, re.MULTILINE) == [("0-ring", "job0"), ("1-grid", "job1")]
 
 
 @pytest.mark.parametrize(
