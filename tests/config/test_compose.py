@@ -129,7 +129,7 @@ def test_job_takes_config_folder_and_config_name(how, run_cli, tmp_path):
         ("++train.steps=5", "train.steps", "5"),
         ("seed=int(3.7)", "seed", "3"),
         ("train.images=null", "train.images", "null"),
-        (r"metric.title='it\'s \"a\",b'", "metric.title", 'it\'s "a",b'),
+        ("metric.title='it\\'s a,b'", "metric.title", "it's a,b"),
         ("+metric.published={divergence/js: 1e-2}", "metric.published.divergence/js", "0.01"),
         ("hydra.job.name=1e3", "hydra.job.name", "1e3"),
     ],
@@ -140,6 +140,7 @@ def test_word_of_hydra_does_what_its_documentation_says(word, key, value, run_cl
     assert (code, out.strip()) == (0, value), err
 
 
+@pytest.mark.slow
 def test_sweep_takes_keys_of_the_choices_and_values_of_hydra(run_cli, tmp_path):
     words = [
         "dataset=ring,grid",

@@ -156,13 +156,21 @@ def a_file(folder: Path) -> None:
 
 
 FOLDERS = [
-    row("run.dir=taken", "run.dir", "taken is not empty", "gantrain resume taken", setup=occupied),
+    row("run.dir=taken", "run.dir", "taken is not empty", "choose another", setup=occupied),
     row("-m run.dir=taken seed=1,2", "run.dir", "taken is not empty", setup=occupied),
     row("run.dir=file", "run.dir", "file is a file", setup=a_file),
-    row("run.dir=file/x", "file/x", "Not a directory", "run.root", code=5, setup=a_file),
-    row("run.root=file", "file/", "run.root", code=5, setup=a_file),
+    row("run.dir=file/x", "DIR/file/x", "Not a directory", "run.root", code=5, setup=a_file),
+    row("run.root=file", "DIR/file/", "run.root", code=5, setup=a_file),
     row("run.root=/proc/gantrain", "/proc/gantrain/", "run.root", code=5),
-    row(f"run.dir={'x' * 300}", "x" * 300, "File name too long", code=5),
+    row(f"run.dir={'x' * 300}", "DIR/", "x" * 100, "File name too long", code=5),
+    # The last check of a sweep: what stands before it is legal.
+    row(
+        "-m dataset=ring,grid dataset.std=0.05 penalty=r1,r1_strong penalty.gamma=1 'name=job${hydra:job.num}' "
+        "'run.dir=${hydra:runtime.cwd}/taken'",
+        "run.dir",
+        "taken is not empty",
+        setup=occupied,
+    ),
 ]
 
 
