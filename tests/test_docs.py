@@ -170,6 +170,7 @@ def test_plugins_of_the_pages_run(desk):
                     "name": "arrays",
                     "path": str(desk / "pictures.npz"),
                     "holdout": 0.1,
+                    "allow_changed": False,
                 }
                 wanted = "conditional" if name.endswith("1") else "non_saturating"
                 assert config["objective"]["name"] == wanted

@@ -92,6 +92,8 @@ def check_same_data(config: Config, checkpoint: Checkpoint) -> None:
     if changes and not getattr(dataset, "allow_changed", False):
         remedy = "restore it, or go on, no longer bit for bit, with dataset.allow_changed=true"
         raise DataError(where, f"{what}: {changes}", remedy)
+    if dataset.files.entries and not checkpoint.data:
+        log.warning("%s: cannot be compared with what the run was trained on, which it did not list", where)
 
 
 def changed_files(config: Config, checkpoint: Checkpoint) -> str:

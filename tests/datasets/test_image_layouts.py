@@ -168,7 +168,7 @@ def test_the_first_line_counts_images_and_classes(tmp_path):
     assert summary(tmp_path, labels="none") == "15 images, no classes"
     assert summary(tmp_path / "cats") == "10 images, no classes"
     lay(tmp_path / "in", *(f"photos/{i}/*.png" for i in range(3)))
-    assert summary(tmp_path / "in") == "15 images, no classes (dataset.root=.../photos has 3)"
+    assert summary(tmp_path / "in") == "15 images, no classes (3 with dataset.root=.../photos)"
 
 
 def test_the_first_line_says_what_was_left_out(tmp_path, capfd):

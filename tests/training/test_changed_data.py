@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 
 import gantrain
 from gantrain.core.run_folder import RunFolder
-from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.checkpoint import _digest, load_checkpoint
 
 SMALL = [
     *("device=cpu", "device.threads=1", "model.width=4", "train.batch_size=4", "train.sample_every=0"),
@@ -144,14 +143,15 @@ def test_a_run_without_its_list_tells_the_counts(home, run_cli):
     assert "12 files of 2.95 kB then, 14 files of 3.44 kB now; " in err
 
 
-def test_a_run_of_an_older_version_goes_on(home, run_cli, monkeypatch):
+def test_a_run_of_an_older_version_goes_on(home, run_cli, caplog):
     add(home / "photos")
-    known = load_checkpoint
-    monkeypatch.setattr(
-        "gantrain.training.checkpoint.load_checkpoint", lambda where: replace(known(where), data={})
-    )
+    file = load_checkpoint(home / "run").path / "state.json"
+    state = json.loads(file.read_text())
+    del state["data"]
+    file.write_text(json.dumps(state | {"state_sha256": _digest(state)}))
     code, _, err = run_cli("resume", home / "run", "train.steps=4")
     assert code == 0, err
+    assert f"{home / 'photos'}: cannot be compared with what the run was trained on" in caplog.text
 
 
 def swap_rows(folder: Path) -> None:

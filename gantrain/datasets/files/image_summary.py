@@ -27,7 +27,7 @@ def summarise(listing: Listing, classes: list[str], y: Tensor | None, taken: int
         parts.append("no classes")
         parent, folders, _ = branches(listing)
         if parent and len(folders) > 1:
-            parts[-1] += f" (dataset.root=.../{parent} has {len(folders):,})"
+            parts[-1] += f" ({len(folders):,} with dataset.root=.../{parent})"
     return ", ".join(parts) + left_out(listing, taken)
 
 
