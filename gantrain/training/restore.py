@@ -16,7 +16,7 @@ from gantrain.core.plugins import provenance
 from gantrain.core.run_folder import DIFFERS, PLUGINS, RunFolder
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
-from gantrain.errors import CheckpointError, ConfigError, DataError
+from gantrain.errors import CheckpointError, ConfigError, DataError, writing
 from gantrain.models.base import Generator
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.runtime import Runtime
@@ -35,9 +35,10 @@ def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
 
 
 def write_config(config: Config, folder: Path) -> None:
-    """Write ``config.json``, from which a run can begin: a folder that holds it is a run's. Raises OSError."""
-    plain = config.plain()
-    write_json(RunFolder(folder).config_file, plain | _origin(config, plain))
+    """Write ``config.json``, from which a run can begin: a folder that holds it is a run's. Raises OutputError."""
+    plain, path = config.plain(), RunFolder(folder).config_file
+    with writing(path):
+        write_json(path, plain | _origin(config, plain))
 
 
 def _origin(config: Config, plain: dict[str, Any]) -> dict[str, Any]:
