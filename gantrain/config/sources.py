@@ -61,6 +61,10 @@ class TypedFileSource(FileConfigSource):
         return ConfigResult(provider=self.provider, path=f"file://{self.path}", config=config, header=header)
 
 
+# In a process of a launcher Hydra registers its own class again, which its registry passes over by the name.
+TypedFileSource.__name__ = FileConfigSource.__name__
+
+
 @functools.cache
 def _loader_class() -> Any:
     return get_yaml_loader()

@@ -10,6 +10,7 @@ from typing import Any
 
 from gantrain.core.files import write_json
 from gantrain.core.run_folder import TERMINAL, RunFolder
+from gantrain.core.text import one_line
 from gantrain.errors import Interrupted, to_user_error
 
 END_SECONDS = 10.0  # within which a job ends that lost its launcher or its sweep
@@ -17,7 +18,7 @@ END_SECONDS = 10.0  # within which a job ends that lost its launcher or its swee
 
 def record_outcome(run: RunFolder, status: str, error: str, exit_code: int) -> dict[str, Any]:
     """Write a job's result, and return it."""
-    result = {"status": status, "error": error, "exit_code": exit_code}
+    result = {"status": status, "error": one_line(error), "exit_code": exit_code}
     with contextlib.suppress(OSError):  # on a full disk the printed table has it all the same
         run.path.mkdir(parents=True, exist_ok=True)
         write_json(run.result_file, result)
