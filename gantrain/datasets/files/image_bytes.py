@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
@@ -10,7 +11,7 @@ from gantrain.core.text import format_size
 
 LARGEST_PIXEL, LARGEST_REST = 8, 2**26  # bytes of a pixel, and of everything else in a file
 MAX_SCANS = 100  # of a JPEG; a progressive one has about ten
-JPEG, SCAN = b"\xff\xd8", b"\xff\xda"
+JPEG, SCAN = b"\xff\xd8", re.compile(rb"\xff\xda")
 TIFF = (b"II", b"MM")
 PNG = b"\x89PNG\r\n\x1a\n"
 TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks of a PNG without a word on its pixels
@@ -42,7 +43,7 @@ def check_bounds(file: BinaryIO, max_pixels: int) -> None:
         raise ImageError(f"is {format_size(size)} long, more than dataset.max_pixels={max_pixels} can take")
     if head == JPEG:
         file.seek(0)
-        if sum(block.count(SCAN) for block in iter(lambda: file.read(2**20), b"")) > MAX_SCANS:
+        if sum(len(SCAN.findall(block)) for block in iter(lambda: file.read(2**16), b"")) > MAX_SCANS:
             raise ImageError(
                 f"has more than {MAX_SCANS} scans, each of which takes the time of a whole image"
             )

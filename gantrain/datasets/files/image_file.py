@@ -5,7 +5,7 @@ The rules, in their order:
 - The file's content decides its format, not its suffix: PNG, JPEG, WebP, BMP, GIF or TIFF, and no other. An image
   that is truncated, fails a checksum, declares too many pixels, or is one pixel wide or high is refused. Texts are
   ignored, of any length.
-- The first frame of an animation, and the first page of a TIFF.
+- The first frame of an animation, the default image of an APNG, the first page of a TIFF.
 - Its EXIF orientation is applied. Colour profiles (ICC) are ignored.
 - 1-bit is 0 and 255. 16 bits a channel are divided by 257 and rounded, or by (2^depth - 1) / 255 where the data use
   fewer bits; a level above 2^depth - 1 is refused. 12-bit TIFFs state their depth. Signed, 32-bit and floating-point
@@ -196,7 +196,10 @@ def _cover(image: Image.Image, target: Target) -> Image.Image:
     height, width = target.size
     scale = min(image.width / width, image.height / height)
     w, h = width * scale, height * scale
-    left, top = (image.width - w) / 2, (image.height - h) / 2
+    left, top = (
+        max(0, (image.width - w) / 2),
+        max(0, (image.height - h) / 2),
+    )  # rounding can make one negative
     box = (left, top, min(left + w, image.width), min(top + h, image.height))
     # Resizing from a box of the source never makes more pixels than the target has.
     return image.resize((width, height), Image.Resampling.LANCZOS, box)
