@@ -24,6 +24,7 @@ from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.outcomes import record_error
 from gantrain.sweeps.stop import stop_before_training, watch_sweep
 from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.restore import config_and_spec
 from gantrain.training.run import run
 from gantrain.training.session import Session
 
@@ -114,7 +115,8 @@ def _train_or_resume(task: Task, config: Config, session: Session) -> None:
     if task.plain["seed"] is None:  # resolve drew a new one
         config.seed = checkpoint.config["seed"]
     # The folder's name shows only what varies: a checkpoint of another config may be in it.
-    conflicts = conflicting_keys(checkpoint.config, config.plain())
+    before, _ = config_and_spec(checkpoint)  # with the defaults of keys that are younger than the checkpoint
+    conflicts = conflicting_keys(before.plain(), config.plain())
     if conflicts:
         what = f"its checkpoint was made with another {', '.join(conflicts)}"
         raise ConfigError(task.run.path, what, "remove the folder to run the job from scratch")
