@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
@@ -14,14 +12,13 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
-from omegaconf._utils import get_yaml_loader
 
 from gantrain.config.key_types import type_of_key
 from gantrain.core.plugins import config_folders
-from gantrain.core.scalars import check_scalar
+from gantrain.core.scalars import INTEGER, NUMBER, check_scalar
 
 TAG = "tag:yaml.org,2002:"
-SCALAR_TAGS = {TAG + name for name in ("str", "bool", "int", "float")}
+SCALAR_TAGS = {TAG + name for name in ("str", "bool", "int", "float", "timestamp")}
 PARAMS = "hydra.sweeper.params."  # a mapping whose keys have dots
 
 
@@ -50,7 +47,7 @@ class TypedFileSource(FileConfigSource):
             package = {None: group, "_group_": group, "_global_": ""}.get(
                 header["package"], header["package"]
             )
-            loader = _loader_class()(file)
+            loader = yaml.SafeLoader(file)
             try:
                 node = loader.get_single_node()
                 _set_types(node, package or "", name, set())
@@ -65,31 +62,38 @@ class TypedFileSource(FileConfigSource):
 TypedFileSource.__name__ = FileConfigSource.__name__
 
 
-@functools.cache
-def _loader_class() -> Any:
-    return get_yaml_loader()
-
-
 def _set_types(node: yaml.Node | None, key: str, file: str, visited: set[tuple[int, str]]) -> None:
     """Set the tags of a file's scalars by the types of their keys. Raises ConfigError."""
     if (id(node), key) in visited:  # an alias
         return
     visited.add((id(node), key))
     if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            if name.value == "<<":
-                _set_types(value, key, file, visited)
-            elif name.value != "defaults":
-                _set_types(value, f"{key}.{name.value}" if key else str(name.value), file, visited)
+        names = [str(name.value) for name, _ in node.value]
+        for i, (name, (start, value)) in enumerate(zip(names, node.value, strict=True)):
+            if name in names[:i]:  # of which YAML would take the last
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"found duplicate key {name}", start.start_mark
+                )
+            if name != "defaults":
+                path = [part for part in (key, name) if part not in ("", "<<")]
+                _set_types(value, ".".join(path), file, visited)
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             _set_types(item, key, file, visited)
     elif isinstance(node, yaml.ScalarNode) and node.tag in SCALAR_TAGS and "${" not in node.value:
-        kind = type_of_key(key)
-        if kind.is_text or key.startswith(PARAMS):
-            node.tag = TAG + "str"
-        else:
-            check_scalar(f"{key} in {file}", node.value, kind.scalars)
+        _set_type(node, key, file)
+
+
+def _set_type(node: yaml.ScalarNode, key: str, file: str) -> None:
+    kind = type_of_key(key)
+    check_scalar(f"{key} in {file}", node.value, kind.scalars)
+    is_number = kind.scalars != {bool} and NUMBER.fullmatch(node.value)
+    if kind.is_text or key.startswith(PARAMS) or node.style:
+        node.tag = f"{TAG}str"
+    elif is_number and (kind.scalars or not node.value.isalpha()):  # YAML takes 1e3 for a text
+        node.tag = f"{TAG}int" if INTEGER.fullmatch(node.value) else f"{TAG}float"
+    elif node.tag != f"{TAG}bool":  # it takes 010 for 8, and 12:30 for 750
+        node.tag = f"{TAG}str"
 
 
 def load_plugins() -> None:
