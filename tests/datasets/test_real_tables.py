@@ -26,9 +26,8 @@ REASONS = (
     r"has \d rows? of data; give at least 4",
     r"give at least 4 rows",
     r"no column of numbers: column .* holds (words|true or false|dates)",
-    r"line \d+ has [\d,]+ cells? and the table [\d,]+ columns?; begin the file with a line that names every column",
+    r"line \d+ has [\d,]+ cells? and the table [\d,]+ columns?; give the file a (line that names|cell for)",
     r"has two columns called",
-    r"column \d+ has no name",
 )
 SEPARATORS = {"semicolons": ";", "tabs": "\t", "spaces": r"\s+"}
 
@@ -59,7 +58,7 @@ def follow(path: Path) -> tuple[str, list[str], str]:
         except DataError as error:
             keys = {word.split("=")[0] for word in words}
             advice = dict(re.findall(r"(dataset\.\w+)=(\[\w+(?:,\w+)*\]|\w+)", error.remedy.split(" if ")[0]))
-            if not advice or keys & {*advice} or advice.get("dataset.columns") == "[a,b]":
+            if not advice or keys & {*advice}:
                 return "refused", words, str(error)
             words += [f"{key}={value}" for key, value in advice.items()]
 

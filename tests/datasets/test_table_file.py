@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,42 @@ def test_table_separator_quote_and_encoding_are_recognised(
     path = tmp_path_factory.getbasetemp() / "law.csv"
     path.write_bytes(text.encode(encoding))
     check_cells(str(path), heads, columns)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-(10**7), 10**7), st.integers(-999, 999)), min_size=4, max_size=8),
+    st.sampled_from([(",", "."), (".", ",")]),
+    st.sampled_from(["", " ", "\u202f", "'", "other"]),
+    st.sampled_from([*SEPARATORS]),
+    st.sampled_from(["", "NA", "?", "-"]),
+    st.integers(0, 3),
+    st.booleans(),
+)
+def test_table_numbers_of_any_style_are_the_same(
+    tmp_path_factory, numbers, marks, group, separator, missing, gaps, is_packed
+):
+    """The first column has halves, which prove the decimal mark, and its thousands in groups."""
+    mark, other = marks
+    if group == " ":  # an ordinary blank separates numbers
+        group = ""
+
+    def style(value: int, end: str) -> str:
+        return f"{value:,}".replace(",", {"other": other}.get(group, group)) + end
+
+    rows = [[style(a, f"{mark}5"), style(b, "")] for a, b in numbers] + [[missing or "NA", "1"]] * gaps
+    assume(separator != "space" or missing)
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, delimiter=SEPARATORS[separator], lineterminator="\n").writerows([["a", "b"], *rows])
+    content = ("# of 2024\n\n" + buffer.getvalue() + "\n").encode()
+    path = tmp_path_factory.getbasetemp() / "law.csv"
+    path.write_bytes(gzip.compress(content) if is_packed else content)
+    found, line = read(str(path), bad_rows="skip")
+    assert found["b"] == pytest.approx([b for _, b in numbers], rel=1e-6, abs=1e-3)
+    halves = [a - 0.5 if a < 0 else a + 0.5 for a, _ in numbers]
+    assert found["a"] == pytest.approx(halves, rel=1e-6, abs=1.0)
+    assert ("decimal commas" in line) == (mark == ",")
+    assert (f"{gaps} incomplete row" in line) == bool(gaps)
 
 
 # Kinds of files ------------------------------------------------------------------------------------------------------
@@ -312,6 +349,35 @@ def test_table_missing_values_do_not_make_words(missing, tmp_path):
     numbers, line = read(write(tmp_path, text), bad_rows="skip")
     assert numbers == {"a": [1, 7, 7, 7, 7], "b": [2, 8, 8, 8, 8]}
     assert line.endswith("left out: 3 incomplete rows")
+
+
+ADVICE = {
+    "numbers above numbers": ("1.5,2\n" + "3,4\n" * 4, 1),
+    "gaps": ("a,b\n,2\n" + "3,4\n" * 4, 1),
+    "gaps in every row": ("a,b\n" + "3,\n" * 4, 0),
+    "gaps in one or the other": ("a,b\n" + "3,\n,4\n" * 4, 1),
+    "gaps without names": ("1.5,2\n" + ",4\n3,4\n" * 4, 2),
+    "uneven rows": ("a,b\n1\n" + "3,4\n" * 4, 1),
+    "uneven and half empty": ("a,b\n1,2,3\n" + "3,\n,5\n" * 4, 1),
+    "a comma that may be decimal": ('a,b\n"1,234",2\n' + "3,4\n" * 4, 1),
+    "a column without a name": ("a,,b\n" + "1,2,3\n" * 4, 1),
+}
+
+
+@pytest.mark.parametrize("case", ADVICE)
+def test_table_advice_is_accepted(case, tmp_path):
+    """Words of a remedy, typed one refusal after the other, end in a run."""
+    content, count = ADVICE[case]
+    path, options = write(tmp_path, content), dict[str, object]()
+    for _ in range(count):
+        with pytest.raises(DataError) as raised:
+            read(path, **options)
+        words = re.findall(r"dataset\.(\w+)=(\[[^]]*\]|\w+)", raised.value.remedy.split(" if ")[0])
+        for key, value in words[:2]:
+            options[key] = (
+                value[1:-1].split(",") if key == "columns" else value != "false" if key == "header" else value
+            )
+    read(path, **options)
 
 
 def test_table_labels_that_look_alike_are_noted(tmp_path):

@@ -64,7 +64,9 @@ def choose_columns(table: TableReader, requested: Sequence[str], label: str | No
             columns.left_out.setdefault("names of rows", []).append("column 1")
         elif not name:
             what = f"column {table.positions[i] + 1} has no name"
-            raise DataError(table.path, what, "name it, or choose columns: dataset.columns=[a,b]")
+            others = _plain_names([name for name in table.names if name != label and table.is_numeric(name)])
+            choice = f", or choose columns: dataset.columns=[{','.join(others)}]" if others else ""
+            raise DataError(table.path, what, f"name it{choice}")
         elif name != label and table.is_numeric(name):
             columns.names.append(name)
         elif name != label:
@@ -127,7 +129,7 @@ def _advise_columns(names: Sequence[str], good: np.ndarray, is_uneven: bool) -> 
     order = sorted(range(len(names)), key=lambda i: -int(good[i].sum()))
     counts = np.logical_and.accumulate(good[order]).sum(1)
     best = [names[i] for i in order[: int((counts == counts[0]).sum())]]
-    plain = [name for name in best if re.fullmatch(r"[A-Za-z]\w*", name)][:LISTED]
+    plain = _plain_names(best)
     if counts[0] < MIN_ROWS or not plain:
         return "fix it"
     skip = " dataset.bad_rows=skip" if is_uneven or counts[0] < good.shape[1] else ""
@@ -168,6 +170,11 @@ def read_classes(
             break
     index = {text: i for i, text in enumerate(classes)}
     return torch.tensor([index[text] for text in texts]), tuple(classes), remarks
+
+
+def _plain_names(names: Sequence[str]) -> list[str]:
+    """Return the first few names that need no quotes on a command line."""
+    return [name for name in names if re.fullmatch(r"[A-Za-z]\w*", name)][:LISTED]
 
 
 def listing(names: Sequence[str]) -> str:

@@ -155,7 +155,13 @@ class CSVReader(TableReader):
         self.remarks, self.empty, self.uneven = rows.remarks, rows.empty, rows.uneven
         self.positions, self._columns = rows.positions, rows.columns
         if len(self.uneven) > self.count:
-            raise self.uneven_error("begin the file with a line that names every column")
+            is_short = self.uneven[0][1] < len(self.names)
+            remedy = (
+                "a cell for each name in every row"
+                if is_short
+                else "a line that names every column at its start"
+            )
+            raise self.uneven_error(f"give the file {remedy}")
         self.mark = MARKS.get(decimal) or self._find_mark()
         if self.mark == ",":
             self.remarks = [*self.remarks, "decimal commas"]
