@@ -14,6 +14,7 @@ from gantrain.core.spec import Spec
 from gantrain.core.table_units import Column, Table
 from gantrain.core.text import count
 from gantrain.datasets.base import Data, FileDataset, split
+from gantrain.datasets.files.csv_file import MARKS
 from gantrain.datasets.files.csv_layout import SEPARATORS
 from gantrain.datasets.files.table_columns import (
     Columns,
@@ -22,7 +23,8 @@ from gantrain.datasets.files.table_columns import (
     listing,
     read_classes,
 )
-from gantrain.datasets.files.table_file import MARKS, TableReader, find_file, open_table
+from gantrain.datasets.files.table_file import find_file, open_table
+from gantrain.datasets.files.table_reader import TableReader
 from gantrain.registry import option, register
 
 MIN_STD = 1e-300  # below it half of a standard deviation is denormal; the column counts as constant

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from refusals import assert_printable, check_refusal
 
-from gantrain.datasets.files import table_bytes, table_file
+from gantrain.datasets.files import parquet_file, table_bytes
 from gantrain.datasets.image_folder import ImageFolder
 from gantrain.datasets.table import TableFile
 from gantrain.errors import GantrainError
@@ -180,6 +180,6 @@ def test_parquet_metadata_of_a_stranger_is_not_used(run_cli, refuse, tmp_path, m
     code, _, err = run_cli("dataset=table", "dataset.path=t.parquet", *TINY)
     assert code == 0, err
     assert "4 rows of 2 columns (a, b)" in err
-    monkeypatch.setattr(table_file, "MAX_CELLS", 7)
+    monkeypatch.setattr(parquet_file, "MAX_CELLS", 7)
     words = ("has 4 rows of 2 columns, more than 7 cells",)
     refuse("dataset=table", "dataset.path=t.parquet", *TINY[:-1], "run.dir=again", code=3, words=words)

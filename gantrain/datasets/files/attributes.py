@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from gantrain.core.spec import ConditionSpec
-from gantrain.datasets.files.table_file import TableReader, open_table
+from gantrain.datasets.files.table_file import open_table
+from gantrain.datasets.files.table_reader import TableReader
 from gantrain.errors import DataError
 
 EXAMPLES = 8  # rows of a sample grid

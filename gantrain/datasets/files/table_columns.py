@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gantrain.core.text import count
 from gantrain.datasets.files.cells import describe_cells, is_missing, is_number, parse_number
-from gantrain.datasets.files.table_file import MIN_ROWS, TableReader
+from gantrain.datasets.files.table_reader import MIN_ROWS, TableReader
 from gantrain.errors import ConfigError, DataError, suggest
 
 MAX_CLASSES = 100  # distinct values of a label
