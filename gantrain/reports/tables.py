@@ -16,6 +16,7 @@ from gantrain.core.sweep_folder import (
     SweepFolder,
 )
 from gantrain.core.text import align_columns, format_number, format_with_error, one_line
+from gantrain.errors import OutputError, writing
 from gantrain.reports.figures import chart, encode_png, sample_sheet
 from gantrain.reports.ranking import (
     Setting,
@@ -137,8 +138,8 @@ def markdown_page(found: Sequence[Row]) -> str:
     return "\n\n".join(filter(None, [*tables, "\n".join(notes)])) + "\n"
 
 
-def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
-    """Write ``summary.md``, ``.csv``, ``.png`` and ``samples.png``; return a line for each that cannot be written."""
+def write_files(folder: Path, found: Sequence[Row]) -> list[OutputError]:
+    """Write ``summary.md``, ``.csv``, ``.png`` and ``samples.png``; return an error for each that cannot be written."""
     makers: dict[str, Callable[[], bytes | None]] = {
         SUMMARY_TEXT: lambda: markdown_page(found).encode(errors="backslashreplace"),
         SUMMARY_TABLE: lambda: csv_text(found).encode(errors="backslashreplace"),
@@ -148,13 +149,15 @@ def write_files(folder: Path, found: Sequence[Row]) -> list[str]:
     errors = []
     for name, make in makers.items():
         try:
-            content = make()
-            if content is not None:
-                replace_file(folder / name, content)
-        except OSError as error:
-            errors.append(f"{folder / name} cannot be written ({error.strerror or error})")
+            with writing(folder / name):
+                content = make()
+                if content is not None:
+                    replace_file(folder / name, content)
+        except OutputError as error:
+            errors.append(error)
         except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:  # a plot of extreme numbers
-            errors.append(f"{folder / name} cannot be drawn ({' '.join(str(error).split())})")
+            what = f"cannot be drawn ({' '.join(str(error).split())})"
+            errors.append(OutputError(folder / name, what, f"see the numbers in {SUMMARY_TABLE}"))
     return errors
 
 
@@ -190,4 +193,6 @@ def summarise(folder: Path, runs: Sequence[Path]) -> str:
     errors = write_files(folder, found)
     quoted = shlex.quote(str(folder))
     more = f"dashboard  gantrain tensorboard {quoted}\nreport     gantrain report {quoted}"
-    return "\n" + "\n\n".join([comparison_text(found), "\n".join([*errors, file_lines(folder), more])])
+    return "\n" + "\n\n".join(
+        [comparison_text(found), "\n".join([*map(str, errors), file_lines(folder), more])]
+    )

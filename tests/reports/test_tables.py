@@ -279,10 +279,11 @@ def test_summary_files_that_cannot_be_written_cost_a_line(tmp_path, folders):
     (tmp_path / "summary.csv").unlink()
     (tmp_path / "summary.csv").mkdir()  # nothing can be written in its place
     text = summarise(tmp_path, folders)
-    assert f"{tmp_path / 'summary.csv'} cannot be written" in text
+    assert f"{tmp_path / 'summary.csv'}: cannot be written (Is a directory); move the folder" in text
     assert text.split("\n\n")[:2] == whole.split("\n\n")[:2]
-    complaints = write_files(tmp_path / "absent", read_rows(folders))
-    assert len(complaints) == 4
+    errors = write_files(tmp_path / "absent", read_rows(folders))
+    assert len(errors) == 4
+    assert {error.remedy for error in errors} == {"check whether its folder was moved or removed"}
     assert not list(tmp_path.glob(".*.part"))
 
 

@@ -207,7 +207,7 @@ def test_compare_replaces_no_link_of_a_sweep(tmp_path, run_cli, victim, name):
     (folder / name).symlink_to(victim / "notes.txt")
     code, _, err = run_cli("compare", folder)
     assert code == 5
-    assert f"{name} cannot be written (it is a link)" in err
+    assert f"sweep/{name}: cannot be written (it is a link); remove that link" in err
     assert (folder / name).is_symlink()
 
 

@@ -2,13 +2,14 @@
 
 import os
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from gantrain.cli.arguments import find_runs, folders_and_out
 from gantrain.cli.command import Command, Word
-from gantrain.errors import ConfigError, OutputError, writing
+from gantrain.errors import ConfigError, writing
 
 
 def compare(argv: list[str]) -> int:
@@ -25,11 +26,13 @@ def compare(argv: list[str]) -> int:
     print(comparison_text(found))
     with writing(folder, "choose another out=FOLDER"):
         folder.mkdir(parents=True, exist_ok=True)
-    complaints = write_files(folder, found)
+    errors = write_files(folder, found)
     report = shlex.join(["gantrain", "report", *map(str, folders)])
     print(f"\n{file_lines(folder)}\nreport     {report}")
-    if complaints:
-        raise OutputError(folder, "; ".join(complaints), "free space, or choose another out=FOLDER")
+    for error in errors[1:]:
+        print(f"gantrain: {error}", file=sys.stderr)
+    if errors:
+        raise errors[0]
     return 0
 
 
