@@ -132,7 +132,8 @@ def writes(tree: ast.AST) -> Iterator[str]:
 
 
 def test_files_are_written_by_the_atomic_writer():
-    planted = "open(p, 'w'); p.open('ab'); p.write_text(''); open(p, 'rb'); open(p); Image.open(p); os.open(p, os.O_RDONLY)"
+    planted = "open(p, 'w'); p.open('ab'); p.write_text('')\n"
+    planted += "open(p, 'rb'); open(p); Image.open(p); os.open(p, os.O_RDONLY)"
     assert len(list(writes(ast.parse(planted)))) == 3
     users = {module for module, tree in TREES.items() if list(writes(tree))}
     # Else: what replaces a closed stream, the user's own record, and files in a folder that is not yet in its place.
