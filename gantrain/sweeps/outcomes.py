@@ -52,6 +52,13 @@ def record_exit(run: RunFolder, exitcode: int, stopped_by: int = 0) -> dict[str,
     return record_outcome(run, "failed", f"its process ended with {exitcode}; {where}", exitcode or 1)
 
 
+def wait_until_free(run: RunFolder) -> None:
+    """Wait, for some seconds at most, until no process writes in a run's folder."""
+    until = time.monotonic() + END_SECONDS
+    while run.is_locked and time.monotonic() < until:
+        time.sleep(0.1)
+
+
 def record_unstarted(runs: Sequence[RunFolder], returned: Sequence[Any], reason: str) -> None:
     """Wait until the processes of these jobs have ended, then write and print the result of those that left none.
 
@@ -60,10 +67,8 @@ def record_unstarted(runs: Sequence[RunFolder], returned: Sequence[Any], reason:
         returned: Hydra's object for each, as far as the launcher returned one.
         reason: What kept the launcher from starting a job, where its object does not say.
     """
-    until = time.monotonic() + END_SECONDS
     for run, job in zip_longest(runs, returned[: len(runs)]):
-        while run.is_locked and time.monotonic() < until:
-            time.sleep(0.1)
+        wait_until_free(run)
         if run.outcome()["status"] == "missing":
             error = getattr(job, "_return_value", None)  # the public one prints the error and raises it
             if isinstance(error, Exception):

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from gantrain.core.system import usable_cores
 from gantrain.errors import ConfigError
 from gantrain.sweeps import worker
 from gantrain.sweeps.launch import print_job
-from gantrain.sweeps.outcomes import record_exit, record_outcome
+from gantrain.sweeps.outcomes import record_exit, record_outcome, wait_until_free
 from gantrain.sweeps.stop import POLL_SECONDS, block_signals, signals_to_obey
 from gantrain.sweeps.worker import Task
 
@@ -122,14 +123,14 @@ def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
 def run_in_process(task: Task) -> dict[str, Any]:
     """Run a task in a new process, and return its ``result.json``, or a result for a process that left none."""
     task.run.result_file.unlink(missing_ok=True)
-    process = _context().Process(target=worker.main, args=(task,))
+    process: Any = None
     try:
-        with short_socket_folder():
-            process.start()
+        process = _context().Process(target=worker.main, args=(task,))
+        process.start()
         while process.exitcode is None:
             process.join(POLL_SECONDS)
     except KeyboardInterrupt:  # the second signal: the job is not waited for
-        if process.pid:
+        if process and process.pid:
             process.kill()
         raise
     except EOFError:
@@ -137,6 +138,7 @@ def run_in_process(task: Task) -> dict[str, Any]:
         return record_outcome(task.run, "failed", what, 1)
     except OSError as error:
         return record_outcome(task.run, "failed", f"its process was not started ({error})", 1)
+    wait_until_free(task.run)  # should the process that started it have died first
     result, signals = task.run.outcome(), SweepFolder(task.run.path.parent).signals()
     if result["status"] != "missing":
         return result
@@ -168,4 +170,10 @@ def _context() -> Any:
     context = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload([*PRELOAD, *(["optuna"] if "optuna" in sys.modules else [])])
+        mask = block_signals()  # from the server, and from a job until it is one
+        try:
+            with short_socket_folder():
+                forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return context

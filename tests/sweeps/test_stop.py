@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,38 @@ def test_killed_sweep_leaves_no_worker(tmp_path):
     while alive(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not alive(process.pid)
+
+
+def relatives(tag: str) -> list[str]:
+    """Return the command lines of all processes that a command with TAG in its environment started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"TAG={tag}".encode() in (path / "environ").read_bytes():
+                found.append((path / "cmdline").read_text().replace("\0", " ")[:100])
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_sweep_stopped_while_its_jobs_start_leaves_no_process(tmp_path, launcher, number, code):
+    words = ["-m", *SHORT, "train.steps=10000000", "seed=range(3)", f"hydra/launcher={launcher}", "run.dir=s"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gantrain", *words], cwd=tmp_path, env={**os.environ, "TAG": str(tmp_path)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("s/0-*/.hydra")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    until = time.monotonic() + 30
+    while (left := relatives(str(tmp_path))) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not left
+    if number == signal.SIGINT:
+        assert "Traceback" not in err
+        assert "go on with: gantrain resume" in lines(err)[-1]
