@@ -109,12 +109,12 @@ def deep_mode(image: Image.Image) -> str | None:
     """
     if image.mode.startswith("I;16"):
         return "L"
-    tags = getattr(image, "tag_v2", {})
-    bits, planes, compression = (np.ravel(tags.get(tag, 1))[0] for tag in (BITS, PLANES, COMPRESSION))
-    if planes == SEPARATE:
-        if bits == 16 and compression == UNCOMPRESSED:
-            raise ImageError("holds uncompressed planes of 16 bits, which cannot be read")
-        return None
+    if tags := getattr(image, "tag_v2", {}):
+        bits, planes, compression = (np.ravel(tags.get(tag, 1))[0] for tag in (BITS, PLANES, COMPRESSION))
+        if planes == SEPARATE:
+            if bits == 16 and compression == UNCOMPRESSED:
+                raise ImageError("holds uncompressed planes of 16 bits, which cannot be read")
+            return None
     kind, _, order = _rawmode(image).rpartition(";16")
     if not order or kind not in ("LA", "RGB", "RGBX", "RGBA", "CMYK"):
         return None
