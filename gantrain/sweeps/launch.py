@@ -17,7 +17,7 @@ from gantrain.core.new_folder import ensure_empty
 from gantrain.core.run_folder import DONE
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
-from gantrain.core.text import format_duration
+from gantrain.core.text import format_duration, one_line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.end_table import end_table
 from gantrain.reports.ranking import order_tags
@@ -161,4 +161,4 @@ def print_summary(sweep: SweepFolder, plan: Plan) -> None:
 
 def _warn(*lines: str) -> None:
     for line in lines:
-        print(f"gantrain: {line}", file=sys.stderr, flush=True)
+        print(f"gantrain: {one_line(line)}", file=sys.stderr, flush=True)

@@ -55,7 +55,7 @@ class GridSweeper(BasicSweeper):
         """Run every combination of the values. Raises GantrainError for an invalid job at once, a failed one last."""
         from gantrain.config.overrides import is_varied
         from gantrain.errors import ConfigError
-        from gantrain.sweeps.plan import plan_jobs
+        from gantrain.sweeps.plan import check_count, plan_jobs
 
         overrides = self.parse(arguments)
         for override in overrides:
@@ -64,6 +64,7 @@ class GridSweeper(BasicSweeper):
                 raise ConfigError(override.get_key_element(), what, "add sweep=optuna, or list its values")
             if override.is_choice_sweep() and not any(True for _ in override.sweep_iterator()):
                 raise ConfigError(override.get_key_element(), "sweeps over nothing", "list its values")
+        check_count(overrides)
         varied = [override.get_key_element() for override in overrides if is_varied(override)]
         combinations = [job for batch in self.split_arguments(overrides, None) for job in batch]
         return self.run(self.plan(plan_jobs(combinations, varied)))

@@ -1,5 +1,6 @@
 """Runs and sweeps that a stranger wrote: every verb that reads one answers within bounds, in a line it can print."""
 
+import copy
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import pytest
 from made_runs import made
 from refusals import assert_printable, check_refusal
 
+from gantrain.config.compose import compose
+from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.files import MAX_BYTES, MAX_KEYS
 from gantrain.core.folder_tree import folders_under
 from gantrain.core.history import MAX_PIECES, parse_row, read_history
@@ -128,13 +131,89 @@ def test_run_forged_is_read_within_bounds(case, run_cli, tmp_path, canary, monke
         (folder / name).write_bytes(text)
     monkeypatch.setattr("subprocess.Popen", lambda *words, **_: pytest.fail(f"started {words}"))
     began = time.process_time()
-    for command in (["show", folder], ["report", folder], ["compare", folder, "out=table"]):
+    for command in (
+        ["show", folder],
+        ["report", folder],
+        *[["compare", folder, "out=table"]] * (name == RESULT_FILE),
+    ):
         code, out, err = run_cli(*command)
         if code:
             check_refusal(code, out, err, 4, (str(folder),))
         assert_printable(out + err)
         assert max(map(len, (out + err).splitlines())) <= 2000
     assert time.process_time() - began < BOUND
+
+
+def bomb(name: str, content: bytes | Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return a setup of a checkpoint that holds one forged file."""
+
+    def setup(folder: Path) -> None:
+        for other in ("state.json", "tensors.safetensors"):
+            (folder / other).write_text("{}")
+        if callable(content):
+            content(folder / name)
+        else:
+            (folder / name).write_bytes(content)
+
+    return setup
+
+
+CHECKPOINTS = {
+    "tensors that are a pipe": bomb("tensors.safetensors", pipe),
+    "tensors without an end": bomb("tensors.safetensors", device),
+    "tensors of a terabyte": bomb("tensors.safetensors", sparse),
+    "a state of a terabyte": bomb("state.json", sparse),
+    "a state nested deeply": bomb("state.json", nested(500).encode()),
+    "a state of 4,000 digits": bomb("state.json", b'{"step": ' + b"9" * 4000 + b"}"),
+    "a state of too many keys": bomb(
+        "state.json", json.dumps({str(i): i for i in range(MAX_KEYS + 1)}).encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CHECKPOINTS)
+def test_checkpoint_bomb_is_refused_by_every_verb(case, refuse, tmp_path):
+    folder = run_in(tmp_path / "run") / "checkpoints" / "000004"
+    folder.mkdir(parents=True)
+    CHECKPOINTS[case](folder)
+    for verb in ("sample", "evaluate", "export", "resume"):
+        refuse(verb, tmp_path / "run", code=4, words=(str(folder),))
+
+
+@pytest.fixture(scope="module")
+def begun() -> dict:
+    """Return the config of a run that ended before its first checkpoint."""
+    words = ["dataset=ring", "metric=none", "train.steps=2", "device=cpu"]
+    return resolve(plain_data(compose(words))).plain()
+
+
+BEGUN: dict[str, tuple[tuple[str, ...], object]] = {
+    "a target": (("objective", "_target_"), "os.system"),
+    "a target for a group": (("model",), {"_target_": "os.system", "command": "touch CANARY"}),
+    "a variable in the name": (("name",), "${oc.env:HOME}"),
+    "a variable for a number": (("model", "width"), "${oc.env:HOME}"),
+    "a path for a name": (("name",), "../../x"),
+    "a name that is no plug-in": (("objective", "name"), "os.system"),
+    "a group too many": (("hydra",), {"run": {"dir": "DIR"}}),
+    "a group that is a number": (("train",), 5),
+    "a group that is null": (("train",), None),
+    "a number out of range": (("dataset", "n"), 10**15),
+    "plug-ins of nobody": (("plugins",), {"folders": [{"path": "DIR", "sha256": {"x.py": "0"}}]}),
+}
+
+
+@pytest.mark.parametrize("case", BEGUN)
+def test_run_begun_from_a_forged_config_is_refused(case, refuse, begun, canary, victim, tmp_path):
+    keys, value = BEGUN[case]
+    config = copy.deepcopy(begun)
+    place = config
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = json.loads(json.dumps(value).replace("CANARY", str(canary)).replace("DIR", str(victim)))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / CONFIG_FILE).write_text(json.dumps(config))
+    code = 2 if case == "plug-ins of nobody" else 4
+    refuse("resume", tmp_path / "run", code=code, words=(str(tmp_path / "run"),))
 
 
 def test_run_names_of_colours_never_reach_the_terminal(run_cli, tmp_path):

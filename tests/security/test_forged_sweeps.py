@@ -119,6 +119,15 @@ def test_sweep_configs_that_the_user_names_are_read(run_cli, tmp_path):
     assert (code, "train.steps: -1 is out of range" in err) == (2, True), err
 
 
+def test_sweep_folder_that_stands_for_another_is_refused(refuse, tmp_path):
+    refuse("resume", forge(tmp_path / "${oc.env:HOME}"), code=4, words=("${oc.env:HOME}", "rename it"))
+
+
+def test_sweep_of_a_billion_jobs_is_refused(refuse, tmp_path):
+    folder = forge(tmp_path / "s", "++optimizer.warmup=range(1000000000)")
+    refuse("resume", folder, code=2, words=("optimizer.warmup", "2,000,000,000 jobs"))
+
+
 JOBS = ["../x", "/x", "..", ".", "", "0/../../x", "0-${oc.env:HOME}", "0-a'b", "0-\x1b[31m", "x", "9" * 5000]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gantrain.cli.arguments import single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.errors import ConfigError, suggest
+from gantrain.errors import CheckpointError, ConfigError, suggest
 
 if TYPE_CHECKING:
     from gantrain.core.run_folder import RunFolder
@@ -73,7 +73,12 @@ def resume_run(where: Path, words: Mapping[str, str]) -> int:
 
 
 def begin_anew(run_folder: RunFolder, words: Mapping[str, str]) -> int:
-    """Train a run from its config, in its folder, which it must hold the lock of. Raises ConfigError."""
+    """Train a run from its config, in its folder, which it must hold the lock of.
+
+    Raises:
+        CheckpointError: For a config that cannot be run.
+        ConfigError: For a word that would make it another run.
+    """
     from gantrain.config.resolve import resolve
     from gantrain.core.override import values_by_key
     from gantrain.core.plugin_loading import load_plugins_of
@@ -82,7 +87,13 @@ def begin_anew(run_folder: RunFolder, words: Mapping[str, str]) -> int:
     from gantrain.training.session import Session
 
     load_plugins_of(run_folder.plugins, run_folder.path)
-    config = resolve(_with_words(run_folder.config, words))
+    try:
+        config = resolve(_with_words(run_folder.config, words))
+    except (ConfigError, KeyError, TypeError) as error:
+        if isinstance(error, ConfigError) and error.where in words:
+            raise
+        what = f"does not hold a run ({' '.join(str(error).split())})"
+        raise CheckpointError(run_folder.config_file, what, "restore it, or train again") from error
     data = prepare(config)
     print(f"{run_folder.path}: has no checkpoint yet, so it begins anew from its own config", flush=True)
     session = Session(shlex.join(["gantrain", *run_folder.overrides]), values_by_key(run_folder.overrides))
@@ -154,6 +165,8 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str], configs: list[str])
     from gantrain.core.sweep_folder import SweepFolder
     from gantrain.sweeps.stored_words import RETYPED, repeated_words
 
+    if "${" in str(folder):
+        raise CheckpointError(folder, "has ${ in its name, which would stand for another folder", "rename it")
     # Where the jobs run may change, and how many trials there are; the jobs themselves may not.
     typed = {Override.parse(word).key for word in words}
     for key in sorted(typed):
