@@ -15,7 +15,7 @@ from typing import Any, Literal
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString, RangeSweep
 from hydra.core.override_parser.types import Override as HydraOverride
 
 from gantrain.config.grammar import Word, read_word
@@ -26,6 +26,7 @@ from gantrain.core.groups import GROUPS, check_choices, choices, overrides_choos
 from gantrain.core.override import Override
 from gantrain.errors import ConfigError, suggest
 
+MAX_JOBS = 100_000  # of a sweep
 SWEEPS = re.compile(r"sweep=(?!null$|grid$).+|hydra\.mode=MULTIRUN")  # overrides that need no -m
 
 
@@ -151,6 +152,21 @@ def is_varied(override: HydraOverride) -> bool:
     """Whether the jobs of a sweep may have different values of an override."""
     value = override.value()
     return override.is_sweep_override() and not (isinstance(value, ChoiceSweep) and len(value.list) == 1)
+
+
+def check_count(overrides: Sequence[HydraOverride]) -> None:
+    """Check that the combinations of swept values fit in memory, before they are made. Raises ConfigError."""
+    counts = {one.get_key_element(): _count(one.value()) for one in overrides if one.is_sweep_override()}
+    if (total := math.prod(counts.values())) > MAX_JOBS:
+        where = max(counts, key=counts.__getitem__)
+        raise ConfigError(where, f"makes a sweep of {total:,} jobs", f"sweep over {MAX_JOBS:,} at most")
+
+
+def _count(values: Any) -> int:
+    """Return how many values a sweep override has; 1 where Hydra makes them from the names of choices."""
+    if isinstance(values, RangeSweep) and values.start is not None and values.stop is not None:
+        return max(0, math.ceil((values.stop - values.start) / values.step))
+    return len(values.list) if isinstance(values, ChoiceSweep) else 1
 
 
 def check_override(word: str) -> Word:

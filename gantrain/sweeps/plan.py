@@ -1,12 +1,8 @@
 """The jobs of a sweep: their names, which of them are done, and the folder that holds only one sweep."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
-from hydra.core.override_parser.types import Override as SweepOverride
 
 from gantrain.config.options import Train
 from gantrain.config.overrides import with_absolute_path
@@ -16,23 +12,7 @@ from gantrain.core.override import Override
 from gantrain.core.sweep_folder import SEARCH, Job, Plan, SweepFolder
 from gantrain.errors import ConfigError
 
-MAX_JOBS = 100_000
 MAX_NAME_LETTERS = 24  # what TensorBoard shows of a run's name without cutting it
-
-
-def check_count(overrides: Sequence[SweepOverride]) -> None:
-    """Check that the combinations of swept values fit in memory, before they are made. Raises ConfigError."""
-    counts = {one.get_key_element(): _count(one.value()) for one in overrides if one.is_sweep_override()}
-    if (total := math.prod(counts.values())) > MAX_JOBS:
-        where = max(counts, key=counts.__getitem__)
-        raise ConfigError(where, f"makes a sweep of {total:,} jobs", f"sweep over {MAX_JOBS:,} at most")
-
-
-def _count(values: Any) -> int:
-    """Return how many values a sweep override has; 1 where Hydra makes them from the names of choices."""
-    if isinstance(values, RangeSweep) and values.start is not None and values.stop is not None:
-        return max(0, math.ceil((values.stop - values.start) / values.step))
-    return len(values.list) if isinstance(values, ChoiceSweep) else 1
 
 
 def plan_jobs(combinations: Sequence[Sequence[str]], varied: Sequence[str]) -> tuple[Job, ...]:

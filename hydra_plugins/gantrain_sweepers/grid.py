@@ -53,9 +53,9 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run every combination of the values. Raises GantrainError for an invalid job at once, a failed one last."""
-        from gantrain.config.overrides import is_varied
+        from gantrain.config.overrides import check_count, is_varied
         from gantrain.errors import ConfigError
-        from gantrain.sweeps.plan import check_count, plan_jobs
+        from gantrain.sweeps.plan import plan_jobs
 
         overrides = self.parse(arguments)
         for override in overrides:
