@@ -132,7 +132,7 @@ def last_act(act: Callable[[], None]) -> Iterator[None]:
 
 
 def _install(handler: Callable[[int], None]) -> dict[int, Any]:
-    """Handle each signal that is not ignored or another program's, and return what handled it before."""
+    """Handle each signal that is not ignored, and return what handled it before."""
 
     def receive(number: int, _: object) -> None:
         # This may interrupt any line of Python.
@@ -140,22 +140,15 @@ def _install(handler: Callable[[int], None]) -> dict[int, Any]:
         if not _process.is_leaving:
             handler(number)
 
-    before = {number: old for number in SIGNALS if _is_free(number, old := signal.getsignal(number))}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # None: a handler that was not set by Python, as a debugger's, stays too.
+    before = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
     try:
         for number in before:
             signal.signal(number, receive)
     except ValueError:  # only the main thread may set handlers; a notebook may train in another
         return {}
     return before
-
-
-def _is_free(number: int, handler: Any) -> bool:
-    """Return whether a signal with this handler may get another one."""
-    if handler in (signal.SIG_IGN, None):  # None: it was not set by Python
-        return False
-    # Slurm's warning is submitit's to handle, which requeues the job; a run goes on from its last checkpoint.
-    is_own = getattr(handler, "__module__", None) == __name__
-    return number not in WARNINGS or handler is signal.SIG_DFL or is_own
 
 
 def _end_in_time(reader: int) -> None:

@@ -41,18 +41,6 @@ def test_handle_signals_leaves_what_the_parent_ignores():
     assert received == [signal.SIGTERM]
 
 
-def test_handle_signals_leaves_a_warning_to_who_handles_it():
-    received, requeued = [], []  # as submitit does
-    before = signal.signal(signal.SIGUSR2, lambda number, _: requeued.append(number))
-    try:
-        with handle_signals(received.append), handle_signals(received.append):
-            send(signal.SIGUSR2)
-            send(signal.SIGUSR1)
-    finally:
-        signal.signal(signal.SIGUSR2, before)
-    assert (received, requeued) == ([signal.SIGUSR1], [signal.SIGUSR2])
-
-
 def test_handle_signals_passes_on_one_that_a_library_dropped():
     received = []
     with handle_signals(stop_now):
