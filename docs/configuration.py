@@ -29,6 +29,14 @@ key set on the command line takes precedence over every file. `gantrain --cfg jo
 values, `gantrain --cfg job -p train` those of one group. An unknown key or choice is an error before anything is
 written, and the nearest known one is suggested. `null` means "not set".
 
+**How a value is written.** Where the type is *word*, the characters typed are the value, on the command line, in a verb
+and in a YAML file: `run.dir=2024_01_16` and `dataset.root=1e3` are folders of these names. Quotes are needed, inside
+those of the shell, for a text with a comma, since a comma sweeps (`"dataset.root='a,b'"`), for one that is in quotes
+itself, and for the text `'null'`; `${key}` refers to another key. A whole number is written in decimal digits, with `_`
+between them if you like, a number also with a point and an exponent, a switch is `true` or `false`; `010`, `0x10`,
+`12:30` and `yes` are neither. Hydra's `+`, `++`, `range()`, `choice()`, `glob()`, `interval()` (with `sweep=optuna`),
+`sort()`, `shuffle()`, casts such as `int()`, quotes and escapes work as its documentation says.
+
 The defaults below are those of the keys. A choice may set other values, for its own group or for others: see the column
 *sets* (long values are cut at …). `dataset=ring`, for example, selects `optimizer=adam_no_momentum` and 9,000 steps.
 `name` is `<dataset>-<objective>` unless you set it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
@@ -14,7 +15,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from gantrain.config.key_types import type_of_key
-from gantrain.core.plugins import config_folders
+from gantrain.core.plugins import active_folders, config_folders, use
 from gantrain.core.scalars import INTEGER, NUMBER, check_scalar
 
 TAG = "tag:yaml.org,2002:"
@@ -33,6 +34,15 @@ class PluginSearchPath(SearchPathPlugin):
 
 class TypedFileSource(FileConfigSource):
     """Hydra's source of YAML files, which reads each scalar by the type of its key."""
+
+    def __init__(self, provider: str, path: str):
+        super().__init__(provider, path)
+        self.plugins = active_folders()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        use(self.plugins)  # in a process of a launcher, which has registered no class so far
+        load_plugins()
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return a file's config. Raises ConfigLoadError, yaml.YAMLError, ConfigError."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import subprocess
+import sys
 import typing
 
 import pytest
@@ -214,6 +217,16 @@ def test_text_of_yaml_keeps_its_letters(tmp_path):
         assert config == {"root": text, "columns": [text, "b"], "attributes": None, "resolution": 32}
         config = OmegaConf.to_container(source.load_config(f"b{i}").config)
         assert config == {"run": {"dir": text}, "hydra": {"job": {"name": text}}}
+
+
+@pytest.mark.slow
+def test_text_of_yaml_keeps_its_letters_in_a_launched_process(tmp_path):
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset/mine.yaml").write_text("root: 2024_01_16\n")
+    (tmp_path / "source").write_bytes(pickle.dumps(TypedFileSource("mine", f"file://{tmp_path}")))
+    code = "import pickle, sys; s = pickle.load(open(sys.argv[1], 'rb')); print(s.load_config('dataset/mine').config)"
+    command = [sys.executable, "-c", code, tmp_path / "source"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "{'root': '2024_01_16'}\n"
 
 
 NUMBERS = {
