@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
+from gantrain.config.grammar import read_word
 from gantrain.config.options import Config
 from gantrain.config.paths import with_absolute_paths
 from gantrain.core.groups import GROUPS, choices, yaml_dir
+from gantrain.core.override import Override
 
 ALWAYS_LISTED = ("dataset", "model", "objective")  # even where they are the defaults
 
@@ -32,7 +34,7 @@ def differences(config: Config) -> dict[str, list[str]]:
         if group == "optimizer":
             defaults["horizon"] = config.train.steps
         defaults = with_absolute_paths({group: defaults})[group]
-        words = [f"{key}={_yaml_text(v)}" for key, v in values.items() if v != defaults[key]]
+        words = [f"{key}={_typed(f'{group}.{key}', v)}" for key, v in values.items() if v != defaults[key]]
         if words or group in ALWAYS_LISTED or (name and name != default_choice):
             differing[group] = [name, *words] if name else words
     return differing
@@ -61,6 +63,14 @@ def _default_yaml() -> dict[str, dict[str, Any]]:
     return keys
 
 
-def _yaml_text(value: Any) -> str:
-    text = str(yaml.safe_dump(value, default_flow_style=True, width=10**6))
-    return text.strip().removesuffix("...").strip()  # safe_dump ends a bare scalar with "..."
+def _typed(key: str, value: Any) -> str:
+    """Return a value as it is typed, in quotes where the grammar needs them."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return f"[{', '.join(_typed(key, item) for item in value)}]"
+    if not isinstance(value, str):
+        text = str(yaml.safe_dump(value, default_flow_style=True, width=10**6))
+        return text.strip().removesuffix("...").strip()  # safe_dump ends a bare scalar with "..."
+    word = Override(key, value)
+    read = read_word(str(word))
+    is_plain = read.text == str(word) and read.override.value() == value
+    return value if is_plain else word.quoted().value

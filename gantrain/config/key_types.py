@@ -34,7 +34,7 @@ UNKNOWN = KeyType(frozenset(), False)
 
 def type_of_key(key: str) -> KeyType:
     """Return the type of a key by its dotted path, such as ``dataset.root``; the plug-ins must be loaded."""
-    if key in GROUPS or "/" in key:  # a choice's name; braces hold keys of the group
+    if key in GROUPS or "/" in key.partition(".")[0]:  # a choice's name; braces hold keys of the group
         return KeyType(frozenset([str]), False)
     first, *path = key.split(".")
     if first == "hydra" and len(path) > 1 and path[0] in ("launcher", "sweeper"):

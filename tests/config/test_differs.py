@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-import yaml
 
 from gantrain.config.compose import compose
 from gantrain.config.differs import differences
+from gantrain.config.grammar import read_value
+from gantrain.config.key_types import type_of_key
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.groups import GROUPS
 from gantrain.registry import REGISTERED
@@ -21,6 +22,11 @@ from gantrain.registry import REGISTERED
         ["dataset=ring", "optimizer=sgd", "model.width=7", "train.steps=5"],
         ["objective=fgan_kl", "penalty=r1_lazy", "noise=labels", "metric=toy", "seed=4"],
         ["experiment=dirac", "device=cpu"],
+        [
+            r"metric.title='it\'s 1e3, [a]'",
+            "train.init_from='null'",
+            "+metric.published={divergence/js: 1e-7}",
+        ],
     ],
 )
 def test_differences_and_the_bare_config_make_the_config_again(words):
@@ -35,7 +41,7 @@ def test_differences_and_the_bare_config_make_the_config_again(words):
             made[group] = dataclasses.asdict(REGISTERED[group][name]())
         for word in own:
             key, _, text = word.partition("=")
-            value = yaml.safe_load(text)
+            value = read_value(f"{group}.{key}", text, type_of_key(f"{group}.{key}"))
             assert made[group][key] != value, f"{group}.{key} does not differ"
             made[group][key] = value
     for part in ("name", "run"):  # which say where, not what, a run is
