@@ -194,6 +194,26 @@ def test_a_file_of_the_same_size_is_known_by_content(case, run_cli, tmp_path):
     assert code == 0, err
 
 
+def test_a_run_downloads_nothing_into_a_folder_that_it_names(run_cli, tmp_path, monkeypatch):
+    from idx_files import write_idx
+
+    write_idx(tmp_path / "data" / "MNIST" / "raw", 20, 10)
+    code, _, err = run_cli("dataset=mnist", *SMALL, "train.steps=1", "run.dir=run")
+    assert code == 0, err
+    shutil.move(tmp_path / "data", tmp_path / "moved")
+    tried = []
+    monkeypatch.setattr("gantrain.datasets.mnist.MNIST.open", lambda self, **options: tried.append(self.root))
+    for verb in (["resume", "run", "train.steps=2"], ["evaluate", "run", "metric=js"]):
+        code, _, err = run_cli(*verb)
+        assert code == 3
+        assert f"{tmp_path / 'data' / 'MNIST' / 'raw'}: lacks train-images-idx3-ubyte, " in err
+        assert "set dataset.root to the folder that holds them, or to one into which " in err
+    assert not tried
+    assert not (tmp_path / "data").exists()
+    run_cli("evaluate", "run", "metric=js", "dataset.root=new")
+    assert tried[0] == str(tmp_path / "new")
+
+
 def test_samples_that_are_drawn_have_no_files(run_cli, tmp_path):
     code, _, err = run_cli(
         "dataset=ring", "dataset.n=50", "dataset.n_holdout=9", *SMALL, "train.steps=1", "run.dir=run"

@@ -66,6 +66,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     from gantrain.config.grammar import read_value
     from gantrain.config.key_types import type_of_key
     from gantrain.config.resolve import plain_data, resolve
+    from gantrain.training.restore import check_no_download
 
     for key in words:
         if key not in KEYS and key.partition(".")[0] not in GROUPS:
@@ -86,6 +87,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
             target[path[-1]] = source[path[-1]]
         elif path:
             plain[group][path[0]] = read_value(key, text, type_of_key(key))
+    check_no_download(plain, words)
     return resolve(plain)
 
 

@@ -127,9 +127,15 @@ def continue_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> int:
 
 
 def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Return the config of a run with the keys changed that a continuation may change. Raises ConfigError."""
+    """Return the config of a run with the keys changed that a continuation may change.
+
+    Raises:
+        ConfigError: For a word that would make it another run.
+        DataError: For data that would be downloaded into a folder that the run names.
+    """
     from gantrain.config.grammar import read_value
     from gantrain.config.key_types import type_of_key
+    from gantrain.training.restore import check_no_download
 
     if not words.keys().isdisjoint(BUDGETS):  # a new budget takes the place of the old one
         plain["train"] |= {"images": None, "seconds": None}
@@ -142,6 +148,7 @@ def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, An
             remedy = f"only these may change: {', '.join(RESUMABLE_KEYS)}"
             raise ConfigError(key, "would make it another run", remedy)
         plain[group][name] = read_value(key, text, type_of_key(key))
+    check_no_download(plain, words)
     return plain
 
 

@@ -71,6 +71,13 @@ class TorchvisionDataset(FileDataset):
 
         return getattr(datasets, self.archive)(Path(os.path.expanduser(self.root)), **options)
 
+    def check_present(self) -> None:
+        if missing := self._missing_files():
+            remedy = (
+                "set dataset.root to the folder that holds them, or to one into which they may be downloaded"
+            )
+            raise DataError(self.folder, f"lacks {', '.join(missing)}", remedy)
+
     def download_missing(self) -> None:
         """Download missing files. Raises DataError, naming folder and files, when that is not possible."""
         if not self._missing_files():
