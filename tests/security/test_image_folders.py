@@ -275,9 +275,9 @@ TABLES = {  # contents of dataset.attributes, and words of the refusal
 def test_table_next_to_the_pictures_is_one_line(case, root, canary, tmp_path, monkeypatch):
     monkeypatch.setattr("gantrain.datasets.files.table_bytes.MAX_UNPACKED", 2**20)
     content, words = TABLES[case]
-    (tmp_path / "told.csv").write_bytes(content.replace(b"CANARY", os.fsencode(canary)))
-    line = refuse(root, words, attributes=str(tmp_path / "told.csv"))
-    assert line.startswith(f"gantrain: error: {tmp_path / 'told.csv'}: ")
+    (tmp_path / "rows.csv").write_bytes(content.replace(b"CANARY", os.fsencode(canary)))
+    line = refuse(root, words, attributes=str(tmp_path / "rows.csv"))
+    assert line.startswith(f"gantrain: error: {tmp_path / 'rows.csv'}: ")
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "pipe", "folder", "loop", "gone", "sparse"])
@@ -292,5 +292,5 @@ def test_table_that_is_no_file_is_not_read(place, root, tmp_path):
 
 def test_rows_of_files_out_of_the_tree_read_nothing(root, tmp_path, victim):
     rows = f"{TABLE.decode()}../../../etc/passwd,1\n/etc/shadow,2\n{victim}/notes.txt,3\n"
-    (tmp_path / "told.csv").write_text(rows)
-    assert load(root, attributes=str(tmp_path / "told.csv")) == 5
+    (tmp_path / "rows.csv").write_text(rows)
+    assert load(root, attributes=str(tmp_path / "rows.csv")) == 5
