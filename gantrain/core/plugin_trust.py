@@ -1,4 +1,4 @@
-"""The user's record of the plug-in folders that they have loaded, by the content of every file."""
+"""The user's record of what they typed that may run code: folders of plug-ins by their files, sweeps by their words."""
 
 import fcntl
 import hashlib

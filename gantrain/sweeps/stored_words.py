@@ -4,8 +4,11 @@ A sweep's folder may be a stranger's, so its file cannot select configs, callbac
 line of ``gantrain resume`` is not checked here.
 """
 
+import hashlib
+import json
+import os
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
 from shlex import quote
@@ -13,11 +16,13 @@ from shlex import quote
 from gantrain.config.options import Root
 from gantrain.core.groups import GROUPS
 from gantrain.core.override import Override
+from gantrain.core.plugin_trust import is_trusted, trust
 from gantrain.core.scalars import read_text
 from gantrain.errors import CheckpointError, ConfigError
 
 ROOTS = {field.name for field in fields(Root)} | set(GROUPS)  # what a key begins with, besides hydra
 RETYPED = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials", "hydra.sweeper.storage")
+FLAGS = ("-m", "--multirun")
 PLAIN, TAGS = r"[\w.+-]+", r"\[?[\w./-]+(,[\w./-]+)*\]?"
 LAUNCHER = (
     *("n_jobs", "timeout", "timeout_min", "signal_delay_s", "max_num_timeout", "array_parallelism"),
@@ -37,45 +42,60 @@ HYDRA_WORDS = {
 }
 
 
+def remember_words(folder: Path, argv: Sequence[str]) -> None:
+    """Record that the user typed these words for a sweep's folder, if one of them could run code there."""
+    if any(
+        word.startswith("-") or not _is_harmless(word, _key_of(word)) for word in argv if word not in FLAGS
+    ):
+        trust(os.path.realpath(folder), _digest(argv))
+
+
 def repeated_words(argv: Sequence[str], typed: Collection[str], owns_configs: bool, file: Path) -> list[str]:
     """Return the words of a sweep's plan to repeat, without those on its place.
 
     Args:
         argv: The words in the plan.
         typed: The keys that the user sets now, which replace those of the plan.
-        owns_configs: Whether the user names a folder of configs now.
-        file: The plan, for messages.
+        owns_configs: Whether the user names a folder of configs now, which replaces that of the plan.
+        file: The plan.
 
     Raises:
-        CheckpointError: For a word that could run code, or reach files outside the sweep's folder.
+        CheckpointError: For a word that could run code, or reach files outside the sweep's folder, unless this user
+            typed these very words for this folder.
     """
-    kept = ["--multirun"]
-    words = iter(argv)
+    is_own = is_trusted(os.path.realpath(file.parent), _digest(argv))
+    words, configs = split_config_dir(argv)
+    if configs and not (owns_configs or is_own):
+        remedy = f"if they are yours, add to the command: --config-dir {quote(configs[1])}"
+        raise CheckpointError(file, f"reads configs of {configs[1]}, which may run code", remedy)
+    kept = ["--multirun", *([] if owns_configs else configs)]
     for word in words:
-        if word in ("-m", "--multirun"):
-            continue
-        if re.match(r"--config-dir(=|$)|-cd", word):
-            _check_config_dir(word, words, owns_configs, file)
-            continue
         key = _key_of(word)
-        if key in typed or key.partition(".")[0] == "run":
+        if word in FLAGS or key in typed or key.partition(".")[0] == "run":
             continue
-        if not _is_harmless(word, key):
+        if not (is_own or _is_harmless(word, key)):
             yours = f"add it to the command: {quote(word)}" if key.startswith(RETYPED) else ""
             yours = yours or "type the sweep's own command again, with run.dir and this folder"
-            raise CheckpointError(
-                file, f"holds {word}, which may run code or reach other files", f"if it is yours, {yours}"
-            )
+            what = f"holds {word}, which may run code or reach other files"
+            raise CheckpointError(file, what, f"if it is yours, {yours}")
         kept.append(word)
     return kept
 
 
-def _check_config_dir(word: str, words: Iterator[str], owns_configs: bool, file: Path) -> None:
-    """Skip a folder of configs, which may set anything, if the user names one. Raises CheckpointError."""
-    folder = word.partition("=")[2] or next(words, "")
-    if not owns_configs:
-        remedy = f"if they are yours, add to the command: --config-dir {quote(folder)}"
-        raise CheckpointError(file, f"reads configs of {folder}, which may run code", remedy)
+def split_config_dir(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words without ``--config-dir DIR``, and the last such flag with its folder; an empty list for none."""
+    rest, configs, words = [], [], iter(argv)
+    for word in words:
+        flag, equals, folder = word.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            configs = ["--config-dir", folder if equals else next(words, "")]
+        else:
+            rest.append(word)
+    return rest, configs
+
+
+def _digest(argv: Sequence[str]) -> dict[str, str]:
+    return {"argv": hashlib.sha256(json.dumps(list(argv)).encode()).hexdigest()}
 
 
 def _key_of(word: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from malformed import contents
 
 from gantrain.core.sweep_folder import PLAN, Job, Plan, SweepFolder
-from gantrain.sweeps.stored_words import repeated_words
+from gantrain.sweeps.stored_words import remember_words, repeated_words
 
 PLAIN = ["-m", "dataset=ring", "metric=none", "device=cpu", "seed=0,1"]
 EVIL = "# @package _global_\nhydra: {callbacks: {x: {_target_: builtins.open, file: CANARY, mode: w}}}\n"
@@ -126,6 +126,17 @@ def test_sweep_folder_that_stands_for_another_is_refused(refuse, tmp_path):
 def test_sweep_of_a_billion_jobs_is_refused(refuse, tmp_path):
     folder = forge(tmp_path / "s", "++optimizer.warmup=range(1000000000)")
     refuse("resume", folder, code=2, words=("optimizer.warmup", "2,000,000,000 jobs"))
+
+
+def test_sweep_words_that_the_user_typed_stay_theirs(run_cli, refuse, tmp_path):
+    own = "hydra.launcher.setup=[ls]"
+    folder = forge(tmp_path / "s", own, "--config-dir", "mine")
+    argv = SweepFolder(folder).plan().argv
+    remember_words(folder, argv)  # as a sweep does when it starts
+    words = repeated_words(argv, (), False, folder / PLAN)
+    assert words == ["--multirun", "--config-dir", "mine", *PLAIN[1:], own]
+    for other in (forge(tmp_path / "other", own), forge(folder, own, "hydra.verbose=true")):
+        refuse("resume", other, code=4, words=("if it is yours, add it to the command",))
 
 
 JOBS = ["../x", "/x", "..", ".", "", "0/../../x", "0-${oc.env:HOME}", "0-a'b", "0-\x1b[31m", "x", "9" * 5000]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,11 @@ BUDGETS = ("train.steps", "train.images", "train.seconds")
 def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
     from gantrain.core.sweep_folder import SweepFolder
+    from gantrain.sweeps.stored_words import split_config_dir
 
-    argv, configs = _split_config_dir(argv)
+    argv, configs = split_config_dir(argv)
+    if configs and not configs[1]:
+        raise ConfigError("--config-dir", "names no folder", "write --config-dir DIR")
     folders, words = split_arguments("resume", argv)
     folder = single_folder("resume", folders)
     plan = SweepFolder(folder).plan()
@@ -34,20 +37,6 @@ def resume(argv: list[str]) -> int:
     if configs:
         raise ConfigError("--config-dir", "is of no use to a run, which has its config", "leave it out")
     return resume_run(folder, words)
-
-
-def _split_config_dir(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the words without ``--config-dir DIR``, and that flag with its folder. Raises ConfigError."""
-    rest, configs, words = [], [], iter(argv)
-    for word in words:
-        flag, equals, folder = word.partition("=")
-        if flag != "--config-dir":
-            rest.append(word)
-        elif folder := folder if equals else next(words, ""):
-            configs = [flag, folder]
-        else:
-            raise ConfigError("--config-dir", "names no folder", "write --config-dir DIR")
-    return rest, configs
 
 
 def resume_run(where: Path, words: Mapping[str, str]) -> int:
