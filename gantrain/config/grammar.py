@@ -36,6 +36,8 @@ def read_word(word: str) -> Word:
         ConfigError: For a key that is not one, and a number or switch that is not written as one.
     """
     typed = Override.parse(word) if "=" in word else Override(word, "")
+    if any("\ud800" <= letter <= "\udfff" for letter in word):  # bytes that no file of a run can hold
+        raise ConfigError(typed.key, "is not text in UTF-8", "rename what it names")
     kind = type_of_key(typed.key.lstrip("~").partition("@")[0])
     try:
         return _read_value(word, typed, kind)
@@ -54,13 +56,13 @@ def read_value(key: str, text: str, kind: KeyType) -> Any:
         return None if text.lower() == "null" else read_text(text)
     try:
         override = _parse(f"{key}={text}", kind)[0]
-    except (HydraException, ValueError):
-        check_scalar(key, text, kind.scalars)
-        raise ConfigError(
-            key, f"{text!r} is not a value", f"write {key}=VALUE or {key}=[VALUE,VALUE]"
-        ) from None
+    except (HydraException, ValueError) as error:
+        if kind.is_plain:
+            check_scalar(key, text, kind.scalars)
+        raise ConfigError(key, f"{text!r} is not a list of values", f"write {key}=[VALUE,VALUE]") from error
     if override.is_sweep_override():
-        raise ConfigError(key, "has several values", f"give one, or a list: {key}=[VALUE,VALUE]")
+        remedy = "give one of them" if kind.is_plain else f"write {key}=[VALUE,VALUE]"
+        raise ConfigError(key, "has several values", remedy)
     return override.value()
 
 

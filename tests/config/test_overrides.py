@@ -130,6 +130,7 @@ OVERRIDES = [
     row("'name=two words'", "name", "use letters"),
     row("name=Zürich", "name", "'Zürich'"),
     row("run.root=", "run.root", "is not a path"),
+    row("run.dir=a\udcff", "run.dir", "is not text in UTF-8"),
 ]
 
 

@@ -229,6 +229,26 @@ def test_text_of_yaml_keeps_its_letters_in_a_launched_process(tmp_path):
     assert subprocess.run(command, capture_output=True, text=True).stdout == "{'root': '2024_01_16'}\n"
 
 
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("n=1,2", ("several values", "give one of them")),
+        ("n=[1", ("'[1' is not a whole number",)),
+        ("classes=1,2", ("several values", "write classes=[VALUE,VALUE]")),
+        ("classes=[1", ("is not a list", "write classes=[VALUE,VALUE]")),
+        ("classes=[010]", ("'010' is not a whole number",)),
+        ("n=", ("'' is not a whole number",)),
+        ("m=1", ("there is no such key",)),
+    ],
+)
+def test_word_of_a_verb_is_refused_with_a_remedy(word, words):
+    key, _, text = word.partition("=")
+    with pytest.raises(ConfigError) as caught:
+        read_options(SampleOptions, {key: text})
+    assert str(caught.value).startswith(key)
+    assert all(part in str(caught.value) for part in words)
+
+
 NUMBERS = {
     **{"5": 5, "+5": 5, "-5": -5, "1_000": 1000, "0": 0},
     **dict.fromkeys(
