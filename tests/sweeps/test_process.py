@@ -1,6 +1,7 @@
 """A job's process: its GPU, its death, and its continuation to the same bits."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from gantrain.core.run_folder import RunFolder
-from gantrain.sweeps.process import assign_gpu
+from gantrain.sweeps.process import _run_submitted, assign_gpu
+from gantrain.sweeps.worker import Task
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 
@@ -51,6 +53,23 @@ def test_assign_gpu_deals_concurrent_jobs_out_evenly(count, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-a,7")
     if count == 3:
         assert [assign_gpu(number, {}) for number in range(4)] == ["4", "GPU-a", "7", "4"]
+
+
+def test_submitted_job_is_requeued_after_the_warning(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path / "0-a")
+    run.path.mkdir()
+    monkeypatch.setattr(
+        "gantrain.sweeps.worker.train_or_resume", lambda _: os.kill(os.getpid(), signal.SIGUSR2)
+    )
+
+    def job() -> None:
+        signal.signal(signal.SIGUSR2, lambda *_: os._exit(77))  # as submitit's, which requeues it
+        _run_submitted(Task({}, run, "", {}))
+
+    process = multiprocessing.get_context("fork").Process(target=job)
+    process.start()
+    process.join(30)
+    assert (process.exitcode, run.outcome()["status"]) == (77, "interrupted")
 
 
 def test_killed_job_ends_alone_and_resumes_to_the_same_bits(run_cli, tmp_path):
