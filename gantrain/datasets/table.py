@@ -82,7 +82,8 @@ class TableFile(FileDataset):
         y, classes, remarks = (None, (), []) if self.label is None else read_classes(table, self.label, rows)
         # Samples are written with their columns in the order of ``columns``, or else of the file.
         names = columns.names if self.label is None else [*columns.names, self.label]
-        order = names if self.columns else [name for name in table.names if name in names]
+        used = {*names}
+        order = names if self.columns else [name for name in table.names if name in used]
         spec = Spec((len(units),), len(classes), Table(units, tuple(order), self.label, classes))
         return spec, torch.stack(points, 1), y, self._summary(table, columns, rows, classes, remarks)
 

@@ -363,7 +363,7 @@ FAULTS = {
     "a title": ("My own table\na,b\n" + "1,2\n" * 9, {}, "line 2 has 2 cells and the table 1 column"),
     "colons": ("a:b\n" + "1:2\n" * 9, {}, "no column of numbers", "separated by commas"),
     "a workbook": (b"PK\x03\x04" + b"\0" * 99, {}, "is a ZIP archive, as Excel's workbooks are"),
-    "compressed": (b"\x1f\x8b\x08\0", {}, "cannot be unpacked (it ends early)"),
+    "compressed": (b"\x1f\x8b\x08\0", {}, "cannot be unpacked (Compressed file ended"),
 }
 
 

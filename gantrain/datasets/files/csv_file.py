@@ -44,7 +44,7 @@ class CSVReader(TableReader):
         self.check_names()
 
     def raw_texts(self, name: str) -> list[str]:
-        return self._columns[self.names.index(name)]
+        return self._columns[self._index[name]]
 
     def read_numbers(self, name: str) -> np.ndarray:
         return parse_numbers(self.raw_texts(name), self.mark)

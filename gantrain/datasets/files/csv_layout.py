@@ -13,7 +13,7 @@ from typing import Any
 from gantrain.datasets.files.cells import is_missing, is_number
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
-SAMPLE = 200  # lines that the layout is found in
+SAMPLE = 200  # lines, and cells of each, that the layout is found in
 MIN_SHARE = 0.5  # of the rows must have as many cells as the first line, for a separator to be one
 
 
@@ -119,6 +119,6 @@ def _fits(row: list[str], names: list[str]) -> bool:
 
 
 def _share_numbers(rows: list[list[str]], separator: str) -> float:
-    cells = [cell for row in rows for cell in row]
+    cells = [cell for row in rows for cell in row[:SAMPLE]]
     marks = "." if separator == "comma" else ".,"
     return sum(is_missing(cell) or is_number(cell, marks) for cell in cells) / max(len(cells), 1)

@@ -38,7 +38,7 @@ class ParquetReader(TableReader):
         self.check_names()
 
     def _column(self, name: str) -> Any:
-        return self._table.column(self.names.index(name))
+        return self._table.column(self._index[name])
 
     def raw_texts(self, name: str) -> list[str]:
         return [

@@ -1,6 +1,7 @@
 """A table on disk, its columns as text or as numbers; errors name file, column and row."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ class TableReader(ABC):
 
     def __init__(self, path: Path, names: list[str], rows: int):
         self.path, self.names, self.count = path, names, rows
+        self._index = {name: i for i, name in reversed([*enumerate(names)])}  # the first of a name
         self.positions = list(range(len(names)))
         self.remarks: list[str] = []
         self.empty = 0
@@ -73,6 +75,8 @@ class TableReader(ABC):
 
     def check_names(self) -> None:
         """Raise DataError when two columns have one name."""
-        if repeated := {name for i, name in enumerate(self.names) if name and name in self.names[:i]}:
-            what = f"has two columns called {min(repeated)!r}"
-            raise DataError(self.path, what, "give each a different name")
+        repeated = [name for name, number in Counter(self.names).items() if name and number > 1]
+        if repeated:
+            raise DataError(
+                self.path, f"has two columns called {repeated[0]!r}", "give each a different name"
+            )
