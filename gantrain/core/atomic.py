@@ -30,7 +30,7 @@ def replacement(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """
     with _naming(path):
         _check_regular(path)
-        _remove_abandoned(path.parent)
+        remove_abandoned(path.parent, f"{PREFIX}*.part")
         part, handle = _new_part(path.parent, lambda part: _new_file(part, mode))
     try:
         with _naming(path), open(handle, "w+b") as file:
@@ -54,7 +54,7 @@ def replacement_folder(path: Path) -> Iterator[Path]:
     is_new = not path.exists()
     with _naming(path):
         path.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
+        remove_abandoned(path, f"{PREFIX}*.part")
         part, handle = _new_part(path, _new_folder)  # inside, so that it is on the same disk
     try:
         with _naming(path):
@@ -115,6 +115,18 @@ def check_entries(*folders: Path) -> None:
                     raise OutputError(entry.path, f"{what}, which is never written through", remedy)
 
 
+def remove_abandoned(folder: Path, *patterns: str) -> None:
+    """Remove what killed processes left in a folder under names of these patterns; a part that is written is locked."""
+    for part in [part for pattern in patterns for part in folder.glob(pattern)]:
+        with suppress(OSError):
+            handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink()
+            finally:
+                os.close(handle)
+
+
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Give an OSError of the block the name of the file that is written, in place of none or that of its part."""
@@ -157,14 +169,3 @@ def _new_file(part: Path, mode: int = 0o600) -> int:
 def _new_folder(part: Path) -> int:
     part.mkdir()
     return os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    for part in folder.glob(f"{PREFIX}*.part"):
-        with suppress(OSError):
-            handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink()
-            finally:
-                os.close(handle)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from gantrain.core.atomic import check_entries, check_own
+from gantrain.core.atomic import check_entries, check_own, remove_abandoned
 from gantrain.errors import OutputError, writing
 
 LOCK = ".lock"  # of the folder of a run or a sweep
 ELSEWHERE = "set run.root or run.dir to a folder of yours"
+ABANDONED = (".*.part", ".part-*")  # files and checkpoints that were being written, by older versions too
 LOCK_RETRIES = 10  # gantrain show may hold a lock for a moment
 _owners: set[tuple[int, int, int]] = (
     set()
@@ -113,7 +114,9 @@ class LockedFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Create the folder, lock it against other processes, and check its entries. Raises OutputError."""
+        """Create the folder, lock it against other processes, check its entries and tidy it. Raises OutputError."""
         with run_folder_lock(self.path):
             self.check_entries()
+            for folder in (self.path, *(self.path / part for part in self.parts)):
+                remove_abandoned(folder, *ABANDONED)
             yield

@@ -159,3 +159,20 @@ def test_sweep_folder_runs_no_job_of_a_plan_that_is_not_whole(tmp_path):
         sweep.plan()
     sweep.plan_file.write_text(json.dumps({"jobs": [*jobs, None, {"folder": "1-b", "overrides": 5}]}))
     assert sweep.jobs(strict=False) == [Job("0-a", ("seed=1",)), Job("1-b")]
+
+
+def test_lock_removes_what_killed_processes_left(tmp_path):
+    left = [
+        ".events.out.tfevents.1.x.part",
+        ".result.json.99.part",
+        ".gantrain-1-a.part",
+        "samples/.x.png.9.part",
+    ]
+    kept = ["notes.part", "samples/000001.png", "checkpoints/000002/state.json"]
+    for name in [*left, *kept, "checkpoints/.part-7/state.json", "checkpoints/.part-old-000001/state.json"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    with RunFolder(tmp_path).lock():
+        found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {*kept, ".lock"}
+    assert not list((tmp_path / "checkpoints").glob(".*"))
