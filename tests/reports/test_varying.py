@@ -161,7 +161,7 @@ def test_compare_rewrites_the_summary_of_a_sweep(tree, run_cli):
         (["day", "metric=full"], 2, "metric: there is no such key"),
         (["day", "out=day"], 2, "is not empty"),
         (["day", "out=file"], 2, "is a file"),
-        (["day", "out=file/inner"], 5, "cannot be made"),
+        (["day", "out=file/inner"], 5, "a part of it is a file"),
     ],
 )
 def test_compare_reports_a_wrong_word_and_writes_nothing(tree, run_cli, monkeypatch, words, code, says):

@@ -204,7 +204,6 @@ NO_RUN = {
     "a file": (lambda f: (f / "run").write_text("x"), "there is no such run folder"),
     "an empty folder": (lambda f: (f / "run").mkdir(), "is not a run folder or checkpoint"),
     "a folder of something else": (own("../run/thesis.txt", "x"), "is not a run folder or checkpoint"),
-    "a run without a checkpoint": (own("../run/config.json", "{}"), "holds no checkpoint"),
     "a checkpoint without its state": (
         own("../run/checkpoints/000004/tensors.safetensors", b"x"),
         "is not a run",
@@ -220,19 +219,32 @@ def test_run_malformed_is_refused_by_name(verb, case, run_cli, tmp_path):
     check(row(f"{verb} run", "run", words, code=4, setup=setup), run_cli, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("resume", "does not hold a run"),
+        ("sample", "holds no checkpoint"),
+        ("evaluate", "holds no checkpoint"),
+    ],
+)
+def test_run_without_a_checkpoint_is_refused_for_what_it_lacks(verb, words, run_cli, tmp_path):
+    where = "DIR/run/config.json" if verb == "resume" else "run"
+    check(row(f"{verb} run", where, words, code=4, setup=own("../run/config.json", "{}")), run_cli, tmp_path)
+
+
 WORDS = {
     "plain": [
         row("sample run n=0", "n", RANGE, "at least 1"),
         row("sample run n=abc", "n", "'abc' is not a whole number"),
         row("sample run n=1.5", "n", "is not a whole number"),
-        row("sample run n=[1", "n=[1", "is not a value"),
-        row("sample run n=", "n", "cannot be null"),
+        row("sample run n=[1", "n", "'[1' is not a whole number"),
+        row("sample run n=", "n", "'' is not a whole number"),
         row("sample run sed=1", "sed", "did you mean 'seed'?"),
         row("sample run seed=-1", "seed", RANGE),
         row("sample run classes=[3]", "classes", "is not conditional"),
         row("sample run classes=3", "classes", "must be a list"),
         row("sample run out=new/x.gif", "out", ".gif", ".png, .npz"),
-        row("sample run out=run/config.json/x.png", "run/config.json", "File exists", code=1),
+        row("sample run out=run/config.json/x.png", "run/config.json/x.png", "Not a directory", code=5),
         row("sample run 'out=${oc.env:HOME}'", "out", "holds an interpolation"),
         row("resume run seed=1", "seed", "would make it another run", "train.steps"),
         row("resume run model.width=8", "model.width", "would make it another run"),
@@ -241,7 +253,7 @@ WORDS = {
         row("resume run steps=8", "steps", "did you mean 'train.steps'?"),
         row("resume run train.steps=abc", "train.steps", "'abc' is not a whole number"),
         row("resume run train.steps=0", "train.steps", RANGE),
-        row("resume run train.steps=[1", "train.steps=[1", "is not a value"),
+        row("resume run train.steps=[1", "train.steps", "'[1' is not a whole number"),
         row("resume run train.steps=9 device.kind=gpu", "device.kind", "'gpu'"),
         row("resume run train.steps=9 dataset.root=x", "dataset.root", "no such key in this run"),
         row("evaluate run train.steps=9", "train.steps", "does not change an evaluation"),
@@ -259,7 +271,7 @@ WORDS = {
     "classes": [
         row("sample run classes=[10]", "classes", "there is no class 10", "0 to 9"),
         row("sample run classes=[-1]", "classes[0]", RANGE),
-        row("sample run classes=[a]", "classes[0]", "'a' is not a whole number"),
+        row("sample run classes=[a]", "classes", "'a' is not a whole number"),
     ],
     "points": [
         row("sample run out=x.png", "out", "points", "end it in .npz"),
