@@ -85,10 +85,12 @@ class GridSweeper(BasicSweeper):
         from gantrain.config.overrides import with_absolute_path
         from gantrain.core.plugins import plugin_words, provenance
         from gantrain.core.sweep_folder import Plan
+        from gantrain.sweeps.optuna.storage import with_absolute_url
         from gantrain.sweeps.stored_words import remember_words
 
         command = shlex.join(["gantrain", *plugin_words(), *sys.argv[1:]])
-        argv = tuple(map(with_absolute_path, sys.argv[1:]))  # the sweep may be resumed from another folder
+        words = map(with_absolute_url, sys.argv[1:])
+        argv = tuple(map(with_absolute_path, words))  # the sweep may be resumed from another folder
         remember_words(self.folder.path, argv)
         return Plan(command, argv, jobs, plugins=provenance())
 

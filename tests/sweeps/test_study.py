@@ -11,7 +11,7 @@ from made_searches import BASIC, SPACE, conclude_job, cost, number_of, run_searc
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.sweeps.optuna.results import progress_line
-from gantrain.sweeps.optuna.storage import study_record
+from gantrain.sweeps.optuna.storage import study_record, with_absolute_url
 from gantrain.sweeps.optuna.study import Study
 
 
@@ -108,3 +108,11 @@ def test_study_keeps_the_searches_of_one_database_apart(tmp_path, monkeypatch):
     assert sorted(names) == [str(tmp_path / "a"), str(tmp_path / "b")]
     with pytest.raises(ConfigError, match="in memory"):
         study_record(replace(search, storage="sqlite:///:memory:"), SPACE, ())
+
+
+def test_storage_of_a_sweep_is_the_same_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    word = with_absolute_url("hydra.sweeper.storage=sqlite:///my study.db")
+    assert word == f"hydra.sweeper.storage='sqlite:///{tmp_path}/my study.db'"
+    for other in (word, "seed=0,1", "-m", "hydra.sweeper.storage=mysql://host/x"):
+        assert with_absolute_url(other) == other

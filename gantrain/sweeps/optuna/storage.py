@@ -10,6 +10,7 @@ from typing import Any
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.core.files import MAX_PLAN_BYTES, read_json
 from gantrain.core.new_folder import ensure_empty
+from gantrain.core.override import Override
 from gantrain.core.sweep_folder import SEARCH
 from gantrain.errors import CheckpointError, ConfigError
 from gantrain.sweeps.optuna.search import Search, import_optuna
@@ -52,6 +53,14 @@ def _absolute_url(url: str | None) -> str | None:
         what = f"{url} is kept in memory, where the jobs cannot reach it"
         raise ConfigError("hydra.sweeper.storage", what, "name a file, as in sqlite:///study.db")
     return f"{SQLITE}{Path(os.path.expanduser(path)).absolute()}"
+
+
+def with_absolute_url(word: str) -> str:
+    """Return an override in which the path of an SQLite storage is absolute, for a sweep resumed from elsewhere."""
+    typed = Override.parse(word) if "=" in word else None
+    if typed is None or typed.key != "hydra.sweeper.storage" or not typed.value.startswith(SQLITE):
+        return word
+    return str(typed._replace(value=str(_absolute_url(typed.value))).quoted())
 
 
 def merge_record(folder: Path, now: dict[str, Any]) -> dict[str, Any]:
