@@ -80,7 +80,7 @@ def unblock_signals() -> None:
     _process.number, _process.is_leaving = 0, False  # those of the process that forked this one
 
 
-def received() -> int:
+def first_signal() -> int:
     """Return the number of the first signal that this process received; 0 before there is one."""
     return _process.number
 

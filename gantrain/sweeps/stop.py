@@ -13,7 +13,7 @@ from typing import Any
 from joblib.externals.loky import backend as loky
 
 from gantrain.core.atomic import append_to
-from gantrain.core.signals import SIGNALS, WARNINGS, handle_signals, received
+from gantrain.core.signals import SIGNALS, WARNINGS, first_signal, handle_signals
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import Interrupted
 from gantrain.training.stop_signal import ECHO_SECONDS
@@ -130,7 +130,7 @@ def watch_sweep(sweep: SweepFolder, is_remote: bool) -> None:
         while True:
             for number in signals()[sent:]:
                 # The main thread saves and ends. A signal to all processes, as of a cluster, is one request.
-                if sent or not received():
+                if sent or not first_signal():
                     os.kill(os.getpid(), number)
                 sent += 1
             time.sleep(POLL_SECONDS)
