@@ -40,7 +40,7 @@ def read_history(path: Path, strict: bool = True, pieces: int = MAX_PIECES) -> l
     return rows
 
 
-def left_out(path: Path) -> str:
+def omission(path: Path) -> str:
     """Return how much of the file ``read_history`` leaves out, in words; an empty string for nothing."""
     size = path.stat().st_size - MAX_PIECES * PIECE if path.is_file() else 0
     return f"{path}: {format_size(size)} of it are left out" if size > 0 else ""

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_lines
-from gantrain.core.history import NAN, last_values, left_out
+from gantrain.core.history import NAN, last_values, omission
 from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run, is_sweep
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
@@ -128,7 +128,7 @@ def _messages(run: RunFolder) -> str:
         lines += [f"warning    {line}" for line in _warnings(run.log_file)[-3:]]
     if result.get("meaning"):
         lines.append(f"meaning    {result['meaning']}")
-    if part := left_out(run.metrics_file):
+    if part := omission(run.metrics_file):
         lines.append(f"left out   {part}")
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 import gantrain
-from gantrain.core.history import left_out
+from gantrain.core.history import omission
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import MEANING
 from gantrain.core.text import format_number, format_with_error
@@ -183,7 +183,7 @@ def _health(rows: Sequence[Row]) -> list[str]:
         warnings = row.result.get("health")
         name = f"{row.label}: " if len(rows) > 1 else ""
         lines += [name + str(line) for line in warnings if line] if isinstance(warnings, list) else []
-        part = left_out(RunFolder(row.folder).metrics_file)
+        part = omission(RunFolder(row.folder).metrics_file)
         lines += [name + part] if part else []
     return lines
 
