@@ -111,7 +111,7 @@ class Housekeeping:
         if over and (rest := self.remaining_lr_fraction(state)):
             what = "train.seconds ended the run with the learning rates at %.0f %% of their start"
             log.warning(what, 100 * rest)
-        self.stop_if_signalled(state)
+        self.stop_if_requested(state)
         self._since = time.perf_counter()
 
     def catch_up(self, state: TrainState) -> None:
@@ -121,7 +121,7 @@ class Housekeeping:
             self.evaluate(state)
             if due(state.step, options.sample_every, state.step if over else options.steps):
                 self.gallery.sample(state, self.last_evaluation.metrics)
-        self.stop_if_signalled(state)
+        self.stop_if_requested(state)
         self._since = time.perf_counter()
 
     def needs_evaluation(self, state: TrainState) -> bool:
@@ -173,7 +173,7 @@ class Housekeeping:
             try:
                 self.compute_metrics(state)
             except StopRequest:
-                self.stop_if_signalled(state)
+                self.stop_if_requested(state)
                 raise  # of a dry run, which has nothing to save
         self.bar.show(state.step, self._latest)
         if not self.bar.is_visible:
@@ -215,7 +215,7 @@ class Housekeeping:
         values = [f"{tag} {metrics[tag]:.3f}" for tag in headline_tags(metrics)]
         return ", ".join(parts) + (f": {', '.join(values)}" if values else "")
 
-    def stop_if_signalled(self, state: TrainState) -> None:
+    def stop_if_requested(self, state: TrainState) -> None:
         """After a signal, save and raise Interrupted."""
         if self.stop_signal.number:
             self.save(state)
