@@ -137,9 +137,6 @@ class FileDataset(Dataset):
     def files(self) -> DataFiles:
         """The files that the data come from. Raises DataError when they are missing."""
 
-    def check_present(self) -> None:
-        """Check that nothing would have to be downloaded. Raises DataError."""
-
 
 @dataclass
 class Synthetic(Dataset):

@@ -1,7 +1,6 @@
 """From a run to the description in its checkpoints, and back: config, data spec, weights."""
 
 import logging
-from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from gantrain.core.plugin_loading import load_plugins_of, packages_of
 from gantrain.core.plugins import provenance
 from gantrain.core.run_folder import DIFFERS, PLUGINS, RunFolder
 from gantrain.core.spec import Spec
-from gantrain.datasets.base import Data, FileDataset
+from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, DataError, writing
 from gantrain.models.base import Generator
-from gantrain.registry import build
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, build_networks, tensors_of
@@ -97,21 +95,6 @@ def check_same_data(config: Config, checkpoint: Checkpoint) -> None:
         raise DataError(where, f"{what}: {changes}", remedy)
     if dataset.files.entries and not checkpoint.data:
         log.warning("%s: cannot be compared with what the run was trained on, which it did not list", where)
-
-
-def check_no_download(plain: Mapping[str, Any], words: Container[str]) -> None:
-    """Check that a run that goes on downloads nothing, unless the folder for it is among the words typed.
-
-    The folder that the run itself names may be a stranger's choice.
-
-    Raises:
-        DataError: For data that would be downloaded.
-    """
-    if "dataset.root" in words or "dataset" not in plain:
-        return
-    dataset = build("dataset", plain["dataset"])
-    if isinstance(dataset, FileDataset):
-        dataset.check_present()
 
 
 def changed_files(config: Config, checkpoint: Checkpoint) -> str:

@@ -128,6 +128,16 @@ def test_sweep_of_a_billion_jobs_is_refused(refuse, tmp_path):
     refuse("resume", folder, code=2, words=("optimizer.warmup", "2,000,000,000 jobs"))
 
 
+def test_sweep_downloads_nothing_into_a_folder_that_it_names(refuse, victim, tmp_path, monkeypatch):
+    from torchvision.datasets import MNIST
+
+    opened = []
+    monkeypatch.setattr(MNIST, "download", lambda self: opened.append(self.root))
+    folder = forge(tmp_path / "s", "dataset=mnist", f"dataset.root={victim}", "train.dry_run=true")
+    refuse("resume", folder, code=3, words=(str(victim), "lacks", "set dataset.root"))
+    assert not opened
+
+
 def test_sweep_words_that_the_user_typed_stay_theirs(run_cli, refuse, tmp_path):
     own = "hydra.launcher.setup=[ls]"
     folder = forge(tmp_path / "s", own, "--config-dir", "mine")

@@ -207,7 +207,7 @@ def test_a_run_downloads_nothing_into_a_folder_that_it_names(run_cli, tmp_path, 
         code, _, err = run_cli(*verb)
         assert code == 3
         assert f"{tmp_path / 'data' / 'MNIST' / 'raw'}: lacks train-images-idx3-ubyte, " in err
-        assert "set dataset.root to the folder that holds them, or to one into which " in err
+        assert "set dataset.root to the folder that holds them, or to one to download them into" in err
     assert not tried
     assert not (tmp_path / "data").exists()
     run_cli("evaluate", "run", "metric=js", "dataset.root=new")

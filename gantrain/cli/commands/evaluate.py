@@ -26,6 +26,7 @@ def evaluate(argv: list[str]) -> int:
     """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import RunFolder
+    from gantrain.datasets.files.torchvision import downloads
     from gantrain.reports.end_table import metric_table, protocol_warnings
     from gantrain.training.evaluate import compute, supported_metrics, view
     from gantrain.training.restore import changed_files, check_same_data, config_and_spec
@@ -38,12 +39,13 @@ def evaluate(argv: list[str]) -> int:
         read_text(words.pop("out", "")), RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
     )
     config_and_spec(checkpoint)
-    config = _config_of(checkpoint.config, words)
-    check_same_data(config, checkpoint)
-    if changes := changed_files(config, checkpoint):
-        log.warning("these are not the data that the run was trained on: %s", changes)
+    with downloads("dataset.root" in words):
+        config = _config_of(checkpoint.config, words)
+        check_same_data(config, checkpoint)
+        if changes := changed_files(config, checkpoint):
+            log.warning("these are not the data that the run was trained on: %s", changes)
+        data = config.dataset.load(config.seed)
     runtime = Runtime(config.device)
-    data = config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
     # Floors: the same metrics of training data in place of samples.
@@ -66,7 +68,6 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     from gantrain.config.grammar import read_value
     from gantrain.config.key_types import type_of_key
     from gantrain.config.resolve import plain_data, resolve
-    from gantrain.training.restore import check_no_download
 
     for key in words:
         if key not in KEYS and key.partition(".")[0] not in GROUPS:
@@ -87,7 +88,6 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
             target[path[-1]] = source[path[-1]]
         elif path:
             plain[group][path[0]] = read_value(key, text, type_of_key(key))
-    check_no_download(plain, words)
     return resolve(plain)
 
 

@@ -24,6 +24,7 @@ BUDGETS = ("train.steps", "train.images", "train.seconds")
 def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
     from gantrain.core.sweep_folder import SweepFolder
+    from gantrain.datasets.files.torchvision import downloads
     from gantrain.sweeps.stored_words import split_config_dir
 
     argv, configs = split_config_dir(argv)
@@ -32,11 +33,12 @@ def resume(argv: list[str]) -> int:
     folders, words = split_arguments("resume", argv)
     folder = single_folder("resume", folders)
     plan = SweepFolder(folder).plan()
-    if plan is not None:
-        return resume_sweep(folder, plan, [word for word in argv if word not in folders], configs)
-    if configs:
+    if configs and plan is None:
         raise ConfigError("--config-dir", "is of no use to a run, which has its config", "leave it out")
-    return resume_run(folder, words)
+    with downloads("dataset.root" in words):
+        if plan is None:
+            return resume_run(folder, words)
+        return resume_sweep(folder, plan, [word for word in argv if word not in folders], configs)
 
 
 def resume_run(where: Path, words: Mapping[str, str]) -> int:
@@ -120,11 +122,9 @@ def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, An
 
     Raises:
         ConfigError: For a word that would make it another run.
-        DataError: For data that would be downloaded into a folder that the run names.
     """
     from gantrain.config.grammar import read_value
     from gantrain.config.key_types import type_of_key
-    from gantrain.training.restore import check_no_download
 
     if not words.keys().isdisjoint(BUDGETS):  # a new budget takes the place of the old one
         plain["train"] |= {"images": None, "seconds": None}
@@ -137,7 +137,6 @@ def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, An
             remedy = f"only these may change: {', '.join(RESUMABLE_KEYS)}"
             raise ConfigError(key, "would make it another run", remedy)
         plain[group][name] = read_value(key, text, type_of_key(key))
-    check_no_download(plain, words)
     return plain
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import os
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +18,18 @@ from gantrain.registry import option
 
 # What torchvision raises for a file that is damaged or of another kind.
 UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, AssertionError)
+
+_may_download = ContextVar("may_download", default=True)
+
+
+@contextlib.contextmanager
+def downloads(are_allowed: bool) -> Iterator[None]:
+    """Set whether missing files are downloaded in the block: not into a folder that a stranger's run or sweep names."""
+    token = _may_download.set(are_allowed)
+    try:
+        yield
+    finally:
+        _may_download.reset(token)
 
 
 @dataclass
@@ -71,17 +85,13 @@ class TorchvisionDataset(FileDataset):
 
         return getattr(datasets, self.archive)(Path(os.path.expanduser(self.root)), **options)
 
-    def check_present(self) -> None:
-        if missing := self._missing_files():
-            remedy = (
-                "set dataset.root to the folder that holds them, or to one into which they may be downloaded"
-            )
-            raise DataError(self.folder, f"lacks {', '.join(missing)}", remedy)
-
     def download_missing(self) -> None:
         """Download missing files. Raises DataError, naming folder and files, when that is not possible."""
-        if not self._missing_files():
+        if not (missing := ", ".join(self._missing_files())):
             return
+        if not _may_download.get():
+            remedy = "set dataset.root to the folder that holds them, or to one to download them into"
+            raise DataError(self.folder, f"lacks {missing}", remedy)
         new = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
         try:
             self.open(download=True)
@@ -89,7 +99,7 @@ class TorchvisionDataset(FileDataset):
             for folder in new:  # a failed download leaves them empty
                 with contextlib.suppress(OSError):
                     folder.rmdir()
-            missing, why = ", ".join(self._missing_files()) or "files", " ".join(str(error).split())
+            missing, why = ", ".join(self._missing_files()) or missing, " ".join(str(error).split())
             what = f"lacks {missing} and they cannot be downloaded ({why})"
             remedy = f"put the files there, or set dataset.root to the folder that holds {self.inside}"
             raise DataError(self.folder, what, remedy) from error
