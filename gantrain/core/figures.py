@@ -1,13 +1,25 @@
 """Matplotlib figures without a window."""
 
 import io
+import os
+import sys
 from typing import Any
 
 from PIL import Image
 
 
+def load_matplotlib() -> None:
+    """Import matplotlib, without the settings of the working folder: with theirs it would run LaTeX on any text."""
+    if "matplotlib" not in sys.modules:  # else they are those of the program
+        import matplotlib
+
+        if os.path.realpath(os.path.dirname(matplotlib.matplotlib_fname())) == os.path.realpath("."):
+            matplotlib.rcdefaults()
+
+
 def panels(columns: int = 1, width: float = 5.4, height: float = 4.8) -> tuple[Any, list[Any]]:
     """Return a matplotlib figure and its axes side by side, each ``width`` by ``height`` inches at 100 dots an inch."""
+    load_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

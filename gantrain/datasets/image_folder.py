@@ -22,7 +22,7 @@ from gantrain.datasets.files.attributes import read_attributes
 from gantrain.datasets.files.image_classes import class_folders
 from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_paths import ImageFile, Listing, list_images, top_folder
-from gantrain.datasets.files.image_summary import left_out, summarise
+from gantrain.datasets.files.image_summary import describe_omissions, summarise
 from gantrain.errors import ConfigError, DataError, OutputError, writing
 from gantrain.registry import option, register
 
@@ -138,7 +138,7 @@ class ImageFolder(FileDataset):
         listing = list_images(self._root)
         files = listing.files
         if len(files) < MIN_IMAGES:
-            suffixes, others = " ".join(image_file.SUFFIXES), left_out(listing, len(files))
+            suffixes, others = " ".join(image_file.SUFFIXES), describe_omissions(listing, len(files))
             what = f"holds {_count(len(files))} (files ending in {suffixes}){others.replace(';', ',')}"
             raise DataError(self._root, what, f"set dataset.root to a folder of at least {MIN_IMAGES}")
         shape = (self.channels, self.resolution, self.width or self.resolution)

@@ -70,6 +70,16 @@ def test_program_that_imports_the_package_keeps_its_path(tmp_path):
     assert run(tmp_path, sys.executable, "-c", "import gantrain, mine").returncode == 0
 
 
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_figures_take_no_settings_of_the_working_folder(tmp_path, is_imported):
+    # With text.usetex matplotlib runs LaTeX, whose preamble is a program; what a program has set stays.
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\n")
+    script = "import matplotlib\n" * is_imported
+    script += "import gantrain.core.figures as f; f.load_matplotlib(); import matplotlib as m\n"
+    done = run(tmp_path, sys.executable, "-c", script + "print(m.rcParams['text.usetex'])")
+    assert done.stdout.strip() == str(is_imported)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
 def test_jobs_of_a_sweep_import_nothing_from_it(traps, launcher):

@@ -28,10 +28,10 @@ def summarise(listing: Listing, classes: list[str], y: Tensor | None, taken: int
         parent, folders, _ = branches(listing)
         if parent and len(folders) > 1:
             parts[-1] += f" ({len(folders):,} with dataset.root=.../{parent})"
-    return ", ".join(parts) + left_out(listing, taken)
+    return ", ".join(parts) + describe_omissions(listing, taken)
 
 
-def left_out(listing: Listing, taken: int) -> str:
+def describe_omissions(listing: Listing, taken: int) -> str:
     """Return what a folder holds besides the ``taken`` images that were taken, and why, as the end of a line."""
     parts = []
     if unreadable := len(listing.files) - taken:
