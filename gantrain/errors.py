@@ -1,7 +1,6 @@
 """User errors, each with an exit code and one line: where, what is wrong, what to do."""
 
 import copyreg
-import difflib
 import errno
 import re
 import signal
@@ -162,5 +161,7 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` if a legal name is close to ``word``, else the list of all legal names."""
     if not (names := sorted(known)):
         return "leave it out"
+    import difflib  # most commands end without an error
+
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(names)}"

@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -64,7 +63,7 @@ def replacement_folder(path: Path) -> Iterator[Path]:
             for file in sorted(part.iterdir()):
                 file.replace(path / file.name)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _remove_tree(part)
         os.close(handle)
         if is_new:
             with suppress(OSError):  # it holds what was written
@@ -115,6 +114,12 @@ def check_entries(*folders: Path) -> None:
                     raise OutputError(entry.path, f"{what}, which is never written through", remedy)
 
 
+def _remove_tree(folder: Path) -> None:
+    import shutil  # with all kinds of archives, which the verbs that only read do without
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_abandoned(folder: Path, *patterns: str) -> None:
     """Remove what killed processes left in a folder under names of these patterns; a part that is written is locked."""
     for part in [part for pattern in patterns for part in folder.glob(pattern)]:
@@ -122,7 +127,7 @@ def remove_abandoned(folder: Path, *patterns: str) -> None:
             handle = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink()
+                _remove_tree(part) if part.is_dir() else part.unlink()
             finally:
                 os.close(handle)
 

@@ -5,7 +5,6 @@ import json
 import math
 import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +33,8 @@ def cache_home() -> Path:
                 folder.mkdir(parents=True, exist_ok=True)
                 if os.access(folder, os.W_OK | os.X_OK):
                     return folder
+    import tempfile  # with all kinds of archives, which no other use of this module needs
+
     folder = Path(tempfile.gettempdir(), f"gantrain-{os.getuid()}")
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

@@ -9,7 +9,7 @@ MAX_CELL = 80  # letters of a table's cell
 
 def escape_controls(text: str, kept: str = "") -> str:
     """Escape control characters, except those ``kept``, so that a text cannot break lines or colour a terminal."""
-    if text.isprintable():
+    if text.translate(dict.fromkeys(map(ord, kept))).isprintable():
         return text
     return "".join(c if c.isprintable() or c in kept else repr(c)[1:-1] for c in text)
 

@@ -15,7 +15,6 @@ from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
 from gantrain.errors import CheckpointError
 from gantrain.reports.end_table import metric_table, protocol_warnings, published_table
-from gantrain.reports.runs import first_runs
 
 MAX_JOBS = 2000  # of a sweep's table
 MAX_LETTERS = 80  # of a key and its value
@@ -207,6 +206,8 @@ def checkpoint_page(path: Path, full: bool) -> str:
 
 def sweep_page(folder: Path) -> str:
     """Return the jobs of a sweep as a table, its summaries, and next commands."""
+    from gantrain.reports.runs import first_runs
+
     sweep = SweepFolder(folder)
     is_active = sweep.is_locked
     # Hydra's own sweeps have no plan: their jobs are the runs in the folder.

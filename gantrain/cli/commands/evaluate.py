@@ -10,7 +10,6 @@ from gantrain.cli.arguments import checkpoint_and_words, output_path
 from gantrain.cli.command import Command, Word
 from gantrain.config.paths import DATA_PATHS
 from gantrain.core.groups import choices
-from gantrain.core.scalars import read_text
 from gantrain.errors import ConfigError, suggest, writing
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ def evaluate(argv: list[str]) -> int:
     """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import RunFolder
+    from gantrain.core.scalars import read_text
     from gantrain.datasets.files.torchvision import downloads
     from gantrain.reports.end_table import metric_table, protocol_warnings
     from gantrain.training.evaluate import compute, supported_metrics, view
