@@ -156,6 +156,8 @@ class _Visitor(HydraOverrideVisitor):
             text = read_text(typed)
             self.changed |= not isinstance(super().visitPrimitive(ctx), str | QuotedString)
             return QuotedString(text, Quote.single)
-        if "${" not in typed:
-            check_scalar(self.key, read_text(typed), self.kind.scalars)
+        if "${" not in (
+            text := read_text(typed)
+        ):  # a sweep writes the braces of an interpolation with escapes
+            check_scalar(self.key, text, self.kind.scalars)
         return super().visitPrimitive(ctx)

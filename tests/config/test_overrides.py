@@ -167,7 +167,7 @@ FOLDERS = [
     # The last check of a sweep: what stands before it is legal.
     row(
         "-m dataset=ring,grid dataset.std=0.05 penalty=r1,r1_strong penalty.gamma=1 'name=job${hydra:job.num}' "
-        "'run.dir=${hydra:runtime.cwd}/taken'",
+        "'optimizer.g_lr=${optimizer.d_lr}' 'optimizer.d_lr=1e-3,${dataset.std}' 'run.dir=${hydra:runtime.cwd}/taken'",
         "run.dir",
         "taken is not empty",
         setup=occupied,
