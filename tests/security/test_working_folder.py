@@ -50,8 +50,10 @@ def test_command_imports_nothing_from_the_working_folder(traps, verb):
 
 @pytest.mark.parametrize("variable", [":/nowhere", "/nowhere:", "/nowhere::", ":"])
 def test_empty_entry_of_pythonpath_imports_nothing(traps, script, variable):
-    (traps / "sitecustomize.py").unlink()  # these two Python imports before the command's first line
-    (traps / "usercustomize.py").unlink()
+    (traps / "sitecustomize.py").unlink(
+        missing_ok=True
+    )  # these two Python imports before the command's first line
+    (traps / "usercustomize.py").unlink(missing_ok=True)
     for command in (script, PYTHON_M):
         done = run(traps, *command, "--version", PYTHONPATH=variable)
         assert (done.returncode, done.stderr) == (0, "")
