@@ -34,7 +34,9 @@ def differences(config: Config) -> dict[str, list[str]]:
         if group == "optimizer":
             defaults["horizon"] = config.train.steps
         defaults = with_absolute_paths({group: defaults})[group]
-        words = [f"{key}={_typed(f'{group}.{key}', v)}" for key, v in values.items() if v != defaults[key]]
+        words = [
+            f"{key}={_format_value(f'{group}.{key}', v)}" for key, v in values.items() if v != defaults[key]
+        ]
         if words or group in ALWAYS_LISTED or (name and name != default_choice):
             differing[group] = [name, *words] if name else words
     return differing
@@ -63,10 +65,10 @@ def _default_yaml() -> dict[str, dict[str, Any]]:
     return keys
 
 
-def _typed(key: str, value: Any) -> str:
+def _format_value(key: str, value: Any) -> str:
     """Return a value as it is typed, in quotes where the grammar needs them."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return f"[{', '.join(_typed(key, item) for item in value)}]"
+        return f"[{', '.join(_format_value(key, item) for item in value)}]"
     if not isinstance(value, str):
         text = str(yaml.safe_dump(value, default_flow_style=True, width=10**6))
         return text.strip().removesuffix("...").strip()  # safe_dump ends a bare scalar with "..."

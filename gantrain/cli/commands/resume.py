@@ -24,7 +24,6 @@ BUDGETS = ("train.steps", "train.images", "train.seconds")
 def resume(argv: list[str]) -> int:
     """Go on from a checkpoint in the same folder, up to ``train.steps``; of a sweep, run what is missing or failed."""
     from gantrain.core.sweep_folder import SweepFolder
-    from gantrain.datasets.files.torchvision import downloads
     from gantrain.sweeps.stored_words import split_config_dir
 
     argv, configs = split_config_dir(argv)
@@ -35,6 +34,8 @@ def resume(argv: list[str]) -> int:
     plan = SweepFolder(folder).plan()
     if configs and plan is None:
         raise ConfigError("--config-dir", "is of no use to a run, which has its config", "leave it out")
+    from gantrain.datasets.files.torchvision import downloads  # with torch, once the words are right
+
     with downloads("dataset.root" in words):
         if plan is None:
             return resume_run(folder, words)
