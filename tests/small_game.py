@@ -60,6 +60,7 @@ def game(
     dataset=None,
     optimizer=None,
     seed=0,
+    packing=1,
     **options,
 ) -> Game:
     """Return a run on a ring of four modes; ``options`` are keys of ``train``."""
@@ -68,7 +69,7 @@ def game(
         | {
             "seed": seed,
             "dataset": dataset or {"name": "ring", "modes": 4, "n": 50, "n_holdout": 10},
-            "model": {"name": "auto", "width": 8, "condition": condition},
+            "model": {"name": "auto", "width": 8, "condition": condition, "packing": packing},
             "penalty": {"name": penalty},
             "objective": {"name": objective},
             "optimizer": {"name": "adam", "schedule": "constant"} | (optimizer or {}),

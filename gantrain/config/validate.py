@@ -66,6 +66,12 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
     if size % model.packing:
         what = f"must divide train.batch_size, got {model.packing} and {size}"
         yield ConfigError("model.packing", what, "choose a multiple for train.batch_size")
+    # The error of a mean needs two packs.
+    if model.packing > 1 and config.objective.has_game and config.metric.n < 2 * model.packing:
+        what = (
+            f"is {config.metric.n}, and D classifies packs of {model.packing}, of which an estimate needs two"
+        )
+        yield ConfigError("metric.n", what, f"give at least {2 * model.packing}")
     if model.couples_samples and config.penalty.differentiates_input:
         what = f"{config.penalty.name} needs per-sample gradients, and this D couples samples"
         remedy = "set penalty=none, or model.packing=1 and model.minibatch_std=false"

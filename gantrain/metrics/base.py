@@ -47,7 +47,8 @@ class Evaluation:
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
         wrong: ``y [N, ...] -> y [N, ...]``: a wrong condition for each right one; None if there is none.
         undo: ``logits [N] -> logits [N]``: those of the D that labels without noise would have given.
-        batch: Samples per call of a D that looks across them; 0 for a D that treats each alone.
+        batch: Samples per call of a D that looks across its batch; 0 for a D that does not.
+        packing: Samples that D classifies jointly, as one.
         conditional: Whether the networks see conditions.
         autocast: The precision that networks run in, as a context.
         substitute: Samples [n, ...] and their labels in place of those of ``G``, or None.
@@ -65,6 +66,7 @@ class Evaluation:
     wrong: Callable[[Tensor], Tensor | None]
     undo: Callable[[Tensor], Tensor]
     batch: int = 0
+    packing: int = 1
     conditional: bool = False
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext
     substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
@@ -74,6 +76,11 @@ class Evaluation:
     def n(self) -> int:
         """Samples on each side."""
         return min(self.suite.n, len(self.data.holdout))
+
+    @property
+    def couples_samples(self) -> bool:
+        """Whether D looks across samples: its divergence is then that of packs or batches."""
+        return self.batch > 0 or self.packing > 1
 
     def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a split, the same ones for the same seed."""
@@ -98,12 +105,12 @@ class Evaluation:
         return in_chunks(G, z, self.condition(y)).float(), y
 
     def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Return D's logits [N], float32, label smoothing undone."""
-        c, size = self.condition(y), min(self.batch, len(x))
-        if size:
-            # This D looks across samples: it gets batches of the size it is trained on, without a remainder.
-            x = x[: len(x) // size * size]
-            c = None if c is None else c[: len(x)]
+        """Return D's logits, float32, one for each sample or pack, label smoothing undone."""
+        # Whole packs only; and a D that looks across its batch gets batches of one size, as in training.
+        size = min(self.batch or CHUNK, len(x)) // self.packing * self.packing
+        unit = size if self.batch else self.packing
+        x = x[: len(x) // unit * unit]
+        c = None if y is None else self.condition(y[: len(x)])
         return self.undo(in_chunks(self.D, x, c, size).float())
 
     def condition(self, y: Tensor | None) -> Tensor | None:

@@ -53,13 +53,13 @@ class JS(Metric):
         return [*estimates(run.objective, run.couples_samples), "logits/holdout"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        tags = estimates(evaluation.objective, evaluation.batch > 0)
+        tags = estimates(evaluation.objective, evaluation.couples_samples)
         return super().protocol(evaluation) | {"estimates": tags}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         logits = self.logits(evaluation)
         tags = {
-            f"divergence/{batch_tag(name) if evaluation.batch else name}": value
+            f"divergence/{batch_tag(name) if evaluation.couples_samples else name}": value
             for name, value in evaluation.objective.estimate(logits).items()
         }
         accuracy = best_accuracy(logits.real, logits.fake)

@@ -167,7 +167,7 @@ class Refit(Metric):
         error = 0.5 * math.sqrt(float((terms.var(1) / evaluation.n).sum()))  # standard error of ``bound``
         tags = {"divergence/js_refit": value, "divergence/js_refit_se": error}
         # A baseline has no D; the divergence of packs and batches is another quantity.
-        if evaluation.objective.has_game and not evaluation.batch:
+        if evaluation.objective.has_game and not evaluation.couples_samples:
             estimates = evaluation.objective.estimate(JS.logits(evaluation))
             if "js" in estimates:
                 tags["divergence/js_gap"] = value - estimates["js"]

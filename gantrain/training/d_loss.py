@@ -40,5 +40,9 @@ def d_loss(
     # Smoothed or flipped labels become targets between 0 and 1 for each sample.
     if not noise.on_labels:
         return objective.d_loss(logits), logits
-    labels = [noise.targets(kind, len(real), draw(f"label {kind}")).to(real) for kind in (True, False)]
+    # One label for each logit: a packed D classifies whole packs.
+    labels = [
+        noise.targets(kind, len(found), draw(f"label {kind}")).to(found)
+        for kind, found in ((True, logits.real), (False, logits.fake))
+    ]
     return objective.d_loss(logits, Targets(*labels)), logits

@@ -116,7 +116,8 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         wrong=wrong,
         undo=config.noise.undo,
         # A D with batch statistics is evaluated on batches of the size that it is trained on.
-        batch=min(config.train.batch_size, len(data.holdout)) if config.model.couples_samples else 0,
+        batch=config.train.batch_size if config.model.minibatch_std else 0,
+        packing=config.model.packing,
         conditional=config.model.is_conditional,
         autocast=runtime.autocast,
     )

@@ -54,6 +54,10 @@ def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
     if config.train.batch_size > len(data.train):
         what = f"is {config.train.batch_size} and there are {len(data.train)} training samples"
         raise ConfigError("train.batch_size", what, "lower it")
+    packing = config.model.packing
+    if packing > 1 and config.objective.has_game and len(data.holdout) < 2 * packing:
+        what = f"is {packing}, and {len(data.holdout)} held-out samples are not two packs, which an estimate needs"
+        raise ConfigError("model.packing", what, "set model.packing=1, or hold out more data")
     supported_metrics(config, data)
     return data
 

@@ -1,10 +1,17 @@
-"""Wrong conditions: never the right one, and uniform over the others."""
+"""D's labels, one for each logit; and wrong conditions, never the right one and uniform over the others."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
+from small_game import game
 
+from gantrain.core.random import stream
+from gantrain.noise import Noise
+from gantrain.objectives.base import Targets
+from gantrain.training.d_loss import d_loss
+from gantrain.training.play import Play
 from gantrain.training.wrong_conditions import wrong_conditions
 
 
@@ -82,3 +89,14 @@ def test_wrong_rows_are_none_where_all_are_the_same():
     assert torch.equal(
         wrong_conditions(two, 0, torch.Generator()), torch.tensor([[3.0, 4.0]] * 5 + [[1.0, 2.0]])
     )
+
+
+@pytest.mark.parametrize("packing", [1, 2, 4])
+def test_label_noise_gives_each_pack_one_target(packing):
+    played = game(packing=packing)
+    play = dataclasses.replace(Play.create(played.config, played.runtime), noise=Noise(label_smoothing=0.2))
+    real, y = played.batches(0)
+    loss, logits = d_loss(played.state.D, real, real + 1, y, lambda p: stream(0, 0, p), play)
+    assert len(logits.real) == len(logits.fake) == 8 // packing
+    targets = Targets(torch.full_like(logits.real, 0.8), torch.zeros_like(logits.fake))
+    assert torch.equal(loss, play.objective.d_loss(logits, targets))

@@ -20,7 +20,7 @@ from gantrain.metrics.js import JS
 from gantrain.metrics.prdc import PRDC, prdc
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.evaluate import compute, in_eval, supported_metrics, view
-from gantrain.training.run import run
+from gantrain.training.run import prepare, run
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
@@ -212,3 +212,43 @@ def test_evaluation_precision_is_that_of_the_run():
     compute([JS()], inside)
     hook.remove()
     assert set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize(
+    ("n", "batch", "packing", "used"),
+    [(37, 64, 4, 36), (50, 512, 8, 48), (50, 6, 3, 48), (16, 16, 8, 16), (50, 6, 1, 50)],
+)
+def test_packed_d_gives_one_logit_for_each_whole_pack(n, batch, packing, used):
+    words = [f"metric.n={n}", f"train.batch_size={batch}", f"model.packing={packing}"]
+    config, data, state, runtime = scene(*RING, *words)
+    evaluation = view(config, data, state, runtime)
+    with torch.inference_mode():
+        x, _ = evaluation.real
+        found = evaluation.logits(x, None)
+        expected = torch.cat([state.D(pack, None) for pack in x[:used].split(packing)])
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("n", "batch", "packing", "size"), [(50, 6, 1, 6), (50, 12, 4, 12), (37, 64, 4, 36), (37, 64, 1, 37)]
+)
+def test_batch_statistics_are_read_on_equal_batches(n, batch, packing, size):
+    words = [f"metric.n={n}", f"train.batch_size={batch}", f"model.packing={packing}"]
+    config, data, state, runtime = scene(*RING, *words, "model.minibatch_std=true")
+    evaluation = view(config, data, state, runtime)
+    with torch.inference_mode():
+        x, _ = evaluation.real
+        found = evaluation.logits(x, None)
+        expected = torch.cat([state.D(part, None) for part in x[: n // size * size].split(size)])
+    torch.testing.assert_close(found, expected)
+
+
+def test_fewer_than_two_packs_are_refused():
+    words = [*RING, "model.packing=8"]
+    with pytest.raises(ConfigError, match=r"metric\.n: is 15, .*; give at least 16$"):
+        scene(*words, "metric.n=15")
+    config, *_ = scene(*words, "metric.n=16", "dataset.n_holdout=15")
+    with pytest.raises(ConfigError, match=r"model\.packing: is 8, .*15 held-out.*; set model\.packing=1"):
+        prepare(config)
+    for more in (["dataset.n_holdout=16"], ["dataset.n_holdout=15", "model.packing=1"]):
+        assert prepare(scene(*words, "metric.n=16", *more)[0])

@@ -88,7 +88,7 @@ class OptimalDiscriminator(Metric):
 
 
 def _is_probability(evaluation: Evaluation) -> bool:
-    return evaluation.objective.classifies and not evaluation.batch
+    return evaluation.objective.classifies and not evaluation.couples_samples
 
 
 def _frame_corners(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -59,6 +59,11 @@ def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
     return Stop(updates, bound, truth, cloud, log_q)
 
 
+def batch_size(evaluation: Evaluation) -> int:
+    """Return the samples of G in each of its updates: whole packs, and for a D that looks across its batch its own."""
+    return (evaluation.batch or BATCH) // evaluation.packing * evaluation.packing
+
+
 def descent(evaluation: Evaluation) -> list[Stop]:
     """Return the stops of a copy of the live G that descends its own loss against the fixed D.
 
@@ -71,7 +76,7 @@ def descent(evaluation: Evaluation) -> list[Stop]:
         optimizer = torch.optim.Adam(G.parameters(), lr=RATE, betas=(0.5, 0.99))
         moved = replace(evaluation, G_live=G)
         draws = torch.Generator().manual_seed(evaluation.seed)
-        size = evaluation.batch or BATCH
+        size = batch_size(evaluation)
         for m in range(UPDATES + 1):
             if m % EVERY == 0:
                 with torch.no_grad():
@@ -118,7 +123,7 @@ class Overshoot(Metric):
             "G": "a copy of the live weights, by the objective's own loss, without noise",
             "updates": UPDATES,
             "optimizer": f"Adam, rate {RATE:g}, betas 0.5 and 0.99",
-            "batch": evaluation.batch or BATCH,
+            "batch": batch_size(evaluation),
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
@@ -130,7 +135,9 @@ class Overshoot(Metric):
         way = evaluation.once(descent)
         tags = {}
         for quantity, bound in way[-1].bound.items():
-            tags[f"divergence/{batch_tag(quantity) if evaluation.batch else quantity}_after_g"] = bound
+            tags[f"divergence/{batch_tag(quantity) if evaluation.couples_samples else quantity}_after_g"] = (
+                bound
+            )
         # The truth at the end and at its minimum, of each quantity that is known at every stop.
         for quantity in way[-1].bound:
             if all(quantity in at.truth for at in way):
@@ -190,7 +197,7 @@ def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) 
     ax.set(xlabel="x", ylabel="density", ylim=(0, 1.7 * float(p.max())))
     ax.set_title("G goes to where this D says real")
     # D on a second axis, if sigmoid(logit) is the probability that one point is real.
-    if evaluation.objective.classifies and not evaluation.batch:
+    if evaluation.objective.classifies and not evaluation.couples_samples:
         D = torch.sigmoid(evaluation.logits(x.float().to(evaluation.device), None)).cpu()
         ax.plot([], [], color="grey", ls="--", label="D, right axis")
         right = ax.twinx()
