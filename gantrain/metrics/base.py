@@ -195,7 +195,17 @@ class Metric(ABC):
 
     @abstractmethod
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return ``{tag: value}``; called under inference mode."""
+        """Return ``{tag: value}``, called under inference mode.
+
+        An ``Estimate`` that has an error logs it at every evaluation, as ``<tag>_se``.
+        """
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return standard errors over samples, by tag, that are not logged, of a jackknife for example.
+
+        Called after ``__call__`` for the result of a run and by ``gantrain evaluate``, under inference mode.
+        """
+        return {}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return figures by name for ``figures/``, after each evaluation; called under inference mode."""

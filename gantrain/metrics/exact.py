@@ -65,11 +65,8 @@ class Exact(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
         if log_q is None:
-            values = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side_of_cells(evaluation))
-            return {
-                f"divergence/{name.removesuffix('_se')}_density{'_se' * name.endswith('_se')}": value
-                for name, value in values.items()
-            }
+            counted = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side_of_cells(evaluation))
+            return {f"divergence/{name}_density": value for name, value in counted.items()}
         # Integrals over a box around both densities; their errors get separate tags.
         cloud = samples(evaluation, FRAME_SAMPLES, "exact")
         values = divergences(log_p, log_q, *frame(evaluation.data, cloud))

@@ -10,18 +10,16 @@ from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import option, register
 
 
-def batch_tag(name: str) -> str:
-    """Return a tag's name for a D that looks across samples: the divergence of batches or packs, which is larger."""
-    quantity = name.removesuffix("_se")
-    return name if quantity == "game" else f"{quantity}_batch{name.removeprefix(quantity)}"
+def divergence_tag(quantity: str, batches: bool) -> str:
+    """Return the tag of a quantity; with ``batches`` D looks across samples, and estimates a larger one of theirs."""
+    return f"divergence/{quantity}_batch" if batches and quantity != "game" else f"divergence/{quantity}"
 
 
 def estimates(objective: Objective, batches: bool) -> list[str]:
     """Return the tags of the divergences that a game's D estimates; ``batches`` is whether it looks across samples."""
     zeros = torch.zeros(2)
     values = objective.estimate(Logits(zeros, zeros, zeros if objective.mismatch_weight > 0 else None))
-    names = [name for name in values if not name.endswith("_se")]
-    return [f"divergence/{batch_tag(name) if batches else name}" for name in names]
+    return [divergence_tag(quantity, batches) for quantity in values]
 
 
 def best_accuracy(real: Tensor, fake: Tensor) -> float:
@@ -58,9 +56,9 @@ class JS(Metric):
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         logits = self.logits(evaluation)
-        tags = {
-            f"divergence/{batch_tag(name) if evaluation.couples_samples else name}": value
-            for name, value in evaluation.objective.estimate(logits).items()
+        tags: dict[str, float] = {
+            divergence_tag(quantity, evaluation.couples_samples): value
+            for quantity, value in evaluation.objective.estimate(logits).items()
         }
         accuracy = best_accuracy(logits.real, logits.fake)
         return tags | {"logits/holdout": float(logits.real.mean()), "logits/accuracy": accuracy}

@@ -8,6 +8,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
 from gantrain.metrics.base import Evaluation, History, Metric
 from gantrain.registry import option, register
@@ -99,9 +100,9 @@ class Parzen(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         centres, sigma = rows(evaluation.fake[0], evaluation), sigma_of(evaluation)
         values = log_likelihood(halves(evaluation)[1], centres, torch.tensor([sigma]).double())[0]
-        error = math.sqrt(float(values.var()) / len(values)) if len(values) > 1 else 0.0
+        error = math.sqrt(float(values.var()) / len(values)) if len(values) > 1 else None
         (tag,) = self.tags
-        return {tag: float(values.mean()), f"{tag}_se": error}
+        return {tag: Estimate(float(values.mean()), error, len(values))}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``parzen``: the log-likelihood against sigma, training data's too, and for a part of the samples."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from gantrain.core.estimate import Estimate
 from gantrain.core.gradients import descend
 from gantrain.metrics.base import Evaluation, Metric, RunSpec, in_chunks
 from gantrain.metrics.js import JS
@@ -165,7 +166,9 @@ class Refit(Metric):
             terms = fit(evaluation, x, fake, y)
         value = bound(terms)
         error = 0.5 * math.sqrt(float((terms.var(1) / evaluation.n).sum()))  # standard error of ``bound``
-        tags = {"divergence/js_refit": value, "divergence/js_refit_se": error}
+        tags: dict[str, float] = {
+            "divergence/js_refit": Estimate(value, error, evaluation.n, is_lower_bound=True)
+        }
         # A baseline has no D; the divergence of packs and batches is another quantity.
         if evaluation.objective.has_game and not evaluation.couples_samples:
             estimates = evaluation.objective.estimate(JS.logits(evaluation))

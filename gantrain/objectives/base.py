@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from gantrain.core.estimate import Estimate
+
 
 @dataclass(frozen=True)
 class Logits:
@@ -74,7 +76,7 @@ class Objective(ABC):
         """Return what G minimises, 0-dim, from D's logits [M] on its samples and, if ``g_sees_real``, on data."""
 
     @abstractmethod
-    def estimate(self, logits: Logits) -> dict[str, float]:
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
         """Return the divergence estimates these logits give, by tag without its ``divergence/`` prefix."""
 
 
@@ -101,7 +103,7 @@ class Baseline(Objective):
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         raise TypeError("a baseline has no D")
 
-    def estimate(self, logits: Logits) -> dict[str, float]:
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
         return {}
 
 
@@ -150,7 +152,7 @@ class Separable(Objective):
         """Return the divergence bound that a loss gives, in the quantity's unit."""
         return self.offset - self.slope * float(d_loss)
 
-    def estimate(self, logits: Logits) -> dict[str, float]:
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
         """Return the bound on right pairs and its standard error; never clipped at 0.
 
         The standard error treats the samples as independent, which is exact for a D they were not fitted to.
@@ -158,7 +160,5 @@ class Separable(Objective):
         real, fake = self.on_real(logits.real), self.on_fake(logits.fake)
         # The variance of both means; the bound is linear in the loss, so its error is ``slope`` times the loss's.
         variance = float(real.var()) / len(real) + float(fake.var()) / len(fake)
-        return {
-            self.quantity: self.bound(real.mean() + fake.mean()),
-            f"{self.quantity}_se": self.slope * math.sqrt(variance),
-        }
+        value, error = self.bound(real.mean() + fake.mean()), self.slope * math.sqrt(variance)
+        return {self.quantity: Estimate(value, error, len(real), is_lower_bound=True)}

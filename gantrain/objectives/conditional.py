@@ -6,6 +6,7 @@ from operator import attrgetter
 
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.errors import ConfigError, suggest
 from gantrain.objectives.base import Logits, Separable
 from gantrain.registry import REGISTERED, key_property, option, register
@@ -70,8 +71,8 @@ class Conditional(Separable):
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return self._base.g_loss(fake)
 
-    def estimate(self, logits: Logits) -> dict[str, float]:
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
         estimates = self._base.estimate(logits)
         if logits.mismatched is not None:
-            estimates[self.quantity] = self.bound(self.d_loss(logits))
+            estimates[self.quantity] = Estimate(self.bound(self.d_loss(logits)), is_lower_bound=True)
         return estimates

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu
 
+from gantrain.core.estimate import Estimate
 from gantrain.objectives.base import Logits, Separable
 from gantrain.registry import option, register
 
@@ -34,11 +35,11 @@ class Hinge(Separable):
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return -fake.mean()
 
-    def estimate(self, logits: Logits) -> dict[str, float]:
-        estimates = super().estimate(logits)
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
+        distance = super().estimate(logits)[self.quantity]
         # The error of JSD by the delta method: the slope of ``least_js`` times that of the total variation.
-        js, slope = least_js(estimates["total_variation"])
-        return {"js": js, "js_se": slope * estimates["total_variation_se"]} | estimates
+        js, slope = least_js(distance)
+        return {"js": distance.transform(js, slope), self.quantity: distance}
 
 
 def least_js(total_variation: float) -> tuple[float, float]:

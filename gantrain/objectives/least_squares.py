@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.objectives.base import Logits, Separable
 from gantrain.registry import option, register
 
@@ -37,6 +38,6 @@ class LeastSquares(Separable):
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         return (fake - 0.5).square().mean()
 
-    def estimate(self, logits: Logits) -> dict[str, float]:
-        estimates = super().estimate(logits)
-        return {"js": estimates["triangular"] / 4, "js_se": estimates["triangular_se"] / 4} | estimates
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
+        divergence = super().estimate(logits)[self.quantity]
+        return {"js": divergence.transform(divergence / 4, 1 / 4), self.quantity: divergence}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from gantrain.core.estimate import Estimate
 from gantrain.objectives.base import Logits, Objective, Targets
 from gantrain.registry import key_property, option, register
 
@@ -43,7 +44,7 @@ class Relativistic(Objective):
             -softplus(fake - real).mean() if self.generator == "saturating" else softplus(real - fake).mean()
         )
 
-    def estimate(self, logits: Logits) -> dict[str, float]:
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
         losses = softplus(logits.fake - logits.real)  # of independent pairs, shape [N]
         error = float(losses.std()) / math.sqrt(len(losses))
-        return {"game": math.log(2) - float(losses.mean()), "game_se": error}
+        return {"game": Estimate(math.log(2) - float(losses.mean()), error, len(losses), is_lower_bound=True)}

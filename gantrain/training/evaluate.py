@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
 from gantrain.config.options import Config
+from gantrain.core.estimate import ERROR_SUFFIX, Estimate
 from gantrain.core.random import stream
 from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.errors import ConfigError
@@ -23,14 +25,37 @@ class EvaluationResult:
     """The metrics of one evaluation.
 
     Attributes:
-        metrics: Value by tag.
+        estimates: The metrics by tag.
+        final_errors: Standard errors of some of them, computed at the end only and not logged.
         floors: The same tags with training data in place of samples: the values of a perfect generator.
         protocol: How each metric was computed, by the metric's name.
     """
 
-    metrics: dict[str, float]
-    floors: dict[str, float]
-    protocol: dict[str, dict[str, object]]
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    final_errors: dict[str, float] = field(default_factory=dict)
+    floors: dict[str, Estimate] = field(default_factory=dict)
+    protocol: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What is logged: plain numbers by tag, and ``<tag>_se`` for a standard error."""
+        values: dict[str, float] = {}
+        for tag, estimate in self.estimates.items():
+            values[tag] = float(estimate)
+            if estimate.error is not None:
+                values[tag + ERROR_SUFFIX] = estimate.error
+        return values
+
+    def description(self) -> dict[str, Any]:
+        """Return all of it as plain data, as ``result.json`` has it."""
+        known = {tag: e.with_error(self.final_errors.get(tag, e.error)) for tag, e in self.estimates.items()}
+        return {
+            "metrics": self.metrics,
+            "errors": {tag: estimate.description() for tag, estimate in known.items()},
+            "floors": {tag: float(floor) for tag, floor in self.floors.items()},
+            "floor_errors": {tag: floor.description() for tag, floor in self.floors.items()},
+            "protocol": self.protocol,
+        }
 
 
 def run_spec(config: Config, data: Data | None = None) -> RunSpec:
@@ -145,14 +170,17 @@ def evaluation_mode(evaluation: Evaluation) -> Iterator[None]:
         yield
 
 
-def compute(metrics: list[Metric], evaluation: Evaluation, floors: bool = False) -> EvaluationResult:
-    """Compute metrics without effect on training; with ``floors`` the real-against-real floors too."""
-    result = EvaluationResult({}, {}, {})
+def compute(metrics: list[Metric], evaluation: Evaluation, final: bool = False) -> EvaluationResult:
+    """Compute metrics without effect on training; if ``final``, also costly errors and real-against-real floors."""
+    result = EvaluationResult()
     with evaluation_mode(evaluation):
         for metric in metrics:
-            result.metrics.update(metric(evaluation))
-            if floors and metric.has_floor:
-                result.floors.update(metric(evaluation.of_real()))
+            result.estimates.update((tag, Estimate.of(value)) for tag, value in metric(evaluation).items())
+            if final:
+                result.final_errors.update(metric.errors(evaluation))
+            if final and metric.has_floor:
+                floors = metric(evaluation.of_real())
+                result.floors.update((tag, Estimate.of(value)) for tag, value in floors.items())
         # Afterwards, since a protocol may depend on what its metric computed.
         result.protocol.update((metric.name, metric.protocol(evaluation)) for metric in metrics)
     return result

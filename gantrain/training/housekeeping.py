@@ -53,7 +53,7 @@ class Housekeeping:
         self.folder, self.config, self.data = folder, config, data
         self.runtime, self.tracker, self.session, self.stop_signal = runtime, tracker, session, stop_signal
         self.means, self.metrics = Means(), supported_metrics(config, data)
-        self.last_evaluation, self._evaluated_step = EvaluationResult({}, {}, {}), -1
+        self.last_evaluation, self._evaluated_step = EvaluationResult(), -1
         modes = 0 if data.density is None else len(data.density.modes)
         self.health = Health(config.objective, modes, config.train.steps)
         self._latest: dict[str, float] = {}  # of each tag
@@ -187,7 +187,7 @@ class Housekeeping:
         """Compute the metrics and their figures, log them, and check the run's health."""
         evaluation = view(self.config, self.data, state, self.runtime)
         with self.stop_signal.interruptible(lambda: self.save(state)):
-            computed = compute(self.metrics, evaluation, floors=self.is_over(state))
+            computed = compute(self.metrics, evaluation, final=self.is_over(state))
             drawing = [metric for metric in self.metrics if type(metric).figures is not Metric.figures]
             figures = [draw_figures(metric, evaluation, self.tracker.history()) for metric in drawing]
         # From here on a signal waits: all of it is logged, or nothing.

@@ -244,7 +244,7 @@ def test_all_samples_count_however_little_they_look_like_a_class(data):
 
 def test_the_floor_is_what_training_data_read(data):
     scene = evaluation(data, "metric.n=2000")
-    reading = compute([ClassModes()], scene, floors=True)
+    reading = compute([ClassModes()], scene, final=True)
     y = scene.of_real().fake[1]
     truth = count_classes(y, K)
     assert (

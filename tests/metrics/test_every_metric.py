@@ -76,7 +76,7 @@ def readings(scenes) -> Callable[[Metric, Scene], EvaluationResult]:
     def reading(metric: Metric, scene: Scene) -> EvaluationResult:
         key = metric.name, id(scene)
         if key not in made:
-            made[key] = compute([metric], scene.view(), floors=True)
+            made[key] = compute([metric], scene.view(), final=True)
         return made[key]
 
     return reading
@@ -168,7 +168,7 @@ def test_the_same_state_gives_the_same_reading(name, scenes, readings):
     for (metric, scene), (other, _) in zip(fitted(name, scenes), fitted(name, scenes), strict=True):
         first = readings(other, scene)
         torch.rand(5)
-        assert compute([metric], scene.view(), floors=True) == first
+        assert compute([metric], scene.view(), final=True) == first
         # Nothing is remembered that would matter, and without floors the rest is the same.
         assert compute([metric], scene.view()) == replace(first, floors={})
 
@@ -181,7 +181,7 @@ def test_training_is_left_as_it_was(name, mode, scenes):
             network.train(mode)
             next(module for module in network.modules() if not list(module.children())).train(not mode)
         before = everything(scene.state)
-        compute([metric], scene.view(), floors=True)
+        compute([metric], scene.view(), final=True)
         after = everything(scene.state)
         assert {key for key in before if before[key] != after[key]} == set()
 

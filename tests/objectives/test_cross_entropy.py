@@ -164,7 +164,7 @@ def test_standard_error_is_the_spread_of_repeated_readings(n):
     fake = 2 - 2 * (2 + torch.randn(repeats, 2 * n, generator=generator))
     readings = [game.estimate(Logits(r, f)) for r, f in zip(real, fake, strict=True)]
     spread = torch.tensor([reading["js"] for reading in readings]).std().item()
-    said = torch.tensor([reading["js_se"] for reading in readings]).square().mean().sqrt().item()
+    said = torch.tensor([reading["js"].error for reading in readings]).square().mean().sqrt().item()
     assert said == pytest.approx(spread, rel=0.06)  # the spread of 3,000 readings is itself known to 1.3 %
 
 
@@ -178,4 +178,4 @@ def test_standard_error_by_hand():
         return sum((v - mean) ** 2 for v in values) / (len(values) - 1) / len(values)
 
     expected = 0.5 * math.sqrt(variance_of_mean(real) + variance_of_mean(fake))
-    assert NonSaturating().estimate(logits)["js_se"] == pytest.approx(expected, rel=1e-12)
+    assert NonSaturating().estimate(logits)["js"].error == pytest.approx(expected, rel=1e-12)

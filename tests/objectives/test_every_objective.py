@@ -43,8 +43,11 @@ def kinds(logits: Logits) -> list[Tensor]:
 
 
 def read(game: Objective, logits: Logits) -> dict[str, float]:
+    """Return the estimates by tag, and their errors as ``<tag>_se``."""
     with torch.no_grad():
-        return game.estimate(Logits(*(row.detach() for row in kinds(logits))))
+        found = game.estimate(Logits(*(row.detach() for row in kinds(logits))))
+    errors = {f"{tag}_se": value.error for tag, value in found.items() if value.error is not None}
+    return {tag: float(value) for tag, value in found.items()} | errors
 
 
 def test_name_is_the_one_it_is_registered_under(game):

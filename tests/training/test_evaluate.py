@@ -99,7 +99,7 @@ def test_floors_are_readings_of_training_data():
     evaluation = view(config, data, state, runtime)
     with torch.inference_mode():
         fake, _ = evaluation.of_real().fake
-        floors = compute([PRDC()], evaluation, floors=True).floors
+        floors = compute([PRDC()], evaluation, final=True).floors
     assert rows(fake) <= rows(data.train.x)
     assert len(rows(fake)) == 50
     expected = prdc(evaluation.real[0], fake, config.metric.k)
@@ -192,7 +192,8 @@ def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd
     before = load_checkpoint(folder).tensors
     assert main(["evaluate", str(folder)]) == 0
     read_again = json.loads((folder / "evaluation-000004.json").read_text())
-    assert read_again == {key: written[key] for key in ("step", "metrics", "floors", "protocol")}
+    keys = ("step", "metrics", "errors", "floors", "floor_errors", "protocol")
+    assert read_again == {key: written[key] for key in keys}
     after = load_checkpoint(folder).tensors
     assert all(torch.equal(after[name], before[name]) for name in before)
     said = capfd.readouterr().out

@@ -49,7 +49,7 @@ def evaluate(argv: list[str]) -> int:
     state = TrainState.create(config, data.spec, runtime)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
     # Floors: the same metrics of training data in place of samples.
-    reading = compute(supported_metrics(config, data), view(config, data, state, runtime), floors=True)
+    reading = compute(supported_metrics(config, data), view(config, data, state, runtime), final=True)
     parts = [
         checkpoint.path,
         metric_table(reading.metrics, reading.floors),
@@ -57,7 +57,7 @@ def evaluate(argv: list[str]) -> int:
     ]
     print("\n\n".join(str(part) for part in parts if part))  # first, since writing may fail
     with writing(out, "choose another out=FILE"):
-        write_json(out, {"step": checkpoint.step, **vars(reading)})
+        write_json(out, {"step": checkpoint.step, **reading.description()})
     print(f"\nresult     {out}")
     return 0
 

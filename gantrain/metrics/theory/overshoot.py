@@ -1,6 +1,7 @@
 """Training G too long against a fixed D: the bound goes on falling, the divergence does not."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from gantrain.core.gradients import descend, frozen
 from gantrain.errors import Diverged
 from gantrain.metrics.base import Evaluation, History, Metric, RunSpec
 from gantrain.metrics.exact import why_not_integrable
-from gantrain.metrics.js import JS, batch_tag
+from gantrain.metrics.js import JS, divergence_tag
 from gantrain.metrics.tools.quadrature import (
     LogDensity,
     density_of_data,
@@ -41,7 +42,7 @@ class Stop:
     """
 
     updates: int
-    bound: dict[str, float]
+    bound: Mapping[str, float]
     truth: dict[str, float]
     cloud: Tensor
     log_q: LogDensity | None
@@ -49,8 +50,7 @@ class Stop:
 
 def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
     """Return the bound and the truth for the current generator."""
-    values = evaluation.objective.estimate(JS.logits(evaluation))
-    bound = {name: value for name, value in values.items() if not name.endswith("_se")}
+    bound = evaluation.objective.estimate(JS.logits(evaluation))
     # The divergence itself needs both densities; the data's is known, see ``why_unsupported``.
     log_q, cloud = density_of_generator(evaluation), samples(evaluation, CLOUD, "overshoot shown")
     truth = {}
@@ -135,9 +135,7 @@ class Overshoot(Metric):
         way = evaluation.once(descent)
         tags = {}
         for quantity, bound in way[-1].bound.items():
-            tags[f"divergence/{batch_tag(quantity) if evaluation.couples_samples else quantity}_after_g"] = (
-                bound
-            )
+            tags[f"{divergence_tag(quantity, evaluation.couples_samples)}_after_g"] = float(bound)
         # The truth at the end and at its minimum, of each quantity that is known at every stop.
         for quantity in way[-1].bound:
             if all(quantity in at.truth for at in way):

@@ -65,7 +65,7 @@ def test_all_metrics_of_a_run_share_one_classifier(digits, counted):
     scene = view(config, digits, TrainState.create(config, digits.spec, runtime), runtime)
     metrics = supported_metrics(config, digits)
     for _ in range(2):
-        compute(metrics, scene, floors=True)
+        compute(metrics, scene, final=True)
     assert [data is digits for data in counted] == [True]
 
 
