@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import email
 import json
 import os
@@ -9,7 +10,9 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -138,6 +141,35 @@ def test_the_wheel_carries_its_metadata_and_console_script(wheel):
     assert "gantrain = gantrain.cli.main:main" in script.splitlines()
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert b"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in licence
+
+
+def test_every_library_that_is_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    declared = [
+        *project["dependencies"],
+        *(one for extra in ("sweeps", "onnx", "parquet") for one in extras[extra]),
+    ]
+    assert all(">=" in one for one in declared)  # so that .ci/bounds can install the oldest
+    names = {re.split("[<>=]", one)[0].lower() for one in declared}
+    imported = set()
+    for path in (path for folder in ("gantrain", "hydra_plugins") for path in ROOT.glob(f"{folder}/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            imported |= {module.partition(".")[0] for module in modules}
+    own = {
+        "gantrain",
+        "hydra_plugins",
+        "_typeshed",
+        "IPython",
+    }  # the last two only for types, and where it is there
+    outside = imported - sys.stdlib_module_names - own
+    distributions = packages_distributions()
+    assert len(outside) > 15
+    assert [
+        name for name in outside if not names & {one.lower() for one in distributions.get(name, [name])}
+    ] == []
 
 
 # --------------------------------------------------------------- the worked example, and what a run is

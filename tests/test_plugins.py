@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -419,7 +420,10 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
     in_new_process()
     code, _, err = run_cli("sample", "run")
     assert (code, "not loaded before" in err) == (2, True), err
-    assert f"plug-ins   {bounded}\n" in run_cli("show", "run")[1]
+    page = run_cli("show", "run")[1]
+    assert (
+        f"plug-ins   {bounded}\ncaution    was trained with plug-ins of {bounded}, which you have not" in page
+    )
     words = [w for w in words if not w.startswith(("objective", "run.dir"))]
     for verb in (
         ["show", "run"],
@@ -434,6 +438,24 @@ def test_plugin_objective_trains_and_its_run_finds_it_again(run_cli, bounded, tm
     code, _, err = run_cli("resume", "run", "train.steps=6", f"--plugins={bounded}")
     assert code == 0, err
     assert "this run will not continue bit for bit: bounded.py" in err
+
+
+def test_show_prints_a_command_that_repeats_a_plugin_run(run_cli, bounded, tmp_path, monkeypatch):
+    own = "# @package _global_\n# Mine: gantrain experiment=own\ntrain: {batch_size: 8}\n"
+    write(tmp_path, {"own configs/experiment/own.yaml": own, "rows.csv": "a\n" + "1\n2\n" * 20})
+    words = ["--plugins", "mine", "--config-dir", "own configs", "experiment=own", "objective=bounded"]
+    words += ["dataset=table", "dataset.path=rows.csv", "run.dir=run", *TINY[:-1]]
+    assert run_cli(*words)[0] == 0
+    write(tmp_path, {"elsewhere/outputs/README.md": ""})
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    page = run_cli("show", "../run")[1]
+    assert "caution" not in page
+    (command,) = (line for line in page.splitlines() if line.startswith("command    gantrain"))
+    in_new_process()
+    assert run_cli(*shlex.split(command)[2:])[0] == 0
+    (again,) = Path("outputs").glob("*/*/config.json")
+    first, second = (json.loads(path.read_text()) for path in (tmp_path / "run" / "config.json", again))
+    assert first | {"run": None} == second | {"run": None}
 
 
 FAMILIES = {

@@ -20,11 +20,11 @@ DATA_FILES = "data_files.jsonl"  # names and sizes of the files that the data co
 PLUGINS = "plugins"  # likewise: the plug-ins from outside the package, of ``plugins.provenance``
 STATE = "state.json"  # of a checkpoint: all but its tensors
 PLAN, MULTIRUN = "sweep.json", "multirun.yaml"  # of a sweep: gantrain's plan, Hydra's config
-HYDRA, OVERRIDES = ".hydra", "overrides.yaml"
+HYDRA, OVERRIDES, HYDRA_CONFIG = ".hydra", "overrides.yaml", "hydra.yaml"
 CHECKPOINTS, SAMPLES, FIGURES = "checkpoints", "samples", "figures"
 EVENTS = "events.out.tfevents.*"
 DONE = ("finished", "pruned")  # statuses of runs that resuming a sweep leaves alone
-MAX_OVERRIDES = 2**16  # bytes
+MAX_HYDRA_BYTES = 2**16  # of a file that Hydra writes
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class RunFolder(LockedFolder):
     @property
     def plugins(self) -> dict[str, Any]:
         """The plug-ins from outside the package that the config needs, of ``plugins.provenance``."""
-        return dict(self._config_json.get(PLUGINS) or {})
+        return dict(self._config_json.get(PLUGINS) or self.result.get(PLUGINS) or {})
 
     @cached_property
     def _config_json(self) -> dict[str, Any]:
@@ -149,15 +149,27 @@ class RunFolder(LockedFolder):
     @cached_property
     def overrides(self) -> list[str]:
         """The overrides that started the run; none where Hydra's file of them is missing or broken."""
-        import yaml
-
-        text = read_text(self.path / HYDRA / OVERRIDES, strict=False, most=MAX_OVERRIDES)
-        try:
-            words = yaml.safe_load(text)
-        except (ValueError, RecursionError, yaml.YAMLError):
-            return []
+        words = self._hydra_file(OVERRIDES)
         # A list in a list may stand for billions of words.
         return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+    @property
+    def config_dir(self) -> str:
+        """The folder of the user's own configs, of ``--config-dir``; an empty string without one."""
+        try:
+            sources = self._hydra_file(HYDRA_CONFIG)["hydra"]["runtime"]["config_sources"]
+            return next((str(one["path"]) for one in sources if one["provider"] == "command-line"), "")
+        except (KeyError, TypeError):
+            return ""
+
+    def _hydra_file(self, name: str) -> Any:
+        """Return the contents of a file that Hydra wrote; None if it is missing or broken."""
+        import yaml
+
+        try:
+            return yaml.safe_load(read_text(self.path / HYDRA / name, strict=False, most=MAX_HYDRA_BYTES))
+        except (ValueError, RecursionError, yaml.YAMLError):
+            return None
 
     @property
     def environment(self) -> dict[str, Any]:

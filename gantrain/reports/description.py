@@ -10,11 +10,13 @@ import yaml
 
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_lines
 from gantrain.core.history import NAN, last_values, omission
-from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run, is_sweep
+from gantrain.core.plugins import check_provenance
+from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
-from gantrain.errors import CheckpointError
+from gantrain.errors import CheckpointError, GantrainError
 from gantrain.reports.end_table import metric_table, protocol_warnings, published_table
+from gantrain.reports.repeat import repeat_words, without_run_keys
 
 MAX_JOBS = 2000  # of a sweep's table
 MAX_LETTERS = 80  # of a key and its value
@@ -24,11 +26,9 @@ SECTIONS = ("divergence/", "diversity/", "fidelity/", "generator/", "logits/")  
 def run_page(folder: Path, full: bool) -> str:
     """Return a run's settings, results, files and next commands; ``full`` shows its defaults too."""
     run = RunFolder(folder)
-    # In a sweep the keys that name the folder are of no use to one run.
-    words = _without_run_keys(run.overrides) if is_sweep(folder.resolve().parent) else run.overrides
     origin = {
-        "command": shlex.join(["gantrain", *words]) if run.overrides else "",
-        "plug-ins": _plugins(run.result.get("plugins", {})),
+        "command": shlex.join(["gantrain", *repeat_words(run)]) if run.overrides else "",
+        **_plugins(run),
         "machine": _machine(run.environment),
     }
     settings = _settings(run.config, run.differs, run.overrides, full)
@@ -58,11 +58,16 @@ def _head(run: RunFolder) -> str:
     return f"{name}: {run.status}{code}, {steps}\n{result.get('error', '')}".rstrip()
 
 
-def _plugins(remembered: Mapping[str, Any]) -> str:
-    """Return the folders and packages of plug-ins from outside gantrain that a run used."""
-    folders = [folder["path"] for folder in remembered.get("folders", ())]
-    packages = [f"{package['name']} {package['version']}" for package in remembered.get("packages", ())]
-    return ", ".join([*folders, *packages])
+def _plugins(run: RunFolder) -> dict[str, str]:
+    """Return the rows on plug-ins from outside gantrain: what the run used, and why that would not load again."""
+    folders = [folder["path"] for folder in run.plugins.get("folders", ())]
+    packages = [f"{package['name']} {package['version']}" for package in run.plugins.get("packages", ())]
+    rows = {"plug-ins": ", ".join([*folders, *packages])}
+    try:
+        check_provenance(run.plugins, run.path)
+    except GantrainError as error:
+        rows["caution"] = f"{error.what}; {error.remedy}"
+    return rows
 
 
 def _pace(run: RunFolder) -> str:
@@ -182,7 +187,7 @@ def _next_commands(run: RunFolder) -> str:
     is_over, has_checkpoint = run.status in (*DONE, "running"), bool(run.checkpoints)
     # Without its config there is nothing to resume: train again, elsewhere.
     can_resume = has_checkpoint or run.can_begin_anew
-    again = [] if is_over or can_resume else [shlex.join(["gantrain", *_without_run_keys(run.overrides)])]
+    again = [] if is_over or can_resume else [shlex.join(["gantrain", *repeat_words(run)])]
     verbs = ["resume"] * (can_resume and not is_over) + ["sample"] * has_checkpoint
     verbs += ["report", "tensorboard"] * bool(run.history)
     return _block("next", [*again, *_commands(run.path, *verbs)]) if again or verbs else ""
@@ -215,7 +220,7 @@ def sweep_page(folder: Path) -> str:
     kept = set(first_runs([folder / job.folder for job in planned], MAX_JOBS))
     jobs = [job for job in planned if folder / job.folder in kept]
     runs = [sweep.run(job) for job in jobs]
-    words = [_without_run_keys(job.overrides or run.overrides) for run, job in zip(runs, jobs, strict=True)]
+    words = [without_run_keys(job.overrides or run.overrides) for run, job in zip(runs, jobs, strict=True)]
     shared = [word for word in words[0] if all(word in other for other in words)] if len(words) > 1 else []
     states = ["waiting" if is_active and run.status == "missing" else run.status for run in runs]
     lines = [["run", "set", "status", "exit", "steps", "seconds", ""]]
@@ -239,8 +244,3 @@ def sweep_page(folder: Path) -> str:
         _rows(rows | {name: str(path) for name, path in sweep.summaries().items()}),
         _block("next", _commands(folder, *verbs)),
     )
-
-
-def _without_run_keys(overrides: Sequence[str]) -> list[str]:
-    """Return a job's overrides without the keys of the folder that the sweep writes to."""
-    return [word for word in overrides if not word.startswith("run.")]

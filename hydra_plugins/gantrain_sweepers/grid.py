@@ -88,10 +88,10 @@ class GridSweeper(BasicSweeper):
         from gantrain.sweeps.optuna.storage import with_absolute_url
         from gantrain.sweeps.stored_words import remember_words
 
-        command = shlex.join(["gantrain", *plugin_words(), *sys.argv[1:]])
         words = map(with_absolute_url, sys.argv[1:])
         argv = tuple(map(with_absolute_path, words))  # the sweep may be resumed from another folder
         remember_words(self.folder.path, argv)
+        command = shlex.join(["gantrain", *plugin_words(), *argv])
         return Plan(command, argv, jobs, plugins=provenance())
 
     @property

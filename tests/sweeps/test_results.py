@@ -5,7 +5,8 @@ import random
 
 from made_searches import SPACE, conclude_job
 
-from gantrain.core.sweep_folder import SEARCH, SweepFolder
+from gantrain.core import plugins
+from gantrain.core.sweep_folder import SEARCH, Plan, SweepFolder
 from gantrain.sweeps.optuna.results import FIGURE, write_results
 from gantrain.sweeps.optuna.search import Search, resolve_search
 from gantrain.sweeps.optuna.study import Study
@@ -30,10 +31,16 @@ def test_results_have_the_front_that_no_other_trial_beats(tmp_path):
         == front
         == {t.number for t in study.optuna.best_trials}
     )
+    # The command of a trial names the folders of plug-ins and configs that the search was given.
+    study.sweep.write(Plan("", ("--multirun", "--config-dir", "/my configs"), ()))
+    (tmp_path / "own.py").touch()
+    plugins.use([tmp_path])
     text = write_results(study, "compare")
+    plugins.use([])
     assert f"front: {len(front)} trials" in text
     best = json.loads((tmp_path / "s" / SEARCH).read_text())["best"]
     assert {one["trial"] for one in best} == front
-    assert best[0]["command"].startswith("gantrain dataset=ring optimizer.d_lr=")
+    flags = f"--plugins {tmp_path} --config-dir '/my configs'"
+    assert best[0]["command"].startswith(f"gantrain {flags} dataset=ring optimizer.d_lr=")
     assert best[0]["command"].endswith(" metric=compare")
     assert (tmp_path / "s" / FIGURE).stat().st_size > 1000

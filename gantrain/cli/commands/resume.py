@@ -75,6 +75,7 @@ def begin_anew(run_folder: RunFolder, words: Mapping[str, str]) -> int:
     from gantrain.core.override import values_by_key
     from gantrain.core.plugin_loading import load_plugins_of
     from gantrain.reports.end_table import end_table
+    from gantrain.reports.repeat import repeat_words
     from gantrain.training.run import prepare, run
     from gantrain.training.session import Session
 
@@ -88,7 +89,9 @@ def begin_anew(run_folder: RunFolder, words: Mapping[str, str]) -> int:
         raise CheckpointError(run_folder.config_file, what, "restore it, or train again") from error
     data = prepare(config)
     print(f"{run_folder.path}: has no checkpoint yet, so it begins anew from its own config", flush=True)
-    session = Session(shlex.join(["gantrain", *run_folder.overrides]), values_by_key(run_folder.overrides))
+    session = Session(
+        shlex.join(["gantrain", *repeat_words(run_folder)]), values_by_key(run_folder.overrides)
+    )
     print(end_table(run(config, run_folder.path, session=session, data=data), run_folder.path))
     return 0
 

@@ -9,11 +9,13 @@ from gantrain.core.atomic import replace_file
 from gantrain.core.figures import panels, render
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, write_json
 from gantrain.core.override import values_by_key
+from gantrain.core.plugins import plugin_words
 from gantrain.core.sweep_folder import SEARCH
 from gantrain.core.text import format_number
 from gantrain.sampling.images import encode
 from gantrain.sweeps.optuna.space import Dimension
 from gantrain.sweeps.optuna.study import Study
+from gantrain.sweeps.stored_words import split_config_dir
 
 FIGURE = "optuna.png"
 MAX_SLICES = 3  # panels of single keys
@@ -37,7 +39,9 @@ def training_command(study: Study, trial: Any, metric: str) -> str:
     """Return the command that trains a trial again as a single run, evaluated by the suite ``metric``."""
     of_sweep = ("sweep=", "run.", "hydra", "metric=")
     words = [word for word in study.job(trial).overrides if not word.startswith(of_sweep)]
-    return shlex.join(["gantrain", *words, f"metric={metric}"])
+    plan = study.sweep.plan()
+    configs = split_config_dir(plan.argv)[1] if plan else []
+    return shlex.join(["gantrain", *plugin_words(), *configs, *words, f"metric={metric}"])
 
 
 def write_results(study: Study, metric: str) -> str:
