@@ -158,18 +158,12 @@ def test_every_library_that_is_imported_is_declared():
             modules = [node.module] if isinstance(node, ast.ImportFrom) else []
             modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             imported |= {module.partition(".")[0] for module in modules}
-    own = {
-        "gantrain",
-        "hydra_plugins",
-        "_typeshed",
-        "IPython",
-    }  # the last two only for types, and where it is there
+    own = {"gantrain", "hydra_plugins", "_typeshed"}
     outside = imported - sys.stdlib_module_names - own
     distributions = packages_distributions()
     assert len(outside) > 15
-    assert [
-        name for name in outside if not names & {one.lower() for one in distributions.get(name, [name])}
-    ] == []
+    for name in outside:
+        assert names & {one.lower().replace("_", "-") for one in distributions.get(name, [name])}, name
 
 
 # --------------------------------------------------------------- the worked example, and what a run is
