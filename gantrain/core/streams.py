@@ -65,6 +65,12 @@ def check_output() -> None:
                 raise failure
 
 
+def redraws_lines(stream: Any) -> bool:
+    """Return whether a stream is a terminal where a line may be drawn anew: not one that asks for plain text."""
+    is_plain = os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))  # no-color.org
+    return not is_plain and bool(stream.isatty())
+
+
 @contextmanager
 def tolerant_streams() -> Iterator[None]:
     """Inside the block a stream that is closed, full or limited to ASCII costs what is printed, not the program.

@@ -15,6 +15,7 @@ from gantrain.config.options import Config
 from gantrain.core.folder_lock import LOCK
 from gantrain.core.new_folder import ensure_empty
 from gantrain.core.run_folder import DONE
+from gantrain.core.streams import redraws_lines
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.core.text import format_duration, one_line
@@ -41,7 +42,7 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
     """
     checked: list[T | None] = []
     errors: list[tuple[str, GantrainError]] = []
-    no_bar = None if len(jobs) > MIN_JOBS_FOR_BAR else True  # None shows it on a terminal only
+    no_bar = len(jobs) <= MIN_JOBS_FOR_BAR or not redraws_lines(sys.stderr)
     for job in tqdm(jobs, desc="checking", unit="job", leave=False, disable=no_bar):
         try:
             checked.append(check(job))

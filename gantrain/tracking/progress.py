@@ -2,15 +2,17 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tqdm import tqdm
 
 from gantrain.config.options import Train
+from gantrain.core.streams import redraws_lines
 
-# Progress, elapsed time, time left at the mean speed so far, and the latest scalars.
-BY_STEPS = "|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{desc}"
-BY_SECONDS = "|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]{desc}"
+COUNT, COUNT_OF_SECONDS = "{n_fmt}/{total_fmt}", "{n:.0f}/{total:.0f} s"
+CLOCK = " [{elapsed}<{remaining}]"  # elapsed time, and time left at the mean speed so far
+MIN_BAR_LETTERS = 5
 # After the estimates of divergences, in this order.
 HEADLINES = (
     "divergence/game",
@@ -22,8 +24,46 @@ HEADLINES = (
 )
 
 
+class _FittedBar(tqdm):
+    """A bar that fits the terminal: on a narrow one it leaves out cells from the left, then the clock and itself.
+
+    Args:
+        count: Format of what is done and the total.
+        options: Of tqdm.
+
+    Attributes:
+        cells: What stands after the clock, the most important last.
+    """
+
+    cells: Sequence[str] = ()
+
+    def __init__(self, count: str, **options: Any):
+        self._count = count  # before the first line is drawn
+        super().__init__(**options)
+
+    @property
+    def format_dict(self) -> Any:
+        state = super().format_dict
+        for layout, first in self._layouts():
+            desc = "".join(f"  {cell}" for cell in self.cells[first:])
+            shortest = layout.replace("{bar}", " " * MIN_BAR_LETTERS)
+            width = len(self.format_meter(**state | {"prefix": desc, "bar_format": shortest, "ncols": None}))
+            if state["ncols"] is None or width <= state["ncols"]:
+                break
+        return state | {"prefix": desc, "bar_format": layout}
+
+    def _layouts(self) -> Iterator[tuple[str, int]]:
+        """Yield formats with the number of cells that each leaves out, the longest first."""
+        last = max(0, len(self.cells) - 1)
+        for first in range(last + 1):
+            yield f"|{{bar}}| {self._count}{CLOCK}{{desc}}", first
+        yield f"|{{bar}}| {self._count}{{desc}}", last
+        yield f"{self._count}{{desc}}", last
+        yield "{desc}", last
+
+
 class ProgressBar:
-    """A bar on standard error if that is a terminal, and nothing otherwise.
+    """A bar on standard error if that is a terminal which can draw a line anew, and nothing otherwise.
 
     Args:
         options: The budget of training is the bar's length.
@@ -36,13 +76,13 @@ class ProgressBar:
         self.options = options
         self._total = options.steps if options.seconds is None else options.seconds
         self._initial, self._start = self._done(step, seconds), time.perf_counter()
-        self._tqdm = tqdm(
+        self._tqdm = _FittedBar(
+            COUNT if options.seconds is None else COUNT_OF_SECONDS,
             total=self._total,
             initial=self._initial,
-            bar_format=BY_STEPS if options.seconds is None else BY_SECONDS,
             smoothing=0,  # the mean speed, metrics and images included
             dynamic_ncols=True,
-            disable=not (is_enabled and sys.stderr.isatty()),
+            disable=not (is_enabled and redraws_lines(sys.stderr)),
         )
 
     @property
@@ -56,8 +96,8 @@ class ProgressBar:
 
     def show(self, step: int, scalars: Mapping[str, float]) -> None:
         """Write the latest speed, losses and divergence next to the bar."""
-        prefix = "" if self.options.seconds is None else f"  step {step:>6}"
-        self._tqdm.set_description_str(prefix + format_scalars(scalars), refresh=False)
+        steps = [] if self.options.seconds is None else [f"step {step:>6}"]
+        self._tqdm.cells = steps + scalar_cells(scalars)
 
     def time_left(self, step: int, seconds: float) -> str:
         """Return the time left at the mean speed of this process, as 01:23 or 1:23:45."""
@@ -74,13 +114,14 @@ class ProgressBar:
         return step if self.options.seconds is None else min(seconds, self._total)
 
 
-def format_scalars(scalars: Mapping[str, float]) -> str:
-    """Return the known ones of speed, losses and divergence, from scalars by tag, in columns of constant width."""
-    cells = [f"{scalars[t]:>7,.0f} images/s" for t in ("speed/images_per_second",) if t in scalars]
-    for tag in ("loss/d", "loss/g", *headline_tags(scalars)[:1]):
-        if tag in scalars:
-            cells.append(f"{tag.rpartition('/')[2]} {format_short(scalars[tag])}")
-    return "".join(f"  {cell}" for cell in cells)
+def scalar_cells(scalars: Mapping[str, float]) -> list[str]:
+    """Return the known ones of speed, losses and divergence, from scalars by tag, as texts of constant width."""
+    speed = [f"{scalars[tag]:>7,.0f} images/s" for tag in ("speed/images_per_second",) if tag in scalars]
+    losses, estimate = (
+        "  ".join(f"{tag.rpartition('/')[2]} {format_short(scalars[tag])}" for tag in tags if tag in scalars)
+        for tags in (("loss/d", "loss/g"), headline_tags(scalars)[:1])
+    )
+    return [*speed, *filter(None, (losses, estimate))]
 
 
 def format_short(value: float) -> str:

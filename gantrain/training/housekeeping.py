@@ -4,6 +4,7 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
@@ -28,6 +29,7 @@ from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal
 
 log = logging.getLogger("gantrain")
+REPORT_SECONDS = 60.0  # after which a run without a bar writes how far it is
 SPEED = "speed/images_per_second"  # of each log point, and of no evaluation
 
 
@@ -62,7 +64,8 @@ class Housekeeping:
         self.seconds, self._since = 0.0, time.perf_counter()
         # Batches and seconds at the last log point: the speed is that of the steps since.
         self._window = (state.batches, 0.0)
-        # A bar needs a terminal; without one, each evaluation writes a line.
+        # A bar needs a terminal; without one, each evaluation writes a line, and so does a minute without any.
+        self._reported = self._since
         self.bar = ProgressBar(config.train, state.step, state.seconds, session.bar)
 
     def replay_health(self, state: TrainState) -> None:
@@ -104,6 +107,8 @@ class Housekeeping:
         # Evaluate, show samples (the title has only metrics of this very step) and save.
         if evaluate:
             self.evaluate(state)
+        elif time.perf_counter() - self._reported >= REPORT_SECONDS:
+            self.report(state)
         if due(step, options.sample_every, last):
             self.gallery.sample(state, self.last_evaluation.metrics if step == self._evaluated_step else {})
         if due(step, options.checkpoint_every, last):
@@ -176,8 +181,7 @@ class Housekeeping:
                 self.stop_if_requested(state)
                 raise  # of a dry run, which has nothing to save
         self.bar.show(state.step, self._latest)
-        if not self.bar.is_visible:
-            log.info("%s", self.status_line(state))
+        self.report(state)
         if self.metrics and self.session.watch:
             length = self.config.train.estimated_steps(state.step, state.seconds)
             share = 1.0 if self.is_over(state) else state.step / length
@@ -201,8 +205,14 @@ class Housekeeping:
         for images in figures:
             self.gallery.figures(state.step, images)
 
+    def report(self, state: TrainState) -> None:
+        """Log how far the run is, unless a bar shows it."""
+        self._reported = time.perf_counter()
+        if not self.bar.is_visible:
+            log.info("%s", self.status_line(state))
+
     def status_line(self, state: TrainState) -> str:
-        """Return how far the run is, how fast, and its metrics at this step, for the log."""
+        """Return how far the run is, how fast, and its metrics at this step or else its latest losses, for the log."""
         options, over = self.config.train, self.is_over(state)
         length = options.estimated_steps(state.step, state.seconds)
         # With a budget of seconds the length is an estimate until the end.
@@ -211,8 +221,13 @@ class Housekeeping:
             parts.append(f"{speed:,.0f} images/s")
         if not over:
             parts.append(f"{self.bar.time_left(state.step, state.seconds)} left")
-        metrics = self.last_evaluation.metrics if self._evaluated_step == state.step else {}
-        values = [f"{tag} {metrics[tag]:.3f}" for tag in headline_tags(metrics)]
+        if self._evaluated_step == state.step:
+            scalars: Mapping[str, float] = self.last_evaluation.metrics
+            tags = headline_tags(scalars)
+        else:
+            scalars = self._latest
+            tags = [tag for tag in ("loss/d", "loss/g", *headline_tags(scalars)[:1]) if tag in scalars]
+        values = [f"{tag} {scalars[tag]:.3f}" for tag in tags]
         return ", ".join(parts) + (f": {', '.join(values)}" if values else "")
 
     def stop_if_requested(self, state: TrainState) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantrain.config.options import Train
-from gantrain.tracking.progress import ProgressBar, format_scalars, format_short, headline_tags
+from gantrain.tracking.progress import ProgressBar, format_short, headline_tags, scalar_cells
 
 TINY = [
     "debug=tiny",
@@ -108,8 +108,8 @@ def test_a_game_that_is_its_own_estimate_is_told_once():
 
 
 def test_what_was_not_read_has_no_column():
-    assert format_scalars({}) == ""
-    assert format_scalars({"loss/g": 1.5}) == "  g  1.500"
+    assert scalar_cells({}) == []
+    assert scalar_cells({"loss/g": 1.5}) == ["g  1.500"]
     whole = {
         "divergence/js": 0.25,
         "divergence/js_se": 0.01,
@@ -117,9 +117,8 @@ def test_what_was_not_read_has_no_column():
         "loss/g": 2.0,
         "loss/penalty": 9.0,
     }
-    assert format_scalars(whole | {"speed/images_per_second": 1234.4}) == (
-        "    1,234 images/s  d  1.000  g  2.000  js  0.250"
-    )
+    cells = ["  1,234 images/s", "d  1.000  g  2.000", "js  0.250"]
+    assert scalar_cells(whole | {"speed/images_per_second": 1234.4}) == cells
 
 
 @pytest.mark.parametrize("options", [Train(steps=100), Train(seconds=100.0)], ids=["steps", "seconds"])
@@ -132,3 +131,93 @@ def test_time_left_is_what_the_pace_of_this_process_gives(options, monkeypatch):
     assert bar.time_left(40, 40.0) == "03:00"  # a fifth took a minute, three are left
     assert bar.time_left(100, 100.0) == "00:00"
     assert not bar.is_visible
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Make standard error a terminal of some columns; return functions to resize it and to read what it shows."""
+    master, slave = pty.openpty()
+    stream = os.fdopen(slave, "w")
+
+    def resize(columns: int) -> None:
+        monkeypatch.setattr(sys, "stderr", stream)
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def lines() -> list[str]:
+        stream.flush()
+        written = b""
+        while not written.endswith(b"\n"):  # of a bar that was closed
+            written += os.read(master, 65536)
+        return re.split(r"[\r\n]+", written.decode())
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    yield resize, lines
+    stream.close()
+    os.close(master)
+
+
+READ = {
+    **{"speed/images_per_second": 2714.2, "loss/d": 1.327, "loss/g": 0.724},
+    **{"divergence/js": 0.031, "divergence/js_se": 0.01},
+}
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown", "hidden"),
+    [
+        (100, ["|", "1650/3000", "[", "2,714 images/s", "d  1.327  g  0.724", "js  0.031"], []),
+        (70, ["|", "1650/3000", "[", "d  1.327  g  0.724", "js  0.031"], ["images/s"]),
+        (60, ["|", "1650/3000", "[", "js  0.031"], ["images/s", "1.327"]),
+        (35, ["|", "1650/3000", "js  0.031"], ["images/s", "1.327", "["]),
+        (25, ["1650/3000", "js  0.031"], ["images/s", "1.327", "[", "|"]),
+        (12, ["js  0.031"], ["1650", "|"]),
+    ],
+)
+def test_bar_fits_the_terminal_and_keeps_the_divergence(terminal, columns, shown, hidden):
+    resize, lines = terminal
+    resize(columns)
+    bar = ProgressBar(Train(steps=3000), step=0, seconds=0.0, is_enabled=True)
+    assert bar.is_visible
+    bar.show(1650, READ)
+    bar.advance(1650, 1.0)
+    bar.close()
+    *_, line = filter(str.strip, lines())
+    assert [text for text in shown if text not in line] == []
+    assert [text for text in hidden if text in line] == []
+    assert len(line.rstrip()) <= columns
+
+
+def test_bar_follows_a_terminal_that_is_resized(terminal):
+    resize, lines = terminal
+    resize(100)
+    bar = ProgressBar(Train(seconds=60.0), step=0, seconds=0.0, is_enabled=True)
+    bar.show(1650, READ)
+    bar.advance(1650, 20.0)
+    resize(60)
+    bar.close()
+    _, first, *_, last, _ = lines()
+    assert 60 < len(first) <= 100
+    assert "| 0/60 s [" in first
+    assert re.fullmatch(r"\|.+\| 20/60 s \[\d\d:\d\d<\d\d:\d\d\]  js  0.031 *", last)
+
+
+@pytest.mark.parametrize("setting", [("TERM", "dumb"), ("NO_COLOR", "1")])
+def test_plain_terminal_has_no_bar(terminal, monkeypatch, setting):
+    terminal[0](100)
+    monkeypatch.setenv(*setting)
+    assert not ProgressBar(Train(steps=3000), step=0, seconds=0.0, is_enabled=True).is_visible
+
+
+def test_a_run_without_a_bar_says_once_a_minute_where_it_is(run_cli, monkeypatch):
+    words = [*TINY, "train.evaluate_every=0", "train.log_every=1"]
+    found = []
+    for seconds in (3600.0, 0.0):  # the first run is over before, the other writes at each step
+        monkeypatch.setattr("gantrain.training.housekeeping.REPORT_SECONDS", seconds)
+        *_, error = run_cli(*words)
+        found.append([line for line in error.splitlines() if line.startswith("step ")])
+    (end,), all_lines = found
+    assert end.startswith("step 20 of 20, ")
+    form = r"step {} of 20, [\d,]+ images/s, \d\d:\d\d left: loss/d [\d.]+, loss/g [\d.]+, divergence/js -?[\d.]+"
+    assert len(all_lines) == 20
+    assert all(re.fullmatch(form.format(i), line) for i, line in enumerate(all_lines[:-1], 1))

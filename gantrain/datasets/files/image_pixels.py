@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantrain.core.streams import redraws_lines
 from gantrain.datasets.files import image_file
 from gantrain.datasets.files.image_file import Target
 from gantrain.errors import DataError
@@ -53,7 +55,8 @@ def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad:
         return None
 
     status = np.full(len(names), UNREADABLE, np.uint8)
-    style = dict(unit="image", dynamic_ncols=True, disable=None, leave=False)
+    is_silent = not redraws_lines(sys.stderr)
+    style = dict(unit="image", dynamic_ncols=True, disable=is_silent, leave=False)
     with tqdm(total=len(names), desc="decoding", **style) as bar, _readers() as pool:
         for start in range(0, len(names), CHUNK):
             rows = range(start, min(start + CHUNK, len(names)))
