@@ -1,5 +1,6 @@
 """Progress of a run: a bar on a terminal, and its parts as text for the log."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,9 @@ from tqdm import tqdm
 from gantrain.config.options import Train
 from gantrain.core.streams import redraws_lines
 
+log = logging.getLogger("gantrain")
+REPORT_SECONDS = 60.0  # after which a run without a bar writes how far it is
+SPEED = "speed/images_per_second"  # of each log point, and of no evaluation
 COUNT, COUNT_OF_SECONDS = "{n_fmt}/{total_fmt}", "{n:.0f}/{total:.0f} s"
 CLOCK = " [{elapsed}<{remaining}]"  # elapsed time, and time left at the mean speed so far
 MIN_BAR_LETTERS = 5
@@ -76,6 +80,7 @@ class ProgressBar:
         self.options = options
         self._total = options.steps if options.seconds is None else options.seconds
         self._initial, self._start = self._done(step, seconds), time.perf_counter()
+        self._reported = self._start
         self._tqdm = _FittedBar(
             COUNT if options.seconds is None else COUNT_OF_SECONDS,
             total=self._total,
@@ -99,6 +104,38 @@ class ProgressBar:
         steps = [] if self.options.seconds is None else [f"step {step:>6}"]
         self._tqdm.cells = steps + scalar_cells(scalars)
 
+    @property
+    def is_report_due(self) -> bool:
+        """Whether a minute has passed without a line or a bar."""
+        return not self.is_visible and time.perf_counter() - self._reported >= REPORT_SECONDS
+
+    def report(
+        self, step: int, seconds: float, latest: Mapping[str, float], metrics: Mapping[str, float]
+    ) -> None:
+        """Log how far the run is and how fast, unless there is a bar.
+
+        Args:
+            step: Finished steps.
+            seconds: Of training.
+            latest: The last value of every tag, of which the losses are shown where there are no ``metrics``.
+            metrics: Of this very step.
+        """
+        self._reported = time.perf_counter()
+        if self.is_visible:
+            return
+        over, length = self.options.is_over(step, seconds), self.options.estimated_steps(step, seconds)
+        # With a budget of seconds the length is an estimate until the end.
+        parts = [f"step {step} of {'about ' if self.options.seconds and not over else ''}{length}"]
+        if SPEED in latest:
+            parts.append(f"{latest[SPEED]:,.0f} images/s")
+        if not over:
+            parts.append(f"{self.time_left(step, seconds)} left")
+        losses = ["loss/d", "loss/g", *headline_tags(latest)[:1]]
+        shown = {tag: metrics[tag] for tag in headline_tags(metrics)}
+        shown = shown or {tag: latest[tag] for tag in losses if tag in latest}
+        values = [f"{tag} {value:.3f}" for tag, value in shown.items()]
+        log.info("%s", ", ".join(parts) + (f": {', '.join(values)}" if values else ""))
+
     def time_left(self, step: int, seconds: float) -> str:
         """Return the time left at the mean speed of this process, as 01:23 or 1:23:45."""
         # Resumed runs: the speed is that of this process alone.
@@ -116,7 +153,7 @@ class ProgressBar:
 
 def scalar_cells(scalars: Mapping[str, float]) -> list[str]:
     """Return the known ones of speed, losses and divergence, from scalars by tag, as texts of constant width."""
-    speed = [f"{scalars[tag]:>7,.0f} images/s" for tag in ("speed/images_per_second",) if tag in scalars]
+    speed = [f"{scalars[tag]:>7,.0f} images/s" for tag in (SPEED,) if tag in scalars]
     losses, estimate = (
         "  ".join(f"{tag.rpartition('/')[2]} {format_short(scalars[tag])}" for tag in tags if tag in scalars)
         for tags in (("loss/d", "loss/g"), headline_tags(scalars)[:1])

@@ -4,7 +4,6 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
@@ -17,7 +16,7 @@ from gantrain.errors import writing
 from gantrain.metrics.base import Metric
 from gantrain.metrics.js import JS
 from gantrain.tracking.health import Health
-from gantrain.tracking.progress import ProgressBar, headline_tags
+from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import save_checkpoint
 from gantrain.training.evaluate import EvaluationResult, compute, draw_figures, supported_metrics, view
@@ -29,8 +28,6 @@ from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal
 
 log = logging.getLogger("gantrain")
-REPORT_SECONDS = 60.0  # after which a run without a bar writes how far it is
-SPEED = "speed/images_per_second"  # of each log point, and of no evaluation
 
 
 class Housekeeping:
@@ -65,7 +62,6 @@ class Housekeeping:
         # Batches and seconds at the last log point: the speed is that of the steps since.
         self._window = (state.batches, 0.0)
         # A bar needs a terminal; without one, each evaluation writes a line, and so does a minute without any.
-        self._reported = self._since
         self.bar = ProgressBar(config.train, state.step, state.seconds, session.bar)
 
     def replay_health(self, state: TrainState) -> None:
@@ -107,7 +103,7 @@ class Housekeeping:
         # Evaluate, show samples (the title has only metrics of this very step) and save.
         if evaluate:
             self.evaluate(state)
-        elif time.perf_counter() - self._reported >= REPORT_SECONDS:
+        elif self.bar.is_report_due:
             self.report(state)
         if due(step, options.sample_every, last):
             self.gallery.sample(state, self.last_evaluation.metrics if step == self._evaluated_step else {})
@@ -207,28 +203,8 @@ class Housekeeping:
 
     def report(self, state: TrainState) -> None:
         """Log how far the run is, unless a bar shows it."""
-        self._reported = time.perf_counter()
-        if not self.bar.is_visible:
-            log.info("%s", self.status_line(state))
-
-    def status_line(self, state: TrainState) -> str:
-        """Return how far the run is, how fast, and its metrics at this step or else its latest losses, for the log."""
-        options, over = self.config.train, self.is_over(state)
-        length = options.estimated_steps(state.step, state.seconds)
-        # With a budget of seconds the length is an estimate until the end.
-        parts = [f"step {state.step} of {'about ' if options.seconds and not over else ''}{length}"]
-        if (speed := self._latest.get(SPEED)) is not None:
-            parts.append(f"{speed:,.0f} images/s")
-        if not over:
-            parts.append(f"{self.bar.time_left(state.step, state.seconds)} left")
-        if self._evaluated_step == state.step:
-            scalars: Mapping[str, float] = self.last_evaluation.metrics
-            tags = headline_tags(scalars)
-        else:
-            scalars = self._latest
-            tags = [tag for tag in ("loss/d", "loss/g", *headline_tags(scalars)[:1]) if tag in scalars]
-        values = [f"{tag} {scalars[tag]:.3f}" for tag in tags]
-        return ", ".join(parts) + (f": {', '.join(values)}" if values else "")
+        metrics = self.last_evaluation.metrics if self._evaluated_step == state.step else {}
+        self.bar.report(state.step, state.seconds, self._latest, metrics)
 
     def stop_if_requested(self, state: TrainState) -> None:
         """After a signal, save and raise Interrupted."""

@@ -213,7 +213,7 @@ def test_a_run_without_a_bar_says_once_a_minute_where_it_is(run_cli, monkeypatch
     words = [*TINY, "train.evaluate_every=0", "train.log_every=1"]
     found = []
     for seconds in (3600.0, 0.0):  # the first run is over before, the other writes at each step
-        monkeypatch.setattr("gantrain.training.housekeeping.REPORT_SECONDS", seconds)
+        monkeypatch.setattr("gantrain.tracking.progress.REPORT_SECONDS", seconds)
         *_, error = run_cli(*words)
         found.append([line for line in error.splitlines() if line.startswith("step ")])
     (end,), all_lines = found

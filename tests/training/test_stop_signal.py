@@ -77,7 +77,7 @@ MOMENTS = {
     "first step": (housekeeping.Housekeeping, "begin", 1, "at step 1; go on with", 1),
     "log": (housekeeping.Housekeeping, "log_scalars", 4, "at step 8; go on with", 8),
     "evaluation": (housekeeping, "compute", 4, "at step 8; go on with", 8),
-    "figures": (housekeeping.Housekeeping, "status_line", 1, "at step 8; go on with", 8),
+    "figures": (housekeeping.Housekeeping, "report", 1, "at step 8; go on with", 8),
     "save": (housekeeping, "save_checkpoint", 1, "at step 6; go on with", 6),
     "last evaluation": (housekeeping, "compute", 6, "after the last step, before its result; go on with", 12),
     "last words": (run, "tail_means", 1, None, 12),
