@@ -72,6 +72,10 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
             f"is {config.metric.n}, and D classifies packs of {model.packing}, of which an estimate needs two"
         )
         yield ConfigError("metric.n", what, f"give at least {2 * model.packing}")
+    if model.minibatch_std and size < 2 * model.packing:
+        what = f"is {size}, a single pack, and model.minibatch_std compares the packs of a batch"
+        remedy = f"give at least {2 * model.packing}, or set model.minibatch_std=false"
+        yield ConfigError("train.batch_size", what, remedy)
     if model.couples_samples and config.penalty.differentiates_input:
         what = f"{config.penalty.name} needs per-sample gradients, and this D couples samples"
         remedy = "set penalty=none, or model.packing=1 and model.minibatch_std=false"
@@ -107,6 +111,9 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("noise.label_smoothing", what, "use noise=instance or noise=none")
     if config.augment.active and not objective.has_game:
         yield ConfigError("augment", "there is no discriminator whose inputs to augment", "set augment=none")
+    if config.train.d_gain is not None and not objective.has_game:
+        what = "this objective has no discriminator whose updates to end early"
+        yield ConfigError("train.d_gain", what, "set train.d_gain=null")
     if reason := config.augment.why_unsupported(config.spec):
         yield ConfigError("augment", reason, "set augment=none")
     if config.train.compare_gradients and not objective.classifies:

@@ -102,9 +102,17 @@ class Head(nn.Module):
 
     def forward(self, phi: Tensor, e: Tensor) -> Tensor:
         # One more feature: the batch's mean standard deviation, equal for all samples, [N, 1] or [N, 0].
-        spread = phi.std(0, unbiased=False).mean().expand(len(phi), 1) if self.minibatch_std else phi[:, :0]
+        spread = std_over_batch(phi).mean().expand(len(phi), 1) if self.minibatch_std else phi[:, :0]
         logits = self.linear(torch.cat([phi, spread], 1)).squeeze(1)
         return logits if self.project is None else logits + (self.project(e) * phi).sum(1)
+
+
+def std_over_batch(phi: Tensor) -> Tensor:
+    """Return the standard deviation of features phi [N, d] over the batch, [d], twice differentiable also at 0."""
+    # The second derivative of a root at 0 is no number, so features that do not vary never enter it.
+    varies = (phi != phi[:1]).any(0)
+    ramp = torch.arange(len(phi)).to(phi)[:, None]
+    return torch.where(varies, torch.where(varies, phi, ramp).std(0, unbiased=False), 0)
 
 
 class PixelNorm(nn.Module):

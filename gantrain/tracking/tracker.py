@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -72,14 +73,15 @@ class Tracker:
     def __init__(self, folder: Path, step: int = 0):
         self._path, self._resumed = RunFolder(folder).metrics_file, step
         self._in_events, self._in_lines = set[str](), set[str]()  # tags of that step
+        self._last: dict[str, Any] = {}  # the row of the last line
         self._events = _Output(
             "TensorBoard's event file", lambda: _reopen_events(folder, step, self._in_events)
         )
-        self._lines = _Output(self._path.name, lambda: _reopen_lines(self._path, step, self._in_lines))
+        self._lines = _Output(self._path.name, self._reopen_lines)
         self._rows: list[dict[str, Any]] | None = None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write values by tag at a step: one line and one event."""
+        """Write values by tag at a step: one event, and one line, to which later values of the same step are added."""
         # Charts of JSD show its maximum, log 2, as a line.
         charted = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
         self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in charted.items()]))
@@ -88,10 +90,11 @@ class Tracker:
         row = {tag: v if math.isfinite(v) else None for tag, v in values.items() if tag not in logged}
         if not row:
             return
-        row = {"step": step, **row}
-        self._lines.write(json.dumps(row).encode() + b"\n")
+        before = self._last if self._last.get("step") == step else {}
+        self._last = {"step": step, **before, **row}
+        self._lines.write(_line(self._last), replaced=len(_line(before)) if before else 0)
         if self._rows is not None:
-            self._rows.append(row)
+            self._rows[-1 if before else len(self._rows) :] = [self._last]
 
     def image(self, step: int, tag: str, png: bytes, size: tuple[int, int]) -> None:
         """Write a PNG of ``size`` (width, height)."""
@@ -120,6 +123,20 @@ class Tracker:
                 return []
         return self._rows
 
+    def _reopen_lines(self) -> BinaryIO:
+        """Open ``metrics.jsonl`` with its lines up to the step of the checkpoint, one a step."""
+        if self._path.exists():
+            rows: dict[int, dict[str, Any]] = {}
+            for row in map(parse_row, self._path.read_bytes().splitlines()):
+                if row is not None and row["step"] <= self._resumed:
+                    rows[row["step"]] = (
+                        rows.get(row["step"], {}) | row
+                    )  # an older version wrote several lines
+            replace_file(self._path, b"".join(map(_line, rows.values())))
+            self._in_lines.update(rows.get(self._resumed, ()))
+            self._last = next(reversed(rows.values()), {})
+        return append_to(self._path)
+
     def close(self) -> None:
         """Close both files."""
         self._events.close()
@@ -141,9 +158,16 @@ class _Output:
         self._name = name
         self._file = self._attempt(open_file)
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes, replaced: int = 0) -> None:
+        """Append to the file, in place of its last ``replaced`` bytes."""
         if self._file is not None:
-            self._attempt(lambda: (self._file.write(content), self._file.flush()))
+            self._attempt(lambda: self._append(content, replaced))
+
+    def _append(self, content: bytes, replaced: int) -> None:
+        if replaced:
+            self._file.truncate(os.fstat(self._file.fileno()).st_size - replaced)
+        self._file.write(content)
+        self._file.flush()
 
     def close(self) -> None:
         if self._file is not None:
@@ -157,14 +181,8 @@ class _Output:
             self._file = None
 
 
-def _reopen_lines(path: Path, step: int, tags: set[str]) -> BinaryIO:
-    """Open ``metrics.jsonl`` with its lines up to ``step``, and add the tags of that step."""
-    if path.exists():
-        rows = [(line, row) for line in path.read_bytes().splitlines() if (row := parse_row(line))]
-        kept = [line + b"\n" for line, row in rows if row["step"] <= step]
-        tags.update(tag for _, row in rows if row["step"] == step for tag in row)
-        replace_file(path, b"".join(kept))
-    return append_to(path)
+def _line(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row).encode() + b"\n"
 
 
 def _reopen_events(folder: Path, step: int, tags: set[str]) -> Any:

@@ -19,7 +19,14 @@ from gantrain.tracking.health import Health
 from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import save_checkpoint
-from gantrain.training.evaluate import EvaluationResult, compute, draw_figures, supported_metrics, view
+from gantrain.training.evaluate import (
+    EvaluationResult,
+    compute,
+    draw_figures,
+    run_spec,
+    supported_metrics,
+    view,
+)
 from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.runtime import Runtime
@@ -76,7 +83,7 @@ class Housekeeping:
     def begin(self, state: TrainState) -> None:
         """Show real images and samples of the untrained generator; log the networks' initial scalars."""
         self.gallery.real()
-        if scalars := network_scalars(state):
+        if scalars := state.network_scalars():
             self.tracker.scalars(state.step, scalars)
         if self.config.train.sample_every:
             self.gallery.sample(state, {})
@@ -129,8 +136,9 @@ class Housekeeping:
         """Return whether metrics are due at a checkpoint's step: those of the result, or those that are not logged."""
         if self.is_over(state):
             return True
-        rows = (row for row in self.tracker.history() if row["step"] == state.step)
-        is_logged = any(SPEED not in row for row in rows)
+        logged = {tag for row in self.tracker.history() if row["step"] == state.step for tag in row}
+        run = run_spec(self.config, self.data)
+        is_logged = any(tag in logged for metric in self.metrics for tag in metric.expected_tags(run))
         return due(state.step, self.config.train.evaluate_every, self.config.train.steps) and not is_logged
 
     def is_over(self, state: TrainState) -> bool:
@@ -151,7 +159,7 @@ class Housekeeping:
         factor = lr_factor(rule, before)
         tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
         tags |= {f"schedule/{name}": value for name, value in self.config.noise.levels(before).items()}
-        tags |= network_scalars(state)
+        tags |= state.network_scalars()
         # Speed since the last log point, in training images a second.
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size
@@ -231,9 +239,3 @@ class Housekeeping:
                 keep = self.config.train.keep_checkpoints
                 save_checkpoint(self.folder, state.step, tensors, description, keep)
             self.saved_step = state.step
-
-
-def network_scalars(state: TrainState) -> dict[str, float]:
-    """Return the scalars that G and D report about themselves, such as a Gaussian's mean, by tag."""
-    networks = (("generator", state.G), ("discriminator", state.D))
-    return {f"{kind}/{name}": float(value) for kind, net in networks for name, value in net.scalars().items()}

@@ -92,6 +92,11 @@ class TrainState:
         buffers = zip(self.G_ema.buffers(), self.G.buffers(), strict=True)
         return list(self.G_ema.parameters()), list(buffers)
 
+    def network_scalars(self) -> dict[str, float]:
+        """Return the scalars that G and D report about themselves, such as a Gaussian's mean, by tag."""
+        networks = (("generator", self.G), ("discriminator", self.D))
+        return {f"{kind}/{name}": float(v) for kind, net in networks for name, v in net.scalars().items()}
+
     def tensors(self) -> dict[str, Tensor]:
         """Return every tensor of the state by name, as a checkpoint stores it."""
         # A checkpoint holds the step in its description, and the count of D's updates as a tensor.

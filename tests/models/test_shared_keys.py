@@ -11,6 +11,7 @@ from gantrain.core.gradients import frozen
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
 from gantrain.models.dcgan import DCGAN
+from gantrain.models.layers import std_over_batch
 from gantrain.models.mlp import MLP
 
 IMAGE, POINT = Spec((3, 8, 9)), Spec((2,))
@@ -73,6 +74,19 @@ def test_g_s_step_leaves_the_power_iteration_where_it_is():
     assert any(not torch.equal(before[name], buffer) for name, buffer in D.named_buffers())
 
 
+def test_std_over_batch_is_torchs_and_twice_differentiable():
+    phi = torch.randn(12, 5)
+    phi[:, 2] = 0.1  # a unit that is dead for the whole batch
+    phi.requires_grad_(True)
+    expected = phi.std(0, unbiased=False)
+    assert torch.equal(std_over_batch(phi), expected)
+    (slope,) = torch.autograd.grad(expected.square().mean(), phi)
+    (own,) = torch.autograd.grad(std_over_batch(phi).square().mean(), phi, create_graph=True)
+    assert torch.equal(own, slope)
+    (second,) = torch.autograd.grad(own.square().sum(), phi)
+    torch.testing.assert_close(second, 8 / (5 * 5 * 12 * 12) * (phi - phi.mean(0)).detach())
+
+
 @pytest.mark.parametrize("recipe", [DCGAN, MLP])
 def test_projection_adds_a_product_with_the_class_vector(recipe):
     spec = Spec((1, 8, 8), classes=3)
@@ -92,6 +106,8 @@ def test_projection_adds_a_product_with_the_class_vector(recipe):
         (["model.packing=2", "objective=conditional"], "model.packing"),
         (["objective=hinge", "noise=labels"], "noise.label_smoothing"),
         (["train.update=simultaneous", "train.g_steps=2"], "train.g_steps"),
+        (["model.minibatch_std=true", "model.packing=8", "train.batch_size=8"], "train.batch_size"),
+        (["dataset=gaussian", "model=gaussian", "objective=likelihood", "train.d_gain=0"], "train.d_gain"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_key(words, key):

@@ -119,6 +119,39 @@ def test_dashboard_and_lines_hold_the_same_numbers(tmp_path):
     assert text.tensor_proto.string_val[0] == b"`gantrain`"
 
 
+def test_values_of_one_step_share_a_line_also_after_a_restart(tmp_path):
+    tracker = Tracker(tmp_path)
+    for step in (1, 2):
+        tracker.scalars(step, {"loss/d": step / 3})
+        tracker.scalars(step, {"divergence/js": -1e-7 / step, "fidelity/density": math.nan})
+    rows = [
+        {"step": step, "loss/d": step / 3, "divergence/js": -1e-7 / step, "fidelity/density": None}
+        for step in (1, 2)
+    ]
+    assert tracker.history() == lines(tmp_path) == rows
+    tracker.scalars(3, {"loss/d": 1.0})
+    tracker.close()
+    tracker = Tracker(tmp_path, 3)
+    tracker.scalars(3, {"loss/d": 9.0, "divergence/js": 0.5})  # what is there stays
+    tracker.scalars(4, {"loss/d": 0.0})
+    rows += [{"step": 3, "loss/d": 1.0, "divergence/js": 0.5}, {"step": 4, "loss/d": 0.0}]
+    assert tracker.history() == lines(tmp_path) == rows
+    tracker.close()
+    assert [event.step for event in shown(tmp_path).Scalars("divergence/js")] == [1, 2, 3]
+
+
+def test_restart_joins_the_lines_that_older_versions_wrote(tmp_path):
+    old = [{"step": 5, "loss/d": 1.5}, {"step": 5, "divergence/js": 0.1}, {"step": 10, "loss/d": 1.25}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in old))
+    tracker = Tracker(tmp_path, 10)
+    tracker.scalars(10, {"divergence/js": 0.2})
+    tracker.close()
+    assert lines(tmp_path) == [
+        {"step": 5, "loss/d": 1.5, "divergence/js": 0.1},
+        {"step": 10, "loss/d": 1.25, "divergence/js": 0.2},
+    ]
+
+
 def test_tracker_writes_nan_as_null_and_charts_it(tmp_path):
     tracker = Tracker(tmp_path)
     tracker.scalars(1, {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 0.5})

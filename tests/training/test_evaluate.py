@@ -187,8 +187,9 @@ def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd
     judged = {tag for tag in written["metrics"] if tag.startswith(("fidelity/", "diversity/"))}
     judged -= {"fidelity/nearest_distance"}  # training data are at 0 from themselves
     assert judged == set(written["floors"])
-    last = (folder / "metrics.jsonl").read_text().splitlines()[-1]
-    assert json.loads(last) == {"step": 4} | written["metrics"]
+    *earlier, last = (folder / "metrics.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["step"] < 4 for line in earlier)
+    assert json.loads(last).items() >= ({"step": 4} | written["metrics"]).items()
     before = load_checkpoint(folder).tensors
     assert main(["evaluate", str(folder)]) == 0
     read_again = json.loads((folder / "evaluation-000004.json").read_text())
