@@ -44,20 +44,21 @@ def pinned_query(folder: Path, runs: Sequence[Path]) -> str:
         folder: TensorBoard's ``--logdir``; names of runs are relative to it.
         runs: Folders of runs at or under it.
     """
-    # Cards of scalars show every run; one of images shows a single run, so the first with a picture is pinned.
-    scalars = set().union(*map(_scalars, runs))
-    cards: list[dict[str, object]] = [
-        {"plugin": "scalars", "tag": next(tag for tag in row if tag in scalars)}
-        for row in ROWS
-        if scalars & set(row)
-    ]
+    cards: list[dict[str, object]] = []
+    # A card of images shows a single run: the first with a picture is pinned.
     for run in runs:
         if picture := next((tag for tag in PICTURES if tag in _pictures(run)), None):
             run_id = f"defaultExperimentId/{run.relative_to(folder).as_posix()}"
             cards.append({"plugin": "images", "tag": picture, "runId": run_id, "sample": 0})
             break
+    # A card of scalars shows every run.
+    scalars = set().union(*map(_scalars, runs))
+    rows = [next(tag for tag in row if tag in scalars) for row in ROWS if scalars & set(row)]
+    cards[:0] = [{"plugin": "scalars", "tag": tag} for tag in rows[:1]]
+    cards += [{"plugin": "scalars", "tag": tag} for tag in rows[1:]]
     query = f"pinnedCards={quote(json.dumps(cards, separators=(',', ':')))}&" if cards else ""
-    return f"?{query}smoothing=0#timeseries"
+    # The tabs that are older than TIME SERIES read their smoothing from the fragment.
+    return f"?{query}smoothing=0#timeseries&_smoothingWeight=0"
 
 
 def _scalars(run: Path) -> set[str]:

@@ -7,8 +7,14 @@ import json
 import math
 import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,13 +31,13 @@ from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 from tensorboard.plugins.scalar.scalars_plugin import ScalarsPlugin
 
-from gantrain.cli.commands.tensorboard import USUAL_PORT, free_port
 from gantrain.config.compose import compose
 from gantrain.config.options import Config
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.tags import CEILING
 from gantrain.reports.ranking import COLUMNS
 from gantrain.tracking import tensorboard as dashboard
+from gantrain.tracking.board_server import with_pinned_cards
 from gantrain.tracking.event_file import read_events
 from gantrain.tracking.pinned_cards import pinned_query, runs_under
 from gantrain.tracking.tracker import Tracker
@@ -401,7 +407,7 @@ def test_history_is_read_once_and_goes_on(tmp_path):
 def cards(query: str) -> list[dict]:
     """Return the cards that a link pins, by the way the page reads it: the query, then the tab."""
     link = urllib.parse.urlsplit("http://127.0.0.1:6006/" + query)
-    assert link.fragment == "timeseries"
+    assert link.fragment == "timeseries&_smoothingWeight=0"
     given = urllib.parse.parse_qs(link.query)
     assert given["smoothing"] == ["0"]
     return json.loads(given.get("pinnedCards", ["[]"])[0])
@@ -410,9 +416,9 @@ def cards(query: str) -> list[dict]:
 def test_the_link_pins_what_the_runs_hold(sweep):
     found = cards(pinned_query(sweep, runs_under(sweep)))
     assert [card["tag"] for card in found] == [
-        *("divergence/js", "diversity/modes", "fidelity/high_quality", "loss/d", "loss/g", "samples/density")
+        *("divergence/js", "samples/density", "diversity/modes", "fidelity/high_quality", "loss/d", "loss/g")
     ]
-    assert found[-1] == {
+    assert found[1] == {
         **{"plugin": "images", "tag": "samples/density", "sample": 0},
         "runId": "defaultExperimentId/0-job",
     }
@@ -422,7 +428,7 @@ def test_the_link_pins_what_the_runs_hold(sweep):
 @pytest.mark.parametrize(("folder", "name"), [("..", "sweep/0-job"), (".", "0-job"), ("0-job", ".")])
 def test_run_names_begin_below_the_folder_that_is_given(sweep, folder, name):
     top = Path(os.path.normpath(sweep / folder))
-    assert cards(pinned_query(top, runs_under(top)))[-1]["runId"] == f"defaultExperimentId/{name}"
+    assert cards(pinned_query(top, runs_under(top)))[1]["runId"] == f"defaultExperimentId/{name}"
     assert name in EventMultiplexer().AddRunsFromDirectory(str(top)).Runs()
 
 
@@ -459,46 +465,75 @@ def started(sweep, run_cli, monkeypatch):
     return start
 
 
-def test_tensorboard_is_local_with_all_images_on_a_free_port(started, sweep):
+def test_tensorboard_is_local_with_all_images(started, sweep):
     words, out = started()
-    assert words[3:5] == ["--logdir", str(sweep)]
+    assert words[1:5] == ["-P", "-m", "gantrain.tracking.board_server", str(sweep)]
     assert words[words.index("--host") + 1] == "127.0.0.1"
     assert words[words.index("--samples_per_plugin") + 1] == "images=500"
-    port = int(words[words.index("--port") + 1])
-    assert out.strip() == f"http://127.0.0.1:{port}/{pinned_query(sweep, runs_under(sweep))}"
+    assert out == ""  # the server prints its address once it has one
 
 
-@pytest.mark.parametrize("flags", [["--port", "7123"], ["--port=7123"], ["--port=1", "--port", "7123"]])
-def test_the_users_port_wins(started, flags):
-    words, out = started(*flags)
-    assert words[-len(flags) :] == flags
-    assert [word for word in words if word.startswith("--port")] == [
-        f for f in flags if f.startswith("--port")
-    ]
-    assert out.startswith("http://127.0.0.1:7123/?")
-
-
-def test_the_users_address_wins(started):
-    words, out = started("--host=::1", "--path_prefix=/tb", "--port=7123")
+def test_the_users_flags_win(started):
+    flags = ["--host=::1", "--path_prefix=/tb", "--port=7123"]
+    words, _ = started(*flags)
+    assert words[-3:] == flags
     assert words.index("--host") < words.index("--host=::1")  # the last one counts
-    assert out.startswith("http://[::1]:7123/tb/?")
     words, _ = started("--bind_all")
     assert "--host" not in words  # TensorBoard refuses both
 
 
-def test_what_only_prints_prints_no_link(started):
-    assert started("--inspect")[1] == ""
+def visit(folder: Path, path: str, query: str = "", prefix: str = "") -> tuple[str, dict[str, str]]:
+    """Return status and headers of the server's answer, where TensorBoard itself answers 200."""
+    answers: list[tuple[str, dict[str, str]]] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+        answers.append((status, dict(headers)))
+
+    def board(_: dict, start: Callable) -> list[bytes]:
+        start("200 OK", [])
+        return []
+
+    list(with_pinned_cards(board, folder, prefix)({"PATH_INFO": path, "QUERY_STRING": query}, start_response))
+    (answer,) = answers
+    return answer
 
 
-def test_a_port_that_is_taken_is_left_alone():
+def test_bare_address_leads_to_the_pinned_cards(sweep):
+    status, headers = visit(sweep, "/")
+    assert status == "302 Found"
+    assert cards(headers["Location"]) == cards(pinned_query(sweep, runs_under(sweep)))
+    assert visit(sweep, "/tb/", prefix="/tb") == (status, headers)
+    for place in [("/", "smoothing=0"), ("/data/runs", ""), ("/index.js", "")]:
+        assert visit(sweep, *place) == ("200 OK", {})
+    assert visit(sweep, "/", prefix="/tb") == ("200 OK", {})
+
+
+def test_bare_address_shows_the_runs_of_the_moment(tmp_path):
+    assert cards(visit(tmp_path / "gone", "/")[1]["Location"]) == []
+    (tmp_path / "run").mkdir()
+    tracker = Tracker(tmp_path / "run")
+    assert cards(visit(tmp_path, "/")[1]["Location"]) == []
+    tracker.scalars(1, {"loss/d": 1.0})
+    tracker.close()
+    assert [card["tag"] for card in cards(visit(tmp_path, "/")[1]["Location"])] == ["loss/d"]
+
+
+@pytest.mark.slow
+def test_server_prints_its_short_address_last(sweep):
     with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            other.bind(("127.0.0.1", USUAL_PORT))
+        with suppress(OSError):  # somebody else has the usual port: as good
+            other.bind(("127.0.0.1", 6006))
             other.listen()
-        except OSError:
-            pass  # somebody else has it: as good
-        port = free_port()
-        assert port != USUAL_PORT
-        with socket.socket() as mine:
-            mine.bind(("127.0.0.1", port))
+        command = [sys.executable, "-m", "gantrain", "tensorboard", str(sweep), "--path_prefix=/tb/"]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        lines = []
+        while not lines or not lines[-1].startswith("http:"):
+            lines.append(process.stdout.readline().strip())
+        assert re.fullmatch(r"http://127\.0\.0\.1:60(?!06)\d\d/tb/", lines[-1])
+        with urllib.request.urlopen(lines[-1]) as page:
+            assert cards(page.url.partition("/tb/")[2]) == cards(pinned_query(sweep, runs_under(sweep)))
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.stdout.read() == ""
+        process.wait()
