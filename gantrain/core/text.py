@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from gantrain.core.estimate import Estimate
+
 MAX_LINE = 480  # letters of a message, which "gantrain: error: " precedes: 500 in all
 MAX_CELL = 80  # letters of a table's cell
 
@@ -50,13 +52,41 @@ def format_number(value: float, places: int = 3) -> str:
     return f"{value:.{places}f}" if is_plain else f"{value:.{places}e}"
 
 
+def format_rough(value: float) -> str:
+    """Return a number whose error is not known: its integer digits, or two that count, of at most three decimals."""
+    if not math.isfinite(value) or abs(value) >= 1e15 or 0 < abs(value) < 0.5e-3:
+        return f"{value:.1e}" if math.isfinite(value) else f"{value}"
+    return f"{value:.{_decimals(abs(value) or 0.1, most=3)}f}"
+
+
+def _decimals(value: float, most: int) -> int:
+    """Return with how many decimals, at most ``most``, two digits of a positive number can be read."""
+    return min(max(1 - math.floor(math.log10(value)), 0), most)
+
+
 def format_with_error(value: float, error: float | None) -> str:
-    """Return a number ± its standard error or deviation, if any, with equal decimals."""
-    if error is None:
-        return format_number(value)
+    """Return a number ± its error, if any, with equal decimals: those that the error's first two digits carry."""
+    if error is None or not math.isfinite(error):
+        return format_rough(value) + ("" if error is None else f" ± {error}")
     # The larger of the two decides for both whether powers of ten are needed.
-    places = ".3e" if "e" in format_number(max(abs(value), error)) else ".3f"
-    return f"{value:{places}} ± {error:{places}}"
+    if "e" in format_number(max(abs(value), error)):
+        return f"{value:.3e} ± {error:.3e}"
+    small = 0 < error < 0.5e-3
+    places = min(-math.floor(math.log10(error)), 6) if small else _decimals(error or 0.01, most=3)
+    return f"{value:.{places}f} ± {error:.{places}f}"
+
+
+def format_value(value: float, error: float | None) -> str:
+    """Return a number with the decimals that its error carries, or roughly if that is not known."""
+    return format_with_error(value, error).partition(" ±")[0]
+
+
+def format_estimate(estimate: Estimate, unit: str = "") -> str:
+    """Return an estimate with its error and unit; "≥" before a lower bound, the caveat in place of an error."""
+    bound, name = "≥ " * estimate.is_lower_bound, f" {unit}" * bool(unit)
+    if estimate.caveat:
+        return f"{bound}{format_rough(estimate)}{name} (± not reliable here: {estimate.caveat})"
+    return f"{bound}{format_with_error(estimate, estimate.error)}{name}"
 
 
 def format_duration(seconds: float) -> str:

@@ -37,7 +37,7 @@ class Evaluation:
 
     Attributes:
         data: The dataset; ``fake`` has as many samples as ``real``.
-        G: The generator whose samples are evaluated (the average of weights).
+        G: The generator whose samples are evaluated (the average of weights, if there is one).
         G_live: The generator that D plays against.
         D: The discriminator, in eval mode as both generators.
         objective: The game, which knows what D's logits mean.
@@ -51,6 +51,7 @@ class Evaluation:
         packing: Samples that D classifies jointly, as one.
         conditional: Whether the networks see conditions.
         autocast: The precision that networks run in, as a context.
+        is_averaged: Whether ``G`` is the average of the weights of ``G_live``, and not the same.
         substitute: Samples [n, ...] and their labels in place of those of ``G``, or None.
     """
 
@@ -69,6 +70,7 @@ class Evaluation:
     packing: int = 1
     conditional: bool = False
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+    is_averaged: bool = True
     substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

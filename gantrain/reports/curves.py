@@ -1,5 +1,6 @@
 """A run's curves as charts: which tags share an axis, and the reference lines of each chart."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import JENSEN_SHANNON
-from gantrain.reports.runs import Row, finite_numbers
+from gantrain.reports.readings import finite_numbers
+from gantrain.reports.runs import Row
+from gantrain.reports.settings import group_by_data
 
 MAX_POINTS = 400  # of a curve, at most
 ONE_AXIS = (*JENSEN_SHANNON, "divergence/js_gap")  # tags on one chart, all in nats
@@ -69,17 +72,16 @@ def reference_lines(rows: Sequence[Row], tags: Sequence[str]) -> list[dict[str, 
     if "loss/d" in tags and len(chances) == 1:
         (text, chance), *_ = chances.items()
         lines.append({"y": chance, "label": f"chance of loss/d {text}"})
-    labelled: set[str] = set()
-    for tag in tags:
+    by_data = group_by_data(rows)
+    for tag, (data, own) in itertools.product(tags, by_data.items()):
+        name = tag.split("/", 1)[-1]
         for part, label in {"floors": "real against real", "published": "published or exact"}.items():
-            numbers = [finite_numbers(row.result.get(part)) for row in rows]
+            numbers = [finite_numbers(row.result.get(part)) for row in own]
             values = [one[tag] for one in numbers if tag in one]
             # The floors of two runs differ by the data that each sampled.
             if values and max(values) - min(values) <= 0.02 * max(map(abs, values)):
-                text = "" if label in labelled else label  # one for all, which have their curves' colours
-                mean = _round(sum(values) / len(values))
-                lines.append({"y": mean, "label": text, "of": tag.split("/", 1)[-1]})
-                labelled.add(label)
+                text = ", ".join(filter(None, [label, name * (len(tags) > 1), data]))
+                lines.append({"y": _round(sum(values) / len(values)), "label": text, "of": name})
     return lines
 
 

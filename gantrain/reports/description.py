@@ -111,18 +111,18 @@ def _results(run: RunFolder) -> str:
     if run.status != "finished":
         return _last_values(run)
     result = run.result
-    metrics, floors, tail = (  # JSON has null for a number that was not finite
-        {tag: NAN if value is None else value for tag, value in result.get(part, {}).items()}
-        for part in ("metrics", "floors", "tail")
-    )
+    # JSON has null for a number that was not finite
+    tail = {tag: NAN if value is None else value for tag, value in result.get("tail", {}).items()}
     warnings = protocol_warnings(result.get("protocol", {}))
-    return _page(metric_table(metrics, floors), warnings, published_table(tail, result.get("published", {})))
+    return _page(metric_table(result), warnings, published_table(tail, result.get("published", {})))
 
 
 def _last_values(run: RunFolder, step: int | None = None) -> str:
     latest = last_values(run.history, step)
     losses = ", ".join(f"{tag} {format_number(latest[tag])}" for tag in ("loss/d", "loss/g") if tag in latest)
-    return _page(metric_table({tag: v for tag, v in latest.items() if tag.startswith(SECTIONS)}, {}), losses)
+    return _page(
+        metric_table({"metrics": {tag: v for tag, v in latest.items() if tag.startswith(SECTIONS)}}), losses
+    )
 
 
 def _messages(run: RunFolder) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import IN_NATS
-from gantrain.core.text import align_columns, format_number, format_with_error
+from gantrain.core.text import align_columns, format_estimate, format_number
+from gantrain.reports.readings import estimates, floors, notes, sections
 
 
 def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
@@ -33,15 +34,19 @@ def published_table(tail: Mapping[str, float], published: Mapping[str, float]) -
     return "\n".join(lines)
 
 
-def metric_table(metrics: Mapping[str, float], floors: Mapping[str, float]) -> str:
-    """Return metrics as aligned lines: tag, value, and what training data measure in place of samples."""
-    lines = []
-    for tag, value in sorted(metrics.items()):
-        if tag.endswith("_se"):
-            continue
-        text = format_with_error(value, metrics.get(f"{tag}_se")) + " nats" * bool(IN_NATS.fullmatch(tag))
-        lines.append((tag, text, format_number(floors[tag]) if tag in floors else ""))
-    return align_columns([("metric", "value", "real against real"), *lines]) if lines else ""
+def metric_table(result: Mapping[str, Any]) -> str:
+    """Return a result's metrics as aligned lines by their source: tag, value, n, and what real data measure."""
+    known, real = estimates(result), floors(result)
+    lines = [["metric", "value", "n", "real against real"]]
+    for title, tags in sections(result, known).items():
+        lines.append([title, "", "", ""])
+        for tag in tags:
+            text = format_estimate(known[tag], "nats" if IN_NATS.fullmatch(tag) else "")
+            n = f"{known[tag].n:,}" if known[tag].n else ""
+            lines.append([f"  {tag}", text, n, format_estimate(real[tag]) if tag in real else ""])
+    kept = [i for i in range(4) if i < 2 or any(line[i] for line in lines[1:])]
+    table = align_columns([[line[i] for i in kept] for line in lines]) if known else ""
+    return "\n".join(filter(None, [table, *notes(known.values(), real.values())]))
 
 
 def protocol_warnings(protocol: Mapping[str, Mapping[str, Any]]) -> str:
@@ -69,7 +74,7 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
     files[1:1] = [f"figure     {path}" for path in run.figures]
     parts = [
         f"{count}, {speed}",
-        metric_table(result["metrics"], result["floors"]),
+        metric_table(result),
         protocol_warnings(result["protocol"]),
         published_table(result["tail"], result["published"]),
         "\n".join(f"health     {line}" for line in result["health"]),

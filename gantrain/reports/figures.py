@@ -1,15 +1,21 @@
 """Figures of several runs: their metrics, with every seed as a point, and their samples on one sheet."""
 
 import io
+import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
 from gantrain.reports.frames import last_image, resize
-from gantrain.reports.ranking import Setting, columns, direction, has_seeds, keys_of, own_d_tags, settings
+from gantrain.reports.ranking import columns, direction, has_seeds, is_own_d, settings
+from gantrain.reports.readings import floors
 from gantrain.reports.runs import Row
+from gantrain.reports.settings import Setting, group_by_data, keys_of
+from gantrain.reports.significance import half_interval
 from gantrain.reports.varying import short_label, to_number
 
 COLOURS = ("#3478c8", "#d9772e", "#2f9e6e", "#b8459a", "#7e64c9", "#a8861f", "#cf4a5e", "#3f9fb3")
@@ -45,25 +51,25 @@ def axis_key(found: Sequence[Row]) -> str | None:
     return best
 
 
-def floors(found: Sequence[Row], tag: str) -> dict[str, float]:
-    """Return the reference lines of a tag: the mean floor of the runs, and their published value if they share one."""
-    measured = [row.result.get("floors") for row in found]
-    known = [f[tag] for f in measured if isinstance(f, dict) and isinstance(f.get(tag), int | float)]
-    lines = {"real against real": sum(known) / len(known)} if known else {}
-    published = {row.published[tag] for row in found if tag in row.published}
-    return lines | ({"published or exact": published.pop()} if len(published) == 1 else {})
+def floor(found: Sequence[Row], tag: str) -> Estimate | None:
+    """Return the mean floor of runs on the same data, with the spread of one such reading; None for none."""
+    known = [own[tag] for row in found if tag in (own := floors(row.result)) and math.isfinite(own[tag])]
+    spread = max((one.error for one in known if one.error is not None), default=None)
+    return Estimate(statistics.fmean(known), spread) if known else None
 
 
 def chart(found: Sequence[Row]) -> Image.Image | None:
     """Return the first metrics of the table as panels: every seed as a point, means, and reference lines.
 
-    A numeric key that varies is the axis; otherwise settings are rows, best first. None without a number.
+    A numeric key that varies is the axis; otherwise, and for several sets of data, settings are rows, those of one set
+    of data together in the order of their means. None without a number.
     """
     tags = columns(found, PANELS)[:PANELS]
     groups = [s for s in settings(found)[:MAX_SETTINGS] if any(s.values(tag) for tag in tags)]
     if not tags or not groups:
         return None
-    key = axis_key([row for s in groups for row in s.runs])
+    rows = [row for s in groups for row in s.runs]
+    key = axis_key(rows) if len(group_by_data(rows)) == 1 else None
     height = 4.2 if key else 1.5 + 0.3 * max(4, len(groups))
     figure, axes = panels(len(tags), 4.6 if key else 4.6 + NAME_INCHES / len(tags), height)
     for place, (axis, tag) in enumerate(zip(axes, tags, strict=True)):
@@ -71,25 +77,48 @@ def chart(found: Sequence[Row]) -> Image.Image | None:
             _plot_along_key(axis, groups, tag, key)
         else:
             _plot_rows(axis, groups, tag, named=place == 0)
-        for label, value in floors(found, tag).items():
+        _plot_floors(axis, groups, tag, along=key is not None)
+        published = {row.published[tag] for row in rows if tag in row.published}
+        if len(published) == 1:
             line = axis.axhline if key else axis.axvline
-            line(value, color="#888888", linestyle="--", linewidth=1, label=label)
+            line(published.pop(), color="#444444", linestyle=":", linewidth=1, label="published or exact")
         if axis.get_legend_handles_labels()[1]:
             axis.legend(fontsize=8, framealpha=0.6)
-        title = "of each run's own D: not one scale" if tag in own_d_tags(found) else direction(tag)
+        title = "of each run's own D: not one scale" if is_own_d(found, tag) else direction(tag)
         axis.set_title(f"{tag}\n{title}", fontsize=10)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return render(figure)
 
 
+def _plot_floors(axis: Any, groups: Sequence[Setting], tag: str, along: bool) -> None:
+    """Plot what real data read: for each set of data a line along the rows of its settings, or along the key's axis."""
+    first, style = 0, {"color": "#888888", "linestyle": "--", "linewidth": 1}
+    parts = group_by_data([row for setting in groups for row in setting.runs]).values()
+    for number, rows in enumerate(parts):
+        own = {id(row) for row in rows}
+        end = first + sum(id(setting.runs[0]) in own for setting in groups)
+        if (value := floor(rows, tag)) is not None:
+            label = "real against real" if number == 0 else None
+            line = axis.hlines if along else axis.vlines
+            ends = axis.get_xlim() if along else (first - 0.45, end - 0.55)
+            line(float(value), *ends, label=label, **style)
+            if value.error and not along:
+                axis.fill_betweenx(ends, value - value.error, value + value.error, color="#888888", alpha=0.2)
+            elif value.error:
+                axis.axhspan(value - value.error, value + value.error, color="#888888", alpha=0.2)
+        first = end
+
+
 def _plot_rows(axis: Any, groups: Sequence[Setting], tag: str, named: bool) -> None:
-    """Plot a row for each setting: its seeds as points, its mean as a bar."""
+    """Plot a row for each setting: its seeds as points, its mean as a bar with the 95 % interval over seeds."""
     for y, setting in enumerate(groups):
         values, mean = setting.values(tag), setting.mean(tag)
         if mean is not None:
             axis.plot(values, [y] * len(values), color=COLOURS[0], alpha=0.45, **DOTS)
             axis.plot([mean, mean], [y - 0.3, y + 0.3], color=COLOURS[0], linewidth=2.4)
+            if half := half_interval(values):
+                axis.plot([mean - half, mean + half], [y, y], color=COLOURS[0], linewidth=1.2)
     labels = [_cut(setting.label, 48) if named else "" for setting in groups]
     axis.set_yticks(range(len(groups)), labels, fontsize=9)
     axis.set_ylim(len(groups) - 0.4, -0.6)  # the best on top

@@ -15,13 +15,16 @@ import gantrain
 from gantrain.core.history import omission
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import MEANING
-from gantrain.core.text import format_number, format_with_error
+from gantrain.core.text import format_estimate, format_rough
 from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
-from gantrain.reports.figures import chart
+from gantrain.reports.figures import chart, floor
 from gantrain.reports.frames import data_url, embed_frames, open_image, resize
-from gantrain.reports.ranking import COLUMNS, columns, keys_of, not_comparable, order_note, settings
-from gantrain.reports.runs import Row, finite_numbers, overrides_of
-from gantrain.reports.tables import failures, run_table, seed_table
+from gantrain.reports.ranking import columns, not_comparable, settings
+from gantrain.reports.readings import estimates, floors, order, sections
+from gantrain.reports.readings import notes as error_notes
+from gantrain.reports.runs import Row, overrides_of
+from gantrain.reports.settings import group_by_data, keys_of
+from gantrain.reports.tables import failures, notes, run_table, seed_table
 from gantrain.reports.varying import flatten
 
 MAX_FIGURES = 12  # of one run, at most
@@ -68,6 +71,7 @@ def _cell_class(text: str) -> Markup:
 def _run_values(row: Row) -> dict[str, Any]:
     """Return what the page of one run is rendered from."""
     result, curves = row.result, read_curves(row.folder)
+    numbers, number_notes = _numbers(row, curves)
     shots = embed_frames([row.folder])[0]
     content = charts(row, curves)
     # The divergence is next to the samples, then the other main charts; the rest is folded.
@@ -95,8 +99,9 @@ def _run_values(row: Row) -> dict[str, Any]:
         "first_charts": first,
         "main_charts": [i for i in main if i not in first],
         "more_charts": [i for i in range(len(content)) if i not in main],
-        "finished": bool(row.numbers),
-        "numbers": _numbers(row, curves),
+        "finished": bool(row.state),
+        "numbers": numbers,
+        "number_notes": number_notes,
         "figures": [(_figure(image), alt) for image, alt in images if image],
         "config": _with_head(["key", "value", ""], config),
         "protocol": _nested_table(result.get("protocol")),
@@ -115,16 +120,13 @@ def _runs_values(rows: Sequence[Row]) -> dict[str, Any]:
         for row, own in zip(best, shots, strict=True)
     ]
     seeds = max(len(setting.runs) for setting in groups)
-    figure, means = chart(rows), seed_table(rows, worst=False)
+    figure = chart(rows)
     finished, seconds = sum(row.counts for row in rows), sum(row.seconds for row in rows)
-    notes = [order_note(rows), *not_comparable(rows), *failures(rows)]
     return {
         "facts": [f"{finished} of {len(rows)} runs finished", f"{seconds:,.0f} s in all"],
-        "means": means,
+        "parts": [_part_values(name, own) for name, own in group_by_data(rows).items()],
         "means_figure": _figure(figure) if figure else "",
-        "runs": run_table(rows),
-        "floors": _floors(rows),
-        "notes": [note for note in notes if note],
+        "notes": [*not_comparable(rows), *failures(rows)],
         "health": _health(best),
         "cells": cells,
         "across": min(6, seeds * max(1, 4 // seeds)),  # whole settings in a line
@@ -135,13 +137,24 @@ def _runs_values(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def _part_values(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the tables of runs on the same data, "" if all are."""
+    return {
+        "name": name,
+        "means": seed_table(rows, worst=False),
+        "runs": run_table(rows),
+        "floors": _floors(rows),
+        "notes": notes(rows),
+    }
+
+
 def _curves_by_tag(best: Sequence[Row]) -> dict[str, Any]:
     """Return the curve of each run for each tag; the runs of a setting share a colour."""
     groups = {id(row): i for i, setting in enumerate(settings(best)) for row in setting.runs}
     curves = [read_curves(row.folder) for row in best]
     points = {tag: len(steps) for one in curves for tag, (steps, _) in one.items() if not tag.endswith("_se")}
     most, by_tag = max(40, 6 * MAX_POINTS // len(best)), {}  # points of a curve: the page holds them all
-    for tag in sorted(points, key=lambda tag: (points[tag] < 2, _place(tag))):  # one point is no curve
+    for tag in sorted(points, key=lambda tag: (points[tag] < 2, order(tag))):  # one point is no curve
         lines = [
             series(row.label, one, tag, most) | {"group": groups[id(row)]}
             for row, one in zip(best, curves, strict=True)
@@ -152,29 +165,29 @@ def _curves_by_tag(best: Sequence[Row]) -> dict[str, Any]:
 
 
 def _floors(rows: Sequence[Row]) -> list[str]:
-    """Return the foot of the table of runs: what each metric is of real data against real data."""
-    known = {tag: v for row in rows for tag, v in finite_numbers(row.result.get("floors")).items()}
-    cells = [format_number(known[tag]) if tag in known else "" for tag in columns(rows)]
+    """Return the foot of the table of runs on the same data: what each metric is of real data against real data."""
+    found = [floor(rows, tag) for tag in columns(rows)]
+    cells = ["" if value is None else format_estimate(value) for value in found]
     return ["real", *([""] * len(keys_of(rows))), *cells, "", ""] if any(cells) else []
 
 
-def _numbers(row: Row, curves: Mapping[str, Curve]) -> list[list[str]]:
-    """Return the table of a run's metrics, of an unfinished run those logged last; empty columns are left out."""
+def _numbers(row: Row, curves: Mapping[str, Curve]) -> tuple[list[list[str]], list[str]]:
+    """Return the table of a run's metrics, of an unfinished run those logged last, and its notes."""
     last = {tag: values[-1] for tag, (_, values) in curves.items() if values and tag.startswith(METRICS)}
-    known = row.numbers or {tag: value for tag, value in last.items() if value is not None}
-    floors, lines = finite_numbers(row.result.get("floors")), []
-    for tag in sorted((tag for tag in known if not tag.endswith("_se")), key=_place):
-        value = format_with_error(known[tag], known.get(f"{tag}_se"))
-        others = [format_number(of[tag]) if tag in of else "" for of in (floors, row.published)]
-        lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, *others])
-    kept = [i for i in range(4) if i < 2 or any(line[i] for line in lines)]
-    table = _with_head(["metric", "value", "real against real", "published"], lines)
-    return [[line[i] for i in kept] for line in table]
-
-
-def _place(tag: str) -> tuple[int, str]:
-    """Return the sort key of a tag, by how much it tells of a run."""
-    return (COLUMNS.index(tag) if tag in COLUMNS else len(COLUMNS), tag)
+    result = row.result if row.state else {"metrics": {tag: v for tag, v in last.items() if v is not None}}
+    known, real = estimates(result), floors(result)
+    lines = [["metric", "value", "n", "mean of the last fifth", "real against real", "published"]]
+    for title, tags in sections(result, {**known, **row.tail}).items():
+        lines.append([title])
+        for tag in tags:
+            value, real_value = (format_estimate(of[tag]) if tag in of else "" for of in (known, real))
+            n = f"{known[tag].n:,}" if tag in known and known[tag].n else ""
+            tail = format_rough(row.tail[tag]) if tag in row.tail else ""
+            published = f"{row.published[tag]:g}" if tag in row.published else ""
+            lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, n, tail, real_value, published])
+    kept = [i for i in range(6) if i < 2 or any(line[i] for line in lines[1:] if len(line) > 1)]
+    table = [[line[i] for i in kept if i < len(line)] for line in lines]
+    return (table, error_notes(known.values(), real.values())) if table[1:] else ([], [])
 
 
 def _health(rows: Sequence[Row]) -> list[str]:

@@ -1,42 +1,20 @@
-"""Rank runs: the metrics by which they are compared, and settings with their seeds, best first."""
+"""Rank settings: the metrics by which they are compared, and the places that their seeds can tell apart."""
 
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
+from gantrain.core.estimate import ERROR_SUFFIX
+from gantrain.reports.readings import is_of_own_d, mapping, order, own_d_tags
 from gantrain.reports.runs import Row
-from gantrain.reports.varying import short_label
+from gantrain.reports.settings import Setting, group_by_data, group_by_setting, seed_of
+from gantrain.reports.significance import MAX_SETTINGS, MIN_SEEDS, Costs, rank_intervals
 
-# The first columns of a table, unless published values name them; the CSV has every tag.
-# First those that do not depend on the run's D: a weak D estimates a small divergence for a bad generator.
-COLUMNS = (
-    "divergence/js_refit",
-    "divergence/js_exact",
-    "divergence/frechet",
-    "divergence/kernel",
-    "divergence/wasserstein",
-    "diversity/coverage",
-    "fidelity/high_quality",
-    "diversity/modes",
-    "divergence/js",
-    "divergence/game",
-    "diversity/mode_kl",
-    "fidelity/precision",
-    "fidelity/class_accuracy",
-    "fidelity/sharpness",
-    "logits/mismatched_auc",
-    "diversity/per_condition_std",
-    "divergence/js_gap",
-)
-LAST_COLUMN = "loss/g"  # of another scale in each game, so it tells least
 MAX_COLUMNS = 6  # columns of numbers
-OWN_D_TAGS = ("divergence/js", "divergence/js_gap", "divergence/game", LAST_COLUMN)
 LOWER_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
 HIGHER_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
 RANKED = (*LOWER_IS_BETTER, *HIGHER_IS_BETTER)
-UNRANKED = ("_se", "_error", "_residual")  # the uncertainty of a number ranks nothing
+UNRANKED = (ERROR_SUFFIX, "_error", "_residual")  # the uncertainty of a number ranks nothing
 # Real data are 1. Noise is above it in all of these, and a copy's distance below it.
 ONE_IS_BEST = (
     "fidelity/sharpness",
@@ -45,68 +23,43 @@ ONE_IS_BEST = (
     "diversity/per_condition_std",
     "diversity/spread",
 )
+MORE_SEEDS = f"fewer than {MIN_SEEDS} seeds tell nothing apart; sweep 'seed=range(5)'"
+HOW = "paired by seed, t tests at 5 % with Holm's correction"
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Runs that differ in their seed alone, also failed ones, and their values of the keys that vary."""
-
-    varied: Mapping[str, str]
-    runs: Sequence[Row]
-
-    @property
-    def label(self) -> str:
-        """Its values in short."""
-        return short_label(self.varied) or (self.runs[0].name if len(self.runs) == 1 else "all runs")
-
-    def read(self, tag: str) -> list[Row]:
-        """Return the runs that finished and have a value of a tag."""
-        return [row for row in self.runs if row.counts and tag in row.numbers]
-
-    def values(self, tag: str) -> list[float]:
-        """Return the value of every seed that finished and has one."""
-        return [row.numbers[tag] for row in self.read(tag)]
-
-    def mean(self, tag: str) -> float | None:
-        """Return the mean over the seeds that finished; None without any."""
-        values = self.values(tag)
-        return statistics.fmean(values) if values else None
-
-
-def keys_of(found: Sequence[Row]) -> list[str]:
-    """Return the keys in which runs differ, the seed last."""
-    keys = dict.fromkeys(key for row in found for key in row.varied)
-    return sorted(keys, key=lambda key: key == "seed")
-
-
-def order_tags(tags: Collection[str], least: Collection[str] = ()) -> list[str]:
-    """Return the tags that rank runs: ``COLUMNS``, others by name, then those in ``least`` and the loss."""
-    ranked = {tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)}
-    others = sorted(ranked.difference(COLUMNS, [LAST_COLUMN]), key=lambda tag: (tag in least, tag))
-    return [tag for tag in (*COLUMNS, *others, LAST_COLUMN) if tag in tags]
-
-
-def own_d_tags(found: Sequence[Row]) -> set[str]:
-    """Return the tags that each run's own D estimates, which are not one scale for all runs."""
-    names = (_mapping(_mapping(row.result.get("protocol")).get("js")).get("estimates") for row in found)
-    return {*OWN_D_TAGS, *(str(tag) for tags in names if isinstance(tags, list) for tag in tags)}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    """Return a value of a result or config that should be a mapping; an empty one for anything else."""
-    return value if isinstance(value, Mapping) else {}
+def order_tags(tags: Collection[str], own_d: Collection[str] = ()) -> list[str]:
+    """Return the tags that tables show: by how much they tell, those of a run's own D and the loss last."""
+    shown = [tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)]
+    known = own_d_tags([]) | set(own_d)
+    # Losses are of another scale in each game, so they tell least.
+    return sorted(shown, key=lambda tag: (tag.startswith("loss/"), order(tag, known)))
 
 
 def columns(found: Sequence[Row], most: int = MAX_COLUMNS) -> list[str]:
     """Return the tags of a table's columns: those with published values, else first those of every finished run."""
-    measured = {tag for row in found for tag in row.numbers}
+    measured = {tag for row in found for tag in row.state}
     published = dict.fromkeys(tag for row in found for tag in row.published if tag in measured)
     if published:
         return list(published)
     finished = [row for row in found if row.counts]
-    present = order_tags({tag for row in finished for tag in row.numbers}, own_d_tags(finished))
+    present = order_tags({tag for row in finished for tag in row.state}, _own_d(finished))
     # A number that some runs lack cannot rank them.
-    return sorted(present, key=lambda tag: not all(tag in row.numbers for row in finished))[:most]
+    return sorted(present, key=lambda tag: not all(tag in row.state for row in finished))[:most]
+
+
+def _own_d(found: Sequence[Row]) -> set[str]:
+    return own_d_tags([row.result for row in found])
+
+
+def is_own_d(found: Sequence[Row], tag: str) -> bool:
+    """Return whether each run's own D gives a tag, so that it is not one scale for all."""
+    return is_of_own_d(tag, _own_d(found))
+
+
+def rank_tag(found: Sequence[Row]) -> str:
+    """Return the tag that orders runs, the first column that is no number of their own D; "" if there is none."""
+    own_d = _own_d(found)
+    return next((tag for tag in columns(found, most=1000) if not is_of_own_d(tag, own_d)), "")
 
 
 def cost(tag: str, value: float | None, published: Mapping[str, float]) -> float:
@@ -132,79 +85,121 @@ def direction(tag: str) -> str:
 
 
 def best_first(found: Sequence[Row]) -> list[Row]:
-    """Return runs best first by the first column of their table; those without such a number come last."""
-    tag = next(iter(columns(found)), "")
+    """Return runs in the order of ``rank_tag``; those without such a number come last, and all stay without a tag."""
+    tag = rank_tag(found)
 
     def rank(row: Row) -> float:
-        return cost(tag, row.numbers.get(tag) if row.counts else None, row.published)
+        return cost(tag, row.state.get(tag) if row.counts else None, row.published)
 
-    return sorted(found, key=rank)
+    return sorted(found, key=rank) if tag else list(found)
 
 
 def settings(found: Sequence[Row]) -> list[Setting]:
-    """Return the settings of runs, seeds grouped, best first by the mean cost of the first column."""
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    keys = [key for key in keys_of(found) if key != "seed"]
-    for row in found:
-        # Without a key that varies, runs of one seed are still separate runs.
-        own = () if keys or "seed" in row.varied else (row.name,)
-        groups.setdefault((*(row.varied.get(key, "") for key in keys), *own), []).append(row)
-    tag = next(iter(columns(found)), "")
+    """Return the settings of runs in the order of their mean cost over seeds, those of one set of data together."""
+    return [setting for rows in group_by_data(found).values() for setting in _in_order(rows)]
+
+
+def _in_order(rows: Sequence[Row]) -> list[Setting]:
+    tag, groups = rank_tag(rows), group_by_setting(rows)
 
     def mean_cost(setting: Setting) -> float:
         # Not the cost of the mean: two seeds that miss a best value on both sides are not at it.
-        costs = [cost(tag, row.numbers[tag], row.published) for row in setting.read(tag)]
-        return statistics.fmean(costs) if costs else math.inf
+        costs = seed_costs(setting, tag)
+        return statistics.fmean(costs.values()) if costs else math.inf
 
-    named = [({k: v for k, v in zip(keys, name, strict=False) if v}, runs) for name, runs in groups.items()]
-    return sorted([Setting(varied, runs) for varied, runs in named], key=mean_cost)
+    return sorted(groups, key=mean_cost) if tag else groups
+
+
+def seed_costs(setting: Setting, tag: str) -> Costs:
+    """Return the cost of a setting by seed, the mean of runs that repeat one."""
+    costs: dict[str, list[float]] = {}
+    for row in setting.read(tag):
+        costs.setdefault(seed_of(row), []).append(cost(tag, row.state[tag], row.published))
+    return {seed: statistics.fmean(values) for seed, values in costs.items()}
 
 
 def has_seeds(found: Sequence[Row]) -> bool:
     """Return whether any setting was run more than once."""
-    return any(len(setting.runs) > 1 for setting in settings(found))
+    return any(len(setting.runs) > 1 for setting in group_by_setting(found))
+
+
+def places(found: Sequence[Row]) -> list[str]:
+    """Return the places that each setting of the same data may have, as "1" or "1-3", in their order.
+
+    None if nothing ranks them.
+    """
+    if why_no_ranking(found):
+        return []
+    tag = rank_tag(found)
+    intervals = rank_intervals([seed_costs(setting, tag) for setting in settings(found)])
+    return [f"{best}" if best == worst else f"{best}-{worst}" for best, worst in intervals]
+
+
+def why_no_ranking(found: Sequence[Row]) -> str:
+    """Return why runs on the same data have no ranking, or "" if they have one."""
+    tag, groups = rank_tag(found), group_by_setting(found)
+    if len(groups) < 2:
+        return "there is one setting"
+    if not tag:
+        own = next(iter(columns(found)), "")
+        why = f"{own} is a number of each run's own D, which judges no generator; use metric=compare"
+        return why if own else "no run has a metric"
+    if _is_read_differently(found, tag):
+        return f"{tag} was read in different ways"
+    if len(groups) > MAX_SETTINGS:
+        return f"more than {MAX_SETTINGS} settings are not compared in pairs"
+    enough = sum(len(seed_costs(setting, tag)) >= MIN_SEEDS for setting in groups)
+    return MORE_SEEDS if enough < 2 else ""
 
 
 def order_note(found: Sequence[Row]) -> str:
-    """Return the metric that ranks the runs, with a warning when each run's own D estimates it."""
-    tag = next(iter(columns(found)), "")
-    if not tag or len(found) < 2:
+    """Return what orders runs on the same data, and what their places mean or why they have none."""
+    tag, why = rank_tag(found), why_no_ranking(found)
+    if len(group_by_setting(found)) < 2:
         return ""
-    order = f"best first by {tag} ({direction(tag)})"
-    if tag not in own_d_tags(found) or len(settings(found)) < 2:
-        return order
-    return f"{order}, which each run's own D estimates: not one scale for all; metric=compare reads one"
+    if not tag:
+        return f"no ranking: {why}" if columns(found) else ""
+    order_text = f"sorted by {tag} ({direction(tag)})"
+    if why:
+        return f"{order_text}, no ranking: {why}"
+    if len(set(places(found))) == 1:
+        return f"{order_text}; no setting can be told from another, so all share a place ({HOW})"
+    return f"{order_text}; settings whose places overlap cannot be told apart ({HOW})"
+
+
+def differing_protocols(found: Sequence[Row]) -> dict[str, str]:
+    """Return for each metric that runs on the same data read in different ways, what differs."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for row in found:
+        for metric, entries in mapping(row.result.get("protocol")).items():
+            for key, value in mapping(entries).items():
+                # A float was measured from the samples, as the width of a kernel; the rest was set.
+                if not isinstance(value, float | list) and key not in ("warning", "G"):
+                    values.setdefault(metric, {}).setdefault(key, set()).add(str(value))
+    texts = {
+        metric: "; ".join(f"{key} {' or '.join(sorted(v))}" for key, v in agreed.items() if len(v) > 1)
+        for metric, agreed in values.items()
+    }
+    return {metric: text for metric, text in texts.items() if text}
+
+
+def _is_read_differently(found: Sequence[Row], tag: str) -> bool:
+    differing, protocols = differing_protocols(found), [mapping(row.result.get("protocol")) for row in found]
+    named = {name for one in protocols for name, entry in one.items() if mapping(entry).get("tags")}
+    own = {name for one in protocols for name in named if tag in mapping(one.get(name)).get("tags", ())}
+    # Older results do not say which metric has which tag.
+    return any(name in own or name not in named for name in differing)
 
 
 def not_comparable(found: Sequence[Row]) -> list[str]:
     """Return a line for each reason why runs do not compare: their data, a metric's protocol, repeated seeds."""
-    lines = []
-    data = {_dataset_text(row.config) for row in found if row.config}
-    if len(data) > 1:
-        names = sorted({str(row.config.get("dataset", {}).get("name")) for row in found if row.config})
-        what = ", ".join(names) if len(names) > 1 else f"{names[0]}, with other keys"
-        lines.append(f"the data differ ({what}): no number is comparable across them")
-    values: dict[str, dict[str, set[str]]] = {}
-    for row in found:
-        for metric, entries in _mapping(row.result.get("protocol")).items():
-            for key, value in _mapping(entries).items():
-                # A float was measured from the samples, as the width of a kernel; the rest was set.
-                if not isinstance(value, float | list) and key != "warning":
-                    values.setdefault(metric, {}).setdefault(key, set()).add(str(value))
-    for metric, agreed in values.items():
-        differing = [f"{key} {' or '.join(sorted(v))}" for key, v in agreed.items() if len(v) > 1]
-        if differing:
-            lines.append(
-                f"metric {metric} was read in different ways ({'; '.join(differing)}): not comparable"
-            )
-    twice = [s for s in settings(found) if len({row.varied.get("seed") for row in s.runs}) < len(s.runs)]
-    return lines + [
+    lines, groups = [], group_by_data(found)
+    if len(groups) > 1:
+        lines.append(f"the data differ ({'; '.join(groups)}): no number is comparable across them")
+    for rows in groups.values():
+        for metric, text in differing_protocols(rows).items():
+            lines.append(f"metric {metric} was read in different ways ({text}): not comparable")
+    twice = [s for s in group_by_setting(found) if len({seed_of(row) for row in s.runs}) < len(s.runs)]
+    return list(dict.fromkeys(lines)) + [
         f"{s.label} has a seed more than once, so its spread is not one over seeds" for s in twice
     ]
-
-
-def _dataset_text(config: Mapping[str, Any]) -> str:
-    """Return the keys of the dataset as text that is equal for the same data in another folder."""
-    data = {key: value for key, value in _mapping(config.get("dataset")).items() if key != "root"}
-    names = {k: v.rstrip("/").rsplit("/", 1)[-1] if isinstance(v, str) else v for k, v in data.items()}
-    return repr(sorted(names.items()))

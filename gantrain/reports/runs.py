@@ -1,17 +1,19 @@
 """The rows of a comparison: where the runs are, how each ended, and its numbers."""
 
-import math
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.estimate import ERROR_SUFFIX
 from gantrain.core.folder_tree import folders_under
 from gantrain.core.override import values_by_key
 from gantrain.core.run_folder import DONE, RunFolder, is_run
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.text import escape_controls
+from gantrain.reports.readings import finite_numbers
 from gantrain.reports.varying import short_label, varying_values
 
 MAX_RUNS = 2000  # in a table or on a page
@@ -26,11 +28,12 @@ class Row:
         varied: The keys in which the runs differ, with this run's values.
         status: ``finished``, ``failed``, ``diverged``, ``interrupted``, ``killed``, ``pruned``; ``unfinished``
             without a result, ``unreadable`` with a broken one, ``missing`` for a run that has not begun.
-        numbers: Every metric by tag; of tags with a published value the mean over the last fifth of the run.
+        numbers: Every metric by tag, as read after the last step.
         published: Published values by tag.
         exit_code: Of a run that did not finish, if known.
         config: The resolved config, or empty.
         result: All of ``result.json``, or empty.
+        tail: Means over the last fifth of the run, of metrics and of tags with a published value.
     """
 
     name: str
@@ -44,6 +47,12 @@ class Row:
     folder: Path = Path()
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    tail: Mapping[str, float] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def state(self) -> Mapping[str, float]:
+        """The numbers that stand for the run: a game that circles has no last value, so means where there are any."""
+        return {**self.numbers, **self.tail}
 
     @property
     def counts(self) -> bool:
@@ -79,14 +88,14 @@ def _row(name: str, varied: Mapping[str, str], run: RunFolder) -> Row:
     ending, reason = _end_without_result(run)
     result = run.result or {"status": ending, "error": reason}
     published = finite_numbers(result.get("published"))
-    # A game that circles has no last value: papers report means over the end of a run.
-    tail = {tag: value for tag, value in finite_numbers(result.get("tail")).items() if tag in published}
+    numbers = finite_numbers(result.get("metrics"))
+    tail = {tag: v for tag, v in finite_numbers(result.get("tail")).items() if not tag.endswith(ERROR_SUFFIX)}
     code, seconds = result.get("exit_code"), result.get("seconds")
     return Row(
         name=escape_controls(name),
         varied={key: escape_controls(value) for key, value in varied.items()},
         status=escape_controls(str(result.get("status", "unreadable"))),
-        numbers=finite_numbers(result.get("metrics")) | tail,
+        numbers=numbers,
         published=published,
         seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
         exit_code=code if isinstance(code, int) else None,
@@ -94,6 +103,7 @@ def _row(name: str, varied: Mapping[str, str], run: RunFolder) -> Row:
         folder=run.path,
         config=run.config,
         result=result,
+        tail={tag: value for tag, value in tail.items() if tag in numbers or tag in published},
     )
 
 
@@ -108,14 +118,6 @@ def _end_without_result(run: RunFolder) -> tuple[str, str]:
         "missing",
         f"its sweep was stopped by {stopped[0]} before its turn" if stopped else "it has not begun",
     )
-
-
-def finite_numbers(values: Any) -> dict[str, float]:
-    """Return the finite numbers of a mapping by tag."""
-    if not isinstance(values, Mapping):
-        return {}
-    real = {tag: v for tag, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    return {str(tag): float(value) for tag, value in real.items() if math.isfinite(value)}
 
 
 def overrides_of(run: Path, jobs: Mapping[str, Sequence[str]] | None = None) -> dict[str, str]:

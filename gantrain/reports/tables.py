@@ -1,42 +1,27 @@
-"""Tables of several runs: for the terminal, best first, and as files next to the runs."""
+"""The tables of several runs: settings over their seeds, single runs, and every number as CSV."""
 
-import shlex
 import statistics
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from gantrain.core.atomic import replace_file
 from gantrain.core.run_folder import DONE
-from gantrain.core.sweep_folder import (
-    SUMMARY_FIGURE,
-    SUMMARY_SAMPLES,
-    SUMMARY_TABLE,
-    SUMMARY_TEXT,
-    SweepFolder,
-)
-from gantrain.core.text import align_columns, format_number, format_with_error, one_line
-from gantrain.errors import OutputError, writing
-from gantrain.reports.figures import chart, encode_png, sample_sheet
-from gantrain.reports.ranking import (
-    Setting,
-    best_first,
-    columns,
-    cost,
-    has_seeds,
-    keys_of,
-    not_comparable,
-    order_note,
-    settings,
-)
-from gantrain.reports.runs import Row, read_rows
+from gantrain.core.text import format_number, format_value, format_with_error
+from gantrain.reports.ranking import best_first, columns, cost, has_seeds, order_note, places, settings
+from gantrain.reports.readings import estimates
+from gantrain.reports.runs import Row
+from gantrain.reports.settings import Setting, group_by_setting, keys_of
+from gantrain.reports.significance import MIN_SEEDS, half_interval
 from gantrain.reports.varying import to_number
 
-MAX_LINES = 40  # rows of a table on the terminal; the file has all
+INTERVAL_NOTE = (
+    "±: half the 95 % interval of the mean over seeds (Student's t); of two seeds both values stand"
+)
+TAIL_NOTE = "numbers: means over the evaluations in the last fifth of training"
+BRACKETS_NOTE = "in brackets: published or exact numbers"
 
 
 def run_table(found: Sequence[Row]) -> list[list[str]]:
-    """Return one line per run, best first: what varied, its metrics next to published values, and its status."""
+    """Return one line per run: what varied, its metrics next to published values, and its status."""
     keys, tags = keys_of(found), columns(found)
     names = _short_names([row.name for row in found])
     lines = [["run", *keys, *tags, "seconds", "status"]]
@@ -47,21 +32,21 @@ def run_table(found: Sequence[Row]) -> list[list[str]]:
 
 
 def seed_table(found: Sequence[Row], worst: bool = True) -> list[list[str]]:
-    """Return mean and standard deviation over seeds for each setting, best first; nothing without several seeds.
+    """Return each setting's place, its number of seeds and the means over them; nothing without several seeds.
 
-    With ``worst`` the worst seed follows every mean, in brackets.
+    With ``worst`` the standard deviation over seeds and the worst seed follow every mean, in brackets.
     """
     if not has_seeds(found):
         return []
     keys, tags = [key for key in keys_of(found) if key != "seed"], columns(found)
-    failed = any(not row.counts for row in found)
-    head = [f"{tag} (worst seed)" if worst else tag for tag in tags]
-    lines = [[*keys, "seeds", *head, *["not finished"] * failed]]
-    for setting in settings(found):
+    failed, own_places = any(not row.counts for row in found), places(found)
+    head = [f"{tag} (sd; worst seed)" if worst else tag for tag in tags]
+    lines = [[*["place"] * bool(own_places), *keys, "seeds", *head, *["not finished"] * failed]]
+    for i, setting in enumerate(settings(found)):
         ends = [f"seed {row.varied.get('seed', '?')} {row.ending}" for row in setting.runs if not row.counts]
         total, done = len(setting.runs), len(setting.runs) - len(ends)
         count = f"{done} of {total}" if ends else f"{done}"
-        cells = [*(setting.varied.get(key, "") for key in keys), count]
+        cells = [*own_places[i : i + 1], *(setting.varied.get(key, "") for key in keys), count]
         lines.append([*cells, *(_spread(setting, tag, worst) for tag in tags), *[", ".join(ends)] * failed])
     return lines
 
@@ -80,24 +65,43 @@ def _short_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def _cell(row: Row, tag: str) -> str:
-    if tag not in row.numbers:
+    if tag not in row.state:
         return ""
-    value = format_number(row.numbers[tag])
-    return f"{value} ({format_number(row.published[tag])})" if tag in row.published else value
+    known = estimates(row.result).get(tag)
+    value = format_value(row.state[tag], known.error if known is not None else None)
+    return f"{value} ({row.published[tag]:g})" if tag in row.published else value
 
 
 def _spread(setting: Setting, tag: str, worst: bool) -> str:
+    """Return a mean over seeds ± half its 95 % interval; of two seeds, which have none, both values."""
     values = setting.values(tag)
     if not values:
         return ""
-    mean = format_with_error(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+    low, high = min(values), max(values)
+    if len(values) < MIN_SEEDS:
+        ends = [format_value(value, (high - low) or None) for value in (low, high)]
+        text = " to ".join(dict.fromkeys(ends))
+    else:
+        text = format_with_error(statistics.fmean(values), half_interval(values))
     done = sum(row.counts for row in setting.runs)
     if len(values) < done:  # one was not finite: the mean is that of the others
-        mean += f" of {len(values)}"
-    if not worst:
-        return mean
-    row = max(setting.read(tag), key=lambda row: cost(tag, row.numbers[tag], row.published))
-    return f"{mean} ({format_number(row.numbers[tag])}, seed {row.varied.get('seed', '?')})"
+        text += f" of {len(values)}"
+    if not worst or len(values) < 2:
+        return text
+    row = max(setting.read(tag), key=lambda row: cost(tag, row.state[tag], row.published))
+    last = f"{format_value(row.state[tag], (high - low) or None)}, seed {row.varied.get('seed', '?')}"
+    return f"{text} ({format_number(statistics.stdev(values))}; {last})"
+
+
+def notes(found: Sequence[Row]) -> list[str]:
+    """Return what orders the tables of runs on the same data, and what their numbers are."""
+    tags = columns(found)
+    groups = group_by_setting(found) if has_seeds(found) else []
+    has_interval = any(len(setting.values(tag)) >= MIN_SEEDS for setting in groups for tag in tags)
+    has_tail = any(tag in row.tail for row in found for tag in tags)
+    has_published = any(row.published.keys() & row.state for row in found)
+    parts = {INTERVAL_NOTE: has_interval, TAIL_NOTE: has_tail, BRACKETS_NOTE: has_published}
+    return [*filter(None, [order_note(found)]), *(note for note, applies in parts.items() if applies)]
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:
@@ -110,13 +114,15 @@ def markdown_table(lines: Sequence[Sequence[str]]) -> str:
 
 
 def csv_text(found: Sequence[Row]) -> str:
-    """Return every number of every run as CSV."""
+    """Return every number of every run as CSV: after the last step, and over the last fifth as ``<tag>_tail``."""
     import pandas
 
-    keys, tags = keys_of(found), sorted({tag for row in found for tag in row.numbers})
     last = ("seconds", "status", "exit_code", "error")
+    numbers = [{**row.numbers, **{f"{tag}_tail": value for tag, value in row.tail.items()}} for row in found]
+    keys, tags = keys_of(found), sorted({tag for own in numbers for tag in own})
     lines = [
-        {"run": row.name, **row.varied, **row.numbers, **{n: getattr(row, n) for n in last}} for row in found
+        {"run": row.name, **row.varied, **own, **{name: getattr(row, name) for name in last}}
+        for row, own in zip(found, numbers, strict=True)
     ]
     # As objects, which pandas writes as they are: a column of integers with a gap would become floats.
     table = pandas.DataFrame(lines, columns=["run", *keys, *tags, *last], dtype=object)
@@ -129,70 +135,3 @@ def _csv_cell(value: Any) -> Any:
         isinstance(value, str) and value.startswith(("=", "+", "-", "@")) and to_number(value) is None
     )
     return f"'{value}" if is_formula else value
-
-
-def markdown_page(found: Sequence[Row]) -> str:
-    """Return the tables as a Markdown page, with notes on how they compare."""
-    tables = [markdown_table(table) for table in (seed_table(found), run_table(found)) if table]
-    notes = [f"- {line}" for line in [order_note(found), *not_comparable(found), *failures(found)] if line]
-    return "\n\n".join(filter(None, [*tables, "\n".join(notes)])) + "\n"
-
-
-def write_files(folder: Path, found: Sequence[Row]) -> list[OutputError]:
-    """Write ``summary.md``, ``.csv``, ``.png`` and ``samples.png``; return an error for each that cannot be written."""
-    makers: dict[str, Callable[[], bytes | None]] = {
-        SUMMARY_TEXT: lambda: markdown_page(found).encode(errors="backslashreplace"),
-        SUMMARY_TABLE: lambda: csv_text(found).encode(errors="backslashreplace"),
-        SUMMARY_FIGURE: lambda: encode_png(chart(found)),
-        SUMMARY_SAMPLES: lambda: encode_png(sample_sheet(found)),
-    }
-    errors = []
-    for name, make in makers.items():
-        try:
-            with writing(folder / name):
-                content = make()
-                if content is not None:
-                    replace_file(folder / name, content)
-        except OutputError as error:
-            errors.append(error)
-        except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:  # a plot of extreme numbers
-            what = f"cannot be drawn ({' '.join(str(error).split())})"
-            errors.append(OutputError(folder / name, what, f"see the numbers in {SUMMARY_TABLE}"))
-    return errors
-
-
-def comparison_text(found: Sequence[Row]) -> str:
-    """Return the text for a terminal: settings over their seeds, runs, notes on both, and failures."""
-    tables = [_first_lines(lines) for lines in (seed_table(found, worst=False), run_table(found)) if lines]
-    has_published = any(row.published.keys() & row.numbers for row in found)
-    brackets = "in brackets: published or exact numbers" if has_published else ""
-    notes = [order_note(found), brackets, *(f"warning: {line}" for line in not_comparable(found))]
-    ends = failures(found)
-    shown = [*map(one_line, ends[:MAX_LINES]), *_more(ends)]
-    failed = "\n".join([f"{len(ends)} of {len(found)} runs did not finish", *shown]) if ends else ""
-    return "\n\n".join(filter(None, (*tables, "\n".join(map(one_line, filter(None, notes))), failed)))
-
-
-def _first_lines(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join([align_columns(lines[: MAX_LINES + 1]), *_more(lines[1:])])
-
-
-def _more(lines: Sequence[object]) -> list[str]:
-    rest = len(lines) - MAX_LINES
-    return [f"and {rest} more, in {SUMMARY_TEXT}"] if rest > 0 else []
-
-
-def file_lines(folder: Path) -> str:
-    """Return the paths of a comparison's files, a line each."""
-    return "\n".join(f"{word:9}  {path}" for word, path in SweepFolder(folder).summaries().items())
-
-
-def summarise(folder: Path, runs: Sequence[Path]) -> str:
-    """Write a sweep's tables and figures, and return the text at its end; jobs and files may be absent or broken."""
-    found = read_rows(runs)
-    errors = write_files(folder, found)
-    quoted = shlex.quote(str(folder))
-    more = f"dashboard  gantrain tensorboard {quoted}\nreport     gantrain report {quoted}"
-    return "\n" + "\n\n".join(
-        [comparison_text(found), "\n".join([*map(str, errors), file_lines(folder), more])]
-    )

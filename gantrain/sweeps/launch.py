@@ -22,7 +22,7 @@ from gantrain.core.text import format_duration, one_line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.end_table import end_table
 from gantrain.reports.ranking import order_tags
-from gantrain.reports.tables import summarise
+from gantrain.reports.summary import summarise
 from gantrain.sweeps.plan import MAX_NAME_LETTERS
 from gantrain.tracking.tensorboard import write_hparams_columns
 from gantrain.training.dry_run.report import summary_line

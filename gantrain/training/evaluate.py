@@ -145,6 +145,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         packing=config.model.packing,
         conditional=config.model.is_conditional,
         autocast=runtime.autocast,
+        is_averaged=config.train.ema > 0,
     )
 
 
@@ -172,17 +173,23 @@ def evaluation_mode(evaluation: Evaluation) -> Iterator[None]:
 
 def compute(metrics: list[Metric], evaluation: Evaluation, final: bool = False) -> EvaluationResult:
     """Compute metrics without effect on training; if ``final``, also costly errors and real-against-real floors."""
-    result = EvaluationResult()
+    result, tags = EvaluationResult(), dict[str, list[str]]()
     with evaluation_mode(evaluation):
         for metric in metrics:
-            result.estimates.update((tag, Estimate.of(value)) for tag, value in metric(evaluation).items())
+            values = metric(evaluation)
+            result.estimates.update((tag, Estimate.of(value)) for tag, value in values.items())
+            tags[metric.name] = list(values)
             if final:
                 result.final_errors.update(metric.errors(evaluation))
             if final and metric.has_floor:
                 floors = metric(evaluation.of_real())
                 result.floors.update((tag, Estimate.of(value)) for tag, value in floors.items())
         # Afterwards, since a protocol may depend on what its metric computed.
-        result.protocol.update((metric.name, metric.protocol(evaluation)) for metric in metrics)
+        for metric in metrics:
+            protocol = metric.protocol(evaluation) | {"tags": tags[metric.name]}
+            if protocol.get("G") == "averaged weights" and not evaluation.is_averaged:
+                protocol["G"] = "live weights"
+            result.protocol[metric.name] = protocol
     return result
 
 

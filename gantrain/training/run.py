@@ -126,7 +126,7 @@ def _write_result(run: RunFolder, result: dict[str, Any]) -> None:
             log.warning("%s", error)
             return
         if result["status"] == "finished":
-            log.warning("%s", metric_table(result["metrics"], result["floors"]))  # its numbers are in no file
+            log.warning("%s", metric_table(result))  # its numbers are in no file
         raise
 
 

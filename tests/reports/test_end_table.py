@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from gantrain.core.text import format_number, format_size, format_with_error
+from gantrain.core.estimate import Estimate
+from gantrain.core.text import format_estimate, format_number, format_size, format_with_error
 from gantrain.objectives.divergences import NATS, ROWS, js_weighted
 from gantrain.reports.end_table import metric_table
+from gantrain.reports.readings import BOUND_NOTE, ERROR_NOTE, estimates
 
 REAL = some.floats(-1e6, 1e6, allow_nan=False)
 
@@ -23,14 +25,36 @@ def test_format_number_reads_back_and_is_0_for_0_alone(value, places):
 
 
 @given(REAL, some.floats(0, 1e3))
-def test_format_with_error_has_equal_decimals(value, error):
+def test_format_with_error_has_the_decimals_of_the_error(value, error):
     shown, _, beside = format_with_error(value, error).partition(" ± ")
     decimals = [text.partition("e")[0].partition(".")[2] for text in (shown, beside)]
-    assert len(decimals[0]) == len(decimals[1]) == 3
+    assert len(decimals[0]) == len(decimals[1])
     assert ("e" in shown) == ("e" in beside)
     larger = max((shown, value), (beside, error), key=lambda pair: abs(pair[1]))
     assert float(larger[0]) != 0 or larger[1] == 0
-    assert format_with_error(value, None) == format_number(value)
+    assert abs(float(shown) - value) <= max(0.06 * error, 0.0005001, 0.0006 * abs(value) * ("e" in shown))
+    assert len(beside.partition("e")[0].replace(".", "").lstrip("0")) <= 4
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(0.2, 0.012, is_lower_bound=True), "≥ 0.200 ± 0.012"),
+        (Estimate(0.91, 0.02, caveat="heavy tails"), "0.91 (± not reliable here: heavy tails)"),
+        (Estimate(31.256, 2.31), "31.3 ± 2.3"),
+        (Estimate(1234.5, 56.7), "1234 ± 57"),
+        (Estimate(0.5, 0.0004), "0.5000 ± 0.0004"),
+        (Estimate(0.79512), "0.80"),
+        (Estimate(31.256), "31"),
+        (Estimate(8.0), "8.0"),
+        (Estimate(0.0), "0.00"),
+        (Estimate(2e-5), "2.0e-05"),
+        (Estimate(math.nan), "nan"),
+        (Estimate(math.inf, math.inf), "inf ± inf"),
+    ],
+)  # fmt: skip
+def test_format_estimate_has_no_digit_without_an_error(estimate, text):
+    assert format_estimate(estimate) == text
 
 
 @given(some.floats(0, 9.9e14))
@@ -46,7 +70,46 @@ def test_format_size_has_three_digits_and_a_unit(count):
 @pytest.mark.parametrize("row", [*ROWS.values(), js_weighted(0.3)], ids=lambda row: row.quantity)
 def test_metric_table_marks_divergences_in_nats_alone(row):
     for kind in ("", "_exact", "_batch"):
-        line = metric_table(
-            {f"divergence/{row.quantity}{kind}": 0.25, f"divergence/{row.quantity}{kind}_se": 0.01}, {}
-        )
-        assert line.splitlines()[1].endswith(" nats") == (row.unit == NATS)
+        tag = f"divergence/{row.quantity}{kind}"
+        line = metric_table({"metrics": {tag: 0.25, f"{tag}_se": 0.01}})
+        assert line.splitlines()[2].endswith(" nats") == (row.unit == NATS)
+
+
+def test_metric_table_separates_generators_in_one_order():
+    protocol = {
+        "js": {"D": "playing, eval mode", "G": "live weights", "tags": ["divergence/js", "logits/accuracy"]},
+        "mine": {"D": "playing, eval mode", "tags": ["fidelity/by_d"]},
+        "refit": {"D": "fresh", "G": "live weights", "tags": ["divergence/js_refit", "divergence/js_gap"]},
+        "prdc": {"G": "averaged weights", "tags": ["diversity/coverage"]},
+    }
+    tags = [tag for entry in protocol.values() for tag in entry["tags"]]
+    result = {"metrics": dict.fromkeys(tags, 0.5), "protocol": protocol, "floors": {"diversity/coverage": 0.97},
+              "errors": {"divergence/js_refit": {"se": 0.01, "n": 2000, "lower_bound": True}}}  # fmt: skip
+    lines = [" ".join(line.split()) for line in metric_table(result).splitlines()]
+    assert lines == [
+        "metric value n real against real",
+        "live generator", "divergence/js_refit ≥ 0.500 ± 0.010 nats 2,000",
+        "averaged generator", "diversity/coverage 0.50 0.97",
+        "own D, live generator", "divergence/js 0.50 nats", "divergence/js_gap 0.50 nats",
+        "fidelity/by_d 0.50", "logits/accuracy 0.50", ERROR_NOTE, BOUND_NOTE,
+    ]  # fmt: skip
+
+
+BROKEN = [None, 7, [], {"divergence/js": 7}, {"divergence/js": {"se": "x", "n": -1, "caveat": ["a"], "lower_bound": 1}},
+          {"divergence/js": {"se": -1.0, "n": 10**400}}, {"divergence/js": {"se": None}}]  # fmt: skip
+
+
+@pytest.mark.parametrize("errors", BROKEN)
+def test_estimates_of_a_broken_result_are_plain_numbers(errors):
+    (found,) = estimates({"metrics": {"divergence/js": 0.5, "fidelity/x": "y"}, "errors": errors}).values()
+    assert (found, found.error, found.n, found.caveat, found.is_lower_bound) == (0.5, None, None, "", False)
+
+
+def test_estimates_of_an_old_result_have_the_logged_errors():
+    old = {"metrics": {"divergence/js": 0.5, "divergence/js_se": 0.01, "diversity/modes": None}}
+    found = estimates(old)
+    assert found["divergence/js"].error == 0.01
+    assert math.isnan(found["diversity/modes"])
+    forged = {"divergence/js": {"caveat": "\x1b[31m" + "long " * 100}}
+    assert len(estimates(old | {"errors": forged})["divergence/js"].caveat) <= 80
+    assert estimates(old | {"errors": forged})["divergence/js"].caveat.isprintable()

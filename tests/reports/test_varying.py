@@ -183,12 +183,13 @@ def test_not_comparable_are_other_data_but_not_another_folder(tmp_path):
     assert not_comparable(read_rows(same[:1])) == []
     assert [line for line in not_comparable(read_rows(same)) if "data" in line] == []
     other = made(tmp_path / "c", config=config(dataset__name="grid"))
-    assert "the data differ (grid, ring): no number is comparable across them" in not_comparable(
+    assert "the data differ (ring; grid): no number is comparable across them" in not_comparable(
         read_rows([*same, other])
     )
     wide = made(tmp_path / "d", config=config(dataset__modes=4))
-    assert "the data differ (ring, with other keys): no number is comparable across them" in not_comparable(
-        read_rows([same[0], wide])
+    assert (
+        "the data differ (ring, modes 8; ring, modes 4): no number is comparable across them"
+        in not_comparable(read_rows([same[0], wide]))
     )
 
 

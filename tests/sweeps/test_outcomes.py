@@ -11,7 +11,7 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.errors import DataError
 from gantrain.reports.runs import read_rows
-from gantrain.reports.tables import summarise
+from gantrain.reports.summary import summarise
 from gantrain.sweeps.outcomes import record_exit, record_unstarted
 from gantrain.sweeps.process import short_socket_folder
 

@@ -35,7 +35,7 @@ from gantrain.config.compose import compose
 from gantrain.config.options import Config
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.tags import CEILING
-from gantrain.reports.ranking import COLUMNS
+from gantrain.reports.readings import COLUMNS
 from gantrain.tracking import tensorboard as dashboard
 from gantrain.tracking.board_server import with_pinned_cards
 from gantrain.tracking.event_file import read_events

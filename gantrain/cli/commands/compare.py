@@ -15,7 +15,7 @@ from gantrain.errors import ConfigError, writing
 def compare(argv: list[str]) -> int:
     """Print the table of any runs, and write it with its pictures to a folder."""
     from gantrain.reports.runs import read_rows
-    from gantrain.reports.tables import comparison_text, file_lines, write_files
+    from gantrain.reports.summary import comparison_text, file_lines, write_files
 
     folders, out = folders_and_out("compare", argv)
     runs = [run for folder in folders for run in find_runs(folder)]

@@ -52,7 +52,7 @@ def evaluate(argv: list[str]) -> int:
     reading = compute(supported_metrics(config, data), view(config, data, state, runtime), final=True)
     parts = [
         checkpoint.path,
-        metric_table(reading.metrics, reading.floors),
+        metric_table(reading.description()),
         protocol_warnings(reading.protocol),
     ]
     print("\n\n".join(str(part) for part in parts if part))  # first, since writing may fail
