@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from gantrain.cli.command import all_commands
-from gantrain.cli.known_keys import KEYS_FILE
 from gantrain.config.options import Folder, Top, Train, class_of
 from gantrain.core.fields import flat_fields
 from gantrain.core.groups import GROUPS, choices, yaml_dir
+from gantrain.core.known_keys import KEYS_FILE
 from gantrain.registry import REGISTERED
 from gantrain.sweeps.optuna.search import Search
 

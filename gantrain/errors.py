@@ -4,7 +4,7 @@ import copyreg
 import errno
 import re
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -155,13 +155,3 @@ def to_user_error(error: BaseException) -> GantrainError:
         return GantrainError(error.filename or "system", error.strerror or what, remedy)
     what = f"{type(error).__name__}: {what}"
     return GantrainError("internal", what, "run again with --traceback and report it")
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?`` if a legal name is close to ``word``, else the list of all legal names."""
-    if not (names := sorted(known)):
-        return "leave it out"
-    import difflib  # most commands end without an error
-
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(names)}"

@@ -25,7 +25,8 @@ from omegaconf.errors import OmegaConfBaseException
 from gantrain.core.fields import option as option
 from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
 from gantrain.core.scalars import SET_OR_OMIT
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -134,7 +135,7 @@ def build(group: str, plain: Mapping[str, Any]) -> Any:
         raise ConfigError(group, f"must be a group of keys, got {plain!r}", f"make a choice: {group}=CHOICE")
     name = plain.get("name")
     if not isinstance(name, str) or name not in known:
-        raise ConfigError(f"{group}.name", f"no {group} is called {name!r}", suggest(str(name), known))
+        raise ConfigError(f"{group}.name", f"no {group} is called {name!r}", suggest(str(name), known, group))
     return parse(known[str(name)], group, plain)
 
 
@@ -209,7 +210,7 @@ def _check(key: str, value: Any, field: dataclasses.Field[Any]) -> None:
         for name, item in value.items():
             _check(f"{key}.{name}", item, field)
     elif isinstance(value, str) and rule.get("choices") and value not in rule["choices"]:
-        raise ConfigError(key, f"{value!r} is not one of its choices", suggest(value, rule["choices"]))
+        raise ConfigError(key, f"{value!r} is not one of its choices", suggest(value, rule["choices"], key))
     elif isinstance(value, float | int) and not isinstance(value, bool):
         limits = {kind: rule[kind] for kind in LIMITS if rule.get(kind) is not None}
         texts = [

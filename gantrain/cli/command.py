@@ -4,6 +4,7 @@ The file declares ``COMMAND`` and imports what is heavy where it is used, so tha
 every verb without torch.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -46,6 +47,11 @@ class Command(NamedTuple):
     words: Mapping[str, Word] = MappingProxyType({})
     prints: bool = False
     options: Callable[[], type] | None = None
+
+    @property
+    def folders(self) -> str:
+        """What stands after the verb, without what may be left out: ``RUN``."""
+        return re.sub(r" ?\[.*| \.\.\.", "", self.usage[0][0])
 
     @property
     def known_words(self) -> dict[str, Word]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gantrain.cli.command import Command, Word, all_commands, command_names, load_command
 from gantrain.cli.help import offer
-from gantrain.cli.known_keys import Keys, default_choice, keys_of_choice, keys_of_group
 from gantrain.core.groups import GROUPS, choices
+from gantrain.core.known_keys import Keys, default_choice, keys_of_choice, keys_of_group
 from gantrain.core.override import Override, values_by_key
 from gantrain.core.plugins import split_plugins, use
 from gantrain.errors import GantrainError

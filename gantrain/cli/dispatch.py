@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import gantrain
 from gantrain.cli.command import command_names, load_command
-from gantrain.core.groups import overrides_choosing
+from gantrain.core.override import values_by_key
 from gantrain.core.plugins import split_plugins, use
 from gantrain.core.streams import check_output
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import did_you_mean, suggest, words_meant
+from gantrain.errors import ConfigError
 
 
 def dispatch(words: Sequence[str]) -> int:
@@ -43,13 +45,19 @@ def dispatch(words: Sequence[str]) -> int:
             check_output()
         return code
     if not is_verb and argv and re.fullmatch("[^-~=][^=]*", argv[0]):
-        raise ConfigError(argv[0], "is neither a verb nor key=value", _remedy_for(argv[0]))
+        raise ConfigError(argv[0], "is neither a verb nor key=value", _remedy_for(argv))
+    for before, word in pairwise(["", *rest]):
+        is_value = before.startswith("-") and before not in ("-m", "--multirun")  # of a flag
+        if word in command_names() and not is_value:
+            remedy = f"type gantrain {f'{word} {load_command(word).folders}'.strip()}"
+            raise ConfigError(word, "is a verb, and a verb stands first", remedy)
     from gantrain.cli import train  # imports hydra and torch, which a help page does without
 
     return train.start(rest)
 
 
-def _remedy_for(word: str) -> str:
-    if meant := overrides_choosing(word):
-        return f"did you mean {' or '.join(map(repr, meant))}?"
-    return suggest(word, ["train", *command_names(), "--help", "--version"])
+def _remedy_for(argv: Sequence[str]) -> str:
+    verbs = ["train", *command_names()]
+    word, following = argv[0], argv[1] if len(argv) > 1 else ""
+    meant = words_meant(word, following, verbs, values_by_key(argv))
+    return did_you_mean(meant) or suggest(word, [*verbs, "--help", "--version"])

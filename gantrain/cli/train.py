@@ -17,7 +17,8 @@ from gantrain.config.overrides import CommandLine
 from gantrain.core.groups import choices, yaml_dir
 from gantrain.core.override import values_by_key
 from gantrain.core.plugins import active_folders, use
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 
 
 def start(argv: list[str]) -> int:

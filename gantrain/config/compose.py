@@ -85,7 +85,8 @@ def compose(overrides: Sequence[str]) -> DictConfig:
     """Return the config that overrides give, without running it. Raises ConfigError."""
     load_plugins()
     with translate_hydra_errors(), initialize_hydra():
-        words = [check_override(word) for word in overrides]
+        line = values_by_key(overrides)
+        words = [check_override(word, line) for word in overrides]
         for word in words:
             if word.override.is_sweep_override():
                 raise ConfigError(word.override.key_or_group, "has several values", "give one of them")

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString, RangeSweep
 from hydra.core.override_parser.types import Override as HydraOverride
 
+from gantrain.config.flags import parse_flags
 from gantrain.config.grammar import Word, read_word
-from gantrain.config.key_types import type_of_key
+from gantrain.config.key_types import UNKNOWN, type_of_key
 from gantrain.config.paths import READ_PATHS, absolute
 from gantrain.config.sources import load_plugins
-from gantrain.core.groups import GROUPS, check_choices, choices, overrides_choosing
-from gantrain.core.override import Override
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.groups import GROUPS, check_choices, choices
+from gantrain.core.override import Override, values_by_key
+from gantrain.core.scalars import read_text
+from gantrain.core.suggestions import (
+    did_you_mean,
+    is_switched_off,
+    overrides_meant,
+    suggest,
+    words_meant,
+)
+from gantrain.errors import ConfigError
 
 MAX_JOBS = 100_000  # of a sweep
 SWEEPS = re.compile(r"sweep=(?!null$|grid$).+|hydra\.mode=MULTIRUN")  # overrides that need no -m
@@ -51,7 +57,7 @@ class CommandLine:
         Raises:
             ConfigError: For an unknown flag, flags that exclude each other, or an override that no config accepts.
         """
-        known = _parse_flags(words)
+        known = parse_flags(words)
         flags = list(words)
         for word in known.overrides:
             flags.remove(word)
@@ -66,7 +72,8 @@ class CommandLine:
 
         # Check the overrides; some of them make a sweep without -m.
         load_plugins()
-        read = [check_override(word) for word in known.overrides]
+        line = values_by_key(known.overrides)
+        read = [check_override(word, line) for word in known.overrides]
         overrides = [word.text for word in read]
         is_query = bool(known.cfg or known.info or known.shell_completion or known.hydra_help)
         if not (is_query or known.run or known.multirun) and any(map(SWEEPS.fullmatch, overrides)):
@@ -89,33 +96,6 @@ class CommandLine:
             config_dir=known.config_dir,
             package=known.package,
         )
-
-
-def _parse_flags(words: Sequence[str]) -> Any:
-    """Split flags from overrides with Hydra's own parser. Raises ConfigError for an unknown flag, or several modes."""
-    if any(word.startswith("--experimental-rerun") for word in words):
-        what = "reads a pickle, which can run code"
-        raise ConfigError("--experimental-rerun", what, "use gantrain resume RUN")
-    message = io.StringIO()  # where the parser complains
-    try:
-        with contextlib.redirect_stderr(message):
-            known = get_args_parser().parse_intermixed_args(words)
-    except SystemExit as error:
-        what = message.getvalue().strip().splitlines()[-1].split("error: ")[-1]
-        dashes = "keys are written key=value, without dashes; " * what.startswith("unrecognized")
-        raise ConfigError("usage", what, f"{dashes}see gantrain --help") from error
-
-    # Check the flags against each other.
-    modes = (known.run, known.multirun, known.cfg, known.info, known.shell_completion, known.hydra_help)
-    if sum(map(bool, modes)) > 1:
-        raise ConfigError("usage", "--run, --multirun, --cfg, --info exclude each other", "give one of them")
-    if (known.package or known.resolve) and not known.cfg:
-        raise ConfigError("usage", "--package and --resolve go with --cfg", "add --cfg job")
-    path = Path(known.config_path or "/")
-    if not (path.is_absolute() and path.is_dir()):
-        what = "is not the absolute path of a folder"
-        raise ConfigError("--config-path", what, "add choices with --config-dir DIR")
-    return known
 
 
 def _check_single(words: Sequence[Word]) -> None:
@@ -169,13 +149,22 @@ def _count(values: Any) -> int:
     return len(values.list) if isinstance(values, ChoiceSweep) else 1
 
 
-def check_override(word: str) -> Word:
-    """Return an override as Hydra reads it. Raises ConfigError for one that no config accepts."""
+def check_override(word: str, line: Mapping[str, str]) -> Word:
+    """Return an override as Hydra reads it.
+
+    Args:
+        word: As typed.
+        line: The values of all overrides of its line, by key.
+
+    Raises:
+        ConfigError: For one that no config accepts.
+    """
     if "=" not in word and not word.startswith("~"):
-        meant = overrides_choosing(word)
-        remedy = f"did you mean {' or '.join(map(repr, meant))}?" if meant else "write key=value"
+        remedy = did_you_mean(words_meant(word, "", (), line)) or "write key=value"
         raise ConfigError(word, "is not an override", remedy)
     read = read_word(word)
+    if "=" in word:
+        _check_key(Override.parse(word), line)
     override = read.override
     key, value = str(override.key_or_group), override.value()
     group, _, name = key.partition(".")
@@ -201,8 +190,24 @@ def check_override(word: str) -> Word:
     is_named = override.is_sweep_override() or isinstance(value, dict) or "${" not in str(value or "${")
     if not is_named and (key in GROUPS or key.startswith("hydra/") or key == "hydra"):
         text = Override.parse(word).value
-        raise ConfigError(key, f"'{text}' is not one of its choices", suggest(text, choices(key)))
+        raise ConfigError(key, f"'{text}' is not one of its choices", suggest(text, choices(key), key))
     return read
+
+
+def _check_key(typed: Override, line: Mapping[str, str]) -> None:
+    """Check that a key exists in some config, or has no known meaning. Raises ConfigError with what was meant."""
+    key, value = typed.key, read_text(typed.value)
+    if key == "dataset" and "/" in value:
+        own = "table dataset.path" if value.endswith((".csv", ".parquet")) else "image_folder dataset.root"
+        remedy = did_you_mean([f"dataset={own}={typed.value}"])
+        raise ConfigError(key, f"{value!r} is a path, not one of its choices", remedy)
+    if key in GROUPS or key.startswith("hydra") or type_of_key(key) != UNKNOWN:
+        return
+    what = "there is no such key"
+    if is_switched_off(key, value):
+        raise ConfigError(key, what, "leave it out: it is off by default")
+    if meant := overrides_meant(key, typed.value, line):
+        raise ConfigError(key, what, did_you_mean(meant))
 
 
 def with_absolute_path(word: str) -> str:

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from gantrain.config.options import ENDLESS, Config
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 from gantrain.penalties.none import NoPenalty
 from gantrain.registry import REGISTERED
 
@@ -48,7 +49,7 @@ def _name_errors(config: Config) -> Iterator[ConfigError]:
             yield ConfigError(f"run.{key}", "is not a path", "give a folder, or leave it out for the default")
     for name in config.metric.names:
         if name not in REGISTERED["metric"]:
-            remedy = suggest(name, REGISTERED["metric"])
+            remedy = suggest(name, REGISTERED["metric"], "metric")
             yield ConfigError("metric.names", f"no metric is called {name!r}", remedy)
 
 

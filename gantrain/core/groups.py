@@ -68,12 +68,6 @@ def choices(group: str) -> dict[str, str]:
     return about
 
 
-def overrides_choosing(word: str) -> list[str]:
-    """Return the overrides that a bare word may mean: ``objective=hinge`` for ``hinge``; none for most words."""
-    overrides = [f"{group}={word}" for group in GROUPS if word in choices(group)]
-    return overrides or [f"{word}=VALUE"] * (word in GROUPS or "." in word)
-
-
 def yaml_error(error: yaml.MarkedYAMLError) -> ConfigError:
     """Return an error of the YAML parser as one line with file, line and column."""
     mark = error.problem_mark or error.context_mark

@@ -11,7 +11,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, GrammarParseE
 
 from gantrain.core.groups import GROUPS, choices, yaml_error
 from gantrain.core.scalars import SET_OR_OMIT
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import choices_with_key, did_you_mean, nearest, suggest
+from gantrain.errors import ConfigError
 
 NO_GROUP = "there is no such config group"
 SET_VALUE = "give the value itself"
@@ -86,7 +87,7 @@ def _missing_choice(error: MissingConfigException) -> ConfigError:
     if not names and inner in GROUPS and inner != group:  # a defaults list names groups from where it stands
         remedy = f"write 'override /{inner}: {name}' in the defaults"
         return ConfigError(group, NO_GROUP, remedy)
-    return ConfigError(group, f"{name!r} is not one of its choices", suggest(name, names))
+    return ConfigError(group, f"{name!r} is not one of its choices", suggest(name, names, group))
 
 
 def translate_omegaconf_error(error: OmegaConfBaseException, prefix: str = "", file: str = "") -> ConfigError:
@@ -122,5 +123,8 @@ def unknown_key(key: str, known: Iterable[str], place: str = "") -> ConfigError:
     names = [str(name) for name in known if name != "hydra" and not (parent and name == "name")]
     groups = known.items() if isinstance(known, Mapping) else ()
     deeper = [f"{group}.{word}" for group, keys in groups if isinstance(keys, Mapping) and word in keys]
-    remedy = f"did you mean {' or '.join(map(repr, deeper))}?" if deeper else suggest(word, names)
+    meant = deeper or [f"{parent}.{name}".lstrip(".") for name in nearest(word, names)]
+    remedy = did_you_mean(meant) or suggest(word, names)
+    if not meant and (having := choices_with_key(parent, word)):
+        remedy += f"; it is a key of {', '.join(f'{parent}={choice}' for choice in having)}"
     return ConfigError(key + place, "there is no such key", remedy)

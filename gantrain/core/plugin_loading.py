@@ -18,7 +18,8 @@ from gantrain.core import plugins
 from gantrain.core.groups import GROUPS, check_choices
 from gantrain.core.plugin_trust import trust
 from gantrain.core.plugins import PluginFolder, PluginPackage
-from gantrain.errors import ConfigError, GantrainError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError, GantrainError
 from gantrain.registry import REGISTERED, has_schema, unregister
 
 

@@ -7,7 +7,8 @@ from operator import attrgetter
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 from gantrain.objectives.base import Logits, Separable
 from gantrain.registry import REGISTERED, key_property, option, register
 
@@ -38,7 +39,9 @@ class Conditional(Separable):
         known = {name: cls for name, cls in games if issubclass(cls, Separable) and cls is not Conditional}
         if self.base not in known:
             raise ConfigError(
-                "objective.base", f"{self.base!r} cannot be played here", suggest(self.base, known)
+                "objective.base",
+                f"{self.base!r} cannot be played here",
+                suggest(self.base, known, "objective"),
             )
         self._base: Separable = known[self.base]()
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from gantrain.config.overrides import is_varied
-from gantrain.errors import ConfigError, DataError, GantrainError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError, DataError, GantrainError
 from gantrain.registry import parse
 from gantrain.sweeps.optuna.search import Search, import_optuna, resolve_search
 from gantrain.sweeps.optuna.space import Dimension, corners

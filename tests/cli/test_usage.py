@@ -18,7 +18,7 @@ USAGE = [
     row("help", "help", "did you mean '--help'?"),
     row("version", "version", "did you mean '--version'?"),
     row("--nosuch", "usage", "--nosuch"),
-    row("--dataset=ring", "usage", "--dataset=ring", "without dashes"),
+    row("--dataset=ring", "usage", "--dataset=ring", "did you mean 'dataset=ring'?"),
     row("-x", "usage", "-x"),
     row("--cfg", "usage", "expected one argument"),
     row("--cfg joob", "usage", "joob", "job"),

@@ -1,7 +1,8 @@
 """``gantrain completion bash|zsh|fish``."""
 
 from gantrain.cli.command import Command
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 
 SHELLS = ("bash", "zsh", "fish")
 

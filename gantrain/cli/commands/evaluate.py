@@ -10,7 +10,8 @@ from gantrain.cli.arguments import checkpoint_and_words, output_path
 from gantrain.cli.command import Command, Word
 from gantrain.config.paths import DATA_PATHS
 from gantrain.core.groups import choices
-from gantrain.errors import ConfigError, suggest, writing
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError, writing
 
 if TYPE_CHECKING:
     from gantrain.config.options import Config

@@ -3,7 +3,8 @@
 from gantrain.cli.command import Command
 from gantrain.cli.help import all_groups_page, group_page
 from gantrain.core.groups import GROUPS
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 
 
 def print_choices(argv: list[str]) -> int:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from gantrain.cli.arguments import single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.errors import CheckpointError, ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from gantrain.core.run_folder import RunFolder

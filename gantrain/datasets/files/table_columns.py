@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantrain.core.suggestions import suggest
 from gantrain.core.text import count
 from gantrain.datasets.files.cells import describe_cells, is_missing, is_number, parse_number
 from gantrain.datasets.files.table_reader import MIN_ROWS, TableReader
-from gantrain.errors import ConfigError, DataError, suggest
+from gantrain.errors import ConfigError, DataError
 
 MAX_CLASSES = 100  # distinct values of a label
 LISTED = 8  # names in a message

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from gantrain.config.options import Config, Train
 from gantrain.core.files import MAX_PLAN_BYTES, read_json
+from gantrain.core.suggestions import suggest
 from gantrain.core.sweep_folder import SEARCH, Job
-from gantrain.errors import ConfigError, Pruned, suggest
+from gantrain.errors import ConfigError, Pruned
 from gantrain.sweeps.optuna.search import Search, pruner
 from gantrain.sweeps.optuna.storage import load_study
 from gantrain.sweeps.optuna.study import metric_value

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gantrain.config.options import ENDLESS
-from gantrain.errors import ConfigError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 from gantrain.registry import option, schema
 from gantrain.reports.ranking import LOWER_IS_BETTER, ONE_IS_BEST, RANKED
 

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import yaml
 
-from gantrain.cli.known_keys import default_choice, keys_of_choice, keys_of_group
 from gantrain.config.options import KEYED, Folder, Top, Train, class_of
 from gantrain.core.groups import GROUPS, choices, yaml_dir
+from gantrain.core.known_keys import default_choice, keys_of_choice, keys_of_group
 from gantrain.registry import REGISTERED
 
 SINGLE = {"": Top, "run": Folder, "train": Train} | {g.name: class_of(g) for g in KEYED if g.cls}

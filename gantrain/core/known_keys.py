@@ -1,6 +1,5 @@
 """The keys of every choice, from ``configs/keys.json``: to know them, no class is imported."""
 
-import json
 from functools import cache
 from typing import Any
 
@@ -12,6 +11,8 @@ Keys = dict[str, dict[str, Any]]  # of each key its help, default and choices
 
 @cache
 def _read() -> dict[str, Any]:
+    import json  # a fifth of the time of a help page, which needs no keys
+
     return dict(json.loads((yaml_dir() / KEYS_FILE).read_text(encoding="utf-8")))
 
 
