@@ -204,10 +204,10 @@ def _check_key(typed: Override, line: Mapping[str, str]) -> None:
     if key in GROUPS or key.startswith("hydra") or type_of_key(key) != UNKNOWN:
         return
     what = "there is no such key"
-    if is_switched_off(key, value):
-        raise ConfigError(key, what, "leave it out: it is off by default")
     if meant := overrides_meant(key, typed.value, line):
         raise ConfigError(key, what, did_you_mean(meant))
+    if is_switched_off(key, value):
+        raise ConfigError(key, what, "leave it out: it is off by default")
 
 
 def with_absolute_path(word: str) -> str:

@@ -67,12 +67,16 @@ def synonyms(word: str, known: Iterable[str], key: str = "") -> list[str]:
 def overrides_meant(key: str, value: str, line: Mapping[str, str]) -> list[str]:
     """Return the overrides that ``key=value`` may mean, whose key is unknown; each can be typed in its place.
 
+    None for a switch that is off by default; see ``is_switched_off``.
+
     Args:
         key: The key as typed.
         value: Its value as typed; "" for none.
         line: The values of the other overrides of the line.
     """
     leaf = key.rpartition(".")[2]
+    if _fold(value) in OFF and (off := next(filter(None, map(_section("off").get, _spellings(leaf))), "")):
+        return [off]
     # A key under another group, or written in another way.
     for letters in _spellings(leaf):
         found = [known for known in _keys_in_use(line) if _fold(known.rpartition(".")[2]) == letters]
@@ -80,8 +84,9 @@ def overrides_meant(key: str, value: str, line: Mapping[str, str]) -> list[str]:
         if found:
             return [f"{known}={_legal_value(known, value)}" for known in same_group or found]
     for letters in _spellings(leaf):
-        off = _section("off").get(letters, "") if _fold(value) in OFF else ""
-        if meant := off or _section("keys").get(letters, ""):
+        if meant := _section("keys").get(letters, ""):
+            if _fold(value) in OFF and "{}" not in meant:
+                return []
             filled = [_fill(words, value, line) for words in meant.split(" | ")]
             return [words for words in filled if words]
     return _of_one_choice(leaf, value)

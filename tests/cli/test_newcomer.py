@@ -40,7 +40,7 @@ dataset.batch_size=32        | train.batch_size=32
 minibatch_size=32            | train.batch_size=32
 beta1=0.5                    | optimizer.beta1=0.5
 b1=0.5                       | optimizer.beta1=0.5
-optimizer.betas=[0.5,0.9]    | optimizer.beta1
+optimizer.betas=[0.5,0.9]    | optimizer.beta1=NUMBER optimizer.beta2=NUMBER
 momentum=0.9                 | optimizer=sgd optimizer.momentum=0.9
 nz=100                       | model.z_dim=100
 z_dim=100                    | model.z_dim=100
@@ -123,7 +123,7 @@ lr_schedule=linear           | optimizer.schedule=linear
 num_samples=2000             | metric.n=2000
 n_trials=20                  | hydra.sweeper.n_trials=20
 seeds=5                      | seed=range(5)
-amp=false                    | leave it out
+amp=false                    | off by default
 use_cuda=false               | device=cpu
 ema=false                    | train.ema=0
 model.condition=yes          | concat
