@@ -78,6 +78,26 @@ def yaml_read_once():
 
 
 @pytest.fixture
+def separate_plugins(tmp_path_factory, monkeypatch):
+    """Give a test a record of plug-ins of its own, and leave none of its plug-ins behind."""
+    from gantrain.core import plugin_loading, plugin_trust, plugins
+    from gantrain.registry import REGISTERED, unregister
+
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    before = {group: dict(known) for group, known in REGISTERED.items()}
+    plugin_trust._loaded_before.clear()
+    plugins.use([])
+    yield
+    plugins.use([])
+    plugin_trust._loaded_before.clear()
+    for name in list(plugin_loading._loaded):
+        plugin_loading._unload(name)
+    for group, known in REGISTERED.items():  # those of packages
+        for name in known.keys() - before[group].keys():
+            unregister(group, name)
+
+
+@pytest.fixture
 def run_cli(tmp_path, monkeypatch, capfd):
     """Return ``run(*argv) -> (exit code, stdout, stderr)``: the command in this process, in ``tmp_path``."""
     import torch

@@ -125,8 +125,14 @@ def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
     files = [*ROOT.glob("configs/**/*.yaml"), ROOT / "configs" / "keys.json"]
     configs = {f"gantrain/{path.relative_to(ROOT).as_posix()}" for path in files}
     pages = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("gantrain/reports/*.[hcj][ts]*")}
-    assert len(pages) == 6
-    assert names == modules | configs | pages | {"gantrain/py.typed"}
+    templates = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("gantrain/cli/templates/*.txt")}
+    assert (len(pages), len(templates)) == (6, 7)
+    read = [path for path in ROOT.glob("docs/**/*") if path.is_file() and "__pycache__" not in path.parts]
+    documentation = {
+        f"gantrain/{path.relative_to(ROOT).as_posix()}"
+        for path in (*read, CONTRIBUTING, ROOT / "SECURITY.md")
+    }
+    assert names == modules | configs | pages | templates | documentation | {"gantrain/py.typed"}
 
 
 def test_the_wheel_carries_its_metadata_and_console_script(wheel):
@@ -205,6 +211,8 @@ def test_the_unpacked_wheel_composes_from_its_own_yaml(example):
     page = python(folder / "site", folder, "-m", "gantrain", "--help")
     assert (page.returncode, page.stderr) == (0, "")
     assert "The exponential loss of boosting" in page.stdout  # a choice that the checkout does not have
+    read = python(folder / "site", folder, "-m", "gantrain", "docs")
+    assert read.stdout.startswith(f"the pages are in {folder}/site/gantrain/docs;")
     job = yaml.safe_load(said.split("---")[0])
     assert job["objective"] == {"name": "exponential"}
     assert set(pages.GROUPS) - {"experiment", "sweep", "debug"} <= set(job)

@@ -16,7 +16,7 @@ from gantrain.cli.completion import offers
 from gantrain.core import plugin_loading, plugin_trust, plugins
 from gantrain.core.groups import choices
 from gantrain.errors import CheckpointError, ConfigError
-from gantrain.registry import REGISTERED, unregister
+from gantrain.registry import REGISTERED
 
 TANH = '''
 """A game of bounded logits."""
@@ -36,21 +36,7 @@ class {cls}(NonSaturating):
 YAML = "# Bounded logits: gantrain objective={name}\ndefaults: [/schema/objective/{name}@_here_]\n"
 
 
-@pytest.fixture(autouse=True)
-def separate(tmp_path_factory, monkeypatch):
-    """Give each test a record of its own, and leave no plug-in behind."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-    before = {group: dict(known) for group, known in REGISTERED.items()}
-    plugin_trust._loaded_before.clear()
-    plugins.use([])
-    yield
-    plugins.use([])
-    plugin_trust._loaded_before.clear()
-    for name in list(plugin_loading._loaded):
-        plugin_loading._unload(name)
-    for group, known in REGISTERED.items():  # those of packages
-        for name in known.keys() - before[group].keys():
-            unregister(group, name)
+pytestmark = pytest.mark.usefixtures("separate_plugins")
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:

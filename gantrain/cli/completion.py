@@ -121,8 +121,8 @@ def _choices(group: str, before: list[str]) -> Offers:
 
 
 def _after_verb(command: Command, before: list[str], word: str) -> Offers:
-    if command.arguments:
-        return dict.fromkeys(command.arguments, "") if not before else {}
+    if command.arguments and not before:
+        return dict.fromkeys(command.arguments, "")
     if "=" in word:
         key, value, _ = Override.parse(word)
         known = command.known_words.get(key, Word())

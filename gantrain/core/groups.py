@@ -49,9 +49,9 @@ GROUPS = {
 
 
 def yaml_dir() -> Path:
-    """Return the folder of the shipped YAML files: next to the package in a checkout, inside it in a wheel."""
+    """Return the folder of the shipped YAML files: inside the package in a wheel, next to it in a checkout."""
     here = Path(__file__).resolve().parents[1]
-    for folder in (here.parent / "configs", here / "configs"):
+    for folder in (here / "configs", here.parent / "configs"):
         if (folder / "config.yaml").is_file():
             return folder
     raise GantrainError("configs", "gantrain's own YAML files are missing", "install gantrain again")
