@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gantrain.cli.command import Command
-from gantrain.errors import ConfigError, GantrainError, suggest
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError, GantrainError
 
 ROW = re.compile(r"^\| (.+?) \| (.+) \|$", re.M)  # of the index: what a reader wants, and links to pages
 LINK = re.compile(r"\]\(((?:\.\./)?([\w.-]+)\.md)\)")

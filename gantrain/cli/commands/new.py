@@ -11,7 +11,8 @@ from string import Template
 
 from gantrain.cli.arguments import split_arguments
 from gantrain.cli.command import Command, Word
-from gantrain.errors import ConfigError, suggest, writing
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError, writing
 
 # One file a group: the parts that a new plug-in begins with, each after a line ``=== its path``.
 TEMPLATES = {
