@@ -49,9 +49,9 @@ class Command(NamedTuple):
     options: Callable[[], type] | None = None
 
     @property
-    def folders(self) -> str:
-        """What stands after the verb, without what may be left out: ``RUN``."""
-        return re.sub(r" ?\[.*| \.\.\.", "", self.usage[0][0])
+    def form(self) -> str:
+        """What stands after the verb in its first use, without ``key=value`` words: ``RUN``, ``[DIR]``."""
+        return re.sub(r" ?\[[^]=]*=.*", "", self.usage[0][0])
 
     @property
     def known_words(self) -> dict[str, Word]:

@@ -49,7 +49,7 @@ def dispatch(words: Sequence[str]) -> int:
     for before, word in pairwise(["", *rest]):
         is_value = before.startswith("-") and before not in ("-m", "--multirun")  # of a flag
         if word in command_names() and not is_value:
-            remedy = f"type gantrain {f'{word} {load_command(word).folders}'.strip()}"
+            remedy = f"type gantrain {word} {load_command(word).form}".rstrip()
             raise ConfigError(word, "is a verb, and a verb stands first", remedy)
     from gantrain.cli import train  # imports hydra and torch, which a help page does without
 

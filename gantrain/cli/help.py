@@ -1,37 +1,37 @@
 """The help pages and the lists of choices."""
 
+import textwrap
 from collections.abc import Mapping
 
 from gantrain.cli.command import all_commands, load_command
 from gantrain.core.groups import GROUPS, choices
 
-TITLE = (
-    "gantrain trains Generative Adversarial Networks and names the divergence that each of them estimates."
-)
+TITLE = "gantrain trains Generative Adversarial Networks and names the divergence that each one estimates."
 # Lines of the usage before those of the verbs, and after them.
 TRAIN = (
-    ("[key=value ...]", "train; with nothing given: real handwritten digits, about a minute"),
-    ("-m key=a,b [key=value ...]", "one run for each combination"),
+    ("[key=value ...]", "train; with nothing given: handwritten digits, in a minute"),
+    ("-m key=a,b [key=value ...]", "a sweep: one run for each combination"),
 )
-PRINT = (("--cfg job [key=value ...]", "print the composed config and run nothing"),)
-FLAGS = """\
-RUN is a run's folder or a checkpoint in it; resume and show take a sweep's folder too.
+PRINT = (("--cfg job [key=value ...]", "print every key of a run with its value, and run nothing"),)
+PAGES = """\
+RUN is the folder of a run, or a checkpoint in it; resume and show take a sweep's folder too.
 
 flags
-  --plugins DIR      a folder with plug-ins of your own: Python files, and their choices in configs/GROUP/NAME.yaml
-  --config-dir DIR   a folder with YAML files of your own       -m, --multirun   sweep
-  --traceback        show where an error was raised             --version        print the version
+  -m, --multirun     sweep over the values after commas
+  --config-dir DIR   read YAML files of your own as choices: DIR/GROUP/NAME.yaml
+  --plugins DIR      load objectives, data sets, metrics of your own: Python files in a folder
+  --traceback        show where in the program an error arose
+  --version          print the version
 """
 EXAMPLES = """\
 examples
-  gantrain dataset=ring objective=minimax              the saturating game on eight Gaussians
-  gantrain objective=conditional                       a row of digits for each class
-  gantrain penalty=r1 penalty.gamma=0.1 train.d_steps=2
+  gantrain dataset=ring objective=hinge
   gantrain -m objective=minimax,non_saturating 'seed=range(3)'
-  gantrain dataset=mnist dataset.root=~/data train.steps=600
+  gantrain dataset=image_folder dataset.root=photos train.seconds=3600
 
-Every key: gantrain --cfg job. A group's own keys: gantrain --cfg job -p train"""
+more: docs/README.md, gantrain VERB --help, gantrain list GROUP"""
 COLUMNS = (39, 61)  # characters before the text of a usage line; a long line takes the second
+WIDTH = 98  # characters of a line of the main page
 
 
 def usage_line(form: str, text: str) -> str:
@@ -46,7 +46,7 @@ def command_page(name: str) -> str:
     command = load_command(name)
     usage = "\n".join(["usage", *(usage_line(f"{name} {form}", text) for form, text in command.usage)])
     words = {offer(key, word.choices): word.help for key, word in command.known_words.items()}
-    parts = [usage, _indented_table("arguments", words), "All verbs and choices: gantrain --help"]
+    parts = [usage, _indented_table("arguments", words), "All verbs: gantrain --help"]
     return "\n\n".join(filter(None, parts))
 
 
@@ -73,9 +73,11 @@ def all_groups_page() -> str:
 
 
 def help_page() -> str:
-    """Return the page of ``gantrain --help``."""
-    commands = all_commands().items()
-    verbs = [(f"{name} {form}", text) for name, command in commands for form, text in command.usage]
+    """Return the page of ``gantrain --help``, which fits a screen of 45 lines of 100 characters."""
+    verbs = [(f"{name} {command.form}", command.usage[0][1]) for name, command in all_commands().items()]
     usage = "\n".join(usage_line(form, text) for form, text in (*TRAIN, *verbs, *PRINT))
-    groups = f"config groups: group=choice, then group.key=value\n\n{all_groups_page()}"
-    return f"{TITLE}\n\nusage\n{usage}\n{FLAGS}\n{groups}\n\n{EXAMPLES}"
+    names = textwrap.fill(
+        "  ".join(filter(choices, GROUPS)), WIDTH, initial_indent="  ", subsequent_indent="  "
+    )
+    groups = f"config groups: group=choice, then group.key=value; their choices: gantrain list\n{names}"
+    return f"{TITLE}\n\nusage\n{usage}\n{PAGES}\n{groups}\n\n{EXAMPLES}"

@@ -1,9 +1,12 @@
 """The pages of help, and the lists of choices."""
 
+import shlex
+
 import pytest
+from PIL import Image
 
 from gantrain.cli.command import command_names
-from gantrain.cli.help import COLUMNS, usage_line
+from gantrain.cli.help import COLUMNS, EXAMPLES, usage_line
 from gantrain.core.groups import GROUPS, choices
 
 
@@ -13,6 +16,39 @@ def test_help_page_names_every_verb_in_columns(run_cli):
     named = {line.split()[1] for line in usage}
     assert set(command_names()) <= named
     assert all(any(line[column] == " " != line[column + 1] for column in COLUMNS) for line in usage)
+
+
+def test_help_page_fits_a_screen(run_cli):
+    _, page, _ = run_cli("--help")
+    lines = page.splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= 100
+    groups = page.partition("config groups")[2].partition("examples")[0].split()
+    assert set(GROUPS) <= set(groups)
+
+
+@pytest.mark.parametrize("words", [["help"], ["help", "train"], ["train", "--help"], ["-h"]], ids=" ".join)
+def test_help_is_a_verb_and_a_flag(words, run_cli):
+    assert run_cli(*words) == run_cli("--help")
+
+
+@pytest.mark.parametrize("verb", command_names())
+def test_help_of_a_verb_is_the_page_of_its_flag(verb, run_cli):
+    assert run_cli("help", verb) == run_cli(verb, "--help")
+
+
+def test_help_of_a_group_lists_its_choices(run_cli):
+    assert run_cli("help", "dataset") == run_cli("list", "dataset")
+
+
+def test_examples_of_the_help_page_are_accepted(run_cli, no_run, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for i in range(20):
+        Image.new("RGB", (32, 32)).save(tmp_path / f"photos/{i}.png")
+    examples = [line for line in EXAMPLES.splitlines() if line.startswith("  gantrain")]
+    assert len(examples) == 3
+    for example in examples:
+        assert run_cli(*shlex.split(example)[1:])[2] == no_run, example
 
 
 @pytest.mark.parametrize(("length", "column"), [(1, 39), (28, 39), (29, 61), (50, 61), (51, 62)])

@@ -5,8 +5,6 @@ import shlex
 
 import pytest
 
-from gantrain.errors import GantrainError
-
 # Each line: what is typed, and what the advice holds.
 KEYS = """
 epochs=10                    | train.steps=N
@@ -298,19 +296,6 @@ FLAGS = """
 """
 
 
-class Accepted(GantrainError):
-    """What a line meets that is not refused, in place of a run."""
-
-
-@pytest.fixture(autouse=True)
-def no_run(monkeypatch):
-    def accept(*_: object) -> None:
-        raise Accepted("accepted", "in place of a run", "")
-
-    monkeypatch.setattr("gantrain.training.start.prepare", accept)
-    monkeypatch.setattr("gantrain.cli.train.run_hydra_main", accept)
-
-
 def pairs(table: str) -> list[tuple[str, str]]:
     return [tuple(map(str.strip, line.split(" | "))) for line in table.strip().splitlines()]
 
@@ -321,7 +306,7 @@ def words_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("table", [KEYS, CHOICES, VERBS, FLAGS], ids=["keys", "choices", "verbs", "flags"])
-def test_newcomer_is_answered_with_what_was_meant(table, run_cli):
+def test_newcomer_is_answered_with_what_was_meant(table, run_cli, no_run):
     wrong = []
     for typed, meant in pairs(table):
         code, _, err = run_cli(*shlex.split(typed))

@@ -15,7 +15,7 @@ USAGE = [
     row("seed=1 minimax", "minimax", "did you mean 'objective=minimax'?"),
     row("dataset", "dataset", "did you mean 'dataset=VALUE'?"),
     row("train.steps", "train.steps", "did you mean 'train.steps=VALUE'?"),
-    row("help", "help", "did you mean '--help'?"),
+    row("help nothing", "help", "neither a verb nor a config group"),
     row("version", "version", "did you mean '--version'?"),
     row("--nosuch", "usage", "--nosuch"),
     row("--dataset=ring", "usage", "--dataset=ring", "did you mean 'dataset=ring'?"),

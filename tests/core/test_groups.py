@@ -34,7 +34,7 @@ YAML = "# {name} colour, own: gantrain tint={name}\ndefaults: [/schema/tint/{nam
 SCRIPT = """
 import runpy
 from gantrain.cli.completion import offers
-from gantrain.cli.help import group_page, help_page
+from gantrain.cli.help import all_groups_page, group_page, help_page
 from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.errors import ConfigError
@@ -45,7 +45,8 @@ for path, text in generated.items():
 page = next(text for path, text in generated.items() if path.suffix == ".md")
 assert "## tint" in page and "The colour of the samples." in page and "| `tint.depth` | whole number |" in page
 
-assert group_page("tint").splitlines()[0] == "tint" and group_page("tint") in help_page()
+assert group_page("tint").splitlines()[0] == "tint" and group_page("tint") in all_groups_page()
+assert "  tint" in help_page()
 assert set(offers(["tint="])) == {"tint=plain", "tint=strong"}
 assert set(offers(["tint=strong", "tint."])) == {"tint.depth="}
 

@@ -60,12 +60,7 @@ def _check_free(folder: Path) -> None:
 
 COMMAND = Command(
     compare,
-    usage=(
-        (
-            "DIR ... [out=FOLDER]",
-            "the table of any runs, best first, with a figure and one sheet of samples",
-        ),
-    ),
+    usage=(("DIR ... [out=FOLDER]", "a table of any runs, with a figure and a sheet of samples"),),
     order=60,
     folder="sweep",
     many=True,

@@ -21,7 +21,7 @@ def doctor(argv: list[str]) -> int:
 
 COMMAND = Command(
     doctor,
-    usage=(("", "versions, devices, the precision that is fast here, disk, threads"),),
+    usage=(("", "versions, devices, the fastest precision here, disk, threads"),),
     order=100,
     prints=True,
 )

@@ -68,11 +68,13 @@ def command_of(home: Path, found: Sequence[Row]) -> str:
 
 COMMAND = Command(
     report,
-    usage=(
-        ("RUN [out=FILE]", "one HTML file that shows a run or a sweep; out=x.gif: its samples in motion"),
-    ),
+    usage=(("RUN [out=FILE]", "one HTML file that shows runs, or their samples in motion"),),
     order=70,
     folder="sweep",
     many=True,
-    words={"out": Word("where to write it", is_path=True)},
+    words={
+        "out": Word(
+            "where to write it: a .html, or the samples of a run in motion, a .gif or .png", is_path=True
+        )
+    },
 )

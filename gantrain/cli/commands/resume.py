@@ -182,7 +182,7 @@ def resume_sweep(folder: Path, plan: Plan, words: list[str], configs: list[str])
 
 COMMAND = Command(
     resume,
-    usage=(("RUN [train.steps=N]", "go on, bit for bit as if never stopped"),),
+    usage=(("RUN [train.steps=N]", "continue, bit for bit as if never stopped"),),
     order=10,
     folder="sweep",
     words={key: Word() for key in (*RESUMABLE_KEYS, "hydra/launcher")},
