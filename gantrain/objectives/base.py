@@ -49,6 +49,7 @@ class Objective(ABC):
         chance: ``d_loss`` of a D whose logits are all 0.
         mismatch_weight: Weight of the wrong pairs among the pairs D calls fake; 0 when there are none.
         classifies: Whether sigmoid(logit) is D's probability of real, so that labels can be smoothed and undone.
+        has_free_offset: Whether a number added to all logits changes no loss, so that only their differences count.
         needs_penalty: Whether the game means nothing for a D whose slope is free.
         needs_density: Whether G must know its own density.
         needs_condition: Whether the model must be conditional.
@@ -61,6 +62,7 @@ class Objective(ABC):
     chance: float
     mismatch_weight: float = 0.0
     classifies: bool = False
+    has_free_offset: bool = False
     needs_penalty: bool = False
     needs_density: bool = False
     needs_condition: bool = False

@@ -29,9 +29,9 @@ class Conditional(Separable):
     )
     quantity = "game"
     # The weights of fakes and wrong pairs sum to 1, so the base's bound and chance level hold.
-    offset, slope, chance, classifies, needs_penalty = (
+    offset, slope, chance, classifies, has_free_offset, needs_penalty = (
         key_property(attrgetter(f"_base.{attribute}"))
-        for attribute in ("offset", "slope", "chance", "classifies", "needs_penalty")
+        for attribute in ("offset", "slope", "chance", "classifies", "has_free_offset", "needs_penalty")
     )
 
     def __post_init__(self) -> None:

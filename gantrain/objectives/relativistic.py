@@ -24,6 +24,7 @@ class Relativistic(Objective):
     name: str = option("relativistic", "registered name")
     generator: str = option("non_saturating", "what G descends", choices=("saturating", "non_saturating"))
     chance = math.log(2)
+    has_free_offset = True
     g_sees_real = True
 
     @key_property

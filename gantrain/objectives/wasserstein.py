@@ -22,6 +22,7 @@ class Wasserstein(Separable):
     offset = 0.0
     slope = 1.0
     chance = 0.0
+    has_free_offset = True
     needs_penalty = True
     meaning = (
         "divergence/game is E D(x) - E D(G(z)), at most K W1(p_data, p_G) for a critic of Lipschitz constant K, which "

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -69,30 +70,70 @@ def nearest_pairs(x: Tensor, train: Split, columns: int = 8) -> Image.Image:
     return grid(torch.cat(rows), columns)
 
 
+@dataclass(frozen=True)
+class Landscape:
+    """D's output on the plane, as colours from red for fake to blue for real.
+
+    Attributes:
+        D: Points [M, 2] to what is shown of D's output, [M].
+        label: What that is, in words.
+        limits: Its values in full red and full blue; None for as far as D goes on both sides of ``middle``.
+        middle: Its value in white; None for the middle of its values, where no value is chance.
+    """
+
+    D: Callable[[Tensor], Tensor]
+    label: str
+    limits: tuple[float, float] | None = None
+    middle: float | None = 0.0
+
+    def range(self, values: Tensor) -> tuple[float, float]:
+        """Return the values in full red and full blue for the values on the plane, [M]."""
+        if self.limits:
+            return self.limits
+        # Without the extreme hundredth on either side: far from all data some outputs grow without end.
+        values = values[values.isfinite()]
+        low, high = torch.quantile(values, torch.tensor([0.01, 0.99])).tolist() if len(values) else (0.0, 0.0)
+        middle = (low + high) / 2 if self.middle is None else self.middle
+        reach = max(abs(low - middle), abs(high - middle)) or 1.0
+        return middle - reach, middle + reach
+
+
 @torch.inference_mode()
-def landscape(fake: Tensor, data: Data, D: Callable[[Tensor], Tensor], title: str) -> Image.Image:
-    """Plot samples [N, 2] and held-out data over sigmoid(D) on the plane.
+def point_cloud(
+    fake: Tensor, data: Data, title: str, label: str = "samples", landscape: Landscape | None = None
+) -> Image.Image:
+    """Plot samples [N, 2] and held-out data, over D's landscape if there is a D.
 
     Args:
         fake: Samples.
         data: Two-dimensional points; the held-out ones define the limits of the axes.
-        D: Points [M, 2] to logits [M].
         title: Step and estimate; TensorBoard shows images without a caption.
+        label: Of the samples in the legend.
+        landscape: What is shown of D.
     """
     # Limits: the data with a margin of a quarter, also when all data are one point.
     real, _ = data.holdout.take(torch.arange(min(2000, len(data.holdout))))
     low, high = real.amin(0), real.amax(0)
     margin = 0.25 * float((high - low).max()) or max(1.0, 0.25 * float(real.abs().max()))
     low, high = low - margin, high + margin
-    # The probability of real data, sigmoid(D(x)), on a square grid of points.
-    side = 120
-    axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
-    surface = torch.sigmoid(D(torch.cartesian_prod(*axes)).float().cpu()).reshape(side, side).T  # [y, x]
     figure, (ax,) = panels()
-    mesh = ax.pcolormesh(*map(np.asarray, axes), surface.numpy(), cmap="RdBu", vmin=0, vmax=1, shading="auto")
-    figure.colorbar(mesh, ax=ax, label="D(x), the probability of real")
+    if landscape:
+        # D on a square grid of points, [side * side] to [y, x].
+        side = 120
+        axes = [torch.linspace(float(a), float(b), side) for a, b in zip(low, high, strict=True)]
+        values = landscape.D(torch.cartesian_prod(*axes)).float().cpu()
+        least, most = landscape.range(values)
+        surface = values.reshape(side, side).T.numpy()
+        mesh = ax.pcolormesh(
+            *map(np.asarray, axes), surface, cmap="RdBu", vmin=least, vmax=most, shading="auto"
+        )
+        ends = "neither" if landscape.limits else "both"
+        figure.colorbar(mesh, ax=ax, extend=ends).set_label(landscape.label, fontsize=8)
     ax.plot(*real.T.numpy(), ".", ms=1.5, color="black", label="held-out data")
-    ax.plot(*fake.cpu().T.numpy(), ".", ms=1.5, color="gold", label="samples")
+    fake = fake.cpu()
+    outside = int(((fake < low) | (fake > high) | fake.isnan()).any(1).sum())
+    label += f" ({outside:,} of {len(fake):,} are outside)" if outside else ""
+    ax.plot(*fake.T.numpy(), ".", ms=1.5, color="gold", label=label)
     ax.set(
         title=title,
         aspect="equal",

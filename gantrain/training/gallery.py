@@ -1,7 +1,7 @@
 """The pictures of a run: sample grids, nearest training images, points over D's landscape, figures of metrics."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from gantrain.core.atomic import replace_file
 from gantrain.core.run_folder import FIGURES, RunFolder
 from gantrain.datasets.base import Data
 from gantrain.sampling.generate import draw
-from gantrain.sampling.images import encode, grid, landscape, nearest_pairs, sort_by_condition
+from gantrain.sampling.images import Landscape, encode, grid, nearest_pairs, point_cloud, sort_by_condition
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.evaluate import in_eval
 from gantrain.training.runtime import Runtime
@@ -54,9 +54,11 @@ class Gallery:
                 png = self._image(step, "samples/ema", grid(sort_by_condition(x, y), 8))
                 self._image(step, "samples/nearest", nearest_pairs(x[:32], self.data.train))
             elif spec.shape == (2,):
-                known = [tag for tag in ("divergence/js", "diversity/modes") if tag in metrics]
+                named = ("divergence/js", "divergence/js_batch", "diversity/modes")
+                known = [tag for tag in named if tag in metrics]
                 title = f"step {step}" + "".join(f", {t.split('/')[1]} {metrics[t]:.3g}" for t in known)
-                image = landscape(x, self.data, lambda points: self._logits(state, points), title)
+                label = "samples of the averaged G" if config.train.ema else "samples"
+                image = point_cloud(x, self.data, title, label, self._landscape(state))
                 png = self._image(step, "samples/density", image)
             else:  # points of other dimensions have no picture
                 return
@@ -81,11 +83,34 @@ class Gallery:
         except OSError as error:
             log.warning("%s/%s cannot be written (%s); training goes on", path.parent.name, path.name, error)
 
-    def _logits(self, state: TrainState, points: Tensor) -> Tensor:
-        """Return D's logits at points [M, 2], averaged over the conditions of a conditional D."""
+    def _landscape(self, state: TrainState) -> Landscape | None:
+        """Return what the plane shows of D; None for a baseline, which trains none."""
+        objective, model, noise = self.config.objective, self.config.model, self.config.noise
+        if not objective.has_game:
+            return None
+        what = "D(x)" if self.conditions is None else "the largest D(x, y) over y"
+        if model.packing > 1:
+            what = f"D of {model.packing} copies of x"
+        what += " in a batch of this plane" if model.minibatch_std else ""
+
+        def probabilities(points: Tensor) -> Tensor:
+            return self._d_output(state, points, lambda logits: torch.sigmoid(noise.undo(logits)))
+
+        def logits(points: Tensor) -> Tensor:
+            return self._d_output(state, points, lambda logits: logits)
+
+        if objective.classifies:
+            return Landscape(probabilities, f"{what}, the probability of real", (0.0, 1.0))
+        if objective.has_free_offset:
+            return Landscape(logits, f"{what}: more real the higher, of free offset", middle=None)
+        return Landscape(logits, f"{what}, real above 0 and fake below")
+
+    def _d_output(self, state: TrainState, points: Tensor, show: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return ``show`` of D's logits at points [M, 2], with the condition that gives the most."""
         # A packed D gets packs of equal points.
         points = points.to(self.runtime.device).repeat_interleave(self.config.model.packing, 0)
         if self.conditions is None:
-            return state.D(points, None)
+            return show(state.D(points, None).float())
         conditions = self.data.spec.conditions().to(points.device)
-        return torch.stack([state.D(points, y.expand(len(points), *y.shape)) for y in conditions]).mean(0)
+        outputs = [show(state.D(points, y.expand(len(points), *y.shape)).float()) for y in conditions]
+        return torch.stack(outputs).amax(0)

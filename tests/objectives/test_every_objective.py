@@ -54,6 +54,13 @@ def test_name_is_the_one_it_is_registered_under(game):
     assert REGISTERED["objective"][game.name] is type(game)
 
 
+def test_offset_of_the_logits_is_free_where_it_says_so(game):
+    logits = some_logits(game)
+    moved = Logits(*(row + 0.7 for row in kinds(logits)))
+    losses = game.d_loss(logits), game.d_loss(moved)
+    assert torch.isclose(*losses, rtol=1e-5, atol=1e-6) == game.has_free_offset
+
+
 def test_meaning_says_what_d_estimates_and_what_g_descends(game):
     assert re.search("D estimates|divergence/[a-z_]+ (estimates|is) ", game.meaning)
     assert "G descends" in game.meaning

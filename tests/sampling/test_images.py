@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.metrics.nearest import nearest
 from gantrain.sampling.images import (
+    Landscape,
     encode,
     grid,
-    landscape,
     nearest_pairs,
+    point_cloud,
     sort_by_condition,
     to_image,
     to_uint8,
@@ -168,24 +170,43 @@ def test_landscape_of_any_samples_gives_no_warning(points, fake):
     data = Data(Spec((2,)), Split(POINTS[points]), Split(POINTS[points]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert landscape(SAMPLES[fake], data, lambda at: at.sum(1), "step 1").mode == "RGB"
+        for limits in ((0.0, 1.0), None):
+            landscape = Landscape(lambda at: at.sum(1), "D(x)", limits)
+            assert point_cloud(SAMPLES[fake], data, "step 1", landscape=landscape).mode == "RGB"
 
 
 def test_a_landscape_is_drawn_of_a_d_that_knows_nothing():
     data = Data(Spec((2,)), Split(POINTS["usual"]), Split(POINTS["usual"]))
-    usual = landscape(SAMPLES["usual"], data, lambda at: at.sum(1), "")
-    assert landscape(SAMPLES["usual"], data, lambda at: at.sum(1) * torch.nan, "").size == usual.size
+    unknown = Landscape(lambda at: at.sum(1) * torch.nan, "D(x)")
+    assert point_cloud(SAMPLES["usual"], data, "", landscape=unknown).mode == "RGB"
 
 
-def test_the_landscape_shows_where_d_believes_data_to_be():
-    """Blue is real and red is fake, left where D says so, and up where D says so."""
+LANDSCAPES = {
+    "probability": Landscape(lambda at: torch.sigmoid(20 * at[:, 0]), "", (0.0, 1.0)),
+    "logit": Landscape(lambda at: 20 * at[:, 0], ""),
+    "free offset": Landscape(lambda at: 500 + 20 * at[:, 0], "", middle=None),
+}
+
+
+@pytest.mark.parametrize("kind", LANDSCAPES)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_landscape_shows_where_d_believes_data_to_be(kind, axis):
+    """Blue is real and red is fake, right where D says so, and up where D says so."""
     corners = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
     data = Data(Spec((2,)), Split(corners), Split(corners))
-    for axis, ahead in ((0, (slice(200, 280), slice(300, 350))), (1, (slice(60, 90), slice(150, 250)))):
-        behind = {0: (slice(200, 280), slice(80, 130)), 1: (slice(390, 420), slice(150, 250))}[axis]
-        shown = pixels(landscape(torch.zeros(1, 2), data, lambda at, axis=axis: 20 * at[:, axis], "")).astype(
-            int
-        )
-        blue = shown[..., 2] - shown[..., 0]
-        assert blue[ahead].mean() > 20
-        assert blue[behind].mean() < -20
+    turned = replace(LANDSCAPES[kind], D=lambda at: LANDSCAPES[kind].D(at.roll(axis, 1)))
+    ahead = (slice(200, 280), slice(300, 350)), (slice(60, 90), slice(150, 250))
+    behind = (slice(200, 280), slice(80, 130)), (slice(390, 420), slice(150, 250))
+    shown = pixels(point_cloud(torch.zeros(1, 2), data, "", landscape=turned)).astype(int)
+    blue = shown[..., 2] - shown[..., 0]
+    assert blue[ahead[axis]].mean() > 20
+    assert blue[behind[axis]].mean() < -20
+
+
+def test_white_is_chance_where_there_is_one():
+    values = torch.tensor([1.0, 2.0, 3.0, torch.nan])
+    assert Landscape(len, "", (0.0, 1.0)).range(values) == (0.0, 1.0)
+    low, high = Landscape(len, "").range(values)
+    assert low == -high == pytest.approx(-2.98)
+    assert Landscape(len, "", middle=None).range(values) == pytest.approx((1.02, 2.98))
+    assert Landscape(len, "", middle=None).range(torch.full((4,), 7.0)) == (6.0, 8.0)
