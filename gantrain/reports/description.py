@@ -91,7 +91,8 @@ def _settings(
     if full:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         return _block("config", text.rstrip().splitlines())
-    title = "what differs from the defaults" if differs else "as it was typed"
+    what = "its seed, data, model, objective, and what else differs from the defaults"
+    title = what if differs else "as it was typed"
     if not differs:  # a run of an older gantrain left only its overrides
         differs = {"overrides": list(overrides)} if overrides else {"no overrides": []}
     lines = [f"{group:10} {' '.join(map(_cut, words))}".rstrip() for group, words in differs.items()]
