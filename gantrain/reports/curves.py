@@ -13,7 +13,7 @@ from gantrain.reports.runs import Row
 from gantrain.reports.settings import group_by_data
 
 MAX_POINTS = 400  # of a curve, at most
-ONE_AXIS = (*JENSEN_SHANNON, "divergence/js_gap")  # tags on one chart, all in nats
+ONE_AXIS = JENSEN_SHANNON  # tags on one chart; the gap of two, near 0, would press both to its edge
 LOG_2 = math.log(2)
 FIRST = ("divergence", "loss", "logits", "diversity and fidelity", "diversity", "fidelity", "generator")
 
@@ -70,8 +70,8 @@ def reference_lines(rows: Sequence[Row], tags: Sequence[str]) -> list[dict[str, 
         lines.append({"y": LOG_2, "label": "log 2: no overlap"})  # the largest JSD, of disjoint supports
     chances = {f"{c:.3g}": c for row in rows if isinstance(c := row.result.get("chance"), float)}
     if "loss/d" in tags and len(chances) == 1:
-        (text, chance), *_ = chances.items()
-        lines.append({"y": chance, "label": f"chance of loss/d {text}"})
+        (chance,) = chances.values()
+        lines.append({"y": chance, "label": "chance of loss/d"})
     by_data = group_by_data(rows)
     for tag, (data, own) in itertools.product(tags, by_data.items()):
         name = tag.split("/", 1)[-1]
@@ -80,7 +80,7 @@ def reference_lines(rows: Sequence[Row], tags: Sequence[str]) -> list[dict[str, 
             values = [one[tag] for one in numbers if tag in one]
             # The floors of two runs differ by the data that each sampled.
             if values and max(values) - min(values) <= 0.02 * max(map(abs, values)):
-                text = ", ".join(filter(None, [label, name * (len(tags) > 1), data]))
+                text = ", ".join(filter(None, [label, data]))
                 lines.append({"y": _round(sum(values) / len(values)), "label": text, "of": name})
     return lines
 

@@ -58,20 +58,22 @@ def floor(found: Sequence[Row], tag: str) -> Estimate | None:
     return Estimate(statistics.fmean(known), spread) if known else None
 
 
-def chart(found: Sequence[Row]) -> Image.Image | None:
-    """Return the first metrics of the table as panels: every seed as a point, means, and reference lines.
+def chart(
+    found: Sequence[Row], tags: Sequence[str] = (), name_inches: float = NAME_INCHES
+) -> Image.Image | None:
+    """Return metrics, by default the first of the table, as panels: every seed as a point, means, and reference lines.
 
     A numeric key that varies is the axis; otherwise, and for several sets of data, settings are rows, those of one set
     of data together in the order of their means. None without a number.
     """
-    tags = columns(found, PANELS)[:PANELS]
+    tags = tags or columns(found, PANELS)[:PANELS]
     groups = [s for s in settings(found)[:MAX_SETTINGS] if any(s.values(tag) for tag in tags)]
     if not tags or not groups:
         return None
     rows = [row for s in groups for row in s.runs]
     key = axis_key(rows) if len(group_by_data(rows)) == 1 else None
     height = 4.2 if key else 1.5 + 0.3 * max(4, len(groups))
-    figure, axes = panels(len(tags), 4.6 if key else 4.6 + NAME_INCHES / len(tags), height)
+    figure, axes = panels(len(tags), 4.6 if key else 4.6 + name_inches / len(tags), height)
     for place, (axis, tag) in enumerate(zip(axes, tags, strict=True)):
         if key:
             _plot_along_key(axis, groups, tag, key)

@@ -17,7 +17,7 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import MEANING
 from gantrain.core.text import format_estimate, format_rough
 from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
-from gantrain.reports.figures import chart, floor
+from gantrain.reports.figures import PANELS, chart, floor
 from gantrain.reports.frames import data_url, embed_frames, open_image, resize
 from gantrain.reports.ranking import columns, not_comparable, settings
 from gantrain.reports.readings import estimates, floors, order, sections
@@ -120,12 +120,13 @@ def _runs_values(rows: Sequence[Row]) -> dict[str, Any]:
         for row, own in zip(best, shots, strict=True)
     ]
     seeds = max(len(setting.runs) for setting in groups)
-    figure = chart(rows)
+    tags = columns(rows, PANELS)[:PANELS]
+    panels = [(tag, image) for tag in tags if (image := chart(rows, [tag], name_inches=1.6)) is not None]
     finished, seconds = sum(row.counts for row in rows), sum(row.seconds for row in rows)
     return {
         "facts": [f"{finished} of {len(rows)} runs finished", f"{seconds:,.0f} s in all"],
         "parts": [_part_values(name, own) for name, own in group_by_data(rows).items()],
-        "means_figure": _figure(figure) if figure else "",
+        "panels": [(tag, _figure(image)) for tag, image in panels],
         "notes": [*not_comparable(rows), *failures(rows)],
         "health": _health(best),
         "cells": cells,

@@ -20,7 +20,9 @@ function ticks(low, high, count) {
 }
 
 function range(series, lines) {
-  const values = series.flatMap(s => s.y).filter(v => v !== null).sort((a, b) => a - b);
+  // Of a curve with a band, both of its edges.
+  const edges = s => s.y.flatMap((y, j) => y === null ? [] : s.se && s.se[j] !== null ? [y - s.se[j], y + s.se[j]] : [y]);
+  const values = series.flatMap(edges).sort((a, b) => a - b);
   if (!values.length) return [0, 1, false];
   const at = share => values[Math.min(values.length - 1, Math.floor(share * values.length))];
   const reach = 3 * (at(.98) - at(.02)), refs = lines.map(l => l.y);
@@ -41,6 +43,12 @@ function outline(xs, ys, X, Y) {
   return path;
 }
 
+function swatch(key, stroke, dashes) {
+  const line = make("svg", { viewBox: "0 0 22 4", "aria-hidden": "true" });
+  make("line", { x1: 0, x2: 22, y1: 2, y2: 2, style: `stroke:${stroke};stroke-width:2.4;stroke-dasharray:${dashes}` }, line);
+  key.prepend(line);
+}
+
 function draw(host, spec, off) {
   host.replaceChildren();
   const W = Math.max(300, host.clientWidth || 540), H = Math.round(Math.max(220, Math.min(360, W * .42)));
@@ -48,20 +56,26 @@ function draw(host, spec, off) {
   const colour = (s, i) => COLOURS[(s.group ?? i) % COLOURS.length];
   const shown = spec.series.filter((s, i) => !off.has(i));
   make("h3", {}, host, spec.title);
-  if (spec.series.length > 1) {
-    const keys = make("div", { class: "keys" }, host);
-    spec.series.forEach((s, i) => {
-      const key = make("button", { type: "button", class: "key", "aria-pressed": !off.has(i), style: "--own:" + colour(s, i) }, keys, s.name);
-      key.addEventListener("click", () => {
-        off.has(i) ? off.delete(i) : off.add(i);
-        draw(host, spec, off);
-        host.querySelectorAll(".key")[i].focus();
-      });
+  // Seeds of one setting share its colour, and differ by their dashes.
+  const dash = (s, i) => ["none", "7 3", "2 3", "9 3 2 3"][spec.series.slice(0, i).filter(t => s.group !== undefined && t.group === s.group).length % 4];
+  const keys = make("div", { class: "keys" }, host), several = spec.series.length > 1;
+  if (several) spec.series.forEach((s, i) => {
+    const key = make("button", { type: "button", class: "key", "aria-pressed": !off.has(i) }, keys, s.name);
+    swatch(key, colour(s, i), dash(s, i));
+    key.addEventListener("click", () => {
+      off.has(i) ? off.delete(i) : off.add(i);
+      draw(host, spec, off);
+      host.querySelectorAll(".key")[i].focus();
     });
+  });
+  // The dashed lines are named here, where no curve crosses their names; those of several curves have their colours.
+  for (const label of new Set(spec.lines.map(line => line.label))) {
+    const same = spec.lines.filter(line => line.label === label), each = several && same.some(line => spec.series.some(s => s.name === line.of));
+    swatch(make("span", { class: "key" }, keys, each ? label + ", in each curve's colour" : `${label} (${same.map(line => reading(+line.y.toPrecision(3))).join(", ")})`), "var(--ink)", "5 4");
   }
   const last = s => s.y.filter(v => v !== null).at(-1);
   const words = spec.title + ": " + spec.series.map(s => s.name + " ends at " + reading(last(s) ?? NaN)).join(", ");
-  const svg = make("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words }, host);
+  const svg = make("svg", { class: "plot", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words }, host);
   const left = 52, right = 22, top = 12, bottom = 26, [low, high, cut] = range(shown, spec.lines);
   const end = Math.max(1, ...shown.map(s => s.x.at(-1))), begin = Math.min(end - 1, ...shown.map(s => s.x[0]), 0);
   const X = x => left + (x - begin) / (end - begin) * (W - left - right);
@@ -82,20 +96,12 @@ function draw(host, spec, off) {
       const xs = some.map(j => s.x[j]), up = some.map(j => s.y[j] + s.se[j]), down = some.map(j => s.y[j] - s.se[j]);
       if (some.length > 1) make("path", { d: outline([...xs, ...[...xs].reverse()], [...up, ...down.reverse()], X, Y) + "Z", fill: colour(s, i), opacity: .18 }, inside);
     }
-    make("path", { class: "curve", d: outline(s.x, s.y, X, Y), stroke: colour(s, i) }, inside);
+    make("path", { class: "curve", d: outline(s.x, s.y, X, Y), stroke: colour(s, i), "stroke-dasharray": dash(s, i) }, inside);
     if (s.x.length <= 30) s.x.forEach((x, j) => s.y[j] !== null && make("circle", { cx: X(x), cy: Y(s.y[j]), r: 2.6, fill: colour(s, i) }, inside));
   });
-  const used = [];
-  for (const line of [...spec.lines].sort((a, b) => b.y - a.y)) {
-    const i = spec.series.findIndex(s => s.name === line.of), own = i < 0 || spec.series.length < 2 ? "" : "stroke:" + colour(spec.series[i], i);
-    if (off.has(i)) continue;
-    make("line", { class: "ref", style: own, x1: left, x2: W - right, y1: Y(line.y), y2: Y(line.y) }, svg);
-    if (!line.label) continue;
-    let y = Y(line.y) - 4;
-    if (y < top + 6) y = Y(line.y) + 13;
-    while (used.some(u => Math.abs(u - y) < 12)) y += 12;
-    used.push(y);
-    make("text", { class: "name", x: W - right - 2, y, "text-anchor": "end" }, svg, line.label);
+  for (const line of spec.lines) {
+    const i = spec.series.findIndex(s => s.name === line.of), own = i < 0 || !several ? "" : "stroke:" + colour(spec.series[i], i);
+    if (!off.has(i)) make("line", { class: "ref", style: own, x1: left, x2: W - right, y1: Y(line.y), y2: Y(line.y) }, svg);
   }
   if (cut) make("text", { x: left + 4, y: top + 6 }, svg, "peaks beyond the frame are cut");
   hover(host, svg, spec, off, { X, Y, W, H, left, right, top, bottom, begin, end, colour });

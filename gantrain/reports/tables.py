@@ -13,9 +13,7 @@ from gantrain.reports.settings import Setting, group_by_setting, keys_of
 from gantrain.reports.significance import MIN_SEEDS, half_interval
 from gantrain.reports.varying import to_number
 
-INTERVAL_NOTE = (
-    "±: half the 95 % interval of the mean over seeds (Student's t); of two seeds both values stand"
-)
+INTERVAL_NOTE = "±: half the 95 % interval of the mean over seeds (Student's t); two seeds have none"
 TAIL_NOTE = "numbers: means over the evaluations in the last fifth of training"
 BRACKETS_NOTE = "in brackets: published or exact numbers"
 
@@ -32,7 +30,7 @@ def run_table(found: Sequence[Row]) -> list[list[str]]:
 
 
 def seed_table(found: Sequence[Row], worst: bool = True) -> list[list[str]]:
-    """Return each setting's place, its number of seeds and the means over them; nothing without several seeds.
+    """Return each setting's number of seeds, its place and the means over seeds; nothing without several seeds.
 
     With ``worst`` the standard deviation over seeds and the worst seed follow every mean, in brackets.
     """
@@ -41,12 +39,12 @@ def seed_table(found: Sequence[Row], worst: bool = True) -> list[list[str]]:
     keys, tags = [key for key in keys_of(found) if key != "seed"], columns(found)
     failed, own_places = any(not row.counts for row in found), places(found)
     head = [f"{tag} (sd; worst seed)" if worst else tag for tag in tags]
-    lines = [[*["place"] * bool(own_places), *keys, "seeds", *head, *["not finished"] * failed]]
+    lines = [[*keys, "seeds", *["place"] * bool(own_places), *head, *["not finished"] * failed]]
     for i, setting in enumerate(settings(found)):
         ends = [f"seed {row.varied.get('seed', '?')} {row.ending}" for row in setting.runs if not row.counts]
         total, done = len(setting.runs), len(setting.runs) - len(ends)
         count = f"{done} of {total}" if ends else f"{done}"
-        cells = [*own_places[i : i + 1], *(setting.varied.get(key, "") for key in keys), count]
+        cells = [*(setting.varied.get(key, "") for key in keys), count, *own_places[i : i + 1]]
         lines.append([*cells, *(_spread(setting, tag, worst) for tag in tags), *[", ".join(ends)] * failed])
     return lines
 
@@ -68,7 +66,8 @@ def _cell(row: Row, tag: str) -> str:
     if tag not in row.state:
         return ""
     known = estimates(row.result).get(tag)
-    value = format_value(row.state[tag], known.error if known is not None else None)
+    error = None if known is None or known.error is None else max(known.error, 1e-3 * abs(row.state[tag]))
+    value = format_value(row.state[tag], error)
     return f"{value} ({row.published[tag]:g})" if tag in row.published else value
 
 
@@ -78,7 +77,7 @@ def _spread(setting: Setting, tag: str, worst: bool) -> str:
     if not values:
         return ""
     low, high = min(values), max(values)
-    if len(values) < MIN_SEEDS:
+    if len(values) < MIN_SEEDS or low == high:  # equal values have no interval either
         ends = [format_value(value, (high - low) or None) for value in (low, high)]
         text = " to ".join(dict.fromkeys(ends))
     else:

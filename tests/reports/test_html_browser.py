@@ -111,13 +111,13 @@ def test_browser_run_curves_have_reference_lines_and_a_tip(pages, browser):
         for chart in browser.find_elements(By.CSS_SELECTOR, "section .chart")
     }
     assert {"divergence", "loss", "logits"} <= set(charts)
-    assert "log 2: no overlap" in charts["divergence"].text
-    assert "chance of loss/d 1.39" in charts["loss"].text
-    keys = charts["loss"].find_elements(By.CLASS_NAME, "key")
+    assert "log 2: no overlap (0.693)" in charts["divergence"].text
+    assert "chance of loss/d (1.39)" in charts["loss"].text
+    keys = charts["loss"].find_elements(By.CSS_SELECTOR, "button.key")
     assert [key.text for key in keys] == ["d", "g"]
     keys[0].click()
     assert len(charts["loss"].find_elements(By.CLASS_NAME, "curve")) == 1
-    drawing = charts["loss"].find_element(By.TAG_NAME, "svg")
+    drawing = charts["loss"].find_element(By.CLASS_NAME, "plot")
     ActionChains(browser).move_to_element(drawing).perform()
     tip = charts["loss"].find_element(By.CLASS_NAME, "tip")
     assert tip.is_displayed()
@@ -178,7 +178,7 @@ def test_browser_sweep_chart_has_every_run_and_follows_a_choice(pages, browser):
         chart = browser.find_element(By.CSS_SELECTOR, ".chart .chart")
         assert chart.find_element(By.TAG_NAME, "h3").text == tag
         assert len(chart.find_elements(By.CLASS_NAME, "curve")) == 4
-        named = {key.text for key in chart.find_elements(By.CLASS_NAME, "key")}
+        named = {key.text for key in chart.find_elements(By.CSS_SELECTOR, "button.key")}
         assert named == {f"{objective}, seed {seed}" for objective in ("minimax", "hinge") for seed in (0, 1)}
     assert requests(browser) == {pages["sweep"].as_uri()}
 
@@ -191,7 +191,58 @@ def test_browser_page_fits_a_narrow_screen(pages, browser):
         )
         shown(browser, path)
         assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        # Columns stack: no table is cut off or pressed into slivers, and every number follows its name.
+        assert browser.execute_script(
+            "return [...document.querySelectorAll('.wide')].every(w => w.scrollWidth <= w.clientWidth)"
+        )
+        cells = "[...document.querySelectorAll('section td')].filter(cell => cell.offsetWidth)"
+        assert browser.execute_script(f"return {cells}.every(cell => cell.offsetWidth > 250)")
         assert requests(browser) == {path.as_uri()}
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_browser_slider_covers_nothing_in_print(pages, browser):
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown(browser, pages["sweep"])
+    box = "document.querySelector('{}').getBoundingClientRect()".format
+    assert browser.execute_script(f"return {box('.together figcaption')}.top >= {box('.cells')}.bottom")
+    assert (
+        browser.execute_script(
+            "return getComputedStyle(document.querySelector('.together figcaption')).position"
+        )
+        == "static"
+    )
+    wide = "return [...document.querySelectorAll('.wide')].every(w => w.scrollWidth <= w.clientWidth)"
+    assert browser.execute_script(wide)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    requests(browser)
+
+
+def test_browser_divergence_near_log_2_fills_its_chart(tmp_path, browser):
+    """Curves that all read about 0.69 are told apart, and no name stands across them."""
+    values = {
+        "js": (0.684, 0.690, 0.687),
+        "js_refit": (0.691, 0.689, 0.692),
+        "js_gap": (0.007, -0.001, 0.005),
+    }
+    history = [
+        {"step": 10 * i, **{f"divergence/{name}": own[i] for name, own in values.items()}} for i in range(3)
+    ]
+    folder = made(tmp_path / "0", ["dataset=lines"], {}, {"seed": 0}, history)
+    path = tmp_path / "near.html"
+    path.write_text(render_page(read_rows([folder]), "near", "near"))
+    shown(browser, path)
+    heights = browser.execute_script(
+        "const chart = document.querySelector('.first .chart');"
+        "const plot = chart.querySelector('.plot').getBoundingClientRect();"
+        "return [...chart.querySelectorAll('.curve')].map(c => c.getBoundingClientRect().height / plot.height)"
+    )
+    assert len(heights) == 2
+    assert min(heights) > 0.15
+    texts = "return [...document.querySelectorAll('.first .plot text')].map(t => t.textContent)"
+    assert all(text.replace(".", "").isdigit() for text in browser.execute_script(texts))
+    assert "log 2: no overlap (0.693)" in browser.find_element("css selector", ".first .keys").text
+    requests(browser)
 
 
 def test_browser_shows_a_name_that_is_a_script_as_text(tmp_path, browser):

@@ -142,7 +142,7 @@ def test_places_are_shared_by_settings_that_are_not_told_apart():
     assert places(found) == ["1-2", "1-2", "3"]
     assert "settings whose places overlap cannot be told apart (paired by seed" in order_note(found)
     text = comparison_text(found)
-    assert [line.split()[0] for line in text.splitlines()[:4]] == ["place", "1-2", "1-2", "3"]
+    assert [line.split()[2] for line in text.splitlines()[:4]] == ["place", "1-2", "1-2", "3"]
     alike = sweep([[0.10, 0.11, 0.12], [0.12, 0.10, 0.13]])
     assert places(alike) == ["1-2", "1-2"]
     assert "no setting can be told from another, so all share a place" in comparison_text(alike)
