@@ -15,7 +15,7 @@ from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
 from gantrain.errors import CheckpointError, GantrainError
-from gantrain.reports.end_table import metric_table, protocol_warnings, published_table
+from gantrain.reports.end_table import health_lines, metric_table, protocol_warnings, published_table
 from gantrain.reports.repeat import repeat_words, without_run_keys
 
 MAX_JOBS = 2000  # of a sweep's table
@@ -91,8 +91,7 @@ def _settings(
     if full:
         text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         return _block("config", text.rstrip().splitlines())
-    what = "its seed, data, model, objective, and what else differs from the defaults"
-    title = what if differs else "as it was typed"
+    title = "what differs from the defaults" if differs else "as it was typed"
     if not differs:  # a run of an older gantrain left only its overrides
         differs = {"overrides": list(overrides)} if overrides else {"no overrides": []}
     lines = [f"{group:10} {' '.join(map(_cut, words))}".rstrip() for group, words in differs.items()]
@@ -128,7 +127,7 @@ def _last_values(run: RunFolder, step: int | None = None) -> str:
 
 def _messages(run: RunFolder) -> str:
     result = run.result if run.status == "finished" else {}
-    lines = [f"health     {line}" for line in result.get("health", [])]
+    lines = health_lines(result) if result else []
     if run.status != "finished":  # else the result has them
         lines += [f"warning    {line}" for line in _warnings(run.log_file)[-3:]]
     if result.get("meaning"):

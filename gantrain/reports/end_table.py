@@ -64,6 +64,17 @@ def protocol_warnings(protocol: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def health_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return what a run's checks found, or that they found nothing, and what they could not see."""
+    findings, unchecked = (
+        found if isinstance(found := result.get(key), list) else [] for key in ("health", "unchecked")
+    )
+    lines = [f"health     {line}" for line in findings]
+    if not findings and "unchecked" in result:  # of an earlier version it is not known what was checked
+        lines = ["health     no fault found"]
+    return lines + [f"unchecked  {line}" for line in unchecked]
+
+
 def end_table(result: Mapping[str, Any], folder: Path) -> str:
     """Return the lines at the end of a run: its length and speed, its metrics, its files."""
     run = RunFolder(folder)
@@ -77,7 +88,7 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
         metric_table(result),
         protocol_warnings(result["protocol"]),
         published_table(result["tail"], result["published"]),
-        "\n".join(f"health     {line}" for line in result["health"]),
+        "\n".join(health_lines(result)),
         "\n".join(files),
     ]
     return "\n" + "\n\n".join(filter(None, parts))

@@ -194,9 +194,10 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> tuple[list[list[str]], li
 def _health(rows: Sequence[Row]) -> list[str]:
     lines = []
     for row in rows:
-        warnings = row.result.get("health")
         name = f"{row.label}: " if len(rows) > 1 else ""
-        lines += [name + str(line) for line in warnings if line] if isinstance(warnings, list) else []
+        for key, words in (("health", ""), ("unchecked", "not checked: ")):
+            found = row.result.get(key)
+            lines += [f"{name}{words}{line}" for line in found if line] if isinstance(found, list) else []
         part = omission(RunFolder(row.folder).metrics_file)
         lines += [name + part] if part else []
     return lines

@@ -153,9 +153,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of the paths that differ; that of a single run has a letter, not just a number."""
+    """Return the shortest ends of the paths that differ."""
     for depth in range(1, 1 + max((len(path.parts) for path in paths), default=0)):
         names = ["/".join(path.parts[-depth:]) for path in paths]
-        if len(set(names)) == len(names) and (len(names) > 1 or any(map(str.isalpha, names[0]))):
+        if len(set(names)) == len(names):
             return names
     return [str(path) for path in paths]

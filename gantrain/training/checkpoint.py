@@ -32,8 +32,9 @@ FIELDS = {
     "data": dict,
     "seconds": float,
     "plugins": dict,
+    "health": dict,
 }
-OPTIONAL: dict[str, Any] = {"data": {}, "seconds": 0.0, "plugins": {}}
+OPTIONAL: dict[str, Any] = {"data": {}, "seconds": 0.0, "plugins": {}, "health": {}}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Checkpoint:
         tensors: Weights and optimizer states by name.
         seconds: Time spent in training up to it.
         plugins: The plug-ins from outside the package that it was trained with, of ``plugins.provenance``.
+        health: What its checks of health counted so far, of ``Health.state``.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     seconds: float
     plugins: dict[str, Any]
+    health: dict[str, Any]
 
     @property
     def run(self) -> Path:

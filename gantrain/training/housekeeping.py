@@ -1,6 +1,5 @@
 """Everything a run does besides training: log, sample, evaluate, save, and stop when a signal arrives."""
 
-import itertools
 import logging
 import threading
 import time
@@ -15,24 +14,18 @@ from gantrain.datasets.base import Data
 from gantrain.errors import writing
 from gantrain.metrics.base import Metric
 from gantrain.metrics.js import JS
-from gantrain.tracking.health import Health
+from gantrain.tracking.health.check import Health
 from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.tracker import Means, Tracker
-from gantrain.training.checkpoint import save_checkpoint
-from gantrain.training.evaluate import (
-    EvaluationResult,
-    compute,
-    draw_figures,
-    run_spec,
-    supported_metrics,
-    view,
-)
+from gantrain.training.checkpoint import Checkpoint, save_checkpoint
+from gantrain.training.evaluate import EvaluationResult, compute, draw_figures, supported_metrics, view
 from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal
+from gantrain.training.vitals import VitalSigns
 
 log = logging.getLogger("gantrain")
 
@@ -60,8 +53,8 @@ class Housekeeping:
         self.runtime, self.tracker, self.session, self.stop_signal = runtime, tracker, session, stop_signal
         self.means, self.metrics = Means(), supported_metrics(config, data)
         self.last_evaluation, self._evaluated_step = EvaluationResult(), -1
-        modes = 0 if data.density is None else len(data.density.modes)
-        self.health = Health(config.objective, modes, config.train.steps)
+        self.signs = VitalSigns(config, data, self.metrics)
+        self.health = Health(self.signs.subject)
         self._latest: dict[str, float] = {}  # of each tag
         self.gallery = Gallery(folder, config, data, runtime, tracker)
         self.saved_step, self._saving = state.step, threading.Lock()
@@ -71,14 +64,12 @@ class Housekeeping:
         # A bar needs a terminal; without one, each evaluation writes a line, and so does a minute without any.
         self.bar = ProgressBar(config.train, state.step, state.seconds, session.bar)
 
-    def replay_health(self, state: TrainState) -> None:
-        """Check the health of what earlier processes logged, so that advice does not depend on when a run stopped."""
-        for step, rows in itertools.groupby(self.tracker.history(), key=lambda row: int(row["step"])):
-            for row in rows:
-                self._latest |= {tag: v for tag, v in row.items() if tag != "step" and v is not None}
-            again = step == state.step and self.needs_evaluation(state)  # ``catch_up`` computes it
-            if due(step, self.config.train.evaluate_every, self.config.train.steps) and not again:
-                self.health.check(step, self._latest)
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on with the means, the latest scalars and the health of a checkpoint, as if the run had not stopped."""
+        self.means.load_state_dict(checkpoint.tensors, self.runtime.device)
+        self.health.load(checkpoint.health)
+        for row in self.tracker.history():
+            self._latest |= {tag: v for tag, v in row.items() if tag != "step" and v is not None}
 
     def begin(self, state: TrainState) -> None:
         """Show real images and samples of the untrained generator; log the networks' initial scalars."""
@@ -136,10 +127,8 @@ class Housekeeping:
         """Return whether metrics are due at a checkpoint's step: those of the result, or those that are not logged."""
         if self.is_over(state):
             return True
-        logged = {tag for row in self.tracker.history() if row["step"] == state.step for tag in row}
-        run = run_spec(self.config, self.data)
-        is_logged = any(tag in logged for metric in self.metrics for tag in metric.expected_tags(run))
-        return due(state.step, self.config.train.evaluate_every, self.config.train.steps) and not is_logged
+        is_checked = self.health.step == state.step
+        return due(state.step, self.config.train.evaluate_every, self.config.train.steps) and not is_checked
 
     def is_over(self, state: TrainState) -> bool:
         """Return whether the run's budget is used up."""
@@ -178,12 +167,11 @@ class Housekeeping:
         Raises:
             Interrupted: When a signal breaks it off, after the state is saved; ``catch_up`` computes it then.
         """
-        if self.metrics:
-            try:
-                self.compute_metrics(state)
-            except StopRequest:
-                self.stop_if_requested(state)
-                raise  # of a dry run, which has nothing to save
+        try:
+            self.compute_metrics(state)
+        except StopRequest:
+            self.stop_if_requested(state)
+            raise  # of a dry run, which has nothing to save
         self.bar.show(state.step, self._latest)
         self.report(state)
         if self.metrics and self.session.watch:
@@ -198,14 +186,17 @@ class Housekeeping:
             computed = compute(self.metrics, evaluation, final=self.is_over(state))
             drawing = [metric for metric in self.metrics if type(metric).figures is not Metric.figures]
             figures = [draw_figures(metric, evaluation, self.tracker.history()) for metric in drawing]
+            vitals = self.signs.measure(
+                state, evaluation, computed.estimates, self._latest | computed.metrics
+            )
         # From here on a signal waits: all of it is logged, or nothing.
         self.last_evaluation = computed
         self._evaluated_step = state.step
-        self.tracker.scalars(state.step, self.last_evaluation.metrics)
+        if computed.metrics:
+            self.tracker.scalars(state.step, computed.metrics)
         self._latest |= self.last_evaluation.metrics
-        self.health.steps = self.config.train.estimated_steps(state.step, state.seconds)
-        for line in self.health.check(state.step, self._latest):
-            log.warning("step %d: %s", state.step, line)
+        for finding in self.health.check(vitals):
+            log.warning("step %d: %s", state.step, finding)
         for images in figures:
             self.gallery.figures(state.step, images)
 
@@ -230,7 +221,8 @@ class Housekeeping:
             if self.saved_step == state.step:
                 return
             tensors = state.tensors() | self.means.state_dict()
-            description = describe(self.config, self.data, self.runtime) | {"seconds": state.seconds}
+            description = describe(self.config, self.data, self.runtime)
+            description |= {"seconds": state.seconds, "health": self.health.state()}
             path, resume = (
                 RunFolder(self.folder).checkpoint(state.step),
                 f"gantrain resume {quote(str(self.folder))}",

@@ -172,8 +172,7 @@ def _train(
     # What a run does besides training; a resumed one goes on with the state of its logs.
     housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session, stop_signal)
     if resumed:
-        housekeeping.means.load_state_dict(resumed.tensors, runtime.device)
-        housekeeping.replay_health(state)
+        housekeeping.resume(resumed)
     batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
     held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
     # Train; a signal ends the run after the current step.
@@ -198,7 +197,8 @@ def _train(
         "training_seconds": round(state.seconds, 2),
         "images_per_second": round(images * (1 - began / state.step) / max(housekeeping.seconds, 1e-9), 1),
         **evaluation.description(),
-        "health": list(housekeeping.health.standing.values()),
+        "health": [str(finding) for finding in housekeeping.health.standing.values()],
+        "unchecked": housekeeping.health.unchecked(),
         "tail": tail_means(tracker.history(), state.step),
         "published": config.metric.published,
         "meaning": config.objective.meaning,

@@ -16,7 +16,6 @@ from gantrain.core.folder_lock import run_folder_lock
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.text import format_number
 
-LISTED = "its seed, data, model, objective, and what else differs from the defaults"
 WORDS = ["debug=tiny", "dataset=ring", "dataset.n=300", "model.width=16", "train.batch_size=32", "device=cpu"]
 
 
@@ -73,7 +72,7 @@ def test_show_full_is_yaml_of_config_json(run, run_cli):
 
 def test_show_lists_the_overrides_of_an_older_run(run, run_cli):
     page = run_cli("show", run)[1]
-    assert f"config     {LISTED}; full=true shows all of it\n  seed       0\n" in page
+    assert "config     what differs from the defaults" in page
     assert "  dataset    ring n=300\n" in page
     for path in (run / "config.json", run / "checkpoints" / "000010" / "state.json"):
         plain = json.loads(path.read_text())

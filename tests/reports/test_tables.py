@@ -49,12 +49,6 @@ def test_run_table_has_what_varies_and_the_best_run_first(folders):
     assert lines[0] == ["0", "minimax", "0", "8.0", "0.00", "1.0", "2", "finished"]
 
 
-def test_single_run_is_not_named_by_its_number_alone(tmp_path):
-    jobs = [made(tmp_path / "sweep" / name) for name in ("18", "19", "2-hinge")]
-    assert [row.name for row in read_rows(jobs)] == ["18", "19", "2-hinge"]
-    assert [row.name for job in jobs for row in read_rows([job])] == ["sweep/18", "sweep/19", "2-hinge"]
-
-
 def test_seed_table_of_two_seeds_shows_both_and_the_worse(folders):
     head, *lines = seed_table(read_rows(folders))
     assert head == ["objective", "seeds", *(f"{tag} (sd; worst seed)" for tag in MODE_TAGS)]  # and no place

@@ -1,0 +1,64 @@
+"""What is wrong with a run, and the remedies that it would accept."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gantrain.config.options import Config
+from gantrain.config.resolve import resolve
+from gantrain.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault with one cause.
+
+    Attributes:
+        name: The same whatever the numbers.
+        sentence: The fault and the numbers that show it.
+        remedies: Each of one or more override words; those of a reported finding are ``accepted``.
+        is_certain: Whether one reading shows it, as where the config alone does.
+    """
+
+    name: str
+    sentence: str
+    remedies: Sequence[str] = ()
+    is_certain: bool = False
+
+    def __str__(self) -> str:
+        *most, last = self.remedies or ("",)
+        words = f"{', '.join(most)} or {last}" if most else last
+        return f"{self.sentence}; try {words}" if words else self.sentence
+
+
+def accepted(config: Config, remedies: Iterable[str]) -> tuple[str, ...]:
+    """Return those remedies, of one or more override words, that would change a run and that its other keys allow."""
+    return tuple(remedy for remedy in remedies if _is_accepted(config, remedy))
+
+
+def _is_accepted(config: Config, remedy: str) -> bool:
+    plain = config.plain()
+    changes = [_override(plain, *word.split("=")) for word in remedy.split()]
+    try:
+        resolve(plain, config.spec)
+    except ConfigError:
+        return False
+    return any(changes)
+
+
+def _override(plain: dict[str, Any], key: str, text: str) -> bool:
+    """Set a key, or a group to the plug-in of that name with its defaults; return whether that is a change."""
+    *path, last = key.split(".")
+    for part in path:
+        plain = plain[part]
+    before = plain.get(last)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if not isinstance(before, dict):
+        plain[last] = value
+        return bool(value != before)
+    plain[last] = {"name": value}
+    return bool(value != before["name"])

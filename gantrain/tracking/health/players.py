@@ -1,0 +1,53 @@
+"""Faults of one network's own training: it stands still, or its updates are too large or too small."""
+
+from gantrain.tracking.health.case import Case
+from gantrain.tracking.health.finding import Finding
+
+# Distance from the initial weights, in their norm: 0.3 to 3 in runs that learn.
+TOO_FAR, TOO_NEAR = 8.0, 0.02
+
+
+def frozen_player(case: Case) -> Finding | None:
+    """A network whose weights are those that it began with."""
+    frozen = [p for p in case.players if case.rate(p) == 0 or case.vitals.moved.get(p) == 0]
+    if not frozen:
+        return None
+    causes = [f"optimizer.{p}_lr=0" if case.rate(p) == 0 else "its weights have not changed" for p in frozen]
+    names = " and ".join(p.upper() for p in frozen)
+    words = [f"optimizer.{p}_lr={case.default_rate(p):g}" for p in frozen]
+    verb = "is" if len(frozen) == 1 else "are"
+    return Finding(f"{names} frozen", f"{names} {verb} frozen ({', '.join(causes)})", words, is_certain=True)
+
+
+def rate_too_high(case: Case) -> Finding | None:
+    """Updates so large that the weights of a network went far beyond their scale, and samples are poor."""
+    moved = {p: case.vitals.moved.get(p, 0.0) for p in case.players}
+    worst = max(moved, key=lambda p: moved[p] * (case.rate(p) > case.default_rate(p)))
+    if moved[worst] < TOO_FAR or case.rate(worst) <= case.default_rate(worst) or not case.poor:
+        return None
+    name = worst.upper()
+    sentence = (
+        f"{name}'s learning rate is too high (optimizer.{worst}_lr={case.rate(worst):g} moved its weights "
+        f"{moved[worst]:.3g} times their initial norm; {case.poor})"
+    )
+    lower = max(case.default_rate(worst), case.rate(worst) / 100)
+    return Finding(f"{name}'s rate too high", sentence, (f"optimizer.{worst}_lr={lower:g}",))
+
+
+def rate_too_low(case: Case) -> Finding | None:
+    """Updates so small that a network is still as it was drawn, and samples are poor."""
+    slow = [
+        p
+        for p in case.players
+        if case.vitals.moved.get(p, 1.0) < TOO_NEAR and case.rate(p) < case.default_rate(p)
+    ]
+    if not slow or not case.poor:
+        return None
+    names = " and ".join(p.upper() for p in slow)
+    causes = [
+        f"optimizer.{p}_lr={case.rate(p):g} moved {p.upper()} by {case.vitals.moved[p]:.1e} of its norm"
+        for p in slow
+    ]
+    words = [f"optimizer.{p}_lr={case.default_rate(p):g}" for p in slow]
+    name = f"{names} rate{'s' * (len(slow) > 1)} too low"
+    return Finding(name, f"the learning rate is too low ({', '.join(causes)}; {case.poor})", words)
