@@ -17,6 +17,7 @@ MEANING = {
     "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
     "divergence/js_exact": "the exact value, from the densities",
     "divergence/js_density": "from a histogram of samples: the middle of its error bounds",
+    "divergence/js_density_margin": "half the width of the interval that contains it",
     "divergence/js_gap": "the fresh D's estimate minus that of the game's D",
     "divergence/game": "the divergence that this objective estimates",
     "divergence/frechet": "distance of two Gaussians fitted to features",

@@ -15,11 +15,15 @@ def divergence_tag(quantity: str, batches: bool) -> str:
     return f"divergence/{quantity}_batch" if batches and quantity != "game" else f"divergence/{quantity}"
 
 
+def quantities(objective: Objective) -> list[str]:
+    """Return the names of the divergences that a game's D estimates."""
+    zeros = torch.zeros(2)
+    return list(objective.estimate(Logits(zeros, zeros, zeros if objective.mismatch_weight > 0 else None)))
+
+
 def estimates(objective: Objective, batches: bool) -> list[str]:
     """Return the tags of the divergences that a game's D estimates; ``batches`` is whether it looks across samples."""
-    zeros = torch.zeros(2)
-    values = objective.estimate(Logits(zeros, zeros, zeros if objective.mismatch_weight > 0 else None))
-    return [divergence_tag(quantity, batches) for quantity in values]
+    return [divergence_tag(quantity, batches) for quantity in quantities(objective)]
 
 
 def best_accuracy(real: Tensor, fake: Tensor) -> float:

@@ -5,15 +5,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import EVAL_D, HOLDOUT, Evaluation, Metric, RunSpec
 from gantrain.registry import option, register
 
 
+def shares_below(x: Tensor, others: Tensor) -> Tensor:
+    """Return for each of x [N] the share of ``others`` [M] below it, equal ones counted half, float64 [N]."""
+    others, x = others.double().sort().values, x.double()
+    below, up_to = (torch.searchsorted(others, x, right=right) for right in (False, True))
+    return (below + up_to).double() / (2 * len(others))
+
+
 def auc(high: Tensor, low: Tensor) -> float:
     """Return P(high > low) + P(high = low) / 2 for samples ``high`` [N] and ``low`` [M]: the area under the ROC."""
-    low, high = low.double().sort().values, high.double()
-    below, up_to = (torch.searchsorted(low, high, right=right) for right in (False, True))
-    return float((below + up_to).double().mean()) / (2 * len(low))
+    return float(shares_below(high, low).mean())
+
+
+def auc_error(high: Tensor, low: Tensor) -> float:
+    """Return the standard error of ``auc`` of N pairs, shape [N] each (DeLong, DeLong and Clarke-Pearson 1988)."""
+    return float((shares_below(high, low) - shares_below(low, high)).std()) / len(high) ** 0.5
 
 
 @register("metric")
@@ -36,8 +47,17 @@ class Mismatch(Metric):
         return None if len(run.spec.conditions()) > 1 else "there is one condition, so none is wrong"
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        x, y = evaluation.real
-        wrong = None if y is None else evaluation.wrong(y)
-        if wrong is None:  # all held-out conditions are the same
-            return {}
-        return {"logits/mismatched_auc": auc(evaluation.logits(x, y), evaluation.logits(x, wrong))}
+        pairs = evaluation.once(logits_of_pairs)
+        return {} if pairs is None else {"logits/mismatched_auc": Estimate(auc(*pairs), n=len(pairs[0]))}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        pairs = evaluation.once(logits_of_pairs)
+        return {} if pairs is None else {"logits/mismatched_auc": auc_error(*pairs)}
+
+
+def logits_of_pairs(evaluation: Evaluation) -> tuple[Tensor, Tensor] | None:
+    """Return D's logits on held-out data with the right condition and with a wrong one, [n]; None without such."""
+    x, y = evaluation.real
+    wrong = None if y is None else evaluation.wrong(y)
+    # All held-out conditions may be the same.
+    return None if wrong is None else (evaluation.logits(x, y), evaluation.logits(x, wrong))

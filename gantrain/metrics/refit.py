@@ -1,127 +1,70 @@
 """The divergence by a fresh discriminator: a common scale for every objective and model."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.core.gradients import descend
-from gantrain.metrics.base import Evaluation, Metric, RunSpec, in_chunks
-from gantrain.metrics.js import JS
-from gantrain.models.layers import ConditionEmbedding
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.js import JS, quantities
+from gantrain.metrics.tools.fresh_discriminator import (
+    BATCH,
+    MAX_FOURIER_DIMS,
+    MIN_SQUARE_DIMS,
+    OCTAVES,
+    RATE,
+    WIDTH,
+    Fit,
+    bound,
+    fit,
+    standard_error,
+)
+from gantrain.objectives.base import Logits
 from gantrain.registry import option, register
 
-BATCH, RATE, WIDTH, CHECKS = 256, 2e-3, 128, 16
-OCTAVES, MAX_FOURIER_DIMS = 6, 8  # frequencies of each coordinate; coordinates at most
-MAX_STDS = 1000.0  # points farther out are clipped to this, so that training stays finite
+JACKKNIFE_GROUPS = 50
+MAX_BIAS = 0.5  # in standard errors: ±1.96 of them then still contain the truth in 92 %
 
 
-class FourierFeatures(nn.Module):
-    """Points [N, d] with the sine and cosine of 1, 2, 4, … times each coordinate, [N, d (1 + 2 octaves)].
+@dataclass(frozen=True)
+class Fits:
+    """The fit with all training data and the whole budget, and one with a quarter of both: a learning curve."""
 
-    A network of plain coordinates is slow to learn fine structure (Tancik et al. 2020), such as the width of the ring's
-    modes.
-    """
+    whole: Fit
+    quarter: Fit
 
-    def forward(self, x: Tensor) -> Tensor:
-        phases = (x[:, :, None] * 2.0 ** torch.arange(OCTAVES, device=x.device)).flatten(1)
-        return torch.cat([x, phases.sin(), phases.cos()], 1)
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Fits:
+        """Fit both."""
+        with torch.inference_mode(False), torch.enable_grad():
+            return cls(fit(evaluation), fit(evaluation, part=4))
 
+    @property
+    def caveat(self) -> str:
+        """Why the bound is loose; "" if nothing shows that it is.
 
-class FreshDiscriminator(nn.Module):
-    """A discriminator without batch statistics.
-
-    Points are standardised by the training data, with Fourier features if they have few coordinates; images pass two
-    convolutions. Three layers of 128 units follow, with the condition as input too.
-    """
-
-    def __init__(self, evaluation: Evaluation):
-        super().__init__()
-        spec, x = evaluation.data.spec, evaluation.data.train.x
-        self.shift: Tensor
-        self.scale: Tensor
-        self.condition = ConditionEmbedding(spec, "concat" if evaluation.conditional else "none")
-        if spec.is_image:
-            self.register_buffer("shift", torch.zeros(1))
-            self.register_buffer("scale", torch.ones(1))
-            first = nn.Conv2d(spec.shape[0], 32, 3, stride=2, padding=1)
-            second = nn.Conv2d(32, 64, 3, stride=2, padding=1)
-            self.body = nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2), nn.Flatten())
-            width = 64 * -(-spec.shape[1] // 4) * -(-spec.shape[2] // 4)
-        else:
-            std = x.std(0)
-            self.register_buffer("shift", x.mean(0))
-            self.register_buffer("scale", torch.where(std > 0, std, 1.0))
-            has_waves = spec.numel <= MAX_FOURIER_DIMS  # in many dimensions they would be noise to it
-            self.body = nn.Sequential(FourierFeatures()) if has_waves else nn.Sequential()
-            width = spec.numel * (1 + 2 * OCTAVES * has_waves)
-        sizes = [width + self.condition.width, WIDTH, WIDTH, WIDTH]
-        layers = [(nn.Linear(i, o), nn.LeakyReLU(0.2)) for i, o in zip(sizes[:-1], sizes[1:], strict=True)]
-        self.head = nn.Sequential(*[module for pair in layers for module in pair], nn.Linear(WIDTH, 1))
-
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = self.body(((x - self.shift) / self.scale).clamp(-MAX_STDS, MAX_STDS))
-        return self.head(torch.cat([h, self.condition(y, h)], 1)).squeeze(1)
+        Four times as much would gain about what the last factor of four gained, or less. And the divergence is about
+        half way to what D achieves on the data that it was fitted to.
+        """
+        value, known, earlier = map(bound, (self.whole.held_out, self.whole.fitted, self.quarter.held_out))
+        error = standard_error(self.whole.held_out)
+        if known - value > 2 * math.hypot(error, standard_error(self.whole.fitted)):
+            return f"loose here: this D reads {known:.3f} on its training data, which are too few for it"
+        if value - earlier > MAX_BIAS * error:
+            return f"loose here: {earlier:.3f} with a quarter of the training data and of metric.refit_steps"
+        return ""
 
 
-def losses(D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
-    """Return D's cross-entropy on each sample of data and on each generated one, float64 [2, N]."""
-    on_real, on_fake = (in_chunks(D, x, y).double() for x in (real, fake))
-    return torch.stack([softplus(-on_real), softplus(on_fake)])  # -log D(x), -log(1 - D(G(z)))
-
-
-def bound(terms: Tensor) -> float:
-    """Return log 2 + V/2 in nats from ``losses`` [2, N]: a lower bound of JSD if D was not fitted to these samples."""
-    return math.log(2) - 0.5 * float(terms.mean(1).sum())
-
-
-def check_steps(steps: int) -> set[int]:
-    """Return the steps after which D is evaluated: the last, and more early ones, as few data are soon overfitted."""
-    return {max(round(steps * 0.75**k), 1) for k in range(CHECKS)}
-
-
-def fit(evaluation: Evaluation, real: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
-    """Train a fresh D by cross-entropy against the live generator and return ``losses`` of the best ones, [2, N].
-
-    Held-out samples are two halves. The D that is best on one half is evaluated on the other, so that all are used and
-    none selects the D that is evaluated on it. ``real`` are held-out data [N, ...], ``fake`` as many samples of the
-    live generator, ``y`` the conditions of both or None.
-    """
-    steps, device = evaluation.suite.refit_steps, evaluation.device
-    train, draws = evaluation.data.train, torch.Generator().manual_seed(evaluation.seed)
-    # Initial weights use torch's global generator, which training may use too.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(evaluation.seed)
-        D = FreshDiscriminator(evaluation).to(device)
-    optimizer = torch.optim.Adam(D.parameters(), lr=RATE, betas=(0.9, 0.99))
-    due = check_steps(steps)
-    best = torch.empty(2, len(real), dtype=torch.float64, device=device)
-    highest = [-math.inf, -math.inf]
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-        x, labels = train.take(torch.randint(len(train), (BATCH,), generator=draws), device)
-        c = evaluation.condition(labels)
-        with torch.no_grad():
-            z = evaluation.latents(BATCH, f"refit {step}").to(device)
-            fakes = evaluation.G_live(z, c).float()
-        # The run's precision is the generator's only: this D is float32 in every run.
-        with torch.autocast(device.type, enabled=False):
-            both = torch.cat([x, fakes])
-            logits = D(both, None if c is None else torch.cat([c, c]))
-            loss = softplus(-logits[:BATCH]).mean() + softplus(logits[BATCH:]).mean()
-            descend(loss, optimizer, "refit")
-            # Each half's best D so far sets the losses on the other half.
-            if step + 1 in due:
-                with torch.no_grad():
-                    terms = losses(D, real, fake, y)
-                for half in (0, 1):
-                    value = bound(terms[:, half::2])
-                    if value > highest[half]:
-                        highest[half], best[:, 1 - half :: 2] = value, terms[:, 1 - half :: 2]
-    return best
+def own_logits(evaluation: Evaluation) -> Logits | None:
+    """Return the logits of the game's own D; None if it estimates no JSD of single samples."""
+    # A baseline has no D; the divergence of packs and batches is another quantity.
+    if not evaluation.objective.has_game or evaluation.couples_samples:
+        return None
+    return evaluation.once(JS.logits) if "js" in quantities(evaluation.objective) else None
 
 
 @register("metric")
@@ -142,7 +85,8 @@ class Refit(Metric):
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         spec = evaluation.data.spec
-        first = f"{OCTAVES} octaves of sines, " if spec.numel <= MAX_FOURIER_DIMS else ""
+        squares = "squares, " if spec.numel >= MIN_SQUARE_DIMS else ""
+        first = f"{squares}{OCTAVES} octaves of sines, " if spec.numel <= MAX_FOURIER_DIMS else squares
         if spec.is_image:
             first = "2 convolutions (32 and 64 channels), "
         paired = evaluation.conditional and spec.is_labelled
@@ -159,19 +103,29 @@ class Refit(Metric):
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        # The samples are those of ``divergence/js``, so the gap is the difference of the two numbers.
-        x, y = evaluation.real
-        fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
-        with torch.inference_mode(False), torch.enable_grad():
-            terms = fit(evaluation, x, fake, y)
-        value = bound(terms)
-        error = 0.5 * math.sqrt(float((terms.var(1) / evaluation.n).sum()))  # standard error of ``bound``
-        tags: dict[str, float] = {
-            "divergence/js_refit": Estimate(value, error, evaluation.n, is_lower_bound=True)
-        }
-        # A baseline has no D; the divergence of packs and batches is another quantity.
-        if evaluation.objective.has_game and not evaluation.couples_samples:
-            estimates = evaluation.objective.estimate(JS.logits(evaluation))
-            if "js" in estimates:
-                tags["divergence/js_gap"] = value - estimates["js"]
-        return tags
+        fits = evaluation.once(Fits.of)
+        terms = fits.whole.held_out
+        value = Estimate(
+            bound(terms), standard_error(terms), evaluation.n, is_lower_bound=True, caveat=fits.caveat
+        )
+        own = own_logits(evaluation)
+        if own is None:
+            return {"divergence/js_refit": value}
+        gap = Estimate(value - evaluation.objective.estimate(own)["js"], n=evaluation.n, is_lower_bound=True)
+        return {"divergence/js_refit": value, "divergence/js_gap": gap}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        own = own_logits(evaluation)
+        if own is None:
+            return {}
+        terms, estimate = evaluation.once(Fits.of).whole.held_out, evaluation.objective.estimate
+
+        def gap(kept: Tensor) -> float:
+            mismatched = None if own.mismatched is None else own.mismatched[kept]
+            return bound(terms[:, kept]) - estimate(Logits(own.real[kept], own.fake[kept], mismatched))["js"]
+
+        # Both numbers are of the same samples, so their errors do not add: jackknife over groups of samples.
+        indices = torch.arange(evaluation.n, device=terms.device)
+        groups = min(JACKKNIFE_GROUPS, evaluation.n)
+        gaps = torch.tensor([gap(indices[indices % groups != group]) for group in range(groups)])
+        return {"divergence/js_gap": math.sqrt((groups - 1) * float(gaps.double().var(unbiased=False)))}

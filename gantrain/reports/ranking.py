@@ -14,7 +14,7 @@ MAX_COLUMNS = 6  # columns of numbers
 LOWER_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
 HIGHER_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
 RANKED = (*LOWER_IS_BETTER, *HIGHER_IS_BETTER)
-UNRANKED = (ERROR_SUFFIX, "_error", "_residual")  # the uncertainty of a number ranks nothing
+UNRANKED = (ERROR_SUFFIX, "_margin", "_error", "_residual")  # the uncertainty of a number ranks nothing
 # Real data are 1. Noise is above it in all of these, and a copy's distance below it.
 ONE_IS_BEST = (
     "fidelity/sharpness",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from composed import composed
+from coverage import coverage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_of import run_of
@@ -14,8 +16,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from gantrain.config.resolve import resolve
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.mismatch import Mismatch, auc
+from gantrain.metrics.mismatch import Mismatch, auc, auc_error
 from gantrain.training.evaluate import compute, view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -36,6 +39,18 @@ def test_auc_agrees_with_scikit_learn():
     high, low = torch.randn(300, generator=draws) + 0.7, torch.randn(200, generator=draws)
     theirs = roc_auc_score([1] * 300 + [0] * 200, torch.cat([high, low]).numpy())
     assert auc(high, low) == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [300, 1000])
+def test_auc_error_contains_the_truth(n):
+    """Logits of N(1, 1) and N(0, 1), whose pairs correlate by a half: P(high > low) across pairs is Phi(1/sqrt 2)."""
+
+    def reading(generator: torch.Generator) -> Estimate:
+        shared, high, low = torch.randn(3, n, generator=generator) * 0.5**0.5
+        pairs = shared + high + 1, shared + low
+        return Estimate(auc(*pairs), auc_error(*pairs))
+
+    assert coverage(reading, 0.5 * (1 + math.erf(0.5)), repetitions=500).is_honest
 
 
 class ByTable(nn.Module):

@@ -17,7 +17,8 @@ from gantrain.core.spec import ConditionSpec, Spec
 from gantrain.datasets.base import Data, Density, GaussianModes, Split
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.js import JS
-from gantrain.metrics.refit import Refit, check_steps
+from gantrain.metrics.refit import Refit
+from gantrain.metrics.tools.fresh_discriminator import Fit, bound, check_steps
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.registry import REGISTERED, build
@@ -284,12 +285,60 @@ def test_refit_evaluates_d_after_its_last_step(steps):
     assert len(found) <= 16
 
 
-def test_the_d_that_a_half_chooses_is_not_read_on_that_half(monkeypatch):
+def test_the_d_that_a_half_chooses_is_not_read_on_that_half():
     """Of two looks, each the better one on one half: each half is read from the look that the other half prefers."""
-    looks = iter([torch.tensor([[0.0, 5.0, 0.0, 5.0]] * 2), torch.tensor([[5.0, 0.0, 5.0, 0.0]] * 2)])
-    monkeypatch.setattr("gantrain.metrics.refit.losses", lambda *_: next(looks).double())
-    shown = game(drawn(one(), 4), Known(one(1.0)), ["objective=minimax"], steps=2, n=4)
-    assert compute([Refit()], shown).metrics[TAG] == math.log(2) - 5.0
+    best, fitted = Fit.empty(4, 2, torch.device("cpu")), torch.zeros(2, 2)
+    best.keep_best(torch.tensor([[0.0, 5.0, 0.0, 5.0]] * 2), fitted)
+    best.keep_best(torch.tensor([[5.0, 0.0, 5.0, 0.0]] * 2), fitted + 1)
+    assert bound(best.held_out) == math.log(2) - 5.0
+    assert best.fitted.tolist() == [[1.0, 0.0]] * 2  # each half's D on the data that it was fitted to
+
+
+# ------------------------------------------------------------------------------------- how sure it is
+
+
+def spheres(d: int, std: float, n: int) -> tuple[Data, Known]:
+    """N(0, I) in d dimensions, n points to fit to, against N(0, std^2 I)."""
+    data = drawn(GaussianModes(torch.zeros(1, d), 1.0), 2000)
+    return replace(data, train=Split(data.train.x[:n])), Known(GaussianModes(torch.zeros(1, d), std))
+
+
+@pytest.mark.parametrize(("n", "is_loose"), [(100, True), (50_000, False)])
+def test_refit_says_that_it_has_too_few_data(n, is_loose):
+    data, G = spheres(16, 1.5, n)
+    shown = game(data, G, [], steps=60, n=2000)
+    found = compute([Refit()], shown).estimates[TAG]
+    assert found.is_lower_bound
+    assert ("on its training data" in found.caveat) == is_loose
+    assert found < truth(data.density, G.density, 50_000) + 3 * found.error
+
+
+def test_refit_says_that_it_rises_with_its_budget():
+    few, enough = (
+        compute([Refit()], game(drawn(one(), 4000), Known(one(2.0)), [], steps, n=4000)).estimates[TAG]
+        for steps in (8, 240)
+    )
+    assert "a quarter of the training data and of metric.refit_steps" in few.caveat
+    assert enough.caveat == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("d", "truth_in_nats"), [(8, 0.0615), (32, 0.209), (64, 0.349)])
+@pytest.mark.parametrize("n", [10_000, 50_000])
+def test_refit_of_another_scale_is_right_or_loose(d, truth_in_nats, n):
+    data, G = spheres(d, 1.2, n)
+    found = compute([Refit()], game(data, G, [], steps=1000, n=2000)).estimates[TAG]
+    assert found.caveat or abs(found - truth_in_nats) < 3 * found.error
+    assert 0.8 * truth_in_nats < found < truth_in_nats + 3 * found.error
+
+
+def test_refit_gap_has_the_error_of_a_difference():
+    """A constant D reads 0 without an error, so the gap's is that of the fresh D; a copy of it has none."""
+    shown = game(drawn(one(), 3000), Known(one(2.0)), ["objective=minimax"], steps=60, n=3000)
+    for parameter in shown.D.parameters():
+        parameter.data.zero_()
+    found = compute([Refit()], shown, final=True)
+    assert found.final_errors["divergence/js_gap"] == pytest.approx(found.estimates[TAG].error, rel=0.3)
 
 
 @pytest.mark.parametrize(

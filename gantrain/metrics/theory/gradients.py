@@ -5,7 +5,9 @@ from typing import Any
 
 import torch
 from PIL.Image import Image
+from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.core.figures import legend_below, panels, render
 from gantrain.metrics.base import EVAL_D, LIVE_G, Evaluation, History, Metric
 from gantrain.registry import option, register
@@ -33,17 +35,28 @@ class Gradients(Metric):
     needs_d = True
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        if not evaluation.objective.classifies:  # sigmoid(logit) is no probability
-            return {}
-        fake, y = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
-        logits = evaluation.logits(fake, y).cpu().double()
-        return {"logits/fake_probability": float(torch.sigmoid(logits).mean())}
+        values = evaluation.once(probabilities)
+        return (
+            {"logits/fake_probability": Estimate(float(values.mean()), n=len(values))} if len(values) else {}
+        )
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        values = evaluation.once(probabilities)
+        return {"logits/fake_probability": float(values.std()) / len(values) ** 0.5} if len(values) else {}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``gradients``: both norms over steps and D's held-out accuracy; nothing before they are logged."""
         if not any(tag in row for row in history for tag in NORMS):
             return {}
         return {"gradients": render(_curves_figure(history))}
+
+
+def probabilities(evaluation: Evaluation) -> Tensor:
+    """Return D's probability of real for samples of the live G, float64 [n]; none where sigmoid(logit) is not one."""
+    if not evaluation.objective.classifies:
+        return torch.empty(0)
+    fake, y = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
+    return torch.sigmoid(evaluation.logits(fake, y).cpu().double())
 
 
 def curve(history: History, tag: str) -> tuple[list[float], list[float]]:

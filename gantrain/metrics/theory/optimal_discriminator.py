@@ -1,5 +1,6 @@
 """D compared with the optimal D* = p / (p + q), where the data's density is known."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.core.figures import legend_below, panels, render
 from gantrain.metrics.base import NETWORKS, Evaluation, History, Metric, RunSpec
 from gantrain.metrics.exact import CELL_SAMPLES, histogram_protocol, side_of_cells, why_not_integrable
@@ -47,18 +49,15 @@ class OptimalDiscriminator(Metric):
         """
         if not _is_probability(evaluation):
             return {}
-        log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
-        # Held-out data and as many samples, x [2n, d].
-        fake, _ = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
-        x = torch.cat([evaluation.real[0], fake])
-        points = x.cpu().double()
-        if log_q is None:
-            cloud = samples(evaluation, CELL_SAMPLES, "optimal discriminator")
-            best = Cells.of(log_p, cloud, side_of_cells(evaluation)).best(log_p, points)
-        else:
-            best = torch.sigmoid(log_p(points) - log_q(points))  # p / (p + q)
-        error = (torch.sigmoid(evaluation.logits(x, None)).cpu().double() - best).abs()
-        return {f"divergence/d_error{'_density' * (log_q is None)}": float(error.mean())}
+        return {d_error_tag(evaluation): Estimate(float(evaluation.once(d_errors).mean()), n=evaluation.n)}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        tag = d_error_tag(evaluation)
+        if not _is_probability(evaluation) or tag.endswith(
+            "_density"
+        ):  # whose counts have an error of their own
+            return {}
+        return {tag: 0.5 * math.sqrt(float(evaluation.once(d_errors).var(1).sum()) / evaluation.n)}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``optimal_discriminator``: curves of p, q, D and D* in one dimension, D next to D* in two."""
@@ -85,6 +84,25 @@ class OptimalDiscriminator(Metric):
         best = best.where((p + q) * step.prod() > 1 / CELL_SAMPLES, torch.nan)
         draw = _line if len(low) == 1 else _plane
         return {"optimal_discriminator": render(draw(axes, p, q, D, best, of))}
+
+
+def d_error_tag(evaluation: Evaluation) -> str:
+    """Return the tag of the mean error of D, another one where q is counted."""
+    return f"divergence/d_error{'_density' * (density_of_generator(evaluation) is None)}"
+
+
+def d_errors(evaluation: Evaluation) -> Tensor:
+    """Return |D - D*| at held-out data and at as many samples of the live G, float64 [2, n]."""
+    log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
+    fake, _ = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
+    x = torch.cat([evaluation.real[0], fake])
+    points = x.cpu().double()
+    if log_q is None:
+        cloud = samples(evaluation, CELL_SAMPLES, "optimal discriminator")
+        best = Cells.of(log_p, cloud, side_of_cells(evaluation)).best(log_p, points)
+    else:
+        best = torch.sigmoid(log_p(points) - log_q(points))  # p / (p + q)
+    return (torch.sigmoid(evaluation.logits(x, None)).cpu().double() - best).abs().reshape(2, -1)
 
 
 def _is_probability(evaluation: Evaluation) -> bool:

@@ -1,5 +1,6 @@
 """Whether a generator covers the data or seeks one mode: its spread, and both densities as a figure."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
 from gantrain.metrics.base import SAMPLES, Evaluation, History, Metric, RunSpec
 from gantrain.metrics.exact import why_not_integrable
@@ -16,6 +18,16 @@ from gantrain.registry import option, register
 
 POINTS = 600  # at which densities in one dimension are plotted
 CLOUD = 20_000  # samples in the histogram of a generator without a density
+
+
+def spread(fake: Tensor, real: Tensor) -> tuple[float, float]:
+    """Return the ratio of the standard deviations of samples and data, [n, d] each, and its error (delta method)."""
+    squared = [(x.double() - x.double().mean(0)).square().sum(1) for x in (fake, real)]
+    variances = [float(values.mean()) for values in squared]
+    # Of the variance of the samples, and of that of the data times the squared ratio.
+    ratio = (variances[0] / variances[1]) ** 0.5
+    errors = [float(values.std()) / len(values) ** 0.5 for values in squared]
+    return ratio, 0.5 * math.hypot(errors[0], ratio**2 * errors[1]) / max(ratio * variances[1], 1e-300)
 
 
 @register("metric")
@@ -34,8 +46,12 @@ class Spread(Metric):
         return why_not_integrable(run)
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        fake, real = (x.double().var(0).sum().sqrt() for x in (evaluation.fake[0], evaluation.real[0]))
-        return {"diversity/spread": float(fake / real)}
+        return {
+            "diversity/spread": Estimate(spread(evaluation.fake[0], evaluation.real[0])[0], n=evaluation.n)
+        }
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        return {"diversity/spread": spread(evaluation.fake[0], evaluation.real[0])[1]}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``densities`` in one dimension: p and q, and the history of q's mean and deviation if it logs them."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.core.estimate import Estimate
 from gantrain.metrics.tools.quadrature import LogDensity
 
 CELLS = 500  # that would contain the data if their density were uniform; the side of a cell follows
@@ -125,17 +124,17 @@ class Cells:
         }
 
 
-def estimates(log_p: LogDensity, fake: Tensor, side: float) -> dict[str, Estimate]:
-    """Return ``js`` and ``total_variation`` of a known density and samples [n, d], and a margin for each.
+def estimates(log_p: LogDensity, fake: Tensor, side: float) -> dict[str, float]:
+    """Return ``js`` and ``total_variation`` of a known density and samples [n, d], and ``…_margin`` of each.
 
     The margin is half an interval, see ``Cells.intervals``, plus the change if cells are twice as wide: differences
     within a cell do not count, so the estimate is low by about a third of that.
     """
     fine, coarse = (Cells.of(log_p, fake, factor * side).intervals() for factor in (1, 2))
-    return {
-        name: Estimate(middle, margin + abs(middle - coarse[name][0]), len(fake))
-        for name, (middle, margin) in fine.items()
-    }
+    values: dict[str, float] = {}
+    for name, (middle, margin) in fine.items():
+        values |= {name: middle, f"{name}_margin": margin + abs(middle - coarse[name][0])}
+    return values
 
 
 def _cell_indices(x: Tensor, side: float) -> Tensor:

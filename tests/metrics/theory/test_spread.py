@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 from composed import composed
+from coverage import coverage
 from run_of import run_of
 from torch import Tensor
 
 from gantrain.config.resolve import Config, resolve
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.exact import Exact
 from gantrain.metrics.theory.spread import Spread
+from gantrain.metrics.theory.spread import spread as spread_and_error
 from gantrain.training.evaluate import compute, draw_figures, view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -33,6 +36,15 @@ def evaluation(*words: str) -> tuple[Config, TrainState, Evaluation]:
 
 def spread(seen: Evaluation) -> float:
     return compute([Spread()], seen).metrics["diversity/spread"]
+
+
+@pytest.mark.parametrize(("n", "factor"), [(300, 1.0), (300, 0.3), (1000, 2.0)])
+def test_spread_error_contains_the_truth(n, factor):
+    def reading(generator: torch.Generator) -> Estimate:
+        fake, real = torch.randn(2, n, 2, generator=generator)
+        return Estimate(*spread_and_error(factor * fake, real))
+
+    assert coverage(reading, factor, repetitions=500).is_honest
 
 
 @pytest.mark.parametrize("dataset", ["gaussian_mixture", "ring"])
