@@ -79,8 +79,8 @@ def test_optuna_goes_on_after_a_trial_that_diverged(run_cli, tmp_path):
     code, out, error = run_cli(
         "sweep=optuna", "dataset=ring", "debug=tiny", "device=cpu", "metric=js", "metric.n=100", "train.steps=20",
         "optimizer=sgd", "optimizer.g_lr=0.001", "optimizer.d_lr=choice(1000,0.001)", "run.dir=s",
-        "hydra.sweeper.metric=divergence/js", "hydra.sweeper.n_trials=2", "hydra.sweeper.sampler=random",
-        "hydra.sweeper.seed=5",
+        "hydra.sweeper.metric=divergence/js", "hydra.sweeper.direction=minimize", "hydra.sweeper.n_trials=2",
+        "hydra.sweeper.sampler=random", "hydra.sweeper.seed=5",
     )  # fmt: skip
     found = list(results(tmp_path / "s").values())
     ends = {"optimizer.d_lr=1000": "diverged", "optimizer.d_lr=0.001": "finished"}
@@ -113,6 +113,7 @@ def test_optuna_trial_with_an_invalid_config_fails_alone(run_cli, tmp_path):
     code, out, error = run_cli(
         "sweep=optuna", "dataset=ring", "debug=tiny", "device=cpu", "metric=js", "optimizer.g_lr=0", "optimizer.d_lr=0",
         "model.packing=choice(1,3)", "train.batch_size=choice(6,8,12)", "hydra.sweeper.metric=divergence/js",
+        "hydra.sweeper.direction=minimize",
         "hydra.sweeper.sampler=random", "hydra.sweeper.seed=1", "hydra.sweeper.n_trials=1", "run.dir=s",
     )  # fmt: skip
     ((name, result),) = results(tmp_path / "s").items()

@@ -12,16 +12,18 @@ from gantrain.sweeps.optuna.search import Search, resolve_search
     ("changes", "where"),
     [
         ({"metric": []}, "hydra.sweeper.metric"),
-        ({"metric": ["divergence/js"] * 2}, "hydra.sweeper.metric"),
+        ({"metric": ["divergence/js_refit"] * 2}, "hydra.sweeper.metric"),
         ({"metric": "logits/real"}, "hydra.sweeper.direction"),
+        ({"metric": "divergence/js"}, "hydra.sweeper.direction"),  # of each trial's own D
+        ({"metric": "loss/g"}, "hydra.sweeper.direction"),
         ({"metric": "fidelity/sharpness"}, "hydra.sweeper.direction"),
-        ({"metric": "divergence/js", "direction": "down"}, "hydra.sweeper.direction"),
+        ({"metric": "divergence/js_refit", "direction": "down"}, "hydra.sweeper.direction"),
         (
-            {"metric": ["divergence/js", "diversity/modes"], "direction": "minimize"},
+            {"metric": ["divergence/js_refit", "diversity/modes"], "direction": "minimize"},
             "hydra.sweeper.direction",
         ),
-        ({"metric": ["divergence/js", "diversity/modes"], "pruner": "median"}, "hydra.sweeper.pruner"),
-        ({"metric": ["divergence/js", "diversity/modes"], "sampler": "cmaes"}, "hydra.sweeper.sampler"),
+        ({"metric": ["divergence/js_refit", "diversity/modes"], "pruner": "median"}, "hydra.sweeper.pruner"),
+        ({"metric": ["divergence/js_refit", "diversity/modes"], "sampler": "cmaes"}, "hydra.sweeper.sampler"),
     ],
 )
 def test_search_that_cannot_be_combined_names_the_key(changes, where):
@@ -30,11 +32,14 @@ def test_search_that_cannot_be_combined_names_the_key(changes, where):
 
 
 def test_search_knows_the_direction_and_prunes_one_metric_only():
-    search = resolve_search(Search(metric=["divergence/js", "diversity/modes"]))
+    search = resolve_search(Search(metric=["divergence/js_refit", "diversity/modes"]))
     assert search.directions == ["minimize", "maximize"]
     assert not search.prunes
-    assert resolve_search(Search(metric="divergence/js")).pruner == "median"
-    assert resolve_search(Search(metric="divergence/js", direction="maximize")).directions == ["maximize"]
+    assert resolve_search(Search(metric="divergence/js_refit")).pruner == "median"
+    assert resolve_search(Search(metric="divergence/js_refit", direction="maximize")).directions == [
+        "maximize"
+    ]
+    assert resolve_search(Search(metric="divergence/js", direction="minimize")).directions == ["minimize"]
 
 
 @pytest.mark.parametrize(

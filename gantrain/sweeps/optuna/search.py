@@ -10,6 +10,7 @@ from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError
 from gantrain.registry import option, schema
 from gantrain.reports.ranking import LOWER_IS_BETTER, ONE_IS_BEST, RANKED
+from gantrain.reports.readings import OWN_D_COLUMNS, is_of_own_d
 
 DIRECTIONS = ("minimize", "maximize")
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "nsga2")
@@ -85,6 +86,9 @@ def _direction(tag: str, word: Any) -> str:
         return str(word)
     if word is not None:
         raise ConfigError(where, f"{word!r} is not one", suggest(str(word), DIRECTIONS))
+    if is_of_own_d(tag, OWN_D_COLUMNS):
+        what = f"is not known for {tag}, a number of each trial's own D, which judges no generator"
+        raise ConfigError(where, what, "search divergence/js_refit, or give minimize or maximize")
     if tag in ONE_IS_BEST:
         what = f"is neither for {tag}, which is best at 1"
         raise ConfigError(where, what, "search another metric, or give one of the two")
