@@ -16,6 +16,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 import gantrain
+from gantrain.config.game import chance, meaning
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.override import values_by_key
@@ -164,9 +165,9 @@ def write_hparams_columns(folder: Path, jobs: Iterable[Sequence[str]], metrics: 
 def run_page(command: str, config: Config, environment: Mapping[str, object]) -> str:
     """Return the Markdown of a run for the TEXT tab: the command, the game, versions, commits, the config as YAML."""
     # What the game is: its losses, the value at chance, and what to be careful about.
-    chance = config.objective.chance
-    level = f"At chance loss/d is {chance:.3f}. " if math.isfinite(chance) else ""
-    game = [config.objective.meaning, f"{level}Faults are reported in gantrain.log."]
+    loss = chance(config)
+    level = f"At chance loss/d is {loss:.3f}. " if math.isfinite(loss) else ""
+    game = [meaning(config), f"{level}Faults are reported in gantrain.log."]
     game += [f"Caution: {line}." for line in cautions(config)]
     # What it ran on: machine, packages, commits.
     rows = dict(environment) | _package_versions() | _commits()

@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from gantrain.config.game import chance, meaning
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.atomic import replace_file
@@ -166,7 +167,7 @@ def _train(
     if data.summary:
         log.info("%s", escape_controls(data.summary))
     log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
-    log.info("%s", config.objective.meaning)
+    log.info("%s", meaning(config))
     for line in cautions(config):
         log.warning("%s", line)
     # What a run does besides training; a resumed one goes on with the state of its logs.
@@ -201,8 +202,8 @@ def _train(
         "unchecked": housekeeping.health.unchecked(),
         "tail": tail_means(tracker.history(), state.step),
         "published": config.metric.published,
-        "meaning": config.objective.meaning,
-        "chance": config.objective.chance,
+        "meaning": meaning(config),
+        "chance": chance(config),
     }
 
 

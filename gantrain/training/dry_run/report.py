@@ -1,5 +1,6 @@
 """The text of a dry run: ``train.dry_run=true``."""
 
+from gantrain.config.game import meaning
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.text import escape_controls, format_duration, format_size
@@ -60,7 +61,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
     ]
     # The game, a table for each network, the lines, and what did not happen.
     head = f"{config.name} on {runtime.device}, {runtime.threads} threads, {runtime.precision}: a dry run\n"
-    parts = [head + config.objective.meaning, layer_table("G", cost.G), layer_table("D", cost.D)]
+    parts = [head + meaning(config), layer_table("G", cost.G), layer_table("D", cost.D)]
     return "\n\n".join([*parts, "\n".join(lines), "nothing was trained and nothing was written"])
 
 
