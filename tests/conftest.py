@@ -119,6 +119,20 @@ def run_cli(tmp_path, monkeypatch, capfd):
     return run
 
 
+@pytest.fixture
+def no_run(monkeypatch) -> str:
+    """Let each line that is not refused end in an error of its own in place of a run, and return that error."""
+
+    from gantrain.errors import GantrainError
+
+    def accept(*_: object) -> None:
+        raise GantrainError("accepted", "in place of a run", "none")
+
+    monkeypatch.setattr("gantrain.training.start.prepare", accept)
+    monkeypatch.setattr("gantrain.cli.train.run_hydra_main", accept)
+    return "gantrain: error: accepted: in place of a run; none\n"
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A folder that holds what datasets read from files: a few images as torchvision lays them out, and a table."""

@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Override as HydraOverride
 from hydra.errors import HydraException
 
 from gantrain.config.key_types import KeyType, type_of_key
+from gantrain.core.groups import GROUPS, choices
 from gantrain.core.override import Override
 from gantrain.core.scalars import check_scalar, read_text
 from gantrain.errors import ConfigError
@@ -150,6 +151,9 @@ class _Visitor(HydraOverrideVisitor):
 
     def visitPrimitive(self, ctx: Any) -> Any:
         typed = ctx.getText().strip(" \t")
+        if typed.lower() == "null" and self.key in GROUPS and "none" in choices(self.key):
+            self.changed = True  # Hydra sweeps over no null in place of a choice
+            return QuotedString("none", Quote.single)
         if self._literal or typed.lower() == "null":
             return super().visitPrimitive(ctx)
         if self.kind.is_text:

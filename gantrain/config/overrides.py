@@ -162,6 +162,8 @@ def check_override(word: str, line: Mapping[str, str]) -> Word:
     if "=" not in word and not word.startswith("~"):
         remedy = did_you_mean(words_meant(word, "", (), line)) or "write key=value"
         raise ConfigError(word, "is not an override", remedy)
+    if word == "hydra/sweeper=basic":  # Hydra's name for every combination
+        word = "hydra/sweeper=grid"
     read = read_word(word)
     if "=" in word:
         _check_key(Override.parse(word), line)
@@ -187,9 +189,11 @@ def check_override(word: str, line: Mapping[str, str]) -> Word:
         remedy = f"write {key}=CHOICE, or sweep with -m {key}=CHOICE,CHOICE"
         raise ConfigError(key, "takes one choice", remedy)
     # A choice is named, by a text without an interpolation; braces hold keys of the group.
-    is_named = override.is_sweep_override() or isinstance(value, dict) or "${" not in str(value or "${")
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    is_several = override.is_sweep_override() or isinstance(value, dict)
+    is_named = None not in values and (is_several or "${" not in str(value or "${"))
     if not is_named and (key in GROUPS or key.startswith("hydra/") or key == "hydra"):
-        text = Override.parse(word).value
+        text = "null" if None in values else Override.parse(word).value
         raise ConfigError(key, f"'{text}' is not one of its choices", suggest(text, choices(key), key))
     return read
 

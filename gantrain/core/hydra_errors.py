@@ -15,6 +15,8 @@ from gantrain.core.suggestions import choices_with_key, did_you_mean, nearest, s
 from gantrain.errors import ConfigError
 
 NO_GROUP = "there is no such config group"
+PRESETS = ("experiment", "debug")  # groups whose choices set keys of others
+NO_PACKAGE = ("sets keys of its own group only", "make '# @package _global_' its first line")
 SET_VALUE = "give the value itself"
 # Each row: a pattern of the library's message, our wording with its groups, and the remedy.
 OMEGACONF_MESSAGES = (
@@ -56,9 +58,10 @@ def translate_error(error: BaseException) -> ConfigError:
             return yaml_error(link)
         if isinstance(link, MissingConfigException):
             return _missing_choice(link)
-        if isinstance(link, ConfigKeyError) and link.full_key in ("experiment", "debug") and file:
-            what = "sets keys of its own group only"
-            return ConfigError(file, what, "make '# @package _global_' its first line")
+        if isinstance(link, ConfigKeyError) and link.full_key in PRESETS and file:
+            return ConfigError(link.full_key if file.startswith("schema/") else file, *NO_PACKAGE)
+    if file and re.search(rf"override '[^']*@({'|'.join(PRESETS)})\.", message):
+        return ConfigError(file, *NO_PACKAGE)
     for link in chain:
         if isinstance(link, OmegaConfBaseException) and (link.full_key or link.key):
             return translate_omegaconf_error(link, file=file)

@@ -18,7 +18,7 @@ from gantrain.core.run_folder import DONE
 from gantrain.core.streams import redraws_lines
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
-from gantrain.core.text import format_duration, one_line
+from gantrain.core.text import count, format_duration, one_line
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.end_table import end_table
 from gantrain.reports.ranking import order_tags
@@ -63,6 +63,16 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
         raise errors[0][1]
     _warn(*(f"{title} will fail unless fixed before its turn: {error}" for title, error in errors))
     return checked
+
+
+def warn_of_repeated(jobs: Sequence[Job], configs: Sequence[Config | None]) -> None:
+    """Print a line for each job whose config is that of an earlier one."""
+    first: dict[str, Job] = {}
+    for job, config in zip(jobs, configs, strict=True):
+        plain = config.plain() if config else {"job": job.number}
+        earlier = first.setdefault(repr([plain[key] for key in plain if key not in ("name", "run")]), job)
+        if earlier is not job:
+            _warn(f"{_title(job, jobs)} is the same run as {_title(earlier, jobs)}; leave one of them out")
 
 
 def _title(job: Job, jobs: Sequence[Job]) -> str:
@@ -114,7 +124,7 @@ def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
     """Return a line for each job: its name, its size and its estimated time."""
     texts = [summary_line(config) if config else "its data are not there" for config in configs]
     lines = [f"{job.folder:{MAX_NAME_LETTERS}}  {text}" for job, text in zip(plan.jobs, texts, strict=True)]
-    return "\n".join([*lines, f"{len(lines)} jobs, nothing was started: train.dry_run=true"])
+    return "\n".join([*lines, f"{count(len(lines), 'job')}, nothing was started: train.dry_run=true"])
 
 
 def write_hparams(sweep: SweepFolder, plan: Plan, configs: Sequence[Config | None]) -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from gantrain.errors import GantrainError
-
 
 @pytest.fixture
 def outputs(tmp_path, monkeypatch) -> Path:
@@ -23,15 +21,3 @@ def outputs(tmp_path, monkeypatch) -> Path:
     (Path("outputs/day/a/checkpoints/000020")).mkdir(parents=True)
     os.utime("outputs/day/a", (10**9 - 2, 10**9 - 2))
     return tmp_path
-
-
-@pytest.fixture
-def no_run(monkeypatch) -> str:
-    """Let each line that is not refused end in an error of its own in place of a run, and return that error."""
-
-    def accept(*_: object) -> None:
-        raise GantrainError("accepted", "in place of a run", "none")
-
-    monkeypatch.setattr("gantrain.training.start.prepare", accept)
-    monkeypatch.setattr("gantrain.cli.train.run_hydra_main", accept)
-    return "gantrain: error: accepted: in place of a run; none\n"

@@ -35,14 +35,14 @@ YAML = [
     yaml_row("defaults: adam\n", MY, "defaults that are not a list"),
     yaml_row("defaults: [adamm]\n", "optimizer", "'adamm' is not one of its choices", "did you mean 'adam'?"),
     yaml_row(ADAM.replace("adam", "adamm"), "schema/optimizer", "did you mean 'adam'?"),
-    yaml_row(ADAM + "g_lrr: 1\n", "optimizer.g_lrr in optimizer/my.yaml", "did you mean 'g_lr'?"),
+    yaml_row(ADAM + "g_lrr: 1\n", "optimizer.g_lrr in optimizer/my.yaml", "did you mean 'optimizer.g_lr'?"),
     yaml_row(ADAM + "g_lr: fast\n", "optimizer.g_lr in optimizer/my.yaml", "'fast' is not a number"),
     yaml_row(ADAM + "g_lr: no\n", "optimizer.g_lr in optimizer/my.yaml", "'no' is not a number"),
     yaml_row(ADAM + "_target_: os.system\n", "optimizer._target_ in optimizer/my.yaml", "no such key"),
     yaml_row("_target_: os.system\ncommand: id\n", "optimizer.name", "no optimizer is called None"),
     yaml_row("name: adamw\ng_lr: 1\n", "optimizer.name", "did you mean 'adam'?"),
     yaml_row("name: [adam]\n", "optimizer.name", "no optimizer is called ['adam']"),
-    yaml_row("name: adam\ng_lrr: 1\n", "optimizer.g_lrr", "did you mean 'g_lr'?"),
+    yaml_row("name: adam\ng_lrr: 1\n", "optimizer.g_lrr", "did you mean 'optimizer.g_lr'?"),
     yaml_row(ADAM + "g_lr: -1\n", "optimizer.g_lr", RANGE),
     yaml_row(ADAM + "g_lr: .nan\n", "optimizer.g_lr", "nan is not a finite number"),
     yaml_row(ADAM + "g_lr: ${optimizer.rate}\n", "optimizer.g_lr", "refers to optimizer.rate"),
@@ -55,7 +55,7 @@ YAML = [
     ),
     experiment_row("train: {steps: 5}\n", "experiment/my.yaml", "@package _global_"),
     experiment_row(
-        GLOBAL + "train: {stepz: 5}\n", "train.stepz in experiment/my.yaml", "did you mean 'steps'?"
+        GLOBAL + "train: {stepz: 5}\n", "train.stepz in experiment/my.yaml", "did you mean 'train.steps'?"
     ),
     experiment_row(GLOBAL + "train: 5\n", "experiment/my.yaml", "int is not a subclass of Train"),
     experiment_row(GLOBAL + "steps: 5\n", "steps in experiment/my.yaml", "did you mean 'train.steps'?"),
