@@ -114,13 +114,16 @@ def _plot_floors(axis: Any, groups: Sequence[Setting], tag: str, along: bool) ->
 
 def _plot_rows(axis: Any, groups: Sequence[Setting], tag: str, named: bool) -> None:
     """Plot a row for each setting: its seeds as points, its mean as a bar with the 95 % interval over seeds."""
+    label: str | None = "95 % interval of the mean"
     for y, setting in enumerate(groups):
         values, mean = setting.values(tag), setting.mean(tag)
         if mean is not None:
             axis.plot(values, [y] * len(values), color=COLOURS[0], alpha=0.45, **DOTS)
             axis.plot([mean, mean], [y - 0.3, y + 0.3], color=COLOURS[0], linewidth=2.4)
             if half := half_interval(values):
-                axis.plot([mean - half, mean + half], [y, y], color=COLOURS[0], linewidth=1.2)
+                ends = [mean - half, mean + half]
+                axis.plot(ends, [y, y], color=COLOURS[0], linewidth=1.2, label=label)
+                label = None
     labels = [_cut(setting.label, 48) if named else "" for setting in groups]
     axis.set_yticks(range(len(groups)), labels, fontsize=9)
     axis.set_ylim(len(groups) - 0.4, -0.6)  # the best on top

@@ -20,7 +20,7 @@ from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, refe
 from gantrain.reports.figures import PANELS, chart, floor
 from gantrain.reports.frames import data_url, embed_frames, open_image, resize
 from gantrain.reports.ranking import columns, not_comparable, settings
-from gantrain.reports.readings import estimates, floors, order, sections
+from gantrain.reports.readings import estimates, floors, mapping, order, sections
 from gantrain.reports.readings import notes as error_notes
 from gantrain.reports.runs import Row, overrides_of
 from gantrain.reports.settings import group_by_data, keys_of
@@ -104,7 +104,7 @@ def _run_values(row: Row) -> dict[str, Any]:
         "number_notes": number_notes,
         "figures": [(_figure(image), alt) for image, alt in images if image],
         "config": _with_head(["key", "value", ""], config),
-        "protocol": _nested_table(result.get("protocol")),
+        "protocol": _nested_table(_protocols(result)),
         "versions": _nested_table(RunFolder(row.folder, strict=False).environment),
         "data": {"charts": content, "players": [shots]},
     }
@@ -215,6 +215,14 @@ def _config_table(rows: Sequence[Row]) -> list[list[str]]:
     differing = [[key, " | ".join(v or "none" for v in some)] for key, some in values.items() if some[1:]]
     shared = [[key, some[0]] for key, some in values.items() if not some[1:]]
     return _with_head(["key", "value"], [*differing, *shared])
+
+
+def _protocols(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the protocol of each metric, without the tags, which have a table of their own."""
+    entries = {name: mapping(entry) for name, entry in mapping(result.get("protocol")).items()}
+    return {
+        name: {key: value for key, value in own.items() if key != "tags"} for name, own in entries.items()
+    }
 
 
 def _nested_table(content: Any) -> list[list[str]]:

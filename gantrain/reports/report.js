@@ -73,6 +73,7 @@ function draw(host, spec, off) {
     const same = spec.lines.filter(line => line.label === label), each = several && same.some(line => spec.series.some(s => s.name === line.of));
     swatch(make("span", { class: "key" }, keys, each ? label + ", in each curve's colour" : `${label} (${same.map(line => reading(+line.y.toPrecision(3))).join(", ")})`), "var(--ink)", "5 4");
   }
+  if (spec.series.some(s => s.se)) swatch(make("span", { class: "key" }, keys, "band: ± one standard error over samples"), "color-mix(in srgb, var(--ink) 25%, transparent)", "none");
   const last = s => s.y.filter(v => v !== null).at(-1);
   const words = spec.title + ": " + spec.series.map(s => s.name + " ends at " + reading(last(s) ?? NaN)).join(", ");
   const svg = make("svg", { class: "plot", viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": words }, host);
