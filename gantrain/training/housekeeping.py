@@ -89,6 +89,8 @@ class Housekeeping:
         options, step, over = self.config.train, state.step, self.is_over(state)
         last = step if over else options.steps
         self.bar.advance(step, state.seconds)
+        if step == 1:
+            self.health.first_step = self.signs.distance_moved(state)
 
         # Log the means; an evaluation computes its own divergence, so none is added then.
         evaluate = due(step, options.evaluate_every, last) or over

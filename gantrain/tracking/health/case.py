@@ -1,7 +1,8 @@
 """One evaluation of one run as the rules read it: numbers with their errors, against what real data show."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gantrain.config.options import Config
@@ -26,11 +27,13 @@ class Case:
         subject: The run.
         vitals: The evaluation.
         most_modes: The most modes that any evaluation so far found.
+        first_step: How far the first step moved the weights of ``g`` and ``d``, in their norms.
     """
 
     subject: Subject
     vitals: Vitals
     most_modes: float = 0.0
+    first_step: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def config(self) -> Config:
@@ -96,6 +99,12 @@ class Case:
     def rate(self, player: str) -> float:
         """Return the learning rate of ``g`` or ``d`` at the start of the run."""
         return float(getattr(self.config.optimizer, f"{player}_lr"))
+
+    def first_update(self, player: str) -> float:
+        """Return by how much one update at the full rate moves the weights of ``g`` or ``d``, in their norm."""
+        train = self.config.train
+        updates = train.d_steps if player == "d" else train.g_steps
+        return self.first_step.get(player, 0.0) * max(1, self.config.optimizer.warmup) / updates
 
     def budget(self, factor: float) -> str:
         """Return the override word of a run that is ``factor`` times as long."""

@@ -24,6 +24,7 @@ CAUSES: tuple[Rule, ...] = (
     game.drowned_data,
     players.rate_too_high,
     players.rate_too_low,
+    game.few_training_samples,
     game.memorised_data,
     game.vanished_gradient,
     game.perfect_d,
@@ -52,6 +53,7 @@ class Health:
         checks: How many there were.
         most_modes: The most modes that any of them found.
         counts: Checks in a row that found a fault, by its name.
+        first_step: How far the first step moved the weights of ``g`` and ``d``, in their norms.
     """
 
     subject: Subject
@@ -60,6 +62,7 @@ class Health:
     checks: int = 0
     most_modes: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
+    first_step: Mapping[str, float] = field(default_factory=dict)
     _reported: set[str] = field(default_factory=set)
 
     def check(self, vitals: Vitals) -> list[Finding]:
@@ -88,7 +91,7 @@ class Health:
 
     def case(self, vitals: Vitals) -> Case:
         """Return what the rules read of an evaluation."""
-        return Case(self.subject, vitals, self.most_modes)
+        return Case(self.subject, vitals, self.most_modes, self.first_step)
 
     def unchecked(self) -> list[str]:
         """Return what these checks could not see, and why, a line each."""
@@ -102,7 +105,7 @@ class Health:
             lines.append("D: this objective trains none")
         elif "js" not in metrics:
             lines.append("D on held-out data: metric js is not computed; metric=fast has it")
-        if "prdc" not in metrics:
+        if not {"prdc", "modes", "class_modes"}.intersection(metrics):
             lines.append("the variety of samples: metric prdc is not computed; metric=fast has it")
         if n < FEW:
             least = 1.96 * (0.5 / n) ** 0.5  # of two shares near one half
@@ -118,6 +121,7 @@ class Health:
             "checks": self.checks,
             "most_modes": float(self.most_modes),
             "counts": self.counts,
+            "first_step": dict(self.first_step),
             "reported": sorted(self._reported),
         }
 
@@ -126,4 +130,5 @@ class Health:
         self.step, self.checks = int(state.get("step", -1)), int(state.get("checks", 0))
         self.most_modes = float(state.get("most_modes", 0.0))
         self.counts = {str(name): int(count) for name, count in state.get("counts", {}).items()}
+        self.first_step = {str(name): float(size) for name, size in state.get("first_step", {}).items()}
         self._reported = {str(name) for name in state.get("reported", ())}

@@ -13,6 +13,9 @@ from gantrain.tracking.health.finding import Finding
 
 MIN_INFORMATION = 0.05  # share of what plain labels say that D can learn from
 MAX_NOISE = 2.0  # standard deviations of the data under which they disappear
+MIN_TRAINING = 200  # training samples
+MIN_SEEN = 0.05  # nats that D must claim on training data
+MIN_LAG = 0.01  # nats
 MIN_SLOPE = 0.02  # G's gradient through D's logits, in units of that of a D at chance
 
 
@@ -56,6 +59,19 @@ def drowned_data(case: Case) -> Finding | None:
     return Finding("noise too strong", sentence, (f"noise.instance_std={0.1 * of_data:.2g}",))
 
 
+def few_training_samples(case: Case) -> Finding | None:
+    """So few training samples that D can learn them by heart."""
+    n = case.subject.n_train
+    if n >= MIN_TRAINING or not case.config.objective.has_game or case.subject.data_std == 0:
+        return None
+    seen = ""
+    if case.divergence is not None and case.has_enough:
+        tag, value = case.divergence
+        seen = f"; {tag} {case.vitals.on_training[tag]:.3f} on them, {value:.3f} ± {value.error:.3f} on held-out data"
+    sentence = f"too few training samples ({n}, which D can learn by heart{seen}); more data help most"
+    return Finding("too few training samples", sentence, ("penalty=r1", "augment=flip"), is_certain=True)
+
+
 def memorised_data(case: Case) -> Finding | None:
     """A D that recognises its training data: its estimate on them is far above that on held-out data."""
     if case.divergence is None or not case.has_enough:
@@ -63,14 +79,13 @@ def memorised_data(case: Case) -> Finding | None:
     tag, value = case.divergence
     seen = case.vitals.on_training[tag]
     gap, error = seen - value, math.hypot(seen.error or 0.0, value.error or 0.0)
-    if gap < 4 * error or value > 0.5 * seen:
+    if gap < 4 * error or value > 0.5 * seen or seen < MIN_SEEN:
         return None
     sentence = (
         f"D has memorised its {case.subject.n_train:,} training samples ({tag} {seen:.3f} on them, {value:.3f} ± "
-        f"{value.error:.3f} on held-out data)"
+        f"{value.error:.3f} on held-out data); more data help most"
     )
-    words = ("penalty=r1", "augment=flip", case.budget(0.5))
-    return Finding("D memorises", sentence + "; more data help most", words)
+    return Finding("D memorises", sentence, ("penalty=r1", "augment=flip", case.budget(0.5)))
 
 
 def vanished_gradient(case: Case) -> Finding | None:
@@ -101,20 +116,27 @@ def relative_slope(objective: Objective, logit: float) -> float:
 
 
 def perfect_d(case: Case) -> Finding | None:
-    """A classifier that separates held-out data from poor samples without error."""
-    accuracy = case.accuracy
-    if not case.config.objective.classifies or accuracy is None or not case.poor:
+    """A classifier whose divergence is at its ceiling, log 2, while samples are poor."""
+    if (
+        not case.config.objective.classifies
+        or case.divergence is None
+        or not case.poor
+        or not case.has_enough
+    ):
         return None
-    if accuracy - 2 * (accuracy.error or 0.0) < 0.98:
+    tag, value = case.divergence
+    if value < 0.9 * math.log(2):
         return None
-    of = f" of packs of {case.config.model.packing}" if case.config.model.packing > 1 else ""
-    slower = case.rate("d") / 4
-    words = (
-        "penalty=r1",
-        f"noise.instance_std={0.1 * case.subject.data_std:.2g}",
-        f"optimizer.d_lr={slower:g}",
+    packs = f", of packs of {case.config.model.packing}" if case.config.model.packing > 1 else ""
+    sentence = (
+        f"D is too far ahead of G ({tag} {value:.3f} ± {value.error:.3f} of at most {math.log(2):.3f}{packs}; "
+        f"{case.poor})"
     )
-    sentence = f"D is ahead of G (held-out accuracy{of} {accuracy:.3f} ± {accuracy.error:.3f}; {case.poor})"
+    noise, slower = (
+        f"noise.instance_std={0.1 * case.subject.data_std:.2g}",
+        f"optimizer.d_lr={case.rate('d') / 4:g}",
+    )
+    words = ("penalty=r1", noise, slower)
     return Finding("D perfect", sentence, words)
 
 
@@ -124,7 +146,7 @@ def worse_than_chance(case: Case) -> Finding | None:
         return None
     tag, value = case.divergence
     error = value.error or 0.0
-    if value + 4 * error >= 0:
+    if value + 4 * error >= 0 or value > -MIN_LAG:
         return None
     sentence = f"D is worse than a coin ({tag} {value:.3f} ± {error:.3f} on held-out data, below 0): it lags behind G"
     return Finding("D lags", sentence, _stronger(case))

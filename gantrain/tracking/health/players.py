@@ -3,8 +3,8 @@
 from gantrain.tracking.health.case import Case
 from gantrain.tracking.health.finding import Finding
 
-# Distance from the initial weights, in their norm: 0.3 to 3 in runs that learn.
-TOO_FAR, TOO_NEAR = 8.0, 0.02
+# Distances from the initial weights, in their norm. In runs that learn one update makes about 0.01, all 0.3 to 2.
+TOO_LARGE, TOO_FAR, TOO_NEAR = 0.3, 5.0, 0.02
 
 
 def frozen_player(case: Case) -> Finding | None:
@@ -20,17 +20,21 @@ def frozen_player(case: Case) -> Finding | None:
 
 
 def rate_too_high(case: Case) -> Finding | None:
-    """Updates so large that the weights of a network went far beyond their scale, and samples are poor."""
-    moved = {p: case.vitals.moved.get(p, 0.0) for p in case.players}
-    worst = max(moved, key=lambda p: moved[p] * (case.rate(p) > case.default_rate(p)))
-    if moved[worst] < TOO_FAR or case.rate(worst) <= case.default_rate(worst) or not case.poor:
+    """A network that one update threw far, or that many took far beyond its scale, while samples are poor."""
+    high = [
+        p
+        for p in case.players
+        if case.rate(p) > case.default_rate(p)
+        and (case.first_update(p) > TOO_LARGE or case.vitals.moved.get(p, 0.0) > TOO_FAR)
+    ]
+    if not high or not case.poor:
         return None
-    name = worst.upper()
+    worst = max(high, key=case.first_update)
+    name, lower = worst.upper(), max(case.default_rate(worst), case.rate(worst) / 100)
     sentence = (
-        f"{name}'s learning rate is too high (optimizer.{worst}_lr={case.rate(worst):g} moved its weights "
-        f"{moved[worst]:.3g} times their initial norm; {case.poor})"
+        f"{name}'s learning rate is too high (optimizer.{worst}_lr={case.rate(worst):g}: one update moved its weights "
+        f"by {case.first_update(worst):.0%} of their norm, all by {case.vitals.moved.get(worst, 0.0):.0%}; {case.poor})"
     )
-    lower = max(case.default_rate(worst), case.rate(worst) / 100)
     return Finding(f"{name}'s rate too high", sentence, (f"optimizer.{worst}_lr={lower:g}",))
 
 

@@ -24,15 +24,16 @@ def missing_modes(case: Case) -> Finding | None:
 
 
 def collapse(case: Case) -> Finding | None:
-    """Samples without the variety of the data, where modes are not known."""
-    coverage, recall = case.share("diversity/coverage"), case.share("diversity/recall")
-    if not case.is_late or coverage >= 0.5 or recall >= 0.1:
+    """Samples without the variety of the data, whether or not its modes are known."""
+    shares = [case.share(tag) for tag in ("diversity/coverage", "diversity/recall", "fidelity/precision")]
+    coverage, recall, precision = shares
+    # Sharp samples that no data lie between are as much without variety as samples that cover little.
+    if not case.is_late or recall >= 0.1 or (coverage >= 0.5 and precision <= 0.8):
         return None
-    sentence = (
-        f"G has collapsed onto few samples ({case.against_real('diversity/coverage')}, "
-        f"{case.against_real('diversity/recall')})"
-    )
-    return Finding("collapse", sentence, VARIETY)
+    least = "diversity/coverage" if coverage < 0.5 else "fidelity/precision"
+    numbers = f"{case.against_real(least)}, {case.against_real('diversity/recall')}"
+    words = VARIETY if case.config.objective.has_game else ("objective=conditional",)
+    return Finding("collapse", f"G has collapsed onto few kinds of samples ({numbers})", words)
 
 
 def copies(case: Case) -> Finding | None:
