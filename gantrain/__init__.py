@@ -17,6 +17,7 @@ from gantrain.errors import (
 )
 
 if TYPE_CHECKING:
+    from gantrain.api import Run as Run
     from gantrain.api import load as load
     from gantrain.api import train as train
 
@@ -29,6 +30,7 @@ __all__ = [
     "Interrupted",
     "OutputError",
     "Pruned",
+    "Run",
     "load",
     "train",
 ]
@@ -36,8 +38,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``load`` or ``train``, and with it torch, on first use: ``gantrain --help`` needs neither."""
-    if name in ("load", "train"):
+    """Import ``load``, ``train`` or ``Run``, and with it torch, on first use: ``gantrain --help`` needs none."""
+    if name in ("Run", "load", "train"):
         from gantrain import api
 
         return globals().setdefault(name, getattr(api, name))
@@ -45,5 +47,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the names of the package, including ``load`` and ``train``."""
+    """Return the names of the package, including ``load``, ``train`` and ``Run``."""
     return sorted({*globals(), *__all__})

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import logging
 import os
+import pkgutil
+import pydoc
 import re
 import runpy
 import shutil
 import signal
 import subprocess
 import sys
+import typing
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 import torch
+from PIL import Image
 
 import gantrain
 import gantrain.api
@@ -63,6 +70,80 @@ def test_user_errors_are_exported_by_the_package():
     }
     assert {name: getattr(gantrain, name, None) for name in kinds} == kinds
     assert set(kinds) <= set(gantrain.__all__)
+
+
+# Modules that import a type for the type checker alone, so that the command starts fast.
+FAST_START = ("cli.", "config.compose", "core.device", "core.groups", "sampling.options")
+
+
+def public_functions() -> Iterator[tuple[str, object]]:
+    """Yield every public class, function and method of the package with the name of its module."""
+    for module in pkgutil.walk_packages(gantrain.__path__, "gantrain."):
+        short = module.name.removeprefix("gantrain.")
+        if short == "__main__" or short.startswith(FAST_START):
+            continue
+        for owner in vars(importlib.import_module(module.name)).values():
+            is_own = getattr(owner, "__module__", None) == module.name
+            is_public = inspect.isclass(owner) or inspect.isfunction(owner)
+            if not (is_own and is_public) or owner.__name__.startswith("_"):
+                continue
+            yield short, owner
+            for name, member in vars(owner).items() if inspect.isclass(owner) else ():
+                function = member.fget if isinstance(member, property) else member
+                if inspect.isfunction(function) and not name.startswith("_"):
+                    yield short, function
+
+
+def test_type_hints_of_every_public_function_resolve():
+    hints = {(module, one.__qualname__): typing.get_type_hints(one) for module, one in public_functions()}
+    assert len(hints) > 800
+    assert hints["api", "train"]["return"] is gantrain.Run
+    assert hints["api", "Run.history"]["return"] is pandas.DataFrame
+    assert hints["api", "Run.grid"]["return"] is Image.Image
+
+
+def test_help_documents_every_argument_and_error():
+    text = pydoc.render_doc(gantrain.train, renderer=pydoc.plaintext)
+    for word in (
+        "overrides",
+        "plugins",
+        "run.show()",
+        "run.grid()",
+        'run.plot("divergence/js")',
+        "gantrain list",
+    ):
+        assert word in text, word
+    raised = re.findall(r"^ +(\w+): ", text.partition("Raises:")[2], re.M)
+    assert all(issubclass(getattr(gantrain, name), gantrain.GantrainError) for name in raised)
+    assert {"ConfigError", "DataError", "OutputError", "Diverged", "Interrupted"} == set(raised)
+    for name, member in vars(gantrain.Run).items():
+        assert name.startswith("_") or inspect.getdoc(member), name
+    assert {"train", "load", "Run"} <= set(dir(gantrain))
+
+
+def test_grid_is_the_picture_that_sample_writes(run, run_cli, tmp_path):
+    assert run_cli("sample", run.path, "n=20", "seed=3", "classes=[1,7]", "out=grid.png")[0] == 0
+    written = Image.open(tmp_path / "grid.png")
+    shown = run.grid(20, seed=3, classes=[1, 7])
+    assert (shown.size, shown.tobytes()) == (written.size, written.tobytes())
+
+
+def test_plot_draws_the_tags_that_are_named(run, capsys):
+    one, two = run.plot("divergence/js"), run.plot("divergence/js", "loss/d")
+    assert two.width == 2 * one.width
+    assert run.plot().size == two.size  # the divergence and the losses
+    assert len(set(one.convert("L").tobytes())) > 20  # a curve, not an empty panel
+    with pytest.raises(
+        gantrain.ConfigError, match="divergence/jz: is no tag that run has logged; did you mean"
+    ):
+        run.plot("divergence/jz")
+    run.show()
+    page = capsys.readouterr().out
+    run.show(full=True)
+    full = capsys.readouterr().out
+    assert page.startswith("digits-conditional: finished, 4 of 4 steps")
+    assert f"gantrain sample {run.path}" in page
+    assert len(full) > len(page)
 
 
 def test_a_run_says_what_its_files_say(folder, run):

@@ -9,12 +9,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gantrain.core.atomic import replacement, replacement_folder
 from gantrain.core.spec import Spec
 from gantrain.core.table_units import Table
 from gantrain.errors import ConfigError
+from gantrain.sampling.animation import clouds
 from gantrain.sampling.images import grid, sort_by_condition, to_image, to_uint8
 
 
@@ -62,9 +64,19 @@ def write_samples(out: Path, x: Tensor, y: Tensor | None, spec: Spec) -> None:
             arrays: dict[str, Any] = {"x": to_uint8(x).numpy() if spec.is_image else x.numpy()}
             np.savez(file, **arrays if y is None else arrays | {"y": y.numpy()})
         else:
-            # A row for each condition, or rows of eight; at most 16 cells a row.
-            columns = 8 if y is None else len(x) // len(torch.unique(y, dim=0)) or 1
-            grid(sort_by_condition(x, y), min(columns, 16)).save(file, "PNG")
+            picture(x, y, spec).save(file, "PNG")
+
+
+def picture(x: Tensor, y: Tensor | None, spec: Spec) -> Image.Image:
+    """Return samples as one picture: a grid of images, or points [N, 2] in the plane. Raises ConfigError for others."""
+    if spec.is_image:
+        # A row for each condition, or rows of eight; at most 16 cells a row.
+        columns = 8 if y is None else len(x) // len(torch.unique(y, dim=0)) or 1
+        return grid(sort_by_condition(x, y), min(columns, 16))
+    if spec.shape != (2,):
+        what = "shows images, or points of two numbers, and these samples are neither"
+        raise ConfigError("grid", what, "use the samples themselves: run.sample(), or run.rows()")
+    return next(clouds([x], y))
 
 
 def _write_pngs(folder: Path, x: Tensor, y: Tensor | None, spec: Spec) -> None:

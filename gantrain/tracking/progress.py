@@ -10,13 +10,14 @@ from tqdm import tqdm
 
 from gantrain.config.options import Train
 from gantrain.core.streams import redraws_lines
+from gantrain.tracking.notebook import CellText, in_notebook
 
 log = logging.getLogger("gantrain")
 REPORT_SECONDS = 60.0  # after which a run without a bar writes how far it is
 SPEED = "speed/images_per_second"  # of each log point, and of no evaluation
 COUNT, COUNT_OF_SECONDS = "{n_fmt}/{total_fmt}", "{n:.0f}/{total:.0f} s"
 CLOCK = " [{elapsed}<{remaining}]"  # elapsed time, and time left at the mean speed so far
-MIN_BAR_LETTERS = 5
+MIN_BAR_LETTERS, CELL_LETTERS = 5, 100
 # After the estimates of divergences, in this order.
 HEADLINES = (
     "divergence/game",
@@ -67,7 +68,7 @@ class _FittedBar(tqdm):
 
 
 class ProgressBar:
-    """A bar on standard error if that is a terminal which can draw a line anew, and nothing otherwise.
+    """A bar in a notebook's cell, or on standard error if that is a terminal which can draw a line anew.
 
     Args:
         options: The budget of training is the bar's length.
@@ -81,18 +82,21 @@ class ProgressBar:
         self._total = options.steps if options.seconds is None else options.seconds
         self._initial, self._start = self._done(step, seconds), time.perf_counter()
         self._reported = self._start
+        cell = CellText() if is_enabled and in_notebook() else None
         self._tqdm = _FittedBar(
             COUNT if options.seconds is None else COUNT_OF_SECONDS,
             total=self._total,
             initial=self._initial,
             smoothing=0,  # the mean speed, metrics and images included
-            dynamic_ncols=True,
-            disable=not (is_enabled and redraws_lines(sys.stderr)),
+            file=cell,
+            ncols=CELL_LETTERS if cell else None,
+            dynamic_ncols=cell is None,
+            disable=not (cell or (is_enabled and redraws_lines(sys.stderr))),
         )
 
     @property
     def is_visible(self) -> bool:
-        """Whether there is a bar on a terminal."""
+        """Whether there is a bar."""
         return not self._tqdm.disable
 
     def advance(self, step: int, seconds: float) -> None:

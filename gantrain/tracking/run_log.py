@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from gantrain.core.atomic import append_to
 from gantrain.core.run_folder import RunFolder
@@ -31,12 +34,18 @@ class _LogFile(logging.FileHandler):
         log.warning("gantrain.log cannot be written (%s); training goes on without it", sys.exc_info()[1])
 
 
+class _Console(logging.StreamHandler[Any]):
+    """Writes above a progress bar, if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with tqdm.external_write_mode(self.stream):
+            super().emit(record)
+
+
 @contextmanager
 def logging_to(folder: Path) -> Iterator[None]:
     """Log to the terminal, above a progress bar if there is one, and to ``gantrain.log``."""
-    from tqdm.contrib.logging import logging_redirect_tqdm
-
-    console = logging.StreamHandler()
+    console = _Console()
     console.setFormatter(_ForTerminal("%(message)s"))
     handlers: list[logging.Handler] = [console]
     try:
@@ -49,8 +58,7 @@ def logging_to(folder: Path) -> Iterator[None]:
     log.handlers, log.propagate = handlers, False
     log.setLevel(logging.INFO)
     try:
-        with logging_redirect_tqdm(loggers=[log]):
-            yield
+        yield
     finally:
         for handler in handlers:
             with suppress(OSError):  # a full disk has been reported

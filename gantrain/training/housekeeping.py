@@ -105,8 +105,10 @@ class Housekeeping:
             self.evaluate(state)
         elif self.bar.is_report_due:
             self.report(state)
-        if due(step, options.sample_every, last):
+        if sample := due(step, options.sample_every, last):
             self.gallery.sample(state, self.last_evaluation.metrics if step == self._evaluated_step else {})
+        if self.session.draw and (sample or evaluate):
+            self.session.draw(self.folder)
         if due(step, options.checkpoint_every, last):
             self.save(state)
         if over and (rest := self.remaining_lr_fraction(state)):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,11 @@ class Session:
         bar: Whether this run may show a progress bar; jobs that run at the same time write lines.
         watch: Called after each evaluation with the step, the metrics by tag, and the share of the run that is over;
             what it raises ends the run.
+        draw: Called with the run's folder after a step that wrote samples or metrics, to show them.
     """
 
     command: str = ""
     overrides: Mapping[str, str] = field(default_factory=dict)
     bar: bool = True
     watch: Callable[[int, Mapping[str, float], float], None] | None = None
+    draw: Callable[[Path], None] | None = None

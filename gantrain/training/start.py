@@ -1,6 +1,7 @@
 """Start a single run from its command line: compose and check it, load its data, make its folder, train."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from gantrain.config.compose import check, compose_job, job_folder, run_in_job_folder
@@ -17,8 +18,12 @@ from gantrain.training.session import Session
 from gantrain.training.stop_signal import StopSignal
 
 
-def start_run(line: CommandLine) -> Path | None:
+def start_run(line: CommandLine, draw: Callable[[Path], None] | None = None) -> Path | None:
     """Train a run, print how it ended, and return its folder; None for a dry run, which only prints an estimate.
+
+    Args:
+        line: What was typed.
+        draw: Shows samples and metrics while the run goes on; see ``Session``.
 
     Raises:
         GantrainError: Before anything is written, if the config or the data are at fault.
@@ -37,7 +42,8 @@ def start_run(line: CommandLine) -> Path | None:
             return None
 
         def train_in(folder: Path, overrides: dict[str, str]) -> Path:
-            session = Session(shlex.join(["gantrain", *plugin_words(), *line.words]), overrides)
+            command = shlex.join(["gantrain", *plugin_words(), *line.words])
+            session = Session(command, overrides, draw=draw)
             print(end_table(run(config, folder, session=session, data=data), folder))
             return folder
 
