@@ -44,6 +44,7 @@ class Plan:
     at_once: int = 1  # number of jobs that run in parallel
     pid: int = 0  # the sweeping process; a job ends with it
     plugins: dict[str, Any] = field(default_factory=dict)  # of ``core.plugins.provenance``
+    tags: tuple[str, ...] = ()  # of the metrics that its jobs compute
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ class SweepFolder(LockedFolder):
             argv = tuple(map(str, plain["argv"]))
             jobs = tuple(_job(entry) for entry in plain["jobs"])
             at_once, pid, plugins = int(plain["at_once"]), int(plain["pid"]), dict(plain.get("plugins", {}))
-            return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins)
+            tags = tuple(map(str, plain.get("tags", ())))
+            return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins, tags)
         except CheckpointError as error:
             raise CheckpointError(error.where, error.what, remedy) from error
         except (ValueError, KeyError, TypeError, OverflowError) as error:

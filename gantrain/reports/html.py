@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 import gantrain
 from gantrain.core.history import omission
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.tags import MEANING
+from gantrain.core.tags import meaning
 from gantrain.core.text import format_estimate, format_rough
 from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
 from gantrain.reports.figures import PANELS, chart, floor
@@ -185,7 +185,7 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> tuple[list[list[str]], li
             n = f"{known[tag].n:,}" if tag in known and known[tag].n else ""
             tail = format_rough(row.tail[tag]) if tag in row.tail else ""
             published = f"{row.published[tag]:g}" if tag in row.published else ""
-            lines.append([f"{tag}\n{MEANING.get(tag, '')}", value, n, tail, real_value, published])
+            lines.append([f"{tag}\n{meaning(tag)}", value, n, tail, real_value, published])
     kept = [i for i in range(6) if i < 2 or any(line[i] for line in lines[1:] if len(line) > 1)]
     table = [[line[i] for i in kept if i < len(line)] for line in lines]
     return (table, error_notes(known.values(), real.values())) if table[1:] else ([], [])

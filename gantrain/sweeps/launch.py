@@ -24,7 +24,6 @@ from gantrain.reports.end_table import end_table
 from gantrain.reports.ranking import order_tags
 from gantrain.reports.summary import summarise
 from gantrain.sweeps.plan import MAX_NAME_LETTERS
-from gantrain.tracking.tensorboard import write_hparams_columns
 from gantrain.training.dry_run.report import summary_line
 from gantrain.training.evaluate import expected_tags
 
@@ -127,10 +126,9 @@ def dry_run_report(plan: Plan, configs: Sequence[Config | None]) -> str:
     return "\n".join([*lines, f"{count(len(lines), 'job')}, nothing was started: train.dry_run=true"])
 
 
-def write_hparams(sweep: SweepFolder, plan: Plan, configs: Sequence[Config | None]) -> None:
-    """Write the keys that vary and the metrics to come for TensorBoard's HPARAMS page."""
-    tags = {tag for config in configs if config for tag in expected_tags(config)}
-    write_hparams_columns(sweep.path, [job.overrides for job in plan.jobs], order_tags(tags))
+def metric_tags(configs: Sequence[Config | None]) -> tuple[str, ...]:
+    """Return the tags of the metrics that jobs will compute, the most important first."""
+    return tuple(order_tags({tag for config in configs if config for tag in expected_tags(config)}))
 
 
 def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:

@@ -66,7 +66,9 @@ def run_job(
     plan = sweep.plan()
     if plan is None:
         raise ConfigError("hydra/sweeper", "started a job that it did not plan", "choose from grid, optuna")
-    task = Task(plain, run, plan.command, given, plan.at_once, is_remote="SlurmLauncher" in launcher)
+    task = Task(
+        plain, run, plan.command, given, plan.at_once, is_remote="SlurmLauncher" in launcher, plan=plan
+    )
     if plan.at_once > 1:
         # More threads than cores slow all jobs down.
         task = replace(task, threads=max(1, usable_cores() // plan.at_once))

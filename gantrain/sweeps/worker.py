@@ -18,7 +18,7 @@ from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import TERMINAL, RunFolder
 from gantrain.core.signals import handle_signals, listen, unblock_signals
 from gantrain.core.streams import tolerant_streams
-from gantrain.core.sweep_folder import SweepFolder
+from gantrain.core.sweep_folder import Plan, SweepFolder
 from gantrain.errors import ConfigError, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.outcomes import record_error
@@ -42,6 +42,7 @@ class Task:
         threads: Largest number of CPU threads; 0 leaves torch's own choice.
         gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
         is_remote: Whether it may run on another machine than its sweep.
+        plan: Of the sweep.
         plugins: The user's folders of plug-ins with their contents: every job of a sweep runs the same code.
     """
 
@@ -53,6 +54,7 @@ class Task:
     threads: int = 0
     gpu: str | None = None
     is_remote: bool = False
+    plan: Plan | None = None
     plugins: tuple[PluginFolder, ...] = field(default_factory=active_folders)
 
 
@@ -102,7 +104,7 @@ def train_or_resume(task: Task) -> None:
     load()
     config = resolve(task.plain)
     watch = pruning_callback(task.run.path, config.train)
-    session = Session(task.command, task.given, bar=task.at_once == 1, watch=watch)
+    session = Session(task.command, task.given, bar=task.at_once == 1, watch=watch, plan=task.plan)
     with task.run.lock():  # before anything is read: another process may be writing there
         _train_or_resume(task, config, session)
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gantrain.errors import GantrainError
+from gantrain.errors import ConfigError, GantrainError
 from gantrain.tracking.pinned_cards import pinned_query, runs_under
 
 
@@ -16,9 +16,12 @@ def serve(folder: Path, flags: list[str]) -> int:
     Args:
         folder: The value of ``--logdir``.
         flags: TensorBoard's own, of which some print something and start no server.
+
+    Raises:
+        ConfigError: For flags that do not go together; one that is unknown ends the process with argparse's message.
     """
-    from absl import app
     from tensorboard import default, main_lib, program
+    from tensorboard.plugins.base_plugin import FlagsError
 
     class Server(program.WerkzeugServer):
         def __init__(self, wsgi_app: Any, flags: Any):
@@ -29,8 +32,11 @@ def serve(folder: Path, flags: list[str]) -> int:
 
     main_lib.global_init()
     board = program.TensorBoard(default.get_plugins(), server_class=program.with_port_scanning(Server))
-    argv = ["tensorboard", "--logdir", str(folder), *flags]
-    return int(app.run(board.main, argv=argv, flags_parser=board.configure))
+    try:
+        board.configure(["tensorboard", "--logdir", str(folder), *flags])
+    except FlagsError as error:
+        raise ConfigError("tensorboard", str(error), "see: tensorboard --helpfull") from error
+    return int(board.main())
 
 
 def with_pinned_cards(wsgi_app: Callable[..., Any], folder: Path, prefix: str) -> Callable[..., Any]:
@@ -58,4 +64,8 @@ def with_pinned_cards(wsgi_app: Callable[..., Any], folder: Path, prefix: str) -
 
 
 if __name__ == "__main__":
-    sys.exit(serve(Path(sys.argv[1]), sys.argv[2:]))
+    try:
+        sys.exit(serve(Path(sys.argv[1]), sys.argv[2:]))
+    except GantrainError as failure:
+        print(f"gantrain: error: {failure}", file=sys.stderr)
+        sys.exit(failure.exit_code)

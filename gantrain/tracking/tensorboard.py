@@ -1,6 +1,5 @@
 """What TensorBoard shows next to scalars and images: hyperparameters, a page of charts, a page of text."""
 
-import logging
 import math
 import re
 import textwrap
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
@@ -19,31 +17,36 @@ import gantrain
 from gantrain.config.game import chance, meaning
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
+from gantrain.core.groups import GROUPS
 from gantrain.core.override import values_by_key
-from gantrain.core.run_folder import RunFolder
-from gantrain.core.tags import CEILING, JENSEN_SHANNON
-from gantrain.tracking.event_file import read_events, write_events
+from gantrain.core.run_folder import is_sweep
+from gantrain.core.tags import SHARES, axis_ends
 from gantrain.tracking.git_commit import git_commit
 
-log = logging.getLogger("gantrain")
-
 VERSIONS = ("torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy")
-# Each chart has one scale. A run that has one of its tags gets the chart, with whichever of its tags runs have.
-CHARTS = {
-    "losses": ("loss/d", "loss/g", "loss/penalty"),
-    "logits": ("logits/real", "logits/fake", "logits/holdout", "logits/mismatched"),
-    "divergence: js": (*JENSEN_SHANNON, CEILING),
-    "fidelity and diversity, shares": (
-        "fidelity/precision",
-        "fidelity/high_quality",
-        "fidelity/class_accuracy",
-        "diversity/recall",
-        "diversity/coverage",
-    ),
-    "modes found": ("diversity/modes",),
-    "KL of the modes' histogram": ("diversity/mode_kl",),
-    "1 as held-out data": ("fidelity/density", "fidelity/sharpness", "diversity/per_condition_std"),
-    "distance to training data, 1 as held-out data": ("fidelity/nearest_distance",),
+# The charts of CUSTOM SCALARS in their order, those of other tags last.
+ORDER = (
+    "divergence/js_refit",
+    "divergence/js_exact",
+    "divergence/js_density",
+    "divergence/js",
+    "divergence/js_batch",
+    "divergence/js_gap",
+    "loss/d",
+    "loss/g",
+    "loss/penalty",
+    "logits/real",
+    "logits/holdout",
+    "logits/fake",
+    "logits/mismatched",
+    *SHARES,
+    "diversity/modes",
+    "diversity/mode_kl",
+)
+# Divergences besides JSD that the metric ``exact`` computes, by the ending of their tags.
+EXACT = {
+    "_exact": ("divergence/kl", "divergence/reverse_kl", "divergence/total_variation"),
+    "_density": ("divergence/total_variation",),
 }
 
 
@@ -55,21 +58,16 @@ def charts_summary(tags: Sequence[str]) -> Any:
     """
     from tensorboard.util.tensor_util import make_tensor_proto
 
-    # The charts of known tags, then one for each other estimate, with its exact value and that from densities.
-    layouts = {title: lines for title, lines in CHARTS.items() if set(lines) & set(tags)}
-    known = {tag for lines in CHARTS.values() for tag in lines} | {"divergence/js_gap"}
-    for tag in tags:
-        if tag not in known:
-            exact = tag.removesuffix("_batch")
-            layouts[tag.replace("/", ": ")] = (tag, f"{exact}_exact", f"{exact}_density")
-    content = [
-        layout_pb2.Chart(
-            title=title,
-            # TensorBoard matches the pattern at the beginning of every tag.
-            multiline=layout_pb2.MultilineChartContent(tag=[f"({'|'.join(map(re.escape, lines))})$"]),
-        )
-        for title, lines in layouts.items()
-    ]
+    # The exact values that stand next to an estimate, where one of JSD is known.
+    kinds = [kind for kind in EXACT if f"divergence/js{kind}" in tags]
+    tags = [*tags, *(f"{tag}{kind}" for kind in kinds for tag in EXACT[kind] if tag in tags)]
+    ordered = [tag for tag in ORDER if tag in tags] + [tag for tag in tags if tag not in ORDER]
+    content = []
+    for tag in ordered:
+        # Colours are those of runs, so a chart has one quantity; its pattern is matched at the beginning of every tag.
+        pattern = f"({'|'.join(map(re.escape, (tag, *axis_ends(tag))))})$"
+        lines = layout_pb2.MultilineChartContent(tag=[pattern])
+        content.append(layout_pb2.Chart(title=tag, multiline=lines))
     # The page is stored as a tensor that holds the bytes of a protocol buffer.
     layout = layout_pb2.Layout(category=[layout_pb2.Category(title="gantrain", chart=content)])
     value = Summary.Value(
@@ -94,14 +92,37 @@ def parse_hparam(text: str) -> bool | float | str:
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
-def hparams_row(config: Config, overrides: Mapping[str, str]) -> Any:
-    """Return the row of a run in HPARAMS: its seed and its overrides, except the run's folder."""
+def hparams_row(config: Config, overrides: Mapping[str, str], folder: Path) -> Any:
+    """Return the row of a run in HPARAMS: every key as typed or resolved, so that a default is not blank."""
     from tensorboard.plugins.hparams import summary_v2
 
-    places = ("run.", "hydra")
-    values = {key: parse_hparam(text) for key, text in overrides.items() if not key.startswith(places)}
-    # With an empty name TensorBoard uses that of the run, which is unique.
-    return summary_v2.hparams_pb(values | {"seed": config.seed}, trial_id="")
+    # The choice of a group without a class of its own is known only where it was typed.
+    values: dict[str, bool | float | str] = {
+        name: "unset" for name, group in GROUPS.items() if not group.family
+    }
+    for group, content in config.plain().items():
+        if isinstance(content, dict):
+            values |= {group if key == "name" else f"{group}.{key}": _hparam(v) for key, v in content.items()}
+    values |= {key: parse_hparam(text) for key, text in overrides.items()}
+    values = {key: value for key, value in values.items() if not key.startswith(("run.", "hydra"))}
+    return summary_v2.hparams_pb(values | {"seed": config.seed}, trial_id=trial_name(folder))
+
+
+def _hparam(value: Any) -> bool | float | str:
+    """Return a resolved value as HPARAMS takes it, a list as it is typed."""
+    if isinstance(value, list):
+        return f"[{','.join(map(str, value))}]"
+    return "null" if value is None else value if isinstance(value, bool | int | float) else value or "unset"
+
+
+def trial_name(folder: Path) -> str:
+    """Return a short name of a run for HPARAMS, whose column shows about 14 letters: ``3-482915``, job 3 of a sweep.
+
+    The digits are those with which the name of a folder ends, the microseconds of its start, or else all of that name.
+    """
+    whole = folder.parent if is_sweep(folder.parent) else folder
+    name = re.sub(r".*-(?=\d{6}$)", "", whole.name)
+    return name if whole is folder else f"{folder.name.partition('-')[0]}-{name}"
 
 
 def differing_keys(jobs: Iterable[Sequence[str]]) -> dict[str, list[str]]:
@@ -140,26 +161,6 @@ def hparams_columns(varied: Mapping[str, Sequence[str]], metrics: Sequence[str])
 
     keys = [hparams.HParam(key, domain([parse_hparam(v) for v in values])) for key, values in varied.items()]
     return hparams.hparams_config_pb(keys, [hparams.Metric(tag) for tag in dict.fromkeys(metrics)])
-
-
-def write_hparams_columns(folder: Path, jobs: Iterable[Sequence[str]], metrics: Sequence[str]) -> None:
-    """Write the columns of a sweep's HPARAMS, differing keys and metrics, as the one event file in its folder.
-
-    TensorBoard shows changed columns after a restart. A folder that cannot be written costs one warning.
-
-    Args:
-        folder: The sweep's.
-        jobs: The overrides of each job: ``["objective=hinge", "seed=2"]``.
-        metrics: Tags of scalars: those expected before the jobs run, those of their results afterwards.
-    """
-    summary = hparams_columns(differing_keys(jobs), metrics)
-    try:
-        earlier = RunFolder(folder).event_files
-        # Equal columns leave the file unchanged.
-        if [event.summary for path in earlier for event in read_events(path)] != [summary]:
-            write_events(folder, [Event(summary=summary)]).close()
-    except OSError as error:
-        log.warning("the columns of HPARAMS cannot be written (%s)", error)
 
 
 def run_page(command: str, config: Config, environment: Mapping[str, object]) -> str:

@@ -11,13 +11,18 @@ from typing import Any, BinaryIO
 
 import torch
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.summary_pb2 import (
+    DATA_CLASS_BLOB_SEQUENCE,
+    DATA_CLASS_SCALAR,
+    Summary,
+    SummaryMetadata,
+)
 from torch import Tensor
 
 from gantrain.core.atomic import append_to, replace_file
 from gantrain.core.history import parse_row
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.tags import CEILING, JENSEN_SHANNON
+from gantrain.core.tags import axis_ends, meaning
 from gantrain.tracking.event_file import read_events, write_events
 
 log = logging.getLogger("gantrain")
@@ -79,12 +84,18 @@ class Tracker:
         )
         self._lines = _Output(self._path.name, self._reopen_lines)
         self._rows: list[dict[str, Any]] | None = None
+        self._described = set[str]()  # tags
 
-    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    def scalars(self, step: int, values: dict[str, float]) -> None:
         """Write values by tag at a step: one event, and one line, to which later values of the same step are added."""
-        # Charts of JSD show its maximum, log 2, as a line.
-        charted = dict(values) | ({CEILING: math.log(2)} if values.keys() & set(JENSEN_SHANNON) else {})
-        self.record(step, Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in charted.items()]))
+        ends = {end: value for tag in values for end, value in axis_ends(tag).items()}
+        content = [
+            Summary.Value(
+                tag=tag, simple_value=v, metadata=self._description(tag, "scalars", DATA_CLASS_SCALAR)
+            )
+            for tag, v in (values | ends).items()
+        ]
+        self.record(step, Summary(value=content))
         logged = self._in_lines if step == self._resumed else ()
         # JSON has no NaN or infinity: null stands for both.
         row = {tag: v if math.isfinite(v) else None for tag, v in values.items() if tag not in logged}
@@ -96,11 +107,22 @@ class Tracker:
         if self._rows is not None:
             self._rows[-1 if before else len(self._rows) :] = [self._last]
 
+    def _description(self, tag: str, plugin: str, data_class: int) -> SummaryMetadata | None:
+        """Return the metadata with which a tag's first value says what it means; None for the others."""
+        text = "" if tag in self._described else meaning(tag)
+        self._described.add(tag)
+        if not text:
+            return None
+        # Without a class of data TensorBoard's fast loader drops the description.
+        plugin_data = SummaryMetadata.PluginData(plugin_name=plugin)
+        return SummaryMetadata(summary_description=text, data_class=data_class, plugin_data=plugin_data)
+
     def image(self, step: int, tag: str, png: bytes, size: tuple[int, int]) -> None:
         """Write a PNG of ``size`` (width, height)."""
         rgb = 3  # of the event format's enumeration of colour spaces
         image = Summary.Image(width=size[0], height=size[1], colorspace=rgb, encoded_image_string=png)
-        self.record(step, Summary(value=[Summary.Value(tag=tag, image=image)]))
+        metadata = self._description(tag, "images", DATA_CLASS_BLOB_SEQUENCE)
+        self.record(step, Summary(value=[Summary.Value(tag=tag, image=image, metadata=metadata)]))
 
     def text(self, step: int, tag: str, markdown: str) -> None:
         """Write Markdown for the TEXT tab."""

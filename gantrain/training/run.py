@@ -21,7 +21,13 @@ from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
 from gantrain.reports.end_table import metric_table, tail_means
 from gantrain.tracking.run_log import logging_to
-from gantrain.tracking.tensorboard import charts_summary, hparams_row, run_page
+from gantrain.tracking.tensorboard import (
+    charts_summary,
+    differing_keys,
+    hparams_columns,
+    hparams_row,
+    run_page,
+)
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.batches import Batches, visible_split
 from gantrain.training.checkpoint import Checkpoint, load_checkpoint
@@ -181,7 +187,10 @@ def _train(
         if resumed:
             housekeeping.catch_up(state)
         else:
-            tracker.record(0, hparams_row(config, session.overrides))
+            tracker.record(0, hparams_row(config, session.overrides, folder))
+            if session.plan and session.plan.tags:
+                jobs = [job.overrides for job in session.plan.jobs]
+                tracker.record(0, hparams_columns(differing_keys(jobs), session.plan.tags))
             tracker.record(0, charts_summary(expected_tags(config)))
             tracker.text(0, "run/config", run_page(session.command, config, runtime.environment()))
             housekeeping.begin(state)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gantrain.core.sweep_folder import Plan
+
 
 @dataclass(frozen=True)
 class Session:
@@ -16,6 +18,7 @@ class Session:
         watch: Called after each evaluation with the step, the metrics by tag, and the share of the run that is over;
             what it raises ends the run.
         draw: Called with the run's folder after a step that wrote samples or metrics, to show them.
+        plan: Of the sweep that the run is a job of.
     """
 
     command: str = ""
@@ -23,3 +26,4 @@ class Session:
     bar: bool = True
     watch: Callable[[int, Mapping[str, float], float], None] | None = None
     draw: Callable[[Path], None] | None = None
+    plan: Plan | None = None

@@ -141,8 +141,8 @@ class GridSweeper(BasicSweeper):
             print(launch.dry_run_report(plan, configs))
             return []
         with launch.sweep_lock(sweep):
+            plan = replace(plan, tags=launch.metric_tags(configs))
             open_sweep(sweep, plan)
-            launch.write_hparams(sweep, plan, configs)
             left = [
                 job
                 for job, config in zip(plan.jobs, configs, strict=True)

@@ -25,6 +25,7 @@ from tensorboard.context import RequestContext
 from tensorboard.data.provider import ListHyperparametersResult
 from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar.custom_scalars_plugin import CustomScalarsPlugin
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.plugins.hparams.backend_context import Context
@@ -34,7 +35,8 @@ from tensorboard.plugins.scalar.scalars_plugin import ScalarsPlugin
 from gantrain.config.compose import compose
 from gantrain.config.options import Config
 from gantrain.config.resolve import plain_data, resolve
-from gantrain.core.tags import CEILING
+from gantrain.core.sweep_folder import Job, Plan, SweepFolder
+from gantrain.core.tags import CEILING, ONE, SHARES, TOTAL_VARIATION, ZERO, meaning
 from gantrain.reports.readings import COLUMNS
 from gantrain.tracking import tensorboard as dashboard
 from gantrain.tracking.board_server import with_pinned_cards
@@ -126,17 +128,20 @@ def value(shown: object) -> object:
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory) -> Path:
-    """The folder of a sweep of three jobs, with the record that its HPARAMS is read by."""
+    """The folder of a sweep of three jobs."""
     folder = tmp_path_factory.mktemp("outputs") / "sweep"
+    jobs = tuple(Job(f"{number}-job", tuple(job)) for number, job in enumerate(JOBS))
+    plan = Plan(COMMAND, (), jobs, tags=("divergence/js", "diversity/modes", "loss/g"))
+    folder.mkdir()
+    SweepFolder(folder).write(plan)
     for number, job in enumerate(JOBS):
         config = configured(*job)
         place = f"run.dir={folder}"
         run(
             config,
             folder / f"{number}-job",
-            session=Session(COMMAND, dict(w.split("=") for w in [place, *job])),
+            session=Session(COMMAND, dict(w.split("=") for w in [place, *job]), plan=plan),
         )
-    dashboard.write_hparams_columns(folder, JOBS, ["divergence/js", "diversity/modes", "loss/g"])
     return folder
 
 
@@ -182,22 +187,55 @@ def test_a_sweep_has_a_row_a_run_and_the_columns_of_what_varies(sweep):
     metrics = [info.name.tag for info in columns.metric_infos]
     assert metrics == ["divergence/js", "diversity/modes", "loss/g"]
     rows = board.rows()
-    assert set(rows) == {"0-job", "1-job", "2-job"}
+    assert set(rows) == {"0-sweep", "1-sweep", "2-sweep"}
     for (name, row), job in zip(sorted(rows.items()), JOBS, strict=True):
         given = {key: dashboard.parse_hparam(text) for key, text in (word.split("=") for word in job)}
-        assert {key: value(shown) for key, shown in row.hparams.items()} == given  # and not run.dir
-        assert {type(value(s)) for k, s in row.hparams.items() if k == "model.minibatch_std"} <= {bool}
+        shown = {key: value(shown) for key, shown in row.hparams.items()}
+        assert shown == shown | given
+        assert not [key for key in shown if key.startswith("run")]
         last: dict[str, float] = {}
-        for line in (sweep / name / "metrics.jsonl").read_text().splitlines():
+        for line in (sweep / f"{name[0]}-job" / "metrics.jsonl").read_text().splitlines():
             last |= json.loads(line)
         for metric in row.metric_values:
             assert metric.value == pytest.approx(last[metric.name.tag], rel=1e-6)
         assert [m.name.tag for m in row.metric_values] == [tag for tag in metrics if tag in last]
 
 
+def test_no_cell_of_hparams_is_blank(sweep, tmp_path):
+    rows = Board(sweep).rows()
+    keys = set.intersection(*(set(row.hparams) for row in rows.values()))  # hinge has not all keys of minimax
+    assert {"model.minibatch_std", "train.batch_size", "dataset", "experiment", "noise.instance_std"} <= keys
+    assert [key for key in keys for row in rows.values() if value(row.hparams[key]) == ""] == []
+    shown = {name: value(row.hparams["model.minibatch_std"]) for name, row in rows.items()}
+    assert shown == {
+        "0-sweep": False,
+        "1-sweep": False,
+        "2-sweep": True,
+    }  # the default where it was not typed
+    assert value(rows["0-sweep"].hparams["dataset"]) == "ring"  # the choice, not its class
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("2026-01-31/16-51-22-digits-non_saturating-263262", "263262"),
+        ("2026-01-31/16-51-22-sweep-104729/07-hinge-seed3", "07-104729"),
+        ("six/3-hinge", "3-six"),
+        ("mine", "mine"),
+        ("ring-12345678", "ring-12345678"),
+    ],
+)
+def test_trial_names_are_short_and_tell_sweeps_apart(tmp_path, path, name):
+    folder = tmp_path / path
+    folder.mkdir(parents=True)
+    if re.match(r"\d+-", folder.name) and "digits" not in path:
+        (folder.parent / "sweep.json").write_text("{}")
+    assert dashboard.trial_name(folder) == name
+
+
 def test_a_seed_that_was_left_to_chance_is_shown_as_drawn():
     config = configured("seed=null")
-    (row,) = dashboard.hparams_row(config, {"seed": "null"}).value
+    (row,) = dashboard.hparams_row(config, {"seed": "null"}, Path("run")).value
     shown = plugin_data_pb2.HParamsPluginData.FromString(row.metadata.plugin_data.content)
     assert shown.session_start_info.hparams["seed"].number_value == config.seed
 
@@ -212,43 +250,35 @@ def test_the_filters_that_the_page_offers_hide_no_row(tmp_path, jobs):
     for number, job in enumerate(jobs):
         (tmp_path / str(number)).mkdir()
         tracker = Tracker(tmp_path / str(number))
-        tracker.record(0, dashboard.hparams_row(config, dict(word.split("=") for word in job)))
+        words = dict(word.split("=") for word in job)
+        tracker.record(0, dashboard.hparams_row(config, words, tmp_path / str(number)))
+        tracker.record(0, dashboard.hparams_columns(dashboard.differing_keys(jobs), ["loss/g"]))
         tracker.close()
-    dashboard.write_hparams_columns(tmp_path, jobs, ["loss/g"])
     board = Board(tmp_path)
     assert [info.name for info in board.columns().hparam_infos] == sorted(dashboard.differing_keys(jobs))
     assert set(board.rows(filtered=True)) == {str(number) for number in range(len(jobs))}
 
 
-def test_hparams_columns_are_written_once(tmp_path):
-    dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g"])
-    path, content = event_file(tmp_path), event_file(tmp_path).read_bytes()
-    dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g"])
-    assert (event_file(tmp_path), event_file(tmp_path).read_bytes()) == (path, content)
-    dashboard.write_hparams_columns(tmp_path, JOBS, ["loss/g", "divergence/js"])
-    assert written(tmp_path) == [(0, "_hparams_/experiment")]
-    assert [info.name.tag for info in Board(tmp_path).columns().metric_infos] == ["loss/g", "divergence/js"]
+def test_a_sweep_has_no_run_of_its_own(sweep):
+    assert list(sweep.glob("events*")) == []
+    assert set(Board(sweep).multiplexer.Runs()) == {"0-job", "1-job", "2-job"}
+    for run_folder in sweep.glob("*-job"):  # whichever of them TensorBoard reads
+        assert written(run_folder).count((0, "_hparams_/experiment")) == 1
 
 
-def test_a_sweeps_folder_that_cannot_be_written_costs_a_warning(tmp_path, caplog):
-    dashboard.write_hparams_columns(tmp_path / "gone", JOBS, ["loss/g"])
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-def test_a_single_run_has_a_row_and_no_record_of_a_sweep(sweep):
-    assert "_hparams_/experiment" not in {tag for _, tag in written(sweep / "0-job")}
-    assert {info.name for info in Board(sweep / "0-job").columns().hparam_infos} == {
-        *("objective", "optimizer.g_lr", "seed", "train.ema")
-    }
-    assert set(Board(sweep / "0-job").rows()) == {"."}
+def test_a_single_run_has_a_row_and_no_record_of_a_sweep(tmp_path):
+    folder = tmp_path / "16-51-22-ring-hinge-263262"
+    run(configured(*JOBS[0], "metric=js", "train.steps=2"), folder)
+    assert "_hparams_/experiment" not in {tag for _, tag in written(folder)}
+    assert set(Board(folder).rows()) == {"263262"}
 
 
 def test_the_seed_is_in_the_row_though_nobody_set_it(tmp_path):
     tracker = Tracker(tmp_path)
-    tracker.record(0, dashboard.hparams_row(configured(), {}))
+    tracker.record(0, dashboard.hparams_row(configured(), {}, tmp_path))
     tracker.close()
     (row,) = Board(tmp_path).rows().values()
-    assert {key: value(shown) for key, shown in row.hparams.items()} == {"seed": configured().seed}
+    assert value(row.hparams["seed"]) == configured().seed
 
 
 def test_a_resumed_run_tells_everything_once(tmp_path):
@@ -268,7 +298,7 @@ def matched(pattern: str, tags: set[str]) -> set[str]:
     return {tag for tag in tags if re.match(pattern, tag)}  # as TensorBoard does
 
 
-def test_the_charts_of_a_sweep_are_joined_and_none_is_empty(sweep):
+def test_a_chart_has_one_quantity_and_the_ends_of_its_axis(sweep):
     board = Board(sweep)
     tags = {
         tag
@@ -277,41 +307,80 @@ def test_the_charts_of_a_sweep_are_joined_and_none_is_empty(sweep):
     }
     charts = {title: matched(pattern, tags) for title, pattern in board.charts()}
     assert len(charts) == len(board.charts())  # hinge adds a chart, and no second copy of minimax's
-    assert charts == {
-        "losses": {"loss/d", "loss/g"},
-        "logits": {"logits/real", "logits/fake", "logits/holdout"},
-        "divergence: js": {"divergence/js", "divergence/js_batch", CEILING},
-        "divergence: total_variation": {"divergence/total_variation"},
-        "divergence: total_variation_batch": {"divergence/total_variation_batch"},
-        "modes found": {"diversity/modes"},
-        "KL of the modes' histogram": {"diversity/mode_kl"},
-        "fidelity and diversity, shares": {"fidelity/high_quality"},
+    free = [
+        "loss/d",
+        "loss/g",
+        "logits/real",
+        "logits/fake",
+        "logits/holdout",
+        "diversity/modes",
+        "diversity/mode_kl",
+    ]
+    assert charts == {tag: {tag} for tag in free} | {
+        "divergence/js": {"divergence/js", CEILING, ZERO},
+        "divergence/js_batch": {"divergence/js_batch", CEILING, ZERO},
+        **{
+            tag: {tag, ZERO, ONE}
+            for tag in (
+                "fidelity/high_quality",
+                "divergence/total_variation",
+                "divergence/total_variation_batch",
+            )
+        },
     }
-    lines = {tag for found in charts.values() for tag in found}
-    assert sum(map(len, charts.values())) == len(lines)  # no tag is in two charts
 
 
 def test_a_chart_never_depends_on_the_run():
-    tags = {tag for lines in dashboard.CHARTS.values() for tag in lines}
-    whole = dashboard.charts_summary(sorted(tags)).value[0].tensor.string_val[0]
-    for title, lines in dashboard.CHARTS.items():
-        for tag in lines:
-            alone = dashboard.charts_summary([tag]).value[0].tensor.string_val[0]
-            assert title.encode() in alone
-            assert alone[alone.index(title.encode()) :] in whole
+    tags = [*dashboard.ORDER, "divergence/kl"]
+    whole = dashboard.charts_summary(tags).value[0].tensor.string_val[0]
+    for tag in tags:
+        alone = dashboard.charts_summary([tag]).value[0].tensor.string_val[0]
+        assert alone[alone.index(tag.encode()) :] in whole
 
 
-def test_log_2_is_charted_and_in_no_file_of_numbers(sweep):
+@pytest.mark.parametrize(
+    ("known", "added"),
+    [
+        (["divergence/js", "divergence/kl", "divergence/js_exact"], ["divergence/kl_exact"]),
+        (["divergence/total_variation", "divergence/js_density"], ["divergence/total_variation_density"]),
+        (["divergence/kl", "divergence/js_density"], []),
+        (["divergence/kl"], []),
+    ],
+)
+def test_an_exact_value_that_an_estimate_has_is_charted(known, added):
+    layout = layout_pb2.Layout.FromString(dashboard.charts_summary(known).value[0].tensor.string_val[0])
+    assert {chart.title for chart in layout.category[0].chart} == {*known, *added}
+
+
+def test_the_ends_of_an_axis_are_charted_and_in_no_file_of_numbers(sweep):
     for folder in sorted(sweep.glob("*-job")):
         pairs = written(folder)
         estimated = {step for step, tag in pairs if tag in ("divergence/js", "divergence/js_batch")}
         assert {step for step, tag in pairs if tag == CEILING} == estimated == {1, 2, 3, 4}
-        values = [v for e in read_events(event_file(folder)) for v in e.summary.value if v.tag == CEILING]
-        assert all(v.simple_value == pytest.approx(math.log(2), rel=1e-7) for v in values)
+        shares = {step for step, tag in pairs if tag in SHARES + TOTAL_VARIATION}
+        assert {step for step, tag in pairs if tag == ONE} == shares
+        assert {step for step, tag in pairs if tag == ZERO} == shares | estimated
+        multiplexer = Board(folder).multiplexer
+        for tag, end in ((CEILING, math.log(2)), (ZERO, 0.0), (ONE, 1.0)):
+            points = [float(point.tensor_proto.float_val[0]) for point in multiplexer.Tensors(".", tag)]
+            assert points == pytest.approx([end] * len(points), rel=1e-7)
         for name in ("metrics.jsonl", "result.json"):
-            assert CEILING not in (folder / name).read_text()
+            assert not re.search(f"{CEILING}|{ZERO}|{ONE}", (folder / name).read_text())
 
 
+def test_every_scalar_is_described(sweep):
+    board = Board(sweep)
+    described = {
+        tag: content["description"]
+        for tags in board.plugins["scalars"].index_impl(board.request, "").values()
+        for tag, content in tags.items()
+    }
+    assert "Jensen-Shannon divergence from below" in described["divergence/js"]
+    assert "standard error of divergence/js" in described["divergence/js_se"]
+    assert {tag for tag, text in described.items() if not text} == set()
+
+
+UNCHARTED = {"logits/accuracy"}
 SUITES = {
     "points": ["metric=fast"],
     "pairs": ["objective=conditional", "metric.names=[js,mismatch,per_condition,prdc,nearest]"],
@@ -331,13 +400,13 @@ def test_what_is_expected_of_a_run_is_what_it_writes(tmp_path, suite):
     words = [word for word in SMALL if not (suite == "digits" and word.startswith("dataset"))]
     words += ["train.steps=2", "train.sample_every=0", *SUITES[suite]]
     config = resolve(plain_data(compose(words)))
-    found = set(run(config, tmp_path)["metrics"]) | {tag for _, tag in written(tmp_path)}
-    told = expected_tags(config)
-    assert len(told) == len(set(told))
-    of_interest = {*COLUMNS, *told, *(tag for lines in dashboard.CHARTS.values() for tag in lines)} - {
-        CEILING
-    }
-    assert set(told) == {tag for tag in found if tag in of_interest}
+    metrics = set(run(config, tmp_path)["metrics"])
+    found = metrics | {tag for _, tag in written(tmp_path)}
+    expected = expected_tags(config)
+    assert len(expected) == len(set(expected))
+    of_interest = {*COLUMNS, *expected, *dashboard.ORDER}
+    assert set(expected) == {tag for tag in found if tag in of_interest} - UNCHARTED
+    assert [tag for tag in metrics if not meaning(tag)] == []
 
 
 # TEXT and IMAGES -------------------------------------------------------------------------------------------------
@@ -535,5 +604,5 @@ def test_server_prints_its_short_address_last(sweep):
         with urllib.request.urlopen(lines[-1]) as page:
             assert cards(page.url.partition("/tb/")[2]) == cards(pinned_query(sweep, runs_under(sweep)))
         os.killpg(process.pid, signal.SIGTERM)
-        assert process.stdout.read() == ""
+        assert process.stdout.read() == "TensorBoard caught SIGTERM; exiting...\n"
         process.wait()

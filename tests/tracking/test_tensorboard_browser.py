@@ -15,14 +15,13 @@ from typing import Any
 
 import pytest
 
+from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.tags import CEILING
-from gantrain.tracking.tensorboard import CHARTS, write_hparams_columns
 
 pytestmark = pytest.mark.browser
 
 OBJECTIVES, SEEDS, STEPS = ("minimax", "hinge", "least_squares"), (0, 1), 20
 PICTURES = 11  # one more than TensorBoard keeps by itself
-METRICS = ["divergence/js", "diversity/modes", "fidelity/high_quality", "loss/g"]
 PATIENCE = 120  # seconds to wait for what a page shows, on a machine that is busy
 # Every element of the page, through the shadow roots of its components, from a root that is given or the page.
 DEEP = """
@@ -60,8 +59,6 @@ def sweep(tmp_path_factory) -> Path:
         capture_output=True,
         text=True,
     )
-    jobs = [[f"objective={o}", f"seed={s}", *words] for o, s in itertools.product(OBJECTIVES, SEEDS)]
-    write_hparams_columns(folder, jobs, METRICS)
     return folder
 
 
@@ -101,6 +98,15 @@ class Page:
 
     def tab(self, name: str) -> None:
         self.open(f"{self.home}?smoothing=0#{name}&_smoothingWeight=0")
+
+    def resize(self, width: int) -> None:
+        """Show the page as a window of this width does, one of a phone below 600 pixels."""
+        size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def click_tab(self, title: str) -> None:
+        tabs = self.driver.find_elements("css selector", "[role=tab]")
+        next(tab for tab in tabs if tab.text.strip() == title).click()
 
     def ask(self, script: str, *given: object) -> Any:
         return self.driver.execute_script(DEEP + script, *given)
@@ -169,39 +175,39 @@ def test_the_link_pins_the_cards_that_a_reader_wants_first(page, link, names):
 
 
 def test_hparams_has_a_row_a_run_and_the_differing_keys(page, sweep, names):
+    plan = SweepFolder(sweep).plan()
+    metrics = plan.tags[:5]  # as many as the page ticks
+    trials = [f"{name.partition('-')[0]}-{sweep.name}" for name in names]
     page.tab("hparams")
-    width = 2 + 2 + len(METRICS)
+    width = 2 + 2 + len(metrics)
     cells = page.until(
         """
         return within(all('tf-hparams-table-view')[0], 'vaadin-grid-cell-content')
           .filter(cell => cell.offsetParent).map(cell => cell.innerText.trim())
         """,
-        lambda found: len(found) == width * 7 and set(names) <= set(found),
+        lambda found: len(found) == width * 7 and set(trials) <= set(found),
     )
     rows = [cells[start : start + width] for start in range(0, len(cells), width)]
-    assert rows[0] == ["Trial ID", "Show Metrics", "objective", "seed", *METRICS]
-    for name, (trial, _, objective, seed, *values) in zip(names, sorted(rows[1:]), strict=True):
+    assert rows[0] == ["Trial ID", "Show Metrics", "objective", "seed", *metrics]
+    assert [row[0] for row in sorted(rows[1:])] == trials
+    for name, (_, _, objective, seed, *values) in zip(names, sorted(rows[1:]), strict=True):
         result = json.loads((sweep / name / "result.json").read_text())
-        assert trial == name
         assert (objective, float(seed)) == (result["name"].removeprefix("ring-"), result["seed"])
-        for tag, value in zip(METRICS, values, strict=True):
-            assert tag == "loss/g" or float(value) == pytest.approx(
-                result["metrics"][tag], rel=1e-3, abs=1e-4
-            )
+        for tag, value in zip(metrics, values, strict=True):
+            assert bool(value) == (tag in result["metrics"])
+            if value:
+                assert float(value) == pytest.approx(result["metrics"][tag], rel=1e-3, abs=1e-4)
 
 
 def test_custom_scalars_has_the_charts_with_their_lines(page, names):
-    lines = {
-        "losses": 12,
-        "logits": 18,
-        "divergence: js": 12,  # the estimate and log 2
-        "fidelity and diversity, shares": 6,
-        "modes found": 6,
-        "KL of the modes' histogram": 6,
-        "divergence: total_variation": 2,
-        "divergence: triangular": 2,
+    free = ["loss/d", "loss/g", "logits/real", "logits/holdout", "logits/fake"]
+    lines = dict.fromkeys([*free, "diversity/modes", "diversity/mode_kl"], 6)
+    lines |= {
+        "divergence/js": 18,  # the estimate, 0 and log 2
+        "fidelity/high_quality": 18,  # the share, 0 and 1
+        "divergence/total_variation": 14,  # of hinge, and the ends of the axis of all
+        "divergence/triangular": 2,
     }
-    assert set(list(lines)[:6]) <= set(CHARTS)
     page.tab("custom_scalars")
     charts = page.until(
         """
@@ -216,7 +222,7 @@ def test_custom_scalars_has_the_charts_with_their_lines(page, names):
     for title, drawn, text in charts:
         assert f"Matches ({lines[title]})" in text
         assert drawn >= lines[title]  # each is drawn, some of them twice: smooth and as it is
-    text = next(text for title, _, text in charts if title == "divergence: js")
+    text = next(text for title, _, text in charts if title == "divergence/js")
     assert all(f"{tag} ({name})" in text for tag in ("divergence/js", CEILING) for name in names)
 
 
@@ -261,3 +267,36 @@ def test_text_shows_the_command_and_the_config(page, names):
         (text,) = [t for t in told if f"seed: {seed}\nname: ring-{objective}\n" in t]
         assert "gantrain -m debug=tiny dataset=ring" in text
         assert f"horizon: {STEPS}" in text
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_first_cards_fit_a_window_of_any_width(page, link, width):
+    page.resize(width)
+    page.open(link)
+    cards = page.until(
+        """
+        return [...document.querySelectorAll('metrics-pinned-view card-view')].map(card => {
+          const box = card.getBoundingClientRect(), image = card.querySelector('img');
+          return [card.innerText.replaceAll('\\n', ''), box.left, box.right, box.width, image && image.naturalWidth];
+        })
+        """,
+        lambda found: len(found) == 6 and found[1][-1] and all(card[3] for card in found),
+    )
+    for (text, *_), title in zip(cards, ("divergence/js", "samples/density"), strict=False):
+        assert text.startswith(title)
+    whole = page.ask("return document.documentElement.clientWidth")
+    assert all(left >= 0 and right <= whole and wide > 180 for _, left, right, wide, _ in cards)
+    assert page.ask("return window.visualViewport.width") >= whole  # nothing to scroll sideways to
+    smoothing = page.ask("return document.querySelector('.scalars-smoothing input[type=number]').value")
+    assert float(smoothing) == 0
+    page.resize(1500)
+
+
+def test_tabs_have_no_smoothing_and_no_empty_run(page, link, names):
+    page.open(link)
+    page.until("return document.querySelectorAll('metrics-pinned-view card-view').length", lambda n: n == 6)
+    page.click_tab("CUSTOM SCALARS")
+    weight = page.until("return all('tf-smoothing-input').map(each => each.weight)", bool)
+    assert weight == [0]
+    runs = page.until("return all('tf-runs-selector')[0].runs", bool)
+    assert runs == names
