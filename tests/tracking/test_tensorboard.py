@@ -352,7 +352,7 @@ def test_an_exact_value_that_an_estimate_has_is_charted(known, added):
     assert {chart.title for chart in layout.category[0].chart} == {*known, *added}
 
 
-def test_the_ends_of_an_axis_are_charted_and_in_no_file_of_numbers(sweep):
+def test_ends_of_an_axis_are_charted_and_in_no_file_of_numbers(sweep):
     for folder in sorted(sweep.glob("*-job")):
         pairs = written(folder)
         estimated = {step for step, tag in pairs if tag in ("divergence/js", "divergence/js_batch")}
