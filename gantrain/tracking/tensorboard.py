@@ -112,7 +112,9 @@ def _hparam(value: Any) -> bool | float | str:
     """Return a resolved value as HPARAMS takes it, a list as it is typed."""
     if isinstance(value, list):
         return f"[{','.join(map(str, value))}]"
-    return "null" if value is None else value if isinstance(value, bool | int | float) else value or "unset"
+    if isinstance(value, bool | int | float):
+        return value if math.isfinite(value) else str(value)
+    return "null" if value is None else str(value) or "unset"
 
 
 def trial_name(folder: Path) -> str:

@@ -201,6 +201,16 @@ def test_a_sweep_has_a_row_a_run_and_the_columns_of_what_varies(sweep):
         assert [m.name.tag for m in row.metric_values] == [tag for tag in metrics if tag in last]
 
 
+@pytest.mark.parametrize(
+    "words", [["experiment=dirac"], ["experiment=why_no_likelihood"], ["dataset=digits"]]
+)
+def test_row_of_any_run_is_accepted(words):
+    config = resolve(plain_data(compose(words)))
+    (row,) = dashboard.hparams_row(config, {}, Path("run")).value
+    shown = plugin_data_pb2.HParamsPluginData.FromString(row.metadata.plugin_data.content)
+    assert {key for key, v in shown.session_start_info.hparams.items() if value(v) == ""} == set()
+
+
 def test_no_cell_of_hparams_is_blank(sweep, tmp_path):
     rows = Board(sweep).rows()
     keys = set.intersection(*(set(row.hparams) for row in rows.values()))  # hinge has not all keys of minimax
