@@ -19,7 +19,7 @@ SPACE = (
 )
 
 
-BASIC = resolve_search(Search(n_trials=6, startup_trials=2, metric="divergence/js"))
+BASIC = resolve_search(Search(n_trials=6, startup_trials=2, metric="divergence/js_refit"))
 
 
 def conclude_job(study: Study, job, metrics: dict, status: str = "finished", code: int | None = None) -> None:
@@ -45,7 +45,7 @@ def run_search(folder: Path, search: Search = BASIC, batch: int = 1) -> Study:
     study = Study(SweepFolder(folder), search, SPACE, ("dataset=ring",))
     while jobs := study.ask(batch):
         for job in jobs:
-            conclude_job(study, job, {"divergence/js": cost(job)})
+            conclude_job(study, job, {"divergence/js_refit": cost(job)})
         study.tell_results()
     study.sweep.write(Plan("", (), study.jobs()))
     return study

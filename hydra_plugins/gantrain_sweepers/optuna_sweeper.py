@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from gantrain.config.overrides import is_varied
+from gantrain.core.files import MAX_PLAN_BYTES, read_json
 from gantrain.core.suggestions import suggest
+from gantrain.core.sweep_folder import SEARCH
 from gantrain.errors import ConfigError, DataError, GantrainError
 from gantrain.registry import parse
 from gantrain.sweeps.optuna.search import Search, import_optuna, resolve_search
@@ -33,8 +35,12 @@ class OptunaSweeper(GridSweeper):
 
         import_optuna()  # reports at once that it is not installed
         check_launcher(self.config.hydra.launcher)
-        plain = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
-        search = resolve_search(parse(Search, "hydra.sweeper", plain))  # type: ignore[arg-type]
+        plain: Any = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
+        # A search that is resumed keeps its directions, also those that would now have to be typed.
+        record = read_json(self.folder.path / SEARCH, most=MAX_PLAN_BYTES)
+        if plain["direction"] is None and record.get("metric") in (plain["metric"], [plain["metric"]]):
+            plain["direction"] = record.get("direction")
+        search = resolve_search(parse(Search, "hydra.sweeper", plain))
         space, fixed = self.split(arguments)
         space = self.check_space(search, space, fixed)
         with sweep_lock(self.folder):

@@ -123,6 +123,9 @@ def test_optuna_trial_with_an_invalid_config_fails_alone(run_cli, tmp_path):
     assert code == 1
     assert "1 trial: 1 failed" in out
     assert "no trial has a best value" in out
+    words = ["hydra.sweeper.metric=divergence/js", "optimizer.g_lr=interval(0,1)", "run.dir=s"]
+    _, _, error = run_cli("sweep=optuna", "dataset=ring", "device=cpu", *words)
+    assert "hydra.sweeper.direction" not in error  # it is that of the search so far
 
 
 def test_optuna_not_installed_names_what_installs_it(run_cli, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from gantrain.sweeps.optuna.study import Study
 
 def test_results_have_the_front_that_no_other_trial_beats(tmp_path):
     search = resolve_search(
-        Search(n_trials=16, metric=["divergence/js", "diversity/modes"], sampler="random")
+        Search(n_trials=16, metric=["divergence/js_refit", "diversity/modes"], sampler="random")
     )
     study = Study(SweepFolder(tmp_path / "s"), search, SPACE, ("dataset=ring", "sweep=optuna", "run.dir=s"))
     pairs, draw = {}, random.Random(0)

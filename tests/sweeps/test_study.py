@@ -51,7 +51,7 @@ def test_study_resumes_each_trial_by_how_it_ended(tmp_path):
     study = Study(SweepFolder(tmp_path / "s"), BASIC, SPACE, ("dataset=ring",))
     for job, status in zip(study.ask(5), ["finished", "diverged", "failed", "killed", "failed"], strict=True):
         code = {"diverged": 6, "failed": 5, "killed": 137}.get(status)
-        conclude_job(study, job, {"divergence/js": 1.0}, status, 2 if job.number == "04" else code)
+        conclude_job(study, job, {"divergence/js_refit": 1.0}, status, 2 if job.number == "04" else code)
     study.tell_results()
     before = {job.number: job for job in study.jobs()}
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "FAIL", "RUNNING", "FAIL"]
@@ -70,15 +70,17 @@ def test_study_resumes_each_trial_by_how_it_ended(tmp_path):
     assert not study.ask(1)
 
 
-@pytest.mark.parametrize("metrics", [{}, {"divergence/js": math.nan}, {"divergence/js": math.inf}])
+@pytest.mark.parametrize(
+    "metrics", [{}, {"divergence/js_refit": math.nan}, {"divergence/js_refit": math.inf}]
+)
 def test_study_fails_only_the_trial_without_a_finite_value(metrics, tmp_path):
     study = Study(SweepFolder(tmp_path / "s"), BASIC, SPACE, ())
     first, second = study.ask(2)
     conclude_job(study, first, metrics)
-    conclude_job(study, second, {"divergence/js": 2.0})
-    assert study.tell_results() == ["trial 00 counts as failed: it has no finite divergence/js"]
+    conclude_job(study, second, {"divergence/js_refit": 2.0})
+    assert study.tell_results() == ["trial 00 counts as failed: it has no finite divergence/js_refit"]
     assert [trial.number for trial in study.best_trials()] == [1]
-    assert "best divergence/js 2.000 in trial 1" in progress_line(study)
+    assert "best divergence/js_refit 2.000 in trial 1" in progress_line(study)
 
 
 def test_study_refuses_another_search_and_a_lost_storage(tmp_path):

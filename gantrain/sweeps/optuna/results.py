@@ -76,6 +76,8 @@ def write_results(study: Study, metric: str) -> str:
     lines += [_trial_text(one) for one in best[:MAX_LINES]]
     if len(best) > MAX_LINES:
         lines.append(f"and {len(best) - MAX_LINES} more, in {record}")
+    if best:
+        lines.append("one seed ranks nothing: train the best few again with -m 'seed=range(5)'")
     return "\n" + "\n".join(lines)
 
 
