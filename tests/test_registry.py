@@ -103,7 +103,7 @@ def test_parse_checks_nested_keys():
             "metric.energy.power: 3.0 is out of range; give a number that is above 0 and at most 2",
         ),
         ({"power": "x"}, "metric.energy.power: 'x' is not a number"),
-        ({"powr": 1}, "metric.energy.powr: there is no such key; did you mean 'power'?"),
+        ({"powr": 1}, "metric.energy.powr: there is no such key; did you mean 'metric.energy.power'?"),
         ({"power": "${n}"}, "metric.energy: holds an interpolation"),
         (3, "metric.energy: must be a group of keys, got 3"),
     ]:

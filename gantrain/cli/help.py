@@ -29,7 +29,7 @@ examples
   gantrain -m objective=minimax,non_saturating 'seed=range(3)'
   gantrain dataset=image_folder dataset.root=photos train.seconds=3600
 
-more: docs/README.md, gantrain VERB --help, gantrain list GROUP"""
+more: gantrain docs, gantrain VERB --help, gantrain list GROUP"""
 COLUMNS = (39, 61)  # characters before the text of a usage line; a long line takes the second
 WIDTH = 98  # characters of a line of the main page
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from gantrain.config.options import ENDLESS, Config
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError
+from gantrain.objectives.base import Objective
 from gantrain.penalties.none import NoPenalty
 from gantrain.registry import REGISTERED
 
@@ -62,11 +63,14 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("model", reason, "use model=auto, which picks by the data")
     # Packing (PacGAN): D sees several samples at once, which have no common label and must fill a batch.
     if model.packing > 1 and model.is_conditional:
-        remedy = "set model.packing=1 or model.condition=none"
+        remedy = "set model.packing=1" + " or model.condition=none" * (
+            not _is_for_conditions(config.objective)
+        )
         yield ConfigError("model.packing", "is for models without labels", remedy)
     if size % model.packing:
         what = f"must divide train.batch_size, got {model.packing} and {size}"
-        yield ConfigError("model.packing", what, "choose a multiple for train.batch_size")
+        multiple = max(size // model.packing, 2) * model.packing
+        yield ConfigError("model.packing", what, f"set train.batch_size={multiple}")
     # The error of a mean needs two packs.
     if model.packing > 1 and config.objective.has_game and config.metric.n < 2 * model.packing:
         what = (
@@ -85,9 +89,11 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
 
 def _condition_errors(config: Config) -> Iterator[ConfigError]:
     key, objective, conditional = "model.condition", config.objective, config.model.is_conditional
+    if not config.spec.is_labelled and _is_for_conditions(objective):
+        remedy = "use objective=non_saturating, or data with labels, as those of dataset=digits"
+        yield ConfigError("objective", "needs labels, and this dataset has none", remedy)
     if conditional and not config.spec.is_labelled:
-        what = "needs labels, and this dataset has none"
-        yield ConfigError(key, what, "set model.condition=none")
+        yield ConfigError(key, "needs labels, and this dataset has none", "set model.condition=none")
     if objective.needs_condition and not conditional:
         what = "is none, but this objective needs conditions"
         yield ConfigError(key, what, "set model.condition=concat")
@@ -100,16 +106,26 @@ def _condition_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError(key, what, "set objective.mismatch_weight=0")
 
 
+def _is_for_conditions(objective: Objective) -> bool:
+    return objective.needs_condition or objective.mismatch_weight > 0
+
+
 def _objective_errors(config: Config) -> Iterator[ConfigError]:
     objective = config.objective
     if objective.needs_density and not config.model.tractable:
         what = "needs p_G(x), which is intractable for this model"
-        remedy = "use model=gaussian or model=flow, or a game such as objective=non_saturating"
-        yield ConfigError("objective", what, remedy)
+        models = {name: cls() for name, cls in REGISTERED["model"].items()}
+        usable = [
+            name for name, one in models.items() if one.tractable and not one.why_unsupported(config.spec)
+        ]
+        choices = ["objective=non_saturating", *(f"model={name}" for name in usable)]
+        yield ConfigError("objective", what, f"use {' or '.join(choices)}")
     # Smoothed or flipped labels are the targets of a classifier.
     if config.noise.on_labels and not objective.classifies:
         what = "is for a D trained by cross-entropy, and this objective's is not"
-        yield ConfigError("noise.label_smoothing", what, "use noise=instance or noise=none")
+        keys = [key for key in ("label_smoothing", "label_flip") if getattr(config.noise, key)]
+        remedy = f"set {' and '.join(f'noise.{key}=0' for key in keys)}"
+        yield ConfigError(f"noise.{keys[0]}", what, remedy)
     if config.augment.active and not objective.has_game:
         yield ConfigError("augment", "there is no discriminator whose inputs to augment", "set augment=none")
     if config.train.d_gain is not None and not objective.has_game:
@@ -156,11 +172,11 @@ def _budget_errors(config: Config) -> Iterator[ConfigError]:
         return
     if train.seconds is not None:
         what = "and train.seconds are two budgets, and a run has one"
-        yield ConfigError("train.images", what, "set one of them to null")
+        yield ConfigError("train.images", what, "set train.images=null or train.seconds=null")
     # steps = images / (batch size * updates of D), so that number of updates must be constant.
     if game and train.d_gain is not None:
         what = "does not fix the number of steps when train.d_gain varies the batches in a step"
-        yield ConfigError("train.images", what, "use train.steps or train.seconds")
+        yield ConfigError("train.images", what, "set train.images=null, and train.steps or train.seconds")
     if train.steps < 1:
         least = train.images_per_step(game)
         what = f"is {train.images}, and a single step sees {least} samples"

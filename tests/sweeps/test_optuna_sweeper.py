@@ -95,7 +95,7 @@ def test_optuna_goes_on_after_a_trial_that_diverged(run_cli, tmp_path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["hydra.sweeper.n_trails=3"], "hydra.sweeper.n_trails: there is no such key; did you mean 'n_trials'?"),
+        (["hydra.sweeper.n_trails=3"], "there is no such key; did you mean 'hydra.sweeper.n_trials'?"),
         (["hydra.sweeper.metric=divergence/kl_exat"], "did you mean 'divergence/kl_exact'?"),
         (["optimizer.g_lr=interval(-1,1)"], "nothing was started: a corner of the space (optimizer.g_lr=-1"),
         (["optimizer.g_lr=1e-3"], "there is nothing to search"),

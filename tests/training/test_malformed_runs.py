@@ -253,7 +253,6 @@ WORDS = {
         row("evaluate run seed=9", "seed", "does not change an evaluation"),
         row("evaluate run metrics=full", "metrics", "did you mean 'metric'?"),
         row("evaluate run metric=ful", "metric", "did you mean 'full'?"),
-        row("evaluate run metric=null", "metric", "'null' is not one of its choices"),
         row("evaluate run metric.m=9", "metric.m", "there is no such key"),
         row("evaluate run metric.n=abc", "metric.n", "is not a whole number"),
         row("evaluate run metric.n=1", "metric.n", RANGE),
