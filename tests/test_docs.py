@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from composed import composed
 from idx_files import write_idx
 
 from gantrain.config.compose import compose
-from gantrain.config.resolve import plain_data
+from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.groups import GROUPS, choices
 from gantrain.registry import REGISTERED
+from gantrain.training.evaluate import expected_tags
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -33,6 +35,17 @@ def blocks(name: str, language: str) -> list[str]:
     """Return the fenced code blocks of a page that are in a language."""
     fenced = FENCED.findall((DOCS / name).read_text(encoding="utf-8"))
     return [text for kind, text in fenced if kind == language]
+
+
+# ----------------------------------------------------------------------------------------- the commands
+
+
+@pytest.mark.parametrize("source", ["z", "dropout", "both"])
+def test_theory_command_on_sources_has_the_tag_it_compares(source):
+    (line,) = (line for line in "".join(blocks("theory.md", "bash")).splitlines() if "model.source=" in line)
+    words = [word for word in shlex.split(line)[2:] if not word.startswith("model.source=")]
+    config = resolve(composed(*words, f"model.source={source}"))
+    assert "diversity/per_condition_std" in expected_tags(config)
 
 
 # ----------------------------------------------------------------------------------------- the reference
@@ -52,10 +65,10 @@ def test_the_reference_has_every_choice_and_every_key():
     for group, found in REGISTERED.items():
         for cls in found.values() if group != "metric" else ():
             assert {f"{group}.{field.name}" for field in fields(cls) if field.name != "name"} <= keys
-    composed = plain_data(compose([]))
-    leaves = {f"{group}.{key}" for group, tree in composed.items() if isinstance(tree, dict) for key in tree}
+    plain = plain_data(compose([]))
+    leaves = {f"{group}.{key}" for group, tree in plain.items() if isinstance(tree, dict) for key in tree}
     assert {leaf for leaf in leaves if not leaf.endswith(".name")} <= keys
-    assert set(composed) <= keys | {leaf.partition(".")[0] for leaf in leaves}
+    assert set(plain) <= keys | {leaf.partition(".")[0] for leaf in leaves}
 
 
 # ------------------------------------------------------------------------------------- the worked examples

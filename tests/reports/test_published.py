@@ -29,7 +29,7 @@ def published(*words: str) -> dict[str, float]:
 
 @pytest.mark.parametrize(
     ("name", "packing"),
-    [*itertools.product(["pacgan_ring", "pacgan_grid"], [1, 2, 3, 4]), ("pacgan_ring_exact", 4)],
+    [*itertools.product(["pacgan_ring", "pacgan_grid"], [1, 2, 3, 4]), ("pacgan_ring_full", 4)],
 )
 def test_published_pacgan_has_the_row_of_its_packing(name, packing):
     modes, good, kl = PACGAN[name.split("_")[1]][packing]
@@ -58,18 +58,30 @@ def test_published_values_are_of_the_papers_own_run_alone():
 
 
 @pytest.mark.parametrize("experiment", ["pacgan_ring", "pacgan_grid"])
-def test_published_exact_run_differs_in_sizes_rates_and_steps(experiment):
-    short, exact = (composed(f"experiment={experiment}{end}") for end in ("", "_exact"))
+def test_published_full_run_differs_in_sizes_rates_and_steps(experiment):
+    short, full = (composed(f"experiment={experiment}{end}") for end in ("", "_full"))
     differ = {
         f"{group}.{key}"
         for group in ("dataset", "model", "objective", "penalty", "noise", "optimizer", "train", "metric")
         for key in short[group]
-        if short[group][key] != exact[group][key]
+        if short[group][key] != full[group][key]
     }
     every = {"train.log_every", "train.evaluate_every", "train.checkpoint_every"}
     rates = {"optimizer.g_lr", "optimizer.d_lr", "optimizer.schedule"}
-    assert differ == every | rates | {"train.steps", "train.batch_size", "model.width", "model.depth"}
-    assert exact["train"]["steps"] * exact["train"]["batch_size"] == 400 * exact["dataset"]["n"]  # 400 epochs
+    assert differ == every | rates | {
+        "train.steps",
+        "train.batch_size",
+        "model.width",
+        "model.depth",
+    }
+    assert full["train"]["steps"] * full["train"]["batch_size"] == 400 * full["dataset"]["n"]  # 400 epochs
+
+
+@pytest.mark.parametrize("packing", [1, 2, 3, 4])
+def test_published_full_run_has_batches_of_100_packs(packing):
+    full = composed("experiment=pacgan_ring_full", f"model.packing={packing}")
+    assert full["train"]["batch_size"] == 100 * packing
+    assert full["model"]["z_dim"] == 2
 
 
 EXPERIMENTS = sorted(path.stem for path in (yaml_dir() / "experiment").glob("*.yaml"))
