@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 ERROR_SUFFIX = "_se"  # of the tag that logs an estimate's error
+Z95 = 1.96  # standard errors on either side that hold 95 % of a normal distribution
+EVEN = 2 / 3  # of the shorter to the longer side of an interval that still counts as symmetric
 
 
 class Estimate(float):
@@ -46,10 +49,19 @@ class Estimate(float):
         """Return the same estimate with another error."""
         return Estimate(self, error, self.n, self.is_lower_bound, self.caveat)
 
-    def transform(self, value: float, slope: float) -> Estimate:
-        """Return an increasing function of this one, its value and slope here, with its error by the delta method."""
-        error = None if self.error is None else abs(slope) * self.error
-        return Estimate(value, error, self.n, self.is_lower_bound, self.caveat)
+    def transform(self, function: Callable[[float], float]) -> Estimate:
+        """Return an increasing function of this one.
+
+        Its error is half the image of the interval of ±1.96 errors, in such errors; that is not reliable where one
+        side of the image is much longer than the other.
+        """
+        value, error, caveat = float(self), self.error, self.caveat
+        if error is not None:
+            low, middle, high = (function(value + side * Z95 * error) for side in (-1, 0, 1))
+            error = (high - low) / (2 * Z95)
+            if min(high - middle, middle - low) < EVEN * max(high - middle, middle - low):
+                caveat = caveat or "its scale bends within the error"
+        return Estimate(function(value), error, self.n, self.is_lower_bound, caveat)
 
     def description(self) -> dict[str, Any]:
         """Return what is known of it besides its value, as plain data."""

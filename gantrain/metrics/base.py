@@ -84,6 +84,15 @@ class Evaluation:
         """Whether D looks across samples: its divergence is then that of packs or batches."""
         return self.batch > 0 or self.packing > 1
 
+    @property
+    def group(self) -> int:
+        """Consecutive logits that depend on each other: those of a batch, for a D that looks across it."""
+        return max(self._samples_per_call(self.n) // self.packing, 1) if self.batch else 1
+
+    def _samples_per_call(self, n: int) -> int:
+        # Whole packs only; and a D that looks across its batch gets batches of one size, as in training.
+        return min(self.batch or CHUNK, n) // self.packing * self.packing
+
     def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a split, the same ones for the same seed."""
         # A separate generator, so that evaluating leaves every other random draw unchanged.
@@ -108,8 +117,7 @@ class Evaluation:
 
     def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Return D's logits, float32, one for each sample or pack, label smoothing undone."""
-        # Whole packs only; and a D that looks across its batch gets batches of one size, as in training.
-        size = min(self.batch or CHUNK, len(x)) // self.packing * self.packing
+        size = self._samples_per_call(len(x))
         unit = size if self.batch else self.packing
         x = x[: len(x) // unit * unit]
         c = None if y is None else self.condition(y[: len(x)])

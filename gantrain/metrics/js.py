@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
+from gantrain.core.estimate import Estimate
+from gantrain.core.sampling_error import estimate_from_means
 from gantrain.metrics.base import NETWORKS, Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.accuracy import best_accuracy
 from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import option, register
 
@@ -26,17 +28,10 @@ def estimates(objective: Objective, batches: bool) -> list[str]:
     return [divergence_tag(quantity, batches) for quantity in quantities(objective)]
 
 
-def best_accuracy(real: Tensor, fake: Tensor) -> float:
-    """Return the accuracy in [1/2, 1] of the best threshold between logits on data [N] and on samples [M].
-
-    Each side counts a half, whatever N and M. Not every game has its threshold at 0: a critic's offset is free.
-    """
-    logits, order = torch.cat([real, fake]).double().sort()
-    share = torch.tensor([-1 / len(real)] * len(real) + [1 / len(fake)] * len(fake), dtype=torch.float64)
-    # Fakes below a threshold less reals below it; no threshold separates equal logits.
-    gain = share.to(logits.device)[order].cumsum(0)
-    gain = gain[torch.cat([logits.diff() > 0, torch.ones(1, dtype=torch.bool, device=logits.device)])]
-    return 0.5 + 0.5 * max(0.0, float(gain.max()))
+def logit_estimates(logits: Logits) -> dict[str, Estimate]:
+    """Return what logits say besides the divergence, by tag: their mean on held-out data, and D's accuracy."""
+    mean = estimate_from_means(float(logits.real.mean()), logits.real, group=logits.group)
+    return {"logits/holdout": mean, "logits/accuracy": best_accuracy(logits.real, logits.fake, logits.group)}
 
 
 @register("metric")
@@ -59,13 +54,16 @@ class JS(Metric):
         return super().protocol(evaluation) | {"estimates": tags}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        logits = self.logits(evaluation)
+        logits = evaluation.once(self.logits)
         tags: dict[str, float] = {
             divergence_tag(quantity, evaluation.couples_samples): value
             for quantity, value in evaluation.objective.estimate(logits).items()
         }
-        accuracy = best_accuracy(logits.real, logits.fake)
-        return tags | {"logits/holdout": float(logits.real.mean()), "logits/accuracy": accuracy}
+        return tags | {tag: estimate.with_error(None) for tag, estimate in logit_estimates(logits).items()}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        estimates = logit_estimates(evaluation.once(self.logits))
+        return {tag: e.error for tag, e in estimates.items() if e.error is not None}
 
     @staticmethod
     def logits(evaluation: Evaluation) -> Logits:
@@ -76,4 +74,4 @@ class JS(Metric):
         has_wrong = evaluation.objective.mismatch_weight > 0 and y is not None
         wrong = evaluation.wrong(y) if has_wrong else None  # type: ignore[arg-type]
         mismatched = None if wrong is None else evaluation.logits(x, wrong)
-        return Logits(evaluation.logits(x, y), evaluation.logits(fake, y), mismatched)
+        return Logits(evaluation.logits(x, y), evaluation.logits(fake, y), mismatched, evaluation.group)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from gantrain.core.estimate import Estimate
+from gantrain.core.sampling_error import estimate_from_means
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,13 @@ class Logits:
         real: On data with its own condition, shape [N].
         fake: On generated samples with the condition they were generated for, shape [M].
         mismatched: On data with a wrong condition, shape [N]; None when the game has no wrong pairs.
+        group: Consecutive logits that depend on each other, those of one batch for a D that looks across it.
     """
 
     real: Tensor
     fake: Tensor
     mismatched: Tensor | None = None
+    group: int = 1
 
 
 @dataclass(frozen=True)
@@ -155,12 +158,12 @@ class Separable(Objective):
         return self.offset - self.slope * float(d_loss)
 
     def estimate(self, logits: Logits) -> dict[str, Estimate]:
-        """Return the bound on right pairs and its standard error; never clipped at 0.
+        """Return the bound on right pairs and its standard error for a D not fitted to them; never clipped at 0."""
+        return {
+            self.quantity: self.bound_on(self.on_real(logits.real), self.on_fake(logits.fake), logits.group)
+        }
 
-        The standard error treats the samples as independent, which is exact for a D they were not fitted to.
-        """
-        real, fake = self.on_real(logits.real), self.on_fake(logits.fake)
-        # The variance of both means; the bound is linear in the loss, so its error is ``slope`` times the loss's.
-        variance = float(real.var()) / len(real) + float(fake.var()) / len(fake)
-        value, error = self.bound(real.mean() + fake.mean()), self.slope * math.sqrt(variance)
-        return {self.quantity: Estimate(value, error, len(real), is_lower_bound=True)}
+    def bound_on(self, real: Tensor, fake: Tensor, group: int) -> Estimate:
+        """Return the bound from the losses on data [N] and on samples [M], of which ``group`` are one unit."""
+        value = self.bound(real.mean() + fake.mean())
+        return estimate_from_means(value, real, fake, slope=self.slope, group=group, is_lower_bound=True)

@@ -77,5 +77,7 @@ class Conditional(Separable):
     def estimate(self, logits: Logits) -> dict[str, Estimate]:
         estimates = self._base.estimate(logits)
         if logits.mismatched is not None:
-            estimates[self.quantity] = Estimate(self.bound(self.d_loss(logits)), is_lower_bound=True)
+            w = self.mismatch_weight
+            rejected = (1 - w) * self.on_fake(logits.fake) + w * self.on_fake(logits.mismatched)
+            estimates[self.quantity] = self.bound_on(self.on_real(logits.real), rejected, logits.group)
         return estimates

@@ -37,21 +37,17 @@ class Hinge(Separable):
 
     def estimate(self, logits: Logits) -> dict[str, Estimate]:
         distance = super().estimate(logits)[self.quantity]
-        # The error of JSD by the delta method: the slope of ``least_js`` times that of the total variation.
-        js, slope = least_js(distance)
-        return {"js": distance.transform(js, slope), self.quantity: distance}
+        return {"js": distance.transform(least_js), self.quantity: distance}
 
 
-def least_js(total_variation: float) -> tuple[float, float]:
-    """Return the least JSD in nats of two distributions T = TV apart, and its derivative.
+def least_js(total_variation: float) -> float:
+    """Return the least JSD in nats of two distributions T = TV apart.
 
     JSD >= ((1 + T) log(1 + T) + (1 - T) log(1 - T)) / 2, by data processing: no two distributions T apart are closer
     than two coins of heads (1 + T) / 2 and (1 - T) / 2. A negative estimate of T is a D worse than chance and gives
     a negative number of the same size, so that it shows.
     """
     t = min(abs(total_variation), 1.0)
-    if t == 1.0:
-        return math.copysign(math.log(2), total_variation), 0.0
-    # JSD of the coins, with d JSD / dT = log((1 + T) / (1 - T)) / 2 = atanh T
-    js = 0.5 * ((1 + t) * math.log1p(t) + (1 - t) * math.log1p(-t))
-    return math.copysign(js, total_variation), math.atanh(t)
+    # JSD of the coins; 0 log 0 = 0
+    below = (1 - t) * math.log1p(-t) if t < 1 else 0.0
+    return math.copysign(0.5 * ((1 + t) * math.log1p(t) + below), total_variation)

@@ -40,4 +40,4 @@ class LeastSquares(Separable):
 
     def estimate(self, logits: Logits) -> dict[str, Estimate]:
         divergence = super().estimate(logits)[self.quantity]
-        return {"js": divergence.transform(divergence / 4, 1 / 4), self.quantity: divergence}
+        return {"js": divergence.transform(lambda triangular: triangular / 4), self.quantity: divergence}

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gantrain.core.estimate import Estimate
+from gantrain.core.sampling_error import estimate_from_means
 from gantrain.objectives.base import Logits, Objective, Targets
 from gantrain.registry import key_property, option, register
 
@@ -47,5 +48,5 @@ class Relativistic(Objective):
 
     def estimate(self, logits: Logits) -> dict[str, Estimate]:
         losses = softplus(logits.fake - logits.real)  # of independent pairs, shape [N]
-        error = float(losses.std()) / math.sqrt(len(losses))
-        return {"game": Estimate(math.log(2) - float(losses.mean()), error, len(losses), is_lower_bound=True)}
+        value = math.log(2) - float(losses.mean())
+        return {"game": estimate_from_means(value, losses, group=logits.group, is_lower_bound=True)}

@@ -175,6 +175,7 @@ def format_short(value: float) -> str:
 
 def headline_tags(scalars: Mapping[str, float]) -> list[str]:
     """Return the tags to print on the terminal, the estimated divergence first."""
-    # An estimate is a divergence with a standard error.
-    estimates = [tag for tag in scalars if tag.startswith("divergence/") and f"{tag}_se" in scalars]
+    # An estimate is a divergence with a standard error; that of the game, the first, may have too heavy tails for one.
+    divergences = [tag for tag in scalars if tag.startswith("divergence/") and not tag.endswith("_se")]
+    estimates = [tag for tag in divergences if tag == divergences[0] or f"{tag}_se" in scalars]
     return list(dict.fromkeys([*estimates, *(tag for tag in HEADLINES if tag in scalars)]))

@@ -211,7 +211,7 @@ def test_evaluation_precision_is_that_of_the_run():
     assert compute([JS()], inside).metrics != compute([JS()], view(*exact)).metrics
     seen = []
     hook = state.D.register_forward_hook(lambda *call: seen.append(call[2].dtype))
-    compute([JS()], inside)
+    compute([JS()], view(config, data, state, runtime))
     hook.remove()
     assert set(seen) == {torch.bfloat16}
 

@@ -1,0 +1,112 @@
+"""The errors of D's estimates hold what they promise, or the estimate says that they do not: known pairs, best D's."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from coverage import coverage
+from torch import Tensor
+
+from gantrain.objectives.base import Logits, Separable
+from gantrain.objectives.divergences import ROWS
+from gantrain.objectives.fgan import FGAN
+from gantrain.objectives.hinge import Hinge
+from gantrain.objectives.least_squares import LeastSquares
+
+Mixture = list[tuple[float, float, float]]  # weight, mean, standard deviation of each part
+
+
+def modes(std: float, *weights: float) -> Mixture:
+    return [(weight, 4.0 * i, std) for i, weight in enumerate(weights)]
+
+
+# Data and samples. ``circle`` has eight modes as the ring, on a line, and its reverse KL an infinite variance.
+PAIRS: dict[str, tuple[Mixture, Mixture]] = {
+    "shift 1": ([(1, 0, 1)], [(1, 1, 1)]),
+    "shift 2": ([(1, 0, 1)], [(1, 2, 1)]),
+    "shift 4": ([(1, 0, 1)], [(1, 4, 1)]),
+    "scale 1.2": ([(1, 0, 1)], [(1, 0, 1.2)]),
+    "scale 2": ([(1, 0, 1)], [(1, 0, 2)]),
+    "circle": (modes(0.1, *[1 / 8] * 8), modes(0.2, *[1 / 8] * 8)),
+    "a mode nearly lost": (modes(0.1, *[1 / 8] * 8), modes(0.1, *[0.98 / 7] * 7, 0.02)),
+}
+# The logit of the best D from log p/q, where it is another function.
+BEST: dict[str, Callable[[Tensor], Tensor]] = {
+    "jeffrey": lambda u: 1 + u - torch.exp(-u),
+    "pearson": lambda u: 2 * torch.expm1(u),
+    "neyman": lambda u: 2 * u,
+    "squared_hellinger": lambda u: u / 2,
+    "total_variation": lambda u: 20 * u.sign(),
+    "hinge": torch.sign,
+    "triangular": lambda u: torch.tanh(u / 2) / 2,
+}
+GAMES: dict[str, Separable] = {name: FGAN(divergence=name) for name in (*ROWS, "js_weighted")}
+GAMES |= {"hinge": Hinge(), "triangular": LeastSquares()}
+# Always right for shifts: bounded terms, or those of a logarithm.
+LIGHT = ("js", "js_weighted", "total_variation", "hinge", "triangular", "squared_hellinger")
+
+
+def log_density(x: Tensor, parts: Mixture) -> Tensor:
+    terms = [math.log(w / s) - 0.5 * math.log(2 * math.pi) - ((x - m) / s) ** 2 / 2 for w, m, s in parts]
+    return torch.logsumexp(torch.stack(terms), 0)
+
+
+def samples(parts: Mixture, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+    weights, means, stds = torch.tensor(parts, dtype=torch.float64).T
+    part = torch.multinomial(weights, math.prod(shape), True, generator=generator).view(shape)
+    return means[part] + stds[part] * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def best_logits(name: str, x: Tensor, pair: tuple[Mixture, Mixture]) -> Tensor:
+    return BEST.get(name, lambda u: u)(log_density(x, pair[0]) - log_density(x, pair[1]))
+
+
+def truth(name: str, pair: tuple[Mixture, Mixture]) -> float:
+    """Return the bound at the best D by a sum over a fine grid."""
+    game, x = GAMES[name], torch.linspace(-20, 50, 700_001, dtype=torch.float64)
+    v, log_p, log_q = best_logits(name, x, pair), log_density(x, pair[0]), log_density(x, pair[1])
+    terms = [
+        torch.where(log.exp() < 1e-290, 0.0, log.exp() * loss)
+        for log, loss in ((log_p, game.on_real(v)), (log_q, game.on_fake(v)))
+    ]
+    return game.offset - game.slope * 1e-4 * float(sum(terms).sum())
+
+
+def readings(name: str, pair: tuple[Mixture, Mixture], n: int, repetitions: int, quantity: str = ""):
+    """Return the coverage of an estimate at the best D, and the truth."""
+    generator = torch.Generator().manual_seed(n)
+    logits = [best_logits(name, samples(parts, (repetitions, n), generator), pair).float() for parts in pair]
+    rows, game, known = iter(zip(*logits, strict=True)), GAMES[name], truth(name, pair)
+    return coverage(
+        lambda _: game.estimate(Logits(*next(rows)))[quantity or game.quantity], known, repetitions
+    )
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_errors_of_light_tails_hold_and_have_no_caveat(name):
+    found = readings(name, PAIRS["shift 2"], 1000, 300)
+    assert found.is_honest, found
+    assert found.caveat < 0.15
+
+
+@pytest.mark.parametrize("name", ["kl", "reverse_kl", "jeffrey", "pearson", "neyman"])
+def test_errors_of_heavy_tails_have_a_caveat(name):
+    found = readings(name, PAIRS["shift 2"], 1000, 200)
+    assert found.caveat > 0.7, found
+    assert found.silent < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [300, 1000, 10_000])
+@pytest.mark.parametrize("pair", PAIRS)
+def test_errors_hold_or_have_a_caveat(pair, n):
+    wrong = {}
+    for name in GAMES:
+        found = readings(name, PAIRS[pair], n, {300: 800, 1000: 600, 10_000: 300}[n])
+        print(
+            f"{pair:18} {n:6} {name:18} {found.holds:.3f} {found.caveat:.2f} {found.silent:.3f} {found.above:.3f}"
+        )
+        if not found.is_honest:
+            wrong[name] = found
+    assert not wrong
