@@ -46,8 +46,9 @@ class Estimate(float):
         return value if isinstance(value, Estimate) else cls(value)
 
     def with_error(self, error: float | None) -> Estimate:
-        """Return the same estimate with another error."""
-        return Estimate(self, error, self.n, self.is_lower_bound, self.caveat)
+        """Return the same estimate with another error, and with that one's caveat if it has none."""
+        caveat = self.caveat or (error.caveat if isinstance(error, Estimate) else "")
+        return Estimate(self, None if error is None else float(error), self.n, self.is_lower_bound, caveat)
 
     def transform(self, function: Callable[[float], float]) -> Estimate:
         """Return an increasing function of this one.

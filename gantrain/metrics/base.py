@@ -13,6 +13,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from gantrain.core.estimate import Estimate
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Density, Split
 from gantrain.metrics.suite import Suite
@@ -53,6 +54,7 @@ class Evaluation:
         autocast: The precision that networks run in, as a context.
         is_averaged: Whether ``G`` is the average of the weights of ``G_live``, and not the same.
         substitute: Samples [n, ...] and their labels in place of those of ``G``, or None.
+        reference: Samples [n, ...] and their labels in place of held-out ones, or None.
     """
 
     data: Data
@@ -72,6 +74,7 @@ class Evaluation:
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext
     is_averaged: bool = True
     substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
+    reference: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -102,7 +105,7 @@ class Evaluation:
     @cached_property
     def real(self) -> tuple[Tensor, Tensor | None]:
         """Held-out samples [n, ...] and their labels [n]."""
-        return self.subset(self.data.holdout, self.n)
+        return self.reference or self.subset(self.data.holdout, self.n)
 
     @cached_property
     def fake(self) -> tuple[Tensor, Tensor | None]:
@@ -133,8 +136,8 @@ class Evaluation:
             self._results[compute] = compute(self)
         return self._results[compute]
 
-    def of_real(self) -> Evaluation:
-        """Return the evaluation of training data in place of samples: its values are the floors."""
+    def of_train(self) -> Evaluation:
+        """Return the evaluation of training data in place of samples."""
         return replace(self, substitute=self.subset(self.data.train, min(self.n, len(self.data.train))))
 
 
@@ -176,7 +179,8 @@ class Metric(ABC):
         name: The registered name.
         tags: Tags with a chart and a column from the first step on, where the run supports the metric.
         shared_protocol: What all evaluations by this metric have in common.
-        has_floor: Whether the same metric of training data against held-out data is a useful floor.
+        has_floor: Whether the same metric of real samples in place of those of G is a useful floor.
+        compares_real: Whether its value depends on held-out samples, and not on those of G alone.
         needs_d: Whether it evaluates D, which a baseline does not train.
         is_demonstration: Whether it shows a point of theory and is no part of ``metric=full``.
     """
@@ -185,6 +189,7 @@ class Metric(ABC):
     tags: Sequence[str] = ()
     shared_protocol: Mapping[str, object] = SAMPLES
     has_floor: bool = True
+    compares_real: bool = True
     needs_d: bool = False
     is_demonstration: bool = False
 
@@ -213,9 +218,17 @@ class Metric(ABC):
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         """Return standard errors over samples, by tag, that are not logged, of a jackknife for example.
 
+        One that is itself an ``Estimate`` may have a caveat.
         Called after ``__call__`` for the result of a run and by ``gantrain evaluate``, under inference mode.
         """
         return {}
+
+    def known_floors(self, evaluation: Evaluation) -> dict[str, Estimate] | None:
+        """Return what a perfect generator would read, by tag, where no splits of real samples have to show it.
+
+        The error of each is the standard deviation of one such reading.
+        """
+        return None
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return figures by name for ``figures/``, after each evaluation; called under inference mode."""

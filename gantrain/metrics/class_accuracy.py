@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol, predict, shared_classifier
+from gantrain.metrics.tools.errors import rare_share, share_error
 from gantrain.registry import option, register
 
 
@@ -14,6 +16,7 @@ class ClassAccuracy(Metric):
 
     name: str = option("class_accuracy", "registered name")
     tags = ("fidelity/class_accuracy",)
+    compares_real = False
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         if run.spec.condition or run.spec.classes < 2:
@@ -26,4 +29,8 @@ class ClassAccuracy(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         x, y = evaluation.fake
         correct = predict(shared_classifier(evaluation.data), x) == y.cpu()  # type: ignore[union-attr]
-        return {"fidelity/class_accuracy": float(correct.float().mean())}
+        share, n = float(correct.double().mean()), len(correct)
+        return {"fidelity/class_accuracy": Estimate(share, n=n, caveat=rare_share(share, n))}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        return {tag: share_error(value, len(evaluation.fake[0])) for tag, value in self(evaluation).items()}

@@ -1,6 +1,5 @@
 """Classes found among samples, where each channel of an image shows one: the modes of stacked digits."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol, predict, shared_classifier
+from gantrain.metrics.tools.mode_counts import describe_counts, mode_errors, mode_estimates
 from gantrain.registry import option, register
 
 
@@ -17,10 +17,7 @@ def count_classes(y: Tensor, classes: int) -> dict[str, float]:
     n draws of a uniform law over K ``classes`` contain K (1 - (1 - 1/K)^n) on average, and for large n their KL is
     (K - 1) / 2n.
     """
-    counts = torch.bincount(y, minlength=classes).double()
-    # Only classes that occur: 0 log 0 = 0.
-    share = counts[counts > 0] / counts.sum()
-    return {"modes": float(len(share)), "mode_kl": math.log(classes) + float((share * share.log()).sum())}
+    return describe_counts(torch.bincount(y, minlength=classes))
 
 
 @register("metric")
@@ -33,6 +30,7 @@ class ClassModes(Metric):
 
     name: str = option("class_modes", "registered name")
     tags = ("diversity/modes", "diversity/mode_kl")
+    compares_real = False
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         has_classes = run.spec.is_image and run.spec.channel_classes > 1
@@ -43,6 +41,15 @@ class ClassModes(Metric):
         return super().protocol(evaluation) | classifier_protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        labels = predict(shared_classifier(evaluation.data), evaluation.fake[0])
-        values = count_classes(labels, evaluation.data.spec.classes)
+        values = mode_estimates(evaluation.once(counts_of_fakes), len(evaluation.fake[0]))
         return {f"diversity/{name}": value for name, value in values.items()}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        values = mode_errors(evaluation.once(counts_of_fakes), len(evaluation.fake[0]), evaluation.seed)
+        return {f"diversity/{name}": value for name, value in values.items()}
+
+
+def counts_of_fakes(evaluation: Evaluation) -> Tensor:
+    """Return how many samples of G the classifier assigns to each class, shape [K]."""
+    labels = predict(shared_classifier(evaluation.data), evaluation.fake[0])
+    return torch.bincount(labels, minlength=evaluation.data.spec.classes)

@@ -1,15 +1,19 @@
 """The Frechet distance between Gaussians fitted to samples and to data, known as FID."""
 
+import statistics
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.tools.classifier import feature_kind, features
+from gantrain.metrics.tools.classifier import feature_kind, features, features_of_sides
+from gantrain.metrics.tools.errors import near_equality
 from gantrain.registry import option, register
 
 MAX_DIMS, SAMPLES_PER_DIM = 64, 5
+EXCHANGES = 40  # random ones of the rows of both sides, for an error
 ROWS = 1000  # samples of which principal components are computed
 
 
@@ -27,6 +31,49 @@ def frechet(a: Tensor, b: Tensor) -> float:
         # NumPy returns a scalar as the covariance of one dimension.
         gaussian["sigma"] = np.atleast_2d(gaussian["sigma"])
     return float(fid_statistics_to_metric(*gaussians, verbose=False)[KEY_METRIC_FID])
+
+
+def influence(a: Tensor, b: Tensor) -> Tensor:
+    """Return by how much n times ``frechet`` of a, b [N, d] changes with the weight of each pair of rows, shape [N].
+
+    The gradient in a covariance is 1 - T, with T the optimal map to the other Gaussian (Dowson and Landau 1982).
+    """
+    (mean_a, cov_a), (mean_b, cov_b) = ((x.mean(0), torch.atleast_2d(x.T.cov())) for x in (a, b))
+    root = _power(cov_a, 0.5)
+    middle = root @ cov_b @ root
+    back = root @ _power(middle, -0.5) @ root  # from b to a
+    inverse = _power(cov_a, -0.5)
+    forth = inverse @ _power(middle, 0.5) @ inverse
+    x, y, shift = a - mean_a, b - mean_b, mean_a - mean_b
+    of_x = 2 * x @ shift + (x.square() - x * (x @ forth)).sum(1)
+    of_y = -2 * y @ shift + (y.square() - y * (y @ back)).sum(1)
+    return of_x + of_y
+
+
+def _power(matrix: Tensor, exponent: float) -> Tensor:
+    """Return a power of a positive semidefinite matrix; of eigenvalues that are rounding errors only, 0."""
+    values, vectors = torch.linalg.eigh(matrix)
+    is_known = values > 1e-10 * values.max()
+    return (vectors * torch.where(is_known, values.clamp(min=1e-300) ** exponent, 0.0)) @ vectors.T
+
+
+def frechet_error(a: Tensor, b: Tensor, seed: int) -> Estimate:
+    """Return the standard error of ``frechet`` of a, b [N, d], whose i-th rows may depend on each other.
+
+    Its variance has a part that is linear in the samples, that of ``influence``, and one that is quadratic and alone
+    where both laws are equal. Random exchanges of centred rows show the quadratic part, and what noise adds to the
+    linear one.
+    """
+    n, draws = len(a), torch.Generator().manual_seed(seed)
+    x, y = a - a.mean(0), b - b.mean(0)
+    values, noise = [], []
+    for _ in range(EXCHANGES):
+        first, second = torch.cat([x, y])[torch.randperm(2 * n, generator=draws)].split(n)
+        values.append(frechet(first, second))
+        noise.append(float(influence(first, second).var()) / n)
+    quadratic = statistics.variance(values)
+    linear = max(float(influence(a, b).var()) / n - statistics.fmean(noise), 0.0)
+    return Estimate((linear + quadratic) ** 0.5, caveat=near_equality(linear, quadratic))
 
 
 def components(x: Tensor, dims: int) -> Tensor:
@@ -61,12 +108,20 @@ class Frechet(Metric):
         return super().protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        real, fake = (features(evaluation.data, x) for x, _ in (evaluation.real, evaluation.fake))
+        real, fake = self.projections(evaluation)
+        return {"divergence/frechet": Estimate(frechet(real, fake), n=len(fake))}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        return {"divergence/frechet": frechet_error(*self.projections(evaluation), evaluation.seed)}
+
+    def projections(self, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
+        """Return the features of both sides that are compared, each [n, dims]."""
+        real, fake = evaluation.once(features_of_sides)
         dims = self.dims(evaluation, real.shape[1])
         if dims < real.shape[1]:
             axes = components(real, dims)
             real, fake = real @ axes, fake @ axes
-        return {"divergence/frechet": frechet(real, fake)}
+        return real, fake
 
     @staticmethod
     def dims(evaluation: Evaluation, d: int) -> int:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.tools.classifier import feature_kind, features
+from gantrain.metrics.tools.classifier import feature_kind, features, features_of_sides
+from gantrain.metrics.tools.errors import near_equality
 from gantrain.registry import option, register
 
 BLOCK = 1000  # samples whose kernel matrices are in memory at a time
@@ -29,6 +31,30 @@ def kernel(a: Tensor, b: Tensor) -> float:
     return float(sum(value[KEY_METRIC_KID_MEAN] for value in values) / blocks)
 
 
+def kernel_error(a: Tensor, b: Tensor) -> Estimate:
+    """Return the standard error of ``kernel`` of features a, b [N, d], whose i-th rows may depend on each other.
+
+    The variance of a U-statistic of pairs, [4 (n - 2) zeta_1 + 2 zeta_2] / n (n - 1) (Hoeffding 1948), for each block.
+    """
+    n = min(len(a), len(b))
+    blocks, linear, quadratic = max(1, n // BLOCK), 0.0, 0.0
+    for x, y in zip(a[:n].tensor_split(blocks), b[:n].tensor_split(blocks), strict=True):
+        m = len(x)
+        cross = _cubic(x, y)
+        h = (_cubic(x, x) + _cubic(y, y) - cross - cross.T).fill_diagonal_(0.0)
+        mean = float(h.sum()) / (m * (m - 1))
+        rows = h.sum(1) / (m - 1)
+        zeta_2 = float(h.square().sum()) / (m * (m - 1)) - mean**2
+        zeta_1 = ((m - 1) * float(rows.var()) - zeta_2) / (m - 2) if m > 2 else 0.0
+        linear += 4 * (m - 2) * max(zeta_1, 0.0) / (m * (m - 1))
+        quadratic += 2 * zeta_2 / (m * (m - 1))
+    return Estimate((linear + quadratic) ** 0.5 / blocks, caveat=near_equality(linear, quadratic))
+
+
+def _cubic(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
 @register("metric")
 @dataclass
 class Kernel(Metric):
@@ -50,5 +76,8 @@ class Kernel(Metric):
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        real, fake = (features(evaluation.data, x) for x, _ in (evaluation.real, evaluation.fake))
-        return {"divergence/kernel": kernel(real, fake)}
+        real, fake = evaluation.once(features_of_sides)
+        return {"divergence/kernel": Estimate(kernel(real, fake), n=len(fake))}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        return {"divergence/kernel": kernel_error(*evaluation.once(features_of_sides))}

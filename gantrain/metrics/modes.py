@@ -1,29 +1,32 @@
 """Coverage of the data's modes, where these are known."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.errors import rare_share, share_error
+from gantrain.metrics.tools.mode_counts import describe_counts, mode_errors, mode_estimates
 from gantrain.registry import option, register
 
 
-def count_modes(x: Tensor, modes: Tensor, std: float | Tensor, within: float = 3.0) -> dict[str, float]:
-    """Return PacGAN's three numbers (Lin et al. 2018, sec. 4.1 and their released code).
+def counts_near_modes(x: Tensor, modes: Tensor, std: float | Tensor, within: float = 3.0) -> Tensor:
+    """Return how many samples of high quality each mode has, shape [K], by PacGAN's rule (Lin et al. 2018, sec. 4.1).
 
     A sample of x [N, d] is of high quality if it lies strictly within ``within`` standard deviations of the nearest of
-    ``modes`` [K, d], which share one ``std`` or have one each, [K]. ``modes`` counts those with such a sample;
-    ``mode_kl`` is KL(histogram of these samples, uniform) in nats.
+    ``modes`` [K, d], which share one ``std`` or have one each, [K].
     """
     distance, nearest = torch.cdist(x.double(), modes.to(x).double()).min(1)
     good = distance < within * torch.as_tensor(std).to(distance).expand(len(modes))[nearest]
-    counts = torch.bincount(nearest[good], minlength=len(modes)).double()
-    share = counts[counts > 0] / counts.sum()
-    # KL(histogram, uniform) = log K - H; the H of no samples is 0.
-    kl = math.log(len(modes)) + float((share * share.log()).sum())
-    return {"modes": float((counts > 0).sum()), "high_quality": float(good.double().mean()), "mode_kl": kl}
+    return torch.bincount(nearest[good], minlength=len(modes)).cpu()
+
+
+def count_modes(x: Tensor, modes: Tensor, std: float | Tensor, within: float = 3.0) -> dict[str, float]:
+    """Return PacGAN's three numbers of samples x [N, d]: see ``counts_near_modes`` and ``describe_counts``."""
+    counts = counts_near_modes(x, modes, std, within)
+    return describe_counts(counts) | {"high_quality": float(counts.sum()) / len(x)}
 
 
 @register("metric")
@@ -33,6 +36,7 @@ class Modes(Metric):
 
     name: str = option("modes", "registered name")
     tags = ("diversity/modes", "diversity/mode_kl", "fidelity/high_quality")
+    compares_real = False
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         has_modes = run.density is not None and len(run.density.modes) > 1
@@ -44,7 +48,22 @@ class Modes(Metric):
         return {"within": "3 sd", "n": evaluation.n, "of": len(density.modes), "G": "averaged weights"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        density = evaluation.data.density
-        assert density is not None  # as ``why_unsupported`` requires
-        values = count_modes(evaluation.fake[0], density.modes, density.std)
+        n, counts = len(evaluation.fake[0]), evaluation.once(counts_of_fakes)
+        share = float(counts.sum()) / n
+        values = mode_estimates(counts, n) | {
+            "high_quality": Estimate(share, n=n, caveat=rare_share(share, n))
+        }
         return {tag: values[tag.split("/")[1]] for tag in self.tags}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        n, counts = len(evaluation.fake[0]), evaluation.once(counts_of_fakes)
+        values = mode_errors(counts, n, evaluation.seed)
+        values["high_quality"] = share_error(float(counts.sum()) / n, n)
+        return {tag: values[tag.split("/")[1]] for tag in self.tags}
+
+
+def counts_of_fakes(evaluation: Evaluation) -> Tensor:
+    """Return how many samples of high quality each mode of the data has, shape [K]."""
+    density = evaluation.data.density
+    assert density is not None  # as ``why_unsupported`` requires
+    return counts_near_modes(evaluation.fake[0], density.modes, density.std)

@@ -1,34 +1,45 @@
 """Whether samples are copies of training data: their distance to the nearest of them."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.datasets.base import Split
 from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.tools.errors import bootstrap
 from gantrain.registry import option, register
 
-MAX_SAMPLES, ROWS = 500, 10_000  # samples in a median; training samples in memory at a time
+MAX_SAMPLES = 500  # in a median
+BYTES = 2**28  # of the training samples that are in memory at a time, and of their distances
 
 
 def nearest(x: Tensor, train: Split) -> tuple[Tensor, Tensor]:
     """Return the Euclidean distance of each sample [N, ...] to its nearest training sample, float64 [N], and which.
 
-    The nearest of a chunk is chosen by matrix product, ten times as fast, with an error below the resolution of float32
-    data; its distance is then computed from the differences, so that a copy is at exactly 0.
+    The nearest is chosen by matrix product, ten times as fast, with an error below the resolution of float32 data; its
+    distance is then computed from the differences, so that a copy is at exactly 0.
     """
     x = (x.cpu() if x.device.type == "mps" else x).flatten(1).double()  # Apple's GPUs have no float64
+
+    def rows(start: int, stop: int) -> Tensor:
+        index = torch.arange(start, min(stop, len(train)))
+        return train.take(index, x.device)[0].flatten(1).double()
+
+    size = max(1, BYTES // (8 * sum(x.shape)))
+    middle = rows(0, size).mean(0)  # of small vectors the matrix product has the smallest rounding errors
+    centred = x - middle
     best = torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
     index = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    for i in range(0, len(train), ROWS):
-        part = train.take(torch.arange(i, min(i + ROWS, len(train))), x.device)[0].flatten(1).double()
-        middle = part.mean(0)  # of small vectors the matrix product has the smallest rounding errors
-        pick = torch.cdist(x - middle, part - middle, compute_mode="use_mm_for_euclid_dist").argmin(1)
-        distance = (x - part[pick]).norm(dim=1)
-        index = torch.where(distance < best, pick + i, index)
-        best = torch.minimum(distance, best)
-    return best, index
+    for i in range(0, len(train), size):
+        gaps = torch.cdist(centred, rows(i, i + size).sub_(middle), compute_mode="use_mm_for_euclid_dist")
+        gap, pick = gaps.min(1)
+        index = torch.where(gap < best, pick + i, index)
+        best = torch.minimum(gap, best)
+    pairs = zip(x.split(size), index.to(train.x.device).split(size), strict=True)
+    return torch.cat([(part - train.take(i, x.device)[0].flatten(1)).norm(dim=1) for part, i in pairs]), index
 
 
 @register("metric")
@@ -43,7 +54,6 @@ class Nearest(Metric):
 
     name: str = option("nearest", "registered name")
     tags = ("fidelity/nearest_distance",)
-    has_floor = False  # training data are at 0 from themselves; the held-out side is the yardstick already
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         return super().protocol(evaluation) | {
@@ -57,14 +67,43 @@ class Nearest(Metric):
         scale = self.holdout_distance(evaluation)
         if scale == 0:  # half of the held-out data are training data too
             return {}
-        distance, _ = nearest(evaluation.fake[0][:MAX_SAMPLES], evaluation.data.train)
-        return {"fidelity/nearest_distance": float(distance.median()) / scale}
+        fake = evaluation.once(distances_of_fakes)
+        return {"fidelity/nearest_distance": Estimate(float(fake.median()) / scale, n=len(fake))}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        real, fake = self.holdout_distances(evaluation), evaluation.once(distances_of_fakes)
+
+        def ratio(pairs: Tensor) -> Tensor:
+            return fake[pairs].median(1).values / real[pairs].median(1).values
+
+        error = bootstrap(ratio, min(len(real), len(fake)), evaluation.seed)
+        return {tag: error for tag in self(evaluation) if isfinite(error)}
+
+    def known_floors(self, evaluation: Evaluation) -> dict[str, Estimate]:
+        """Return that of held-out data, which are the yardstick: 1, and the error of two draws of them."""
+        real = self.holdout_distances(evaluation)
+
+        def ratio(draws: Tensor) -> Tensor:
+            return real[draws].median(1).values / real[draws.flip(0)].median(1).values
+
+        error = bootstrap(ratio, len(real), evaluation.seed)
+        tags = self.tags if isfinite(error) else ()
+        return {tag: Estimate(1.0, error, len(real)) for tag in tags}
 
     def holdout_distance(self, evaluation: Evaluation) -> float:
-        """Return held-out data's median distance to their nearest training sample, computed once a run."""
+        """Return held-out data's median distance to their nearest training sample."""
+        return float(self.holdout_distances(evaluation).median())
+
+    def holdout_distances(self, evaluation: Evaluation) -> Tensor:
+        """Return held-out data's distances to their nearest training samples, computed once a run."""
         key = evaluation.n, evaluation.seed
         last = getattr(self, "_last", None)
         if last is None or last[0] is not evaluation.data or last[1] != key:
             distance, _ = nearest(evaluation.real[0][:MAX_SAMPLES], evaluation.data.train)
-            self._last = last = (evaluation.data, key, float(distance.median()))
+            self._last = last = (evaluation.data, key, distance.cpu())
         return last[2]
+
+
+def distances_of_fakes(evaluation: Evaluation) -> Tensor:
+    """Return the distances of samples of G to their nearest training samples."""
+    return nearest(evaluation.fake[0][:MAX_SAMPLES], evaluation.data.train)[0].cpu()

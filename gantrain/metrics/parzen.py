@@ -108,7 +108,7 @@ class Parzen(Metric):
         """Return ``parzen``: the log-likelihood against sigma, training data's too, and for a part of the samples."""
         valid, test = halves(evaluation)
         test = test[:VALID]
-        fakes, copies = (rows(part.fake[0], evaluation) for part in (evaluation, evaluation.of_real()))
+        fakes, copies = (rows(part.fake[0], evaluation) for part in (evaluation, evaluation.of_train()))
         unit, chosen = scale(evaluation), sigma_of(evaluation)
         sigmas = chosen * torch.logspace(-0.6, 0.6, 25).double()
         figure, (left, right) = panels(2)

@@ -1,23 +1,40 @@
 """Whether samples of one condition differ from each other, as data of one condition do."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
 from gantrain.registry import option, register
 
+FEWEST = 5  # samples of a condition, on average, for a reliable error
 
-def per_condition_std(x: Tensor, y: Tensor) -> float | None:
+
+def per_condition_std(x: Tensor, y: Tensor) -> Estimate | None:
     """Return the mean over coordinates and conditions of the standard deviation of samples of one condition.
 
     x is [N, ...], y [N] or [N, K]; conditions that occur once do not count. In the data's unit; None if all occur once.
+    Its error, by the delta method, is over samples of these conditions.
     """
     _, which, counts = torch.unique(y.cpu(), dim=0, return_inverse=True, return_counts=True)
-    x = x.cpu().double().flatten(1)
-    spreads = [x[which == kind].std(0).mean() for kind in torch.arange(len(counts))[counts > 1]]
-    return float(torch.stack(spreads).mean()) if spreads else None
+    x = x.cpu().flatten(1)
+    spreads, variances = [], []
+    for kind in torch.arange(len(counts))[counts > 1]:
+        rows = x[which == kind].double()
+        std = rows.std(0)
+        spreads.append(std.mean())
+        # A sample changes the standard deviation s of its condition by (d^2 - s^2) / 2 s (n - 1), d from its mean.
+        change = (rows - rows.mean(0)).square_().sub_(std.square()).div_(2 * std).nan_to_num_(0.0)
+        variances.append(change.mean(1).var() / len(rows))
+    if not spreads:
+        return None
+    error = float(torch.stack(variances).sum()) ** 0.5 / len(spreads)
+    few = int(counts[counts > 1].sum()) < FEWEST * len(spreads)
+    caveat = f"fewer than {FEWEST} samples of a condition" if few else ""
+    return Estimate(float(torch.stack(spreads).mean()), error, len(x), caveat=caveat)
 
 
 @register("metric")
@@ -44,6 +61,22 @@ class PerCondition(Metric):
         return None if is_repeated else "no two held-out samples have the same condition"
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        real, fake = (per_condition_std(*part) for part in (evaluation.real, evaluation.fake))  # type: ignore[arg-type]
+        real, fake = evaluation.once(spreads_of_sides)
         # 0 for the data where held-out samples of a condition are all the same.
-        return {"diversity/per_condition_std": fake / real} if real and fake is not None else {}
+        if not real or fake is None:
+            return {}
+        ratio = Estimate(fake / real, n=fake.n, caveat=fake.caveat)
+        return {"diversity/per_condition_std": ratio}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        real, fake = evaluation.once(spreads_of_sides)
+        if not real or fake is None:
+            return {}
+        of_real, of_fake = real.error or 0.0, fake.error or 0.0
+        return {"diversity/per_condition_std": math.hypot(of_fake, fake / real * of_real) / real}
+
+
+def spreads_of_sides(evaluation: Evaluation) -> tuple[Estimate | None, Estimate | None]:
+    """Return ``per_condition_std`` of held-out data and of samples."""
+    real, fake = (per_condition_std(*part) for part in (evaluation.real, evaluation.fake))  # type: ignore[arg-type]
+    return real, fake

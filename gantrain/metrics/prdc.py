@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.tools.errors import from_groups, rare_share
 from gantrain.registry import option, register
 
 ROWS = 1000  # rows of the distance matrix in memory at a time
@@ -60,8 +62,19 @@ class PRDC(Metric):
         return super().protocol(evaluation) | {"features": features, "k": self.neighbours(evaluation)}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        n = len(evaluation.fake[0])
         values = prdc(evaluation.real[0], evaluation.fake[0], self.neighbours(evaluation))
-        return {tag: values[tag.split("/")[1]] for tag in self.tags}
+        caveats = {name: rare_share(value, n) for name, value in values.items() if name != "density"}
+        found = {name: Estimate(value, n=n, caveat=caveats.get(name, "")) for name, value in values.items()}
+        return {tag: found[tag.split("/")[1]] for tag in self.tags}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        real, fake, k = evaluation.real[0], evaluation.fake[0], self.neighbours(evaluation)
+        n = min(len(real), len(fake))
+        if n // 2 <= k:
+            return {}
+        found = from_groups(lambda rows: prdc(real[rows], fake[rows], k), n, evaluation.seed)
+        return {tag: found[tag.split("/")[1]] for tag in self.tags}
 
     @staticmethod
     def neighbours(evaluation: Evaluation) -> int:

@@ -5,22 +5,34 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import CHUNK, SAMPLES, Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.errors import ratio_error
 from gantrain.registry import option, register
 
+NUMBERS = 2**24  # pixels in memory at a time, in double precision
 
-def sharpness(x: Tensor) -> float:
-    """Return the variance of the discrete Laplacian in each channel of images [N, C, H, W], averaged over N and C.
+
+def sharpness_of_each(x: Tensor) -> Tensor:
+    """Return the variance of the discrete Laplacian of images [N, C, H, W], averaged over channels, float64 [N].
 
     The focus measure of Pech-Pacheco et al. (2000), with the 4-neighbour Laplacian where all neighbours exist. It
     grows with the square of contrast and is independent of brightness.
     """
-    x = x.cpu().double()
-    # x_left + x_right + x_above + x_below - 4 x at each inner pixel, [N, C, H - 2, W - 2].
-    across = x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
-    down = x[..., :-2, 1:-1] + x[..., 2:, 1:-1]
-    edges = across + down - 4 * x[..., 1:-1, 1:-1]
-    return float(edges.flatten(2).var(2, correction=0).mean())
+    parts = []
+    for part in x.split(max(1, NUMBERS // x[0].numel())):
+        part = part.cpu().double()
+        # x_left + x_right + x_above + x_below - 4 x at each inner pixel, [n, C, H - 2, W - 2].
+        across = part[..., 1:-1, :-2] + part[..., 1:-1, 2:]
+        down = part[..., :-2, 1:-1] + part[..., 2:, 1:-1]
+        edges = across + down - 4 * part[..., 1:-1, 1:-1]
+        parts.append(edges.flatten(2).var(2, correction=0).mean(1))
+    return torch.cat(parts)
+
+
+def sharpness(x: Tensor) -> float:
+    """Return the mean of ``sharpness_of_each``."""
+    return float(sharpness_of_each(x).mean())
 
 
 @register("metric")
@@ -42,5 +54,16 @@ class Sharpness(Metric):
         return "the held-out images are flat, each of one colour" if flat else None
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        scale = sharpness(evaluation.real[0])  # 0 where the images of this evaluation are flat
-        return {"fidelity/sharpness": sharpness(evaluation.fake[0]) / scale} if scale > 0 else {}
+        real, fake = evaluation.once(sharpness_of_sides)
+        # The scale is 0 where the images of this evaluation are flat.
+        ratio = float(fake.mean() / real.mean()) if real.any() else None
+        return {} if ratio is None else {"fidelity/sharpness": Estimate(ratio, n=len(fake))}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        real, fake = evaluation.once(sharpness_of_sides)
+        return {"fidelity/sharpness": ratio_error(fake, real)} if real.any() else {}
+
+
+def sharpness_of_sides(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
+    """Return the sharpness of each held-out image and of each sample, both [n]."""
+    return sharpness_of_each(evaluation.real[0]), sharpness_of_each(evaluation.fake[0])

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.tools.errors import from_groups
 from gantrain.registry import option, register
 
 MAX_EXACT = 1000  # points; the exact distance needs N^2 memory and more time than that
@@ -58,7 +60,22 @@ class Wasserstein(Metric):
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         real, fake = evaluation.real[0].flatten(1), evaluation.fake[0].flatten(1)
+        n, n_exact = len(fake), min(MAX_EXACT, len(fake))
         return {
-            "divergence/sliced_wasserstein": sliced(real, fake, evaluation.seed),
-            "divergence/wasserstein": exact(real[:MAX_EXACT], fake[:MAX_EXACT]),
+            "divergence/sliced_wasserstein": Estimate(sliced(real, fake, evaluation.seed), n=n),
+            "divergence/wasserstein": Estimate(exact(real[:MAX_EXACT], fake[:MAX_EXACT]), n=n_exact),
         }
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        real, fake = evaluation.real[0].flatten(1), evaluation.fake[0].flatten(1)
+
+        def of_sliced(rows: Tensor) -> dict[str, float]:
+            return {"divergence/sliced_wasserstein": sliced(real[rows], fake[rows], evaluation.seed)}
+
+        def of_exact(rows: Tensor) -> dict[str, float]:
+            return {"divergence/wasserstein": exact(real[rows], fake[rows])}
+
+        n = evaluation.n
+        return from_groups(of_sliced, n, evaluation.seed) | from_groups(
+            of_exact, min(MAX_EXACT, n), evaluation.seed
+        )

@@ -15,6 +15,7 @@ from gantrain.core.random import stream
 from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.floors import floors
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.wrong_conditions import wrong_conditions
@@ -27,7 +28,7 @@ class EvaluationResult:
     Attributes:
         estimates: The metrics by tag.
         final_errors: Standard errors of some of them, computed at the end only and not logged.
-        floors: The same tags with training data in place of samples: the values of a perfect generator.
+        floors: The same tags with fresh real samples in place of those of G: the values of a perfect generator.
         protocol: How each metric was computed, by the metric's name.
     """
 
@@ -182,8 +183,7 @@ def compute(metrics: list[Metric], evaluation: Evaluation, final: bool = False) 
             if final:
                 result.final_errors.update(metric.errors(evaluation))
             if final and metric.has_floor:
-                floors = metric(evaluation.of_real())
-                result.floors.update((tag, Estimate.of(value)) for tag, value in floors.items())
+                result.floors.update(floors(metric, evaluation))
         # Afterwards, since a protocol may depend on what its metric computed.
         for metric in metrics:
             protocol = metric.protocol(evaluation) | {"tags": tags[metric.name]}

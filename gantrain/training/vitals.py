@@ -13,6 +13,7 @@ from gantrain.core.gradients import total_norm
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.js import JS
+from gantrain.metrics.tools.floors import floors
 from gantrain.tracking.health.case import READ
 from gantrain.tracking.health.vitals import Subject, Vitals
 from gantrain.training.evaluate import evaluation_mode
@@ -76,13 +77,11 @@ class VitalSigns:
 
     def floors(self, evaluation: Evaluation) -> dict[str, Estimate]:
         """Return what real data have, for the tags that a rule compares with it."""
-        floors: dict[str, Estimate] = {}
+        found: dict[str, Estimate] = {}
         for metric in self.metrics:
             if metric.has_floor and READ.intersection(metric.tags):
-                floors.update(
-                    (tag, Estimate.of(value)) for tag, value in metric(evaluation.of_real()).items()
-                )
-        return floors
+                found.update(floors(metric, evaluation))
+        return found
 
     def on_training(self, evaluation: Evaluation) -> dict[str, Estimate]:
         """Return D's own estimates on training data in place of held-out data, against the same samples."""

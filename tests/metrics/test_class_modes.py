@@ -242,15 +242,12 @@ def test_all_samples_count_however_little_they_look_like_a_class(data):
     assert {name.split("/")[1]: value for name, value in values.items()} == count_classes(labels, K)
 
 
-def test_the_floor_is_what_training_data_read(data):
+def test_class_modes_floor_is_that_of_fresh_stacks(data):
     scene = evaluation(data, "metric.n=2000")
     reading = compute([ClassModes()], scene, final=True)
-    y = scene.of_real().fake[1]
-    truth = count_classes(y, K)
-    assert (
-        abs(reading.floors["diversity/modes"] - truth["modes"]) < 10
-    )  # its own data, of which it knows nearly all
-    assert abs(reading.floors["diversity/mode_kl"] - truth["mode_kl"]) < 0.01
+    truth = count_classes(scene.real[1], K)
+    assert abs(reading.floors["diversity/modes"] - truth["modes"]) < 25
+    assert abs(reading.floors["diversity/mode_kl"] - truth["mode_kl"]) < 0.05
     assert reading.metrics["diversity/mode_kl"] > reading.floors["diversity/mode_kl"]
 
 

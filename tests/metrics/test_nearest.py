@@ -75,9 +75,9 @@ def test_nearest_of_averages_is_below_1_and_of_noise_above(digits):
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (30,), (3, 5, 4)])
-@pytest.mark.parametrize("rows", [7, 100, 10_000])
-def test_it_is_the_least_of_all_distances_however_they_are_cut(shape, rows, monkeypatch):
-    monkeypatch.setattr(module, "ROWS", rows)
+@pytest.mark.parametrize("size", [1, 30_000, 10**9])
+def test_it_is_the_least_of_all_distances_however_they_are_cut(shape, size, monkeypatch):
+    monkeypatch.setattr(module, "BYTES", size)
     x, train = draw(50, *shape), draw(210, *shape, seed=1)
     every = (x.flatten(1)[:, None] - train.flatten(1)).double().norm(dim=2)
     torch.testing.assert_close(nearest(x, Split(train))[0], every.min(1).values, rtol=1e-6, atol=0)
@@ -133,5 +133,25 @@ def test_the_holdout_distance_is_that_of_the_data_at_hand(digits, ring):
             assert metric.protocol(scene)["train"] == len(data.train)
 
 
-def test_a_floor_of_copies_is_not_printed():
-    assert not Nearest.has_floor
+def test_nearest_floor_is_1_with_the_spread_of_new_data(ring):
+    floor = Nearest().known_floors(evaluation(ring, torch.empty(0), 200))[TAG]
+    others = Ring(n=2, n_holdout=200 * 100).load(1).holdout.x
+    distances = nearest(others, ring.train)[0].reshape(100, 200).median(1).values
+    spread = float((distances[:50] / distances[50:]).std())
+    assert floor == 1
+    assert floor.n == 200
+    assert floor.error == pytest.approx(spread, rel=0.35)
+
+
+def test_nearest_takes_chunks_of_bytes_of_large_images(monkeypatch):
+    train = Split(torch.randint(256, (60, 3, 64, 64), dtype=torch.uint8))
+    sizes = []
+    take = Split.take
+    monkeypatch.setattr(
+        Split, "take", lambda part, index, *a: sizes.append(len(index)) or take(part, index, *a)
+    )
+    monkeypatch.setattr(module, "BYTES", 10 * 8 * 3 * 64 * 64)
+    distance, index = nearest(train.x[:2] / 127.5 - 1, train)
+    assert distance.tolist() == [0, 0]
+    assert index.tolist() == [0, 1]
+    assert max(sizes) == 9  # and the images themselves: 10,000 of 256x256 took 15.7 GB

@@ -16,6 +16,7 @@ from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import CHUNK, Evaluation
+from gantrain.metrics.tools.floors import fitted_and_reserved
 
 log = logging.getLogger("gantrain")
 
@@ -61,15 +62,16 @@ def classifier(spec: Spec) -> nn.Sequential:
 
 
 def fit(data: Data) -> nn.Sequential:
-    """Train the classifier on the training split's labels, always from the same seed, on the CPU."""
+    """Train the classifier on labels of training data that are not reserved, from the same seed, on the CPU."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(0)
         network = classifier(data.spec)
         optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
         generator = torch.Generator().manual_seed(0)
+        fitted, _ = fitted_and_reserved(data)
         for step in range(STEPS):
             optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / STEPS)
-            x, y = data.train.take(torch.randint(len(data.train), (BATCH,), generator=generator))
+            x, y = data.train.take(fitted[torch.randint(len(fitted), (BATCH,), generator=generator)])
             assert y is not None  # only labelled data have a classifier
             descend(cross_entropy(network(x), y), optimizer, "classifier")
     return network.eval()
@@ -77,7 +79,8 @@ def fit(data: Data) -> nn.Sequential:
 
 def load_or_fit(data: Data) -> nn.Sequential:
     """Return the classifier of this training split, from the user's cache or else fitted."""
-    key = hashlib.sha256(f"{data.spec} {STEPS} {BATCH} {torch.__version__}".encode())
+    reserved = len(fitted_and_reserved(data)[1])
+    key = hashlib.sha256(f"{data.spec} {reserved} {STEPS} {BATCH} {torch.__version__}".encode())
     for tensor in (data.train.x, data.train.y, data.train.rows):
         if tensor is not None:
             key.update(tensor.flatten().numpy().data)
@@ -117,8 +120,10 @@ def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
     layers = "2 convolutions" if spec.is_image else "2 linear layers"
     where = " on each channel" if spec.channel_classes else ""
     correct = predict(shared_classifier(evaluation.data), x) == y.cpu()
+    reserved = len(fitted_and_reserved(evaluation.data)[1])
     name = f"{layers}{where}, {STEPS} steps on the training split"
-    return {"classifier": name, "classifier_accuracy": float(correct.float().mean())}
+    own = {"classifier": name, "classifier_accuracy": float(correct.double().mean())}
+    return own | ({"reserved_from_training": reserved} if reserved else {})
 
 
 def features(data: Data, x: Tensor) -> Tensor:
@@ -132,6 +137,11 @@ def features(data: Data, x: Tensor) -> Tensor:
         network = shared_classifier(data)[:-1]
         x = torch.cat([network(part) for part in x.split(CHUNK)])
     return x.flatten(1).double()
+
+
+def features_of_sides(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
+    """Return the features of held-out data and of samples, both [n, d]."""
+    return features(evaluation.data, evaluation.real[0]), features(evaluation.data, evaluation.fake[0])
 
 
 def feature_kind(data: Data) -> str:

@@ -1,0 +1,104 @@
+"""Floors: what metrics read for fresh real samples in place of those of a generator, and how much that varies."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gantrain.core.estimate import Estimate
+from gantrain.datasets.base import Data
+from gantrain.metrics.base import Evaluation, Metric
+
+SPLITS, FEWEST_SPLITS = 20, 5  # of the real samples, for the mean of a floor and its spread
+SAMPLES_OF_SPLITS = 10_000  # on each side in all splits, unless that were fewer than ``FEWEST_SPLITS``
+ENOUGH = 0.9  # of the samples of a reading, for a floor without a caveat
+RESERVED_SHARE = 4  # at most one in so many training samples is reserved
+
+
+def fitted_and_reserved(data: Data) -> tuple[Tensor, Tensor]:
+    """Return which training samples a metric's network is fitted to, and the others, which it never sees.
+
+    As many are reserved as are held out, but at most a quarter. None of stacked images, which share their channels.
+    """
+    n, shares_parts = len(data.train), data.train.rows is not None and data.train.rows.dim() > 1
+    count = 0 if shares_parts else min(len(data.holdout), n // RESERVED_SHARE)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    return order[count:], order[:count]
+
+
+def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[Evaluation]:
+    """Yield evaluations of real samples in place of those of G, from random splits of held-out and reserved samples.
+
+    Both sides have as many samples as the evaluation, or half of all that there are. A conditional G is given the
+    labels of the held-out side, so both sides have the same labels then.
+
+    Args:
+        evaluation: That of G.
+        compares_real: Whether the other side is used; if not, one side may take all samples.
+    """
+    data, n = evaluation.data, evaluation.n
+    _, reserved = fitted_and_reserved(data)
+    held = len(data.holdout)
+    total = held + len(reserved)
+
+    def take(index: Tensor) -> tuple[Tensor, Tensor | None]:
+        first, second = index[index < held], index[index >= held]
+        back = torch.cat([(index < held).nonzero()[:, 0], (index >= held).nonzero()[:, 0]]).argsort()
+        x, _ = data.holdout.take(first, evaluation.device)
+        other, _ = data.train.take(reserved[second - held], evaluation.device)
+        order = back.to(evaluation.device)
+        return torch.cat([x, other])[order], None if labels is None else labels[index].to(evaluation.device)
+
+    labels = None
+    if data.holdout.y is not None and data.train.y is not None:
+        labels = torch.cat([data.holdout.y, data.train.y[reserved]])
+    matches = evaluation.conditional and labels is not None and labels.dim() == 1
+    draws = torch.Generator().manual_seed(evaluation.seed)
+    for _ in range(max(FEWEST_SPLITS, min(SPLITS, SAMPLES_OF_SPLITS // n))):
+        order = torch.randperm(total, generator=draws)
+        if not compares_real:
+            yield replace(evaluation, substitute=take(order[:n]))
+            continue
+        if matches and labels is not None:
+            order = order[labels[order].argsort(stable=True)]
+        pairs = order[: total // 2 * 2].unflatten(0, (-1, 2))
+        if matches and labels is not None:
+            pairs = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
+            pairs = pairs[torch.randperm(len(pairs), generator=draws)]
+        if len(pairs) > 1:
+            a, b = pairs[:n].unbind(1)
+            suite = replace(evaluation.suite, n=len(a))
+            yield replace(evaluation, suite=suite, reference=take(a), substitute=take(b))
+
+
+def floors(metric: Metric, evaluation: Evaluation) -> dict[str, Estimate]:
+    """Return a metric's mean over splits of fresh real samples; its error is the spread, sd, of one such reading.
+
+    Where only one side counts, splits share samples and vary too little; then it is the metric's own error.
+    """
+    known = metric.known_floors(evaluation)
+    if known is not None:
+        return known
+    readings: list[dict[str, Estimate]] = []
+    sizes: list[int] = []
+    errors: list[dict[str, float]] = []
+    for split in real_against_real(evaluation, metric.compares_real):
+        sizes.append(split.n)
+        readings.append({tag: Estimate.of(value) for tag, value in metric(split).items()})
+        errors.append({} if metric.compares_real else metric.errors(split))
+    fresh = min(sizes, default=0)
+    caveat = f"only {fresh} fresh real samples a side" if fresh < ENOUGH * evaluation.n else ""
+    found = {}
+    for tag in readings[0] if readings else ():
+        values = [reading[tag] for reading in readings if tag in reading]
+        own = [error[tag] for error in errors if tag in error]
+        if own:
+            spread: float | None = statistics.fmean(error**2 for error in own) ** 0.5
+        else:
+            spread = statistics.stdev(values) if len(values) > 1 else None
+        found[tag] = Estimate(statistics.fmean(values), spread, values[0].n, caveat=caveat)
+    return found
