@@ -14,7 +14,8 @@ from gantrain.cli.command import command_names
 from gantrain.cli.main import main
 from gantrain.core.folder_lock import run_folder_lock
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.text import format_number
+from gantrain.core.text import format_estimate, format_number
+from gantrain.reports.readings import estimates
 
 WORDS = ["debug=tiny", "dataset=ring", "dataset.n=300", "model.width=16", "train.batch_size=32", "device=cpu"]
 
@@ -45,10 +46,8 @@ def test_show_of_a_finished_run_has_metrics_command_and_files(run, run_cli):
     assert (code, err) == (0, "")
     result = json.loads((run / "result.json").read_text())
     assert page.startswith(f"{result['name']}: finished, 20 of 20 steps")
-    for tag, value in result["metrics"].items():
-        assert tag.endswith("_se") or re.search(
-            rf"^{tag} +{re.escape(format_number(value))}\b", page, re.MULTILINE
-        )
+    for tag, value in estimates(result).items():
+        assert re.search(rf"^  {tag} +{re.escape(format_estimate(value))}\b", page, re.MULTILINE)
     for line in [*result["health"], result["meaning"], "000010, 000020", *WORDS]:
         assert line in page
     files = re.findall(r"^(?:scalars|events|result|log) +(/.*)$", page, re.MULTILINE)
@@ -155,9 +154,10 @@ def test_show_of_a_checkpoint_has_the_values_of_its_step(run, run_cli):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     read = {tag: value for row in rows if row["step"] == 10 for tag, value in row.items()}
     assert f"loss/d {format_number(read['loss/d'])}" in page
-    shown = dict(re.findall(r"^(\w+/\w+) +(-?[\d.]+)", page, re.MULTILINE))
+    shown = dict(re.findall(r"^  (\w+/\w+) +(\S.*?)(?:  .*)?$", page, re.MULTILINE))
+    known = estimates({"metrics": read})
     assert shown
-    assert all(value == format_number(read[tag]) for tag, value in shown.items())
+    assert all(text.removesuffix(" nats") == format_estimate(known[tag]) for tag, text in shown.items())
 
 
 def test_show_of_values_that_are_not_finite(run, run_cli):
@@ -166,7 +166,7 @@ def test_show_of_values_that_are_not_finite(run, run_cli):
     change(run / "result.json", metrics=dict.fromkeys(result["metrics"]), floors=dict.fromkeys(tags))
     code, page, _ = run_cli("show", run)
     assert code == 0
-    assert re.search(rf"^{tags[0]} +nan +nan$", page, re.MULTILINE)
+    assert re.search(rf"^  {tags[0]} +nan.* +nan$", page, re.MULTILINE)
 
 
 def test_show_escapes_control_characters(run, run_cli):
