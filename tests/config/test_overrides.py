@@ -171,7 +171,7 @@ FOLDERS = [
     row(f"run.dir={'x' * 300}", "DIR/", "x" * 100, "File name too long", code=5),
     # The last check of a sweep: what stands before it is legal.
     row(
-        "-m dataset=ring,grid dataset.std=0.05 penalty=r1,r1_strong penalty.gamma=1 'name=job${hydra:job.num}' "
+        "-m dataset=ring,grid dataset.std=0.05 penalty=r1,r1r2 penalty.gamma=1 'name=job${hydra:job.num}' "
         "'optimizer.g_lr=${optimizer.d_lr}' 'optimizer.d_lr=1e-3,${dataset.std}' 'run.dir=${hydra:runtime.cwd}/taken'",
         "run.dir",
         "taken is not empty",
