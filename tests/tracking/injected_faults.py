@@ -22,11 +22,12 @@ POINTS = (
     "model.width=64 train.batch_size=128 train.steps=1000 train.evaluate_every=250 metric=fast metric.n=500"
 )
 POINTS += " dataset.n=20000 dataset.n_holdout=2000"
+GREY = "dataset.channels=1 penalty=none"
 DATA = {
     "digits": f"dataset=digits {IMAGES}",
     "ring": f"dataset=ring dataset.std=0.1 {POINTS}",
     "grid": f"dataset=grid dataset.std=0.3 penalty=r1 {POINTS} optimizer.g_lr=3e-3 optimizer.d_lr=3e-3",
-    "folder": f"dataset=image_folder dataset.root=PICTURES dataset.resolution=8 dataset.holdout=0.2 {IMAGES}",
+    "folder": f"dataset=image_folder dataset.root=PICTURES dataset.resolution=8 {GREY} dataset.holdout=0.2 {IMAGES}",
 }
 QUIET = "device=cpu train.ema=0.99 train.sample_every=0 train.checkpoint_every=0 train.log_every=25"
 
@@ -43,19 +44,20 @@ FAULTS = {
     "G without noise": ("model.source=dropout model.dropout=1e-4", "collapse"),
     "50 training samples": ("TRAIN=50", "too few training samples"),
     "5 held-out samples": ("HOLDOUT=5", "too few held-out samples"),
-    "D ahead": ("objective=minimax train.d_steps=5 optimizer.g_lr=RATE/50", "generator gradient vanished"),
+    "D ahead": (
+        "objective=minimax penalty=none train.d_steps=5 optimizer.g_lr=RATE/50",
+        "generator gradient vanished",
+    ),
 }
 CERTAIN = ("G frozen", "D frozen", "50 training samples", "5 held-out samples")  # seen at once
 ALSO_RIGHT = {"collapse": {"modes missing"}, "generator gradient vanished": {"D perfect"}}
 
 
 def write_pictures(folder: Path) -> Path:
-    """Write the digits in one of three colours each, as a folder of PNGs."""
+    """Write the digits mirrored along the diagonal and black on white, as a folder of PNGs."""
     folder.mkdir(parents=True)
     for i, digit in enumerate(load_digits().images):
-        picture = np.zeros((8, 8, 3), np.uint8)
-        picture[..., i % 3] = (digit * 255 / 16).astype(np.uint8)
-        Image.fromarray(picture).save(folder / f"{i:04d}.png")
+        Image.fromarray((255 - digit.T * 255 / 16).astype(np.uint8)).save(folder / f"{i:04d}.png")
     return folder
 
 

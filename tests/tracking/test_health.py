@@ -116,6 +116,11 @@ FAULTS: dict[str, tuple[list[str], dict[str, object], dict[str, object]]] = {
     "collapse": ([], {}, {"values": {"diversity/coverage": 0.2, "diversity/recall": 0.0}}),
     "collapse, blurred": ([], {}, {"values": {"fidelity/precision": 0.99, "diversity/recall": 0.01}}),
     "nothing learnt": ([], {}, {"values": {"diversity/coverage": 0.0}}),
+    "nothing learnt, untrained": (
+        [],
+        {},
+        {"values": {"diversity/coverage": 0.05, "diversity/recall": 0.0}, "moved": {"g": 0.07, "d": 0.17}},
+    ),
     "condition ignored": ([CONDITIONAL], {}, {"values": {"fidelity/class_accuracy": 0.12}}),
 }
 

@@ -136,7 +136,8 @@ def perfect_d(case: Case) -> Finding | None:
         f"noise.instance_std={0.1 * case.subject.data_std:.2g}",
         f"optimizer.d_lr={case.rate('d') / 4:g}",
     )
-    words = ("penalty=r1", noise, slower)
+    faster = [f"optimizer.g_lr={case.default_rate('g'):g}"] if case.rate("g") < case.default_rate("g") else []
+    words = (*faster, "penalty=r1", noise, slower)
     return Finding("D perfect", sentence, words)
 
 

@@ -5,6 +5,7 @@ from gantrain.tracking.health.finding import Finding
 
 # Distances from the initial weights, in their norm. In runs that learn one update makes about 0.01, all 0.3 to 2.
 TOO_LARGE, TOO_FAR, TOO_NEAR = 0.3, 5.0, 0.02
+BELOW = 100  # times below the default a rate alone explains that nothing moves
 
 
 def frozen_player(case: Case) -> Finding | None:
@@ -27,13 +28,15 @@ def rate_too_high(case: Case) -> Finding | None:
         if case.rate(p) > case.default_rate(p)
         and (case.first_update(p) > TOO_LARGE or case.vitals.moved.get(p, 0.0) > TOO_FAR)
     ]
-    if not high or not case.poor:
+    # An update that replaces the weights is a fault whatever the samples look like.
+    if not high or not (case.poor or max(map(case.first_update, high)) > 1):
         return None
     worst = max(high, key=case.first_update)
     name, lower = worst.upper(), max(case.default_rate(worst), case.rate(worst) / 100)
     sentence = (
         f"{name}'s learning rate is too high (optimizer.{worst}_lr={case.rate(worst):g}: one update moved its weights "
-        f"by {case.first_update(worst):.0%} of their norm, all by {case.vitals.moved.get(worst, 0.0):.0%}; {case.poor})"
+        f"by {case.first_update(worst):.0%} of their norm, all by {case.vitals.moved.get(worst, 0.0):.0%}"
+        f"{case.poor and '; '}{case.poor})"
     )
     return Finding(f"{name}'s rate too high", sentence, (f"optimizer.{worst}_lr={lower:g}",))
 
@@ -43,7 +46,7 @@ def rate_too_low(case: Case) -> Finding | None:
     slow = [
         p
         for p in case.players
-        if case.vitals.moved.get(p, 1.0) < TOO_NEAR and case.rate(p) < case.default_rate(p)
+        if case.vitals.moved.get(p, 1.0) < TOO_NEAR and case.rate(p) * BELOW < case.default_rate(p)
     ]
     if not slow or not case.poor:
         return None

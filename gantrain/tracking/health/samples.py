@@ -4,6 +4,7 @@ from gantrain.tracking.health.case import Case
 from gantrain.tracking.health.finding import Finding
 
 VARIETY = ("model.packing=2", "model.minibatch_std=true", "penalty=r1", "objective=relativistic")
+TRAINED = 0.15  # distance of G's weights from the initial ones, in their norm, of a G that learnt something
 MIN_DIMENSIONS = 16  # below, a sample between data is as near to them as data are to each other
 
 
@@ -30,6 +31,8 @@ def collapse(case: Case) -> Finding | None:
     # Sharp samples that no data lie between are as much without variety as samples that cover little.
     if not case.is_late or recall >= 0.1 or (coverage >= 0.5 and precision <= 0.8):
         return None
+    if case.vitals.moved.get("g", 1.0) < TRAINED:  # an untrained G has no variety either
+        return None
     least = "diversity/coverage" if coverage < 0.5 else "fidelity/precision"
     numbers = f"{case.against_real(least)}, {case.against_real('diversity/recall')}"
     words = VARIETY if case.config.objective.has_game else ("objective=conditional",)
@@ -55,7 +58,7 @@ def copies(case: Case) -> Finding | None:
 def nothing_learnt(case: Case) -> Finding | None:
     """Samples that are nowhere near the data, for no reason that another rule knows."""
     tag = "diversity/coverage"
-    if not case.is_late or case.share(tag) >= 0.05:
+    if not case.is_late or case.share(tag) >= 0.1:
         return None
     words = [f"optimizer.{p}_lr={case.default_rate(p):g}" for p in case.players]
     words.append(case.budget(2))
