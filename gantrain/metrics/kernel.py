@@ -60,6 +60,8 @@ def _cubic(x: Tensor, y: Tensor) -> Tensor:
 class Kernel(Metric):
     """KID (Binkowski et al. 2018): 0 on average for a perfect generator at any n, so it may be negative.
 
+    A conditional G has the labels of the held-out data, so it is then below 0: compare with the floor.
+
     The cubic kernel compares the first three moments of the features only. Features are those of ``frechet``, in all
     their dimensions.
     """

@@ -49,7 +49,7 @@ def evaluate(argv: list[str]) -> int:
     runtime = Runtime(config.device)
     state = TrainState.create(config, data.spec, runtime)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
-    # Floors: the same metrics of training data in place of samples.
+    # Floors: the same metrics of fresh real samples in place of those of G.
     reading = compute(supported_metrics(config, data), view(config, data, state, runtime), final=True)
     parts = [
         checkpoint.path,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 GROUPS = 80  # in all partitions together
 LARGEST_GROUP = 1000  # samples, so that a cost of n^2 stays small
+MARGIN = 1.1  # by which errors from groups are enlarged: they are a twentieth small, and noisy
 DRAWS = 400  # bootstrap draws
 CLEAR = 4  # times the quadratic part of a variance is a linear part that makes a distance nearly normal
 RARE = 5  # fewer hits, or misses, than this are too few for a symmetric error
@@ -58,7 +59,7 @@ def from_groups(statistic: Callable[[Tensor], Mapping[str, float]], n: int, seed
         for tag in set(values[0]).intersection(*values):
             variance = float(torch.tensor([value[tag] for value in values], dtype=torch.float64).var())
             squares.setdefault(tag, []).append(variance / count)
-    return {tag: (sum(found) / len(found)) ** 0.5 for tag, found in squares.items()}
+    return {tag: MARGIN * (sum(found) / len(found)) ** 0.5 for tag, found in squares.items()}
 
 
 def bootstrap(statistic: Callable[[Tensor], Tensor], n: int, seed: int) -> float:
