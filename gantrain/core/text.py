@@ -69,7 +69,7 @@ def format_with_error(value: float, error: float | None) -> str:
     if error is None or not math.isfinite(error):
         return format_rough(value) + ("" if error is None else f" ± {error}")
     # The larger of the two decides for both whether powers of ten are needed.
-    if "e" in format_number(max(abs(value), error)):
+    if 0 < (larger := max(abs(value), error)) < 1e-5 or larger >= 1e15:
         return f"{value:.3e} ± {error:.3e}"
     small = 0 < error < 0.5e-3
     places = min(-math.floor(math.log10(error)), 6) if small else _decimals(error or 0.01, most=3)
@@ -81,11 +81,15 @@ def format_value(value: float, error: float | None) -> str:
     return format_with_error(value, error).partition(" ±")[0]
 
 
-def format_estimate(estimate: Estimate, unit: str = "") -> str:
-    """Return an estimate with its error and unit; "≥" before a lower bound, the caveat in place of an error."""
+def format_estimate(estimate: Estimate, unit: str = "", is_short: bool = False) -> str:
+    """Return an estimate with its error and unit; "≥" before a lower bound, the caveat in place of an error.
+
+    ``is_short`` leaves out what the caveat is.
+    """
     bound, name = "≥ " * estimate.is_lower_bound, f" {unit}" * bool(unit)
     if estimate.caveat:
-        return f"{bound}{format_rough(estimate)}{name} (± not reliable here: {estimate.caveat})"
+        why = "" if is_short else f" here: {estimate.caveat}"
+        return f"{bound}{format_rough(estimate)}{name} (± not reliable{why})"
     return f"{bound}{format_with_error(estimate, estimate.error)}{name}"
 
 

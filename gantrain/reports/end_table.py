@@ -7,7 +7,7 @@ from typing import Any
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import IN_NATS
-from gantrain.core.text import align_columns, format_estimate, format_number
+from gantrain.core.text import align_columns, format_estimate, format_number, one_line
 from gantrain.reports.readings import estimates, floors, notes, sections
 
 
@@ -41,12 +41,18 @@ def metric_table(result: Mapping[str, Any]) -> str:
     for title, tags in sections(result, known).items():
         lines.append([title, "", "", ""])
         for tag in tags:
-            text = format_estimate(known[tag], "nats" if IN_NATS.fullmatch(tag) else "")
+            text = format_estimate(known[tag], "nats" if IN_NATS.fullmatch(tag) else "", is_short=True)
             n = f"{known[tag].n:,}" if known[tag].n else ""
-            lines.append([f"  {tag}", text, n, format_estimate(real[tag]) if tag in real else ""])
+            lines.append(
+                [f"  {tag}", text, n, format_estimate(real[tag], is_short=True) if tag in real else ""]
+            )
     kept = [i for i in range(4) if i < 2 or any(line[i] for line in lines[1:])]
     table = align_columns([[line[i] for i in kept] for line in lines]) if known else ""
-    return "\n".join(filter(None, [table, *notes(known.values(), real.values())]))
+    caveats: dict[str, list[str]] = {}
+    for tag in (tag for tags in sections(result, known).values() for tag in tags if known[tag].caveat):
+        caveats.setdefault(known[tag].caveat, []).append(tag)
+    why = [one_line(f"± not reliable: {', '.join(tags)}: {caveat}") for caveat, tags in caveats.items()]
+    return "\n".join(filter(None, [table, *notes(known.values(), real.values()), *why]))
 
 
 def protocol_warnings(protocol: Mapping[str, Mapping[str, Any]]) -> str:

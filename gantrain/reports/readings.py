@@ -39,7 +39,7 @@ ERROR_NOTE = (
     "±: one standard error over this run's samples, not over seeds; of real data: the spread of one reading"
 )
 BOUND_NOTE = "≥: a lower bound"
-MAX_CAVEAT = 80  # letters
+MAX_CAVEAT = 160  # letters
 
 
 def finite_numbers(values: Any) -> dict[str, float]:

@@ -47,7 +47,7 @@ def test_show_of_a_finished_run_has_metrics_command_and_files(run, run_cli):
     result = json.loads((run / "result.json").read_text())
     assert page.startswith(f"{result['name']}: finished, 20 of 20 steps")
     for tag, value in estimates(result).items():
-        assert re.search(rf"^  {tag} +{re.escape(format_estimate(value))}\b", page, re.MULTILINE)
+        assert re.search(rf"^  {tag} +{re.escape(format_estimate(value, is_short=True))}", page, re.MULTILINE)
     for line in [*result["health"], result["meaning"], "000010, 000020", *WORDS]:
         assert line in page
     files = re.findall(r"^(?:scalars|events|result|log) +(/.*)$", page, re.MULTILINE)
@@ -157,7 +157,10 @@ def test_show_of_a_checkpoint_has_the_values_of_its_step(run, run_cli):
     shown = dict(re.findall(r"^  (\w+/\w+) +(\S.*?)(?:  .*)?$", page, re.MULTILINE))
     known = estimates({"metrics": read})
     assert shown
-    assert all(text.removesuffix(" nats") == format_estimate(known[tag]) for tag, text in shown.items())
+    assert all(
+        text.removesuffix(" nats") == format_estimate(known[tag], is_short=True)
+        for tag, text in shown.items()
+    )
 
 
 def test_show_of_values_that_are_not_finite(run, run_cli):

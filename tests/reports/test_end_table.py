@@ -49,6 +49,8 @@ def test_format_with_error_has_the_decimals_of_the_error(value, error):
         (Estimate(8.0), "8.0"),
         (Estimate(0.0), "0.00"),
         (Estimate(2e-5), "2.0e-05"),
+        (Estimate(0.0, 2.1e-4), "0.0000 ± 0.0002"),
+        (Estimate(2e-6, 1e-6), "2.000e-06 ± 1.000e-06"),
         (Estimate(math.nan), "nan"),
         (Estimate(math.inf, math.inf), "inf ± inf"),
     ],
@@ -95,6 +97,18 @@ def test_metric_table_separates_generators_in_one_order():
     ]  # fmt: skip
 
 
+def test_metric_table_has_its_caveats_below():
+    known = {
+        tag: {"se": 0.1, "n": 50, "caveat": "heavy tails"} for tag in ("divergence/kl", "divergence/pearson")
+    }
+    result = {"metrics": dict.fromkeys(known, 0.91), "errors": known}
+    *_, kl, pearson, why = metric_table(result).splitlines()
+    assert kl.split("  ")[1:2] == ["divergence/kl"]
+    assert "0.91 nats (± not reliable)" in kl
+    assert "0.91 (± not reliable)" in pearson
+    assert why == "± not reliable: divergence/kl, divergence/pearson: heavy tails"
+
+
 BROKEN = [None, 7, [], {"divergence/js": 7}, {"divergence/js": {"se": "x", "n": -1, "caveat": ["a"], "lower_bound": 1}},
           {"divergence/js": {"se": -1.0, "n": 10**400}}, {"divergence/js": {"se": None}}]  # fmt: skip
 
@@ -111,5 +125,5 @@ def test_estimates_of_an_old_result_have_the_logged_errors():
     assert found["divergence/js"].error == 0.01
     assert math.isnan(found["diversity/modes"])
     forged = {"divergence/js": {"caveat": "\x1b[31m" + "long " * 100}}
-    assert len(estimates(old | {"errors": forged})["divergence/js"].caveat) <= 80
+    assert len(estimates(old | {"errors": forged})["divergence/js"].caveat) <= 160
     assert estimates(old | {"errors": forged})["divergence/js"].caveat.isprintable()
