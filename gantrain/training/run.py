@@ -58,10 +58,13 @@ def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
     if resumed:
         check_same_data(config, resumed)
     data = config.dataset.load(config.seed)
+    packing = config.model.packing
     if config.train.batch_size > len(data.train):
         what = f"is {config.train.batch_size} and there are {len(data.train)} training samples"
-        raise ConfigError("train.batch_size", what, "lower it")
-    packing = config.model.packing
+        most = len(data.train) // packing * packing
+        raise ConfigError(
+            "train.batch_size", what, f"set train.batch_size={most}" if most > 1 else "get more data"
+        )
     if packing > 1 and config.objective.has_game and len(data.holdout) < 2 * packing:
         what = f"is {packing}, and {len(data.holdout)} held-out samples are not two packs, which an estimate needs"
         raise ConfigError("model.packing", what, "set model.packing=1, or hold out more data")
