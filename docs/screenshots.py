@@ -32,7 +32,7 @@ RUNS = {
     "six": "-m dataset=ring objective=minimax,hinge,least_squares optimizer.g_lr=2e-4,1e-3"
     " 'metric.names=[js,refit,exact,modes]' metric.n=2000 metric.refit_steps=200 train.steps=600 train.log_every=20"
     " train.evaluate_every=100 train.sample_every=50",
-    "report": f"dataset=ring train.steps=1500 train.sample_every=25 train.evaluate_every=250 {REPORT}",
+    "ring_run": f"dataset=ring train.steps=1500 train.sample_every=25 train.evaluate_every=250 {REPORT}",
     "sweep": "-m dataset=ring objective=non_saturating,minimax,hinge seed=0,1 train.steps=800 train.sample_every=50"
     f" train.evaluate_every=200 {REPORT}",
     "likelihood": "experiment=mode_collapse objective=likelihood",
@@ -44,7 +44,7 @@ RUNS = {
     **{f: f"experiment={f}" for f in ("minimax_picture", "optimal_discriminator", "too_many_g_steps")},
     "likelihoods": "experiment=why_no_likelihood",
 }
-STILL = 3  # equal screenshots in a row, a second apart, after which a page has settled
+STILL = 2  # equal screenshots in a row, a second apart, after which a page has settled
 PATIENCE = 90  # seconds for a page to settle
 
 
@@ -56,15 +56,18 @@ class Figure:
         runs: One for each picture.
         pattern: Of the picture in the run's folder; the last match by name.
         gap: Pixels between two pictures.
+        width: Of each picture from the left, in pixels; the whole one by default.
     """
 
     runs: tuple[str, ...]
     pattern: str
     gap: int = 10
+    width: int | None = None
 
     def draw(self, folders: list[Path]) -> Image.Image:
         """Return the pictures on white."""
-        parts = [Image.open(max(folder.glob(self.pattern))).convert("RGB") for folder in folders]
+        whole = [Image.open(max(folder.glob(self.pattern))).convert("RGB") for folder in folders]
+        parts = [image.crop((0, 0, self.width or image.width, image.height)) for image in whole]
         width = sum(part.width for part in parts) + self.gap * (len(parts) - 1)
         sheet = Image.new("RGB", (width, max(part.height for part in parts)), "white")
         left = 0
@@ -116,10 +119,10 @@ class Report:
         subprocess.run(
             gantrain("report", str(folders[0]), f"out={page}"), check=True, stdout=subprocess.DEVNULL
         )
-        with chromium(1000, self.most) as driver:
+        with chromium(1366, self.most) as driver:
             driver.get(page.as_uri())
             height = driver.execute_script("return document.documentElement.scrollHeight")
-            resize(driver, 1000, min(height, self.most))
+            resize(driver, 1366, min(height, self.most))
             return settle(driver)
 
 
@@ -130,7 +133,7 @@ PICTURES: dict[str, Figure | Board | Report] = {
     "dashboard_charts": Board("CUSTOM SCALARS", 1000),
     "dashboard_images": Board("IMAGES", 700),
     "dashboard_hparams": Board("HPARAMS", 420),
-    "report": Report("report", 1300),
+    "report": Report("ring_run", 1200),
     "report_sweep": Report("sweep", 1700),
     "sweep": Figure(("sweep",), "summary.png"),
     "sweep_samples": Figure(("sweep",), "samples.png"),
@@ -139,7 +142,7 @@ PICTURES: dict[str, Figure | Board | Report] = {
     "too_many_g_steps": Figure(("too_many_g_steps",), "figures/overshoot.png"),
     "why_no_likelihood": Figure(("likelihoods",), "figures/why_no_likelihood.png"),
     "vanishing_gradient": Figure(("lines",), "figures/gradients.png"),
-    "mode_collapse": Figure(("likelihood", "reverse_kl"), "figures/densities.png"),
+    "mode_collapse": Figure(("likelihood", "reverse_kl"), "figures/densities.png", width=485),
     "dirac": Figure(("dirac",), "figures/trajectory.png"),
     "blur": Figure(("regression", "conditional"), "samples/*.png", gap=24),
 }
@@ -166,7 +169,8 @@ def run(name: str, root: Path) -> Path:
 def tensorboard(folder: Path) -> Iterator[str]:
     """Serve the dashboard of a folder in the block, whose value is the address."""
     process = subprocess.Popen(
-        gantrain("tensorboard", str(folder)),
+        gantrain("tensorboard", folder.name),
+        cwd=folder.parent,  # the page shows the folder as it was typed
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -234,7 +238,7 @@ def main() -> None:
         picture = PICTURES[name]
         image = picture.draw([run(one, words.runs.absolute()) for one in picture.runs])
         path = IMAGES / f"{name}.png"
-        image.quantize(256).save(path, optimize=True)
+        image.save(path, optimize=True)
         print(f"{path}: {image.width} x {image.height}, of {', '.join(picture.runs)}", flush=True)
 
 

@@ -327,3 +327,13 @@ def test_the_notebook_runs_on_a_cpu(tmp_path):
         assert json.loads((tmp_path / "runs" / name / "result.json").read_text())["status"] == "finished"
     assert (tmp_path / "walk.gif").stat().st_size > 0
     assert (tmp_path / "runs.zip").stat().st_size > 0
+
+
+def test_every_picture_of_the_docs_is_made_by_the_script():
+    script = runpy.run_path("docs/screenshots.py")
+    pages = [page.read_text() for page in (Path("README.md"), *Path("docs").glob("*.md"))]
+    shown = {name for page in pages for name in re.findall(r"images/(\w+)\.png", page)}
+    assert shown == set(script["PICTURES"]) == {path.stem for path in Path("docs/images").glob("*.png")}
+    assert {run for picture in script["PICTURES"].values() for run in picture.runs} == set(script["RUNS"])
+    for run, page in (("six", "dashboards"), ("ring_run", "reports")):
+        assert f"\ngantrain {script['RUNS'][run]}\n" in Path(f"docs/{page}.md").read_text()
