@@ -27,7 +27,7 @@ Every group, choice and key, with types, defaults and legal ranges. This page is
 `group=choice` selects a file of `configs/<group>/`, `group.key=value` sets a key, and both may be given in any order: a
 key set on the command line takes precedence over every file. `gantrain --cfg job` prints all keys of a run with their
 values, `gantrain --cfg job -p train` those of one group. An unknown key or choice is an error before anything is
-written, and the nearest known one is suggested. `null` means "not set".
+written, with the known one that was probably meant. `null` means "not set".
 
 **How a value is written.** Where the type is *word*, the characters typed are the value, on the command line, in a verb
 and in a YAML file: `run.dir=2024_01_16` and `dataset.root=1e3` are folders of these names. Quotes are needed, inside

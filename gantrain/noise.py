@@ -19,7 +19,9 @@ class Noise:
     instance_std: float = option(
         0.0, "standard deviation of Gaussian noise on D's inputs, in the data's unit", minimum=0
     )
-    anneal_steps: int = option(0, "steps over which it falls linearly to 0; 0 keeps it", minimum=0)
+    anneal_steps: int = option(
+        0, "steps over which instance_std falls linearly to 0; 0 keeps it constant", minimum=0
+    )
     label_smoothing: float = option(
         0.0,
         "the target of real data is 1 minus this; that of fakes stays 0 (one-sided)",

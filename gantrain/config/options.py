@@ -52,7 +52,9 @@ class Train:
     )
     g_steps: int = option(1, "generator updates per step, after those of D", minimum=1, maximum=1000)
     update: str = option(
-        "alternating", "whether G sees D's update of the same step", choices=("alternating", "simultaneous")
+        "alternating",
+        "order of a step's updates: G after D, or both at once from the same weights",
+        choices=("alternating", "simultaneous"),
     )
     unroll: int = option(
         0, "discriminator updates to unroll in G's loss (Metz et al. 2017)", minimum=0, maximum=100

@@ -130,7 +130,9 @@ class Dataset(ABC):
 class FileDataset(Dataset):
     """Data of files; a subclass defines ``files``, and a run goes on with the same ones only."""
 
-    allow_changed: bool = option(False, "go on with files that have changed since, not bit for bit")
+    allow_changed: bool = option(
+        False, "resume although files of the data have changed; the run is then not the same bit for bit"
+    )
 
     @property
     @abstractmethod

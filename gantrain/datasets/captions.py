@@ -57,7 +57,11 @@ class Captions(Synthetic):
     """
 
     name: str = option("captions", "registered name")
-    describe: str = option("words", "a caption, or 0 and 1 for each fact", choices=("words", "attributes"))
+    describe: str = option(
+        "words",
+        "the condition: a caption in words, or a 0 or 1 for each attribute",
+        choices=("words", "attributes"),
+    )
     resolution: int = option(16, "height and width in pixels", minimum=8, maximum=256)
     n: int = option(20_000, "training images, drawn once", minimum=2, maximum=1_000_000)
     n_holdout: int = option(2_000, "held-out images", minimum=2, maximum=1_000_000)

@@ -19,7 +19,9 @@ class Digits(Dataset):
     """
 
     name: str = option("digits", "registered name")
-    holdout: float = option(0.2, "fraction held out of training, for every estimate", above=0, below=1)
+    holdout: float = option(
+        0.2, "fraction of the data held out of training, for the metrics", above=0, below=1
+    )
 
     def spec(self) -> Spec:
         return Spec(shape=(1, 8, 8), classes=10)

@@ -34,7 +34,7 @@ class Mixture(SyntheticPoints):
     """
 
     name: str = option("gaussian_mixture", "registered name")
-    weights: list[float] = option([0.33, 0.67], "weight of each Gaussian, of any sum", above=0)
+    weights: list[float] = option([0.33, 0.67], "weight of each Gaussian, scaled to a sum of 1", above=0)
     means: list[Any] = option([-1.0, 2.0], "means: numbers, or lists of d numbers", minimum=-1e6, maximum=1e6)
     stds: list[float] = option([0.255, 1.415], "standard deviation of each Gaussian", above=0, maximum=1e6)
 
@@ -63,7 +63,7 @@ class Ring(SyntheticPoints):
     name: str = option("ring", "registered name")
     modes: int = option(8, "number of Gaussians, each of them a class", minimum=1, maximum=1000)
     radius: float = option(2.0, "distance of their centres from 0", above=0, maximum=1e4)
-    std: float = option(0.02, "standard deviation of each, along both axes", above=0, maximum=1e4)
+    std: float = option(0.02, "standard deviation of each Gaussian, along both axes", above=0, maximum=1e4)
 
     def density(self) -> GaussianModes:
         # Centres in float64, rounded once: [K] angles to [K, 2]
@@ -79,7 +79,7 @@ class Grid(SyntheticPoints):
     name: str = option("grid", "registered name")
     side: int = option(5, "Gaussians along each side of the square, each a class", minimum=1, maximum=32)
     spacing: float = option(2.0, "distance between neighbours", above=0, maximum=1e4)
-    std: float = option(0.05, "standard deviation of each, along both axes", above=0, maximum=1e4)
+    std: float = option(0.05, "standard deviation of each Gaussian, along both axes", above=0, maximum=1e4)
 
     def density(self) -> GaussianModes:
         # Centred on 0: [side] to [side^2, 2]

@@ -50,7 +50,9 @@ class ImageFolder(FileDataset):
     resolution: int = option(32, "height in pixels, and width unless that is set", minimum=8, maximum=4096)
     width: int | None = option(None, "width in pixels; null for the height", minimum=8, maximum=4096)
     channels: int = option(3, "1 grey, 3 colour, 4 colour and alpha", minimum=1, maximum=4)
-    holdout: float = option(0.1, "fraction held out of training, for every estimate", above=0, below=1)
+    holdout: float = option(
+        0.1, "fraction of the data held out of training, for the metrics", above=0, below=1
+    )
     labels: str = option("auto", "whether class folders are classes", choices=("auto", "none"))
     attributes: str | None = option(None, "a CSV of paths and numbers: the condition, in place of classes")
     fit: str = option("cover", "cover crops to the shape, contain pads to it", choices=("cover", "contain"))
@@ -60,7 +62,9 @@ class ImageFolder(FileDataset):
     depth: str = option("16", "bits that the data of 16-bit files use; auto finds them", choices=BITS)
     bad_files: str = option("error", "what to do with a file that cannot be read", choices=("error", "skip"))
     max_pixels: int = option(64_000_000, "most pixels in a file", minimum=64, maximum=image_file.MAX_PIXELS)
-    memory_limit: float = option(4.0, "GiB of pixels above which a file is mapped", minimum=0, maximum=1e6)
+    memory_limit: float = option(
+        4.0, "GiB of pixels above which they stay on disk, in a mapped file", minimum=0, maximum=1e6
+    )
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3, 4):

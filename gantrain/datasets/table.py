@@ -56,7 +56,9 @@ class TableFile(FileDataset):
         "auto", "the decimal mark; the other one groups thousands", choices=("auto", *MARKS)
     )
     bad_rows: str = option("error", "what to do with a row that lacks a number", choices=("error", "skip"))
-    holdout: float = option(0.2, "fraction held out of training, for every estimate", above=0, below=1)
+    holdout: float = option(
+        0.2, "fraction of the data held out of training, for the metrics", above=0, below=1
+    )
 
     def spec(self) -> Spec:
         return self._content[0]

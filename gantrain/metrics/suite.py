@@ -17,13 +17,16 @@ class Suite:
     """Which metrics are computed, and their protocol."""
 
     names: list[str] = option([], "metrics to compute; those that the data do not support are left out")
-    n: int = option(1000, "samples on each side, at most those held out", minimum=2, maximum=10_000_000)
+    n: int = option(
+        1000,
+        "generated and held-out samples to compare, at most as many as are held out",
+        minimum=2,
+        maximum=10_000_000,
+    )
     published: dict[str, float] = option(
         {}, "published values by tag, shown next to the mean of the last fifth of the run"
     )
-    k: int = option(
-        5, "nearest neighbours that draw the balls of precision, recall, density, coverage", minimum=1
-    )
+    k: int = option(5, "number of nearest neighbours, for precision, recall, density and coverage", minimum=1)
     title: str = option("", "title of the figures that have one; the objective's name if empty")
     refit_steps: int = option(1000, "updates of the fresh discriminator of metric refit", minimum=1)
 

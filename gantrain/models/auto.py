@@ -18,7 +18,9 @@ class Auto(Model):
     z_dim: int | None = option(  # type: ignore[assignment]
         None, "dimension of the latent z; null for the picked model's default", minimum=1, maximum=65536
     )
-    width: int | None = option(None, "width of that model; null for its default", minimum=1, maximum=65536)
+    width: int | None = option(
+        None, "width of the layers; null for the picked model's default", minimum=1, maximum=65536
+    )
 
     def pick(self, spec: Spec) -> dict[str, Any]:
         """Return the keys of the model that suits this data: those set here, under its name."""

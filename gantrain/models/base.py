@@ -73,7 +73,9 @@ class Model(ABC):
     tractable: ClassVar[bool] = False  # whether G's density is known: Generator.log_prob
 
     z_dim: int = option(64, "dimension of the standard normal latent z", minimum=1, maximum=65536)
-    source: str = option("z", "randomness of G: z, dropout, or both", choices=("z", "dropout", "both"))
+    source: str = option(
+        "z", "source of G's randomness: the latent z, dropout, or both", choices=("z", "dropout", "both")
+    )
     dropout: float = option(0.5, "fraction of G's units that dropout zeroes", above=0, below=1)
     condition: str = option(
         "none",

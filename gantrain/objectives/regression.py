@@ -18,7 +18,7 @@ class Regression(Baseline):
     """
 
     name: str = option("regression", "registered name")
-    norm: str = option("l2", "what is averaged over pixels: squares or sizes of errors", choices=("l1", "l2"))
+    norm: str = option("l2", "error of a pixel: squared (l2) or absolute (l1)", choices=("l1", "l2"))
 
     needs_condition = True
 

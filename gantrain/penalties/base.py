@@ -73,7 +73,9 @@ class Weighted(Penalty):
     gamma_end: float | None = option(
         None, "weight at optimizer.horizon, reached linearly; null keeps gamma", minimum=0
     )
-    every: int = option(1, "pay at each n-th step only, n times as much (lazy regularisation)", minimum=1)
+    every: int = option(
+        1, "apply it at every n-th step only, with n times the weight (lazy regularisation)", minimum=1
+    )
 
     def for_step(self, step: int, horizon: int) -> Self | None:
         # Lazy regularisation (Karras et al. 2020, app. B): n times the weight at each n-th step.

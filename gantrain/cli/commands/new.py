@@ -99,9 +99,7 @@ def _name_faults(group: str, name: str, template: str) -> Iterator[str]:
 
 COMMAND = Command(
     new,
-    usage=(
-        ("GROUP NAME [out=FOLDER]", "a plug-in to start from: a Python file, its choice in YAML, a test"),
-    ),
+    usage=(("GROUP NAME [out=FOLDER]", "the files of a plug-in to start from, with a test"),),
     order=95,
     arguments=tuple(TEMPLATES),
     words={"out": Word(f"the folder of your plug-ins; {FOLDER} if none is given", is_path=True)},
