@@ -22,14 +22,14 @@ MIN_SLOPE = 0.02  # G's gradient through D's logits, in units of that of a D at 
 def random_labels(case: Case) -> Finding | None:
     """Labels so often flipped that even the best D could learn next to nothing from them."""
     share = label_information(case.config.noise)
-    if share > MIN_INFORMATION or not case.poor:
+    if share > MIN_INFORMATION:
         return None
     sentence = (
         f"D's labels are almost random (noise.label_flip={case.config.noise.label_flip:g} leaves {share:.1%} of what "
-        f"plain ones say; {case.poor})"
+        f"plain ones say{case.poor and '; '}{case.poor})"
     )
     words = ("noise.label_flip=0.05", "noise.label_flip=0")
-    return Finding("labels random", sentence, words)
+    return Finding("labels random", sentence, words, is_certain=True)
 
 
 def label_information(noise: Noise) -> float:
