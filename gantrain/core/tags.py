@@ -71,7 +71,7 @@ MEANING = {
     "diversity/coverage": "share of real samples with a generated one nearby",
     "diversity/recall": "share of real samples inside the generated ones' neighbourhoods",
     "diversity/modes": "modes of the data that samples reach",
-    "diversity/mode_kl": "unevenness over modes, in nats; 0 is even",
+    "diversity/mode_kl": "unevenness over modes, in nats; 0 is even, log K is one of K modes, or none",
     "fidelity/precision": "share of samples inside the real ones' neighbourhoods",
     "fidelity/density": "how many real neighbourhoods a sample lies in, on average, by their size",
     "fidelity/high_quality": "share of samples within three standard deviations of a mode",

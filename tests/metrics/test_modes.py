@@ -10,6 +10,7 @@ import torch
 from gantrain.datasets.base import GaussianModes
 from gantrain.datasets.gaussians import Ring
 from gantrain.metrics.modes import count_modes
+from gantrain.metrics.tools.mode_counts import mode_estimates
 
 SQUARE = torch.tensor([[-4.0, -4.0], [-4.0, 4.0], [4.0, -4.0], [4.0, 4.0]])
 
@@ -106,3 +107,15 @@ def test_modes_sample_belongs_to_its_nearest_mode():
 def test_any_dimension_is_counted(d):
     modes = torch.eye(10)[:, :d].unique(dim=0)
     assert count_modes(modes.repeat(3, 1), modes, 0.01)["modes"] == len(modes)
+
+
+def test_no_mode_and_one_mode_are_told_apart_where_kl_is_equal():
+    none, one, two = (
+        mode_estimates(torch.tensor(counts), 20)["mode_kl"]
+        for counts in ([0] * 8, [9] + [0] * 7, [9, 9] + [0] * 6)
+    )
+    assert none == one == pytest.approx(math.log(8))
+    assert "no sample is at a mode" in none.caveat
+    assert "one mode" in one.caveat
+    assert none.caveat != one.caveat
+    assert not two.caveat

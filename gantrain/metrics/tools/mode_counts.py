@@ -10,6 +10,8 @@ from gantrain.core.estimate import Estimate
 DRAWS = 200  # multinomial ones, for a standard deviation
 FEW_MODES = 50  # at most so many are shrunk to equal shares; more of them show the law of their own shares
 GRID, ITERATIONS = 400, 1000  # expected counts of a mode, and steps of the EM algorithm
+# Of no mode and of one mode KL is log K alike, and so the worst of both.
+ONE_VALUE = {0: "no sample is at a mode, which reads as one mode does", 1: "the samples are at one mode"}
 RARE, ENOUGH = 3, 5  # samples that a rare mode has at most; rare modes for a symmetric error
 
 
@@ -30,9 +32,7 @@ def mode_estimates(counts: Tensor, n: int) -> dict[str, Estimate]:
     caveat = f"{rare} of the modes have at most {RARE} samples" if 0 < rare < ENOUGH else ""
     return {
         "modes": Estimate(found["modes"], n=n, caveat=caveat),
-        "mode_kl": Estimate(
-            found["mode_kl"], n=n, caveat="" if found["modes"] > 1 else "the samples are at one mode"
-        ),
+        "mode_kl": Estimate(found["mode_kl"], n=n, caveat=ONE_VALUE.get(int(found["modes"]), "")),
     }
 
 
