@@ -15,8 +15,10 @@ from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
 from gantrain.errors import CheckpointError, GantrainError
-from gantrain.reports.end_table import health_lines, metric_table, protocol_warnings, published_table
+from gantrain.reports.end_table import health_lines, metric_table, protocol_warnings
+from gantrain.reports.readings import finite_numbers
 from gantrain.reports.repeat import repeat_words, without_run_keys
+from gantrain.reports.tail import published_table
 
 MAX_JOBS = 2000  # of a sweep's table
 MAX_LETTERS = 80  # of a key and its value
@@ -114,7 +116,8 @@ def _results(run: RunFolder) -> str:
     # JSON has null for a number that was not finite
     tail = {tag: NAN if value is None else value for tag, value in result.get("tail", {}).items()}
     warnings = protocol_warnings(result.get("protocol", {}))
-    return _page(metric_table(result), warnings, published_table(tail, result.get("published", {})))
+    errors = finite_numbers(result.get("tail_errors"))
+    return _page(metric_table(result), warnings, published_table(tail, result.get("published", {}), errors))
 
 
 def _last_values(run: RunFolder, step: int | None = None) -> str:

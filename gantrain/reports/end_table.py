@@ -1,37 +1,15 @@
 """The text of one run for a terminal: tables of metrics, and the lines at its end."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import IN_NATS
-from gantrain.core.text import align_columns, format_estimate, format_number, one_line
+from gantrain.core.text import align_columns, format_estimate, one_line
 from gantrain.reports.readings import estimates, floors, notes, sections
-
-
-def tail_means(history: Sequence[Mapping[str, float | None]], last: int) -> dict[str, float]:
-    """Return the mean of each scalar over the last fifth of ``last`` steps, for games that circle."""
-    tail: dict[str, list[float]] = {}
-    for row in history:
-        for tag, value in row.items():
-            if tag != "step" and value is not None and (row["step"] or 0) > 0.8 * last:
-                tail.setdefault(tag, []).append(value)
-    return {tag: sum(values) / len(values) for tag, values in tail.items()}
-
-
-def published_table(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
-    """Return each published value next to the measured one, a line each; "" without any."""
-    if not published:
-        return ""
-    first, second = "mean of the last fifth", "published or exact"
-    width = max(len(first), *(len(tag) for tag in published))
-    lines = [f"{first:{width}}  {second}  {'measured':>10}"]
-    for tag, value in published.items():
-        measured = format_number(tail[tag], 4) if tag in tail else "missing"
-        lines.append(f"{tag:{width}}  {format_number(value, 4):>{len(second)}}  {measured:>10}")
-    return "\n".join(lines)
+from gantrain.reports.tail import published_table
 
 
 def metric_table(result: Mapping[str, Any]) -> str:
@@ -93,7 +71,7 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
         f"{count}, {speed}",
         metric_table(result),
         protocol_warnings(result["protocol"]),
-        published_table(result["tail"], result["published"]),
+        published_table(result["tail"], result["published"], result.get("tail_errors")),
         "\n".join(health_lines(result)),
         "\n".join(files),
     ]

@@ -19,7 +19,8 @@ from gantrain.core.signals import leave
 from gantrain.core.text import escape_controls
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
-from gantrain.reports.end_table import metric_table, tail_means
+from gantrain.reports.end_table import metric_table
+from gantrain.reports.tail import tail_errors, tail_means
 from gantrain.tracking.run_log import logging_to
 from gantrain.tracking.tensorboard import (
     charts_summary,
@@ -213,6 +214,7 @@ def _train(
         "health": [str(finding) for finding in housekeeping.health.standing.values()],
         "unchecked": housekeeping.health.unchecked(),
         "tail": tail_means(tracker.history(), state.step),
+        "tail_errors": tail_errors(tracker.history(), state.step, config.metric.published),
         "published": config.metric.published,
         "meaning": meaning(config),
         "chance": chance(config),

@@ -9,10 +9,13 @@ from coverage import coverage
 from torch import Tensor
 
 from gantrain.objectives.base import Logits, Separable
+from gantrain.objectives.conditional import Conditional
+from gantrain.objectives.cross_entropy import NonSaturating
 from gantrain.objectives.divergences import ROWS
 from gantrain.objectives.fgan import FGAN
 from gantrain.objectives.hinge import Hinge
 from gantrain.objectives.least_squares import LeastSquares
+from gantrain.objectives.relativistic import Relativistic
 
 Mixture = list[tuple[float, float, float]]  # weight, mean, standard deviation of each part
 
@@ -95,6 +98,41 @@ def test_errors_of_heavy_tails_have_a_caveat(name):
     found = readings(name, PAIRS["shift 2"], 1000, 200)
     assert found.caveat > 0.7, found
     assert found.silent < 0.1
+
+
+def paired_logits(n: int, generator: torch.Generator) -> Logits:
+    """Logits of a D whose offset depends on a label that data, samples and wrong pairs share."""
+    offset = 3 * torch.randint(-1, 2, (n,), generator=generator)
+    real, fake, wrong = (shift - offset + torch.randn(n, generator=generator) for shift in (1.0, -1.0, -2.0))
+    return Logits(real, fake + 2 * offset, wrong)
+
+
+@pytest.mark.parametrize(
+    ("game", "quantity"), [(Conditional(), "js"), (Conditional(), "game"), (Relativistic(), "game")]
+)
+def test_errors_of_pairs_that_share_a_condition_hold(game, quantity):
+    known = game.estimate(paired_logits(2_000_000, torch.Generator().manual_seed(9)))[quantity]
+    found = coverage(lambda generator: game.estimate(paired_logits(300, generator))[quantity], known, 400)
+    assert found.is_honest, found
+    assert found.ratio == pytest.approx(1, rel=0.12)
+    assert found.caveat < 0.05
+
+
+@pytest.mark.parametrize(("batches", "has_caveat"), [(40, False), (4, True)])
+def test_errors_of_a_d_that_looks_across_batches_hold(batches, has_caveat):
+    def reading(generator: torch.Generator, batches: int = batches):
+        shared = torch.randn(2, batches, 1, generator=generator)
+        rows = (
+            shared
+            + torch.randn(2, batches, 16, generator=generator)
+            + torch.tensor([1.0, -1.0])[:, None, None]
+        )
+        return NonSaturating().estimate(Logits(*rows.flatten(1), group=16))["js"]
+
+    found = coverage(reading, reading(torch.Generator().manual_seed(9), 100_000), 400)
+    assert found.is_honest, found
+    assert (found.caveat > 0.5) == has_caveat
+    assert reading(torch.Generator(), 40).n == 40
 
 
 @pytest.mark.slow

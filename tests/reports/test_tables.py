@@ -11,12 +11,13 @@ import pytest
 from made_runs import made
 from PIL import Image
 
-from gantrain.reports.end_table import protocol_warnings, published_table, tail_means
+from gantrain.reports.end_table import protocol_warnings
 from gantrain.reports.figures import axis_key, chart, sample_sheet
 from gantrain.reports.ranking import best_first, columns, cost, settings
 from gantrain.reports.runs import Row, read_rows, runs_under
 from gantrain.reports.summary import comparison_text, summarise, write_files
 from gantrain.reports.tables import INTERVAL_NOTE, markdown_table, notes, run_table, seed_table
+from gantrain.reports.tail import published_table, tail_means
 
 MODE_TAGS = ["diversity/modes", "diversity/mode_kl", "fidelity/novel"]
 

@@ -10,7 +10,7 @@ from composed import composed
 from PIL import Image
 
 from gantrain.core.text import format_number
-from gantrain.reports.end_table import published_table
+from gantrain.reports.tail import published_table
 
 RADII = {  # after 500 steps at rate 0.2 from (1, -1), of the recurrence in double precision
     ("minimax", "none", "simultaneous"): 3.097,

@@ -1,0 +1,87 @@
+"""Means over the last fifth of a run, for games that circle, with their errors, next to published values."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from gantrain.core.estimate import ERROR_SUFFIX
+from gantrain.core.text import format_number, format_with_error
+
+History = Sequence[Mapping[str, float | None]]
+FEWEST = 10  # readings that show how they depend on each other
+NOTE = (
+    "±: standard error of the mean over the steps of this run; where a reading has an error over samples, with that of "
+    "one reading, since all share the held-out points"
+)
+
+
+def tail_values(history: History, last: int) -> dict[str, list[float]]:
+    """Return the values of each scalar over the last fifth of ``last`` steps, oldest first."""
+    tail: dict[str, list[float]] = {}
+    for row in history:
+        for tag, value in row.items():
+            if tag != "step" and value is not None and (row["step"] or 0) > 0.8 * last:
+                tail.setdefault(tag, []).append(value)
+    return tail
+
+
+def tail_means(history: History, last: int) -> dict[str, float]:
+    """Return the mean of each scalar over the last fifth of ``last`` steps."""
+    return {tag: sum(values) / len(values) for tag, values in tail_values(history, last).items()}
+
+
+def tail_errors(history: History, last: int, tags: Iterable[str]) -> dict[str, float]:
+    """Return the standard errors of ``tail_means`` of some tags, where they are known.
+
+    An error over samples counts as that of one reading: the readings share the held-out points, which do not average
+    out. Their samples do, so it is too large rather than too small.
+    """
+    tail, errors = tail_values(history, last), {}
+    for tag in tags:
+        parts = [series_error(tail.get(tag, [])), *tail.get(tag + ERROR_SUFFIX, [])[-1:]]
+        if known := [part for part in parts if part is not None and math.isfinite(part)]:
+            errors[tag] = math.hypot(*known)
+    return errors
+
+
+def series_error(values: Sequence[float]) -> float | None:
+    """Return the standard error of the mean of readings that depend on each other; None for fewer than ten.
+
+    By the initial positive sequence of autocovariances (Geyer 1992, sec. 3.3), at least that of independent ones.
+    """
+    n = len(values)
+    if n < FEWEST or not np.isfinite(values).all():
+        return None
+    centred = np.asarray(values) - np.mean(values)
+    # Sums of autocovariances at lags 2k and 2k + 1, as long as they are positive.
+    total, first = 0.0, float(centred @ centred) / n
+    for lag in range(0, n - 1, 2):
+        pair = float(centred[: n - lag] @ centred[lag:] + centred[: n - lag - 1] @ centred[lag + 1 :]) / n
+        if pair <= 0:
+            break
+        total += pair
+    return math.sqrt(max(2 * total - first, first) / (n - 1))
+
+
+def published_table(
+    tail: Mapping[str, float], published: Mapping[str, float], errors: Mapping[str, float] | None = None
+) -> str:
+    """Return each published value next to the measured one with its error, a line each; "" without any."""
+    if not published:
+        return ""
+    first, second, errors = "mean of the last fifth", "published or exact", errors or {}
+    measured = {tag: _measured(tail.get(tag), errors.get(tag)) for tag in published}
+    width, last = (max(len(first), *map(len, published)), max(10, *map(len, measured.values())))
+    lines = [f"{first:{width}}  {second}  {'measured':>{last}}"]
+    for tag, value in published.items():
+        lines.append(f"{tag:{width}}  {format_number(value, 4):>{len(second)}}  {measured[tag]:>{last}}")
+    if any("±" in text for text in measured.values()):
+        lines.append(NOTE)
+    return "\n".join(lines)
+
+
+def _measured(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "missing"
+    return format_number(value, 4) if error is None else format_with_error(value, error)

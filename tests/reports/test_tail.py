@@ -1,0 +1,44 @@
+import math
+
+import numpy as np
+import pytest
+
+from gantrain.reports.tail import NOTE, published_table, series_error, tail_errors
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.6])
+def test_series_error_holds_for_readings_that_depend_on_each_other(memory):
+    draws, held = np.random.default_rng(0).standard_normal((400, 400)), 0
+    for noise in draws:
+        series = [noise[0] / math.sqrt(1 - memory**2)]
+        for step in noise[1:]:
+            series.append(memory * series[-1] + step)
+        held += abs(np.mean(series)) <= 1.96 * series_error(series)
+    assert 0.92 <= held / len(draws) <= 0.98
+
+
+def test_series_error_needs_ten_finite_readings():
+    assert series_error([1.0, 2.0] * 4) is None
+    assert series_error([math.nan, *[1.0] * 20]) is None
+    assert series_error([0.5] * 20) == 0.0
+
+
+def test_series_error_of_a_circle_is_near_that_of_independent_readings():
+    circle = [math.sin(i) for i in range(100)]
+    assert 1 <= series_error(circle) / (np.std(circle, ddof=1) / 10) < 1.5
+
+
+def test_tail_error_keeps_the_error_that_all_readings_share():
+    history = [{"step": i, "divergence/js": 0.1, "divergence/js_se": 0.02, "loss/d": 1.0} for i in range(101)]
+    assert tail_errors(history, 100, ["divergence/js", "loss/d", "absent"]) == {
+        "divergence/js": pytest.approx(0.02),
+        "loss/d": 0.0,
+    }
+    few = [row for row in history if row["step"] % 50 == 0]
+    assert tail_errors(few, 100, ["divergence/js", "loss/d"]) == {"divergence/js": pytest.approx(0.02)}
+
+
+def test_published_table_says_what_its_error_is():
+    text = published_table({"divergence/js": 0.11135}, {"divergence/js": 0.1114}, {"divergence/js": 0.0031})
+    assert text.splitlines()[1].split() == ["divergence/js", "0.1114", "0.111", "±", "0.003"]
+    assert text.endswith(NOTE)
