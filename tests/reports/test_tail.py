@@ -7,7 +7,7 @@ from gantrain.reports.tail import NOTE, published_table, series_error, tail_erro
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.6])
-def test_series_error_holds_for_readings_that_depend_on_each_other(memory):
+def test_series_error_holds_for_dependent_readings(memory):
     draws, held = np.random.default_rng(0).standard_normal((400, 400)), 0
     for noise in draws:
         series = [noise[0] / math.sqrt(1 - memory**2)]
@@ -23,7 +23,7 @@ def test_series_error_needs_ten_finite_readings():
     assert series_error([0.5] * 20) == 0.0
 
 
-def test_series_error_of_a_circle_is_near_that_of_independent_readings():
+def test_series_error_of_a_circle_is_near_the_independent_one():
     circle = [math.sin(i) for i in range(100)]
     assert 1 <= series_error(circle) / (np.std(circle, ddof=1) / 10) < 1.5
 
