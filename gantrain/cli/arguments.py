@@ -22,7 +22,7 @@ def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str
     words: dict[str, str] = {}
     for argument in argv:
         if argument.startswith("-"):
-            raise ConfigError(argument, f"gantrain {verb} has no such flag", "see gantrain --help")
+            raise ConfigError(argument, f"gantrain {verb} has no such flag", _remedy_for_flag(verb, argument))
         # The name of a run may have an equals sign in it.
         if "=" in argument and not os.path.exists(os.path.expanduser(argument)):
             override = Override.parse(argument)
@@ -30,6 +30,15 @@ def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str
         else:
             folders.append(argument)
     return folders, words
+
+
+def _remedy_for_flag(verb: str, flag: str) -> str:
+    from gantrain.cli.command import load_command
+    from gantrain.core.suggestions import nearest
+
+    name, _, value = flag.lstrip("-").partition("=")
+    meant = nearest(name, load_command(verb).known_words)
+    return f"write {meant[0]}={value or 'VALUE'}" if meant else f"see gantrain {verb} --help"
 
 
 def single_folder(verb: str, folders: Sequence[str]) -> Path:

@@ -40,7 +40,9 @@ USAGE = [
     row("sample", "sample", "names no run"),
     row("evaluate n=5", "evaluate", "names no run"),
     row("resume a b", "resume", "takes one run"),
-    row("sample --all x", "--all", "no such flag"),
+    row("sample --all x", "--all", "no such flag", "see gantrain sample --help"),
+    row("sample x --num_samples=16", "--num_samples=16", "write n=16"),
+    row("evaluate x --output", "--output", "write out=VALUE"),
     row("tensorboard a b", "tensorboard", "takes one folder"),
     row("tensorboard nowhere", "nowhere", "there is no such folder", code=4),
 ]
