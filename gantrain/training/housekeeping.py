@@ -90,7 +90,7 @@ class Housekeeping:
         last = step if over else options.steps
         self.bar.advance(step, state.seconds)
         if step == 1:
-            self.health.first_step = self.signs.distance_moved(state)
+            self.health.first_step = self.signs.distances_from_start(state)
 
         # Log the means; an evaluation computes its own divergence, so none is added then.
         evaluate = due(step, options.evaluate_every, last) or over

@@ -212,7 +212,7 @@ def _train(
         "images_per_second": round(images * (1 - began / state.step) / max(housekeeping.seconds, 1e-9), 1),
         **evaluation.description(),
         "health": [str(finding) for finding in housekeeping.health.standing.values()],
-        "unchecked": housekeeping.health.unchecked(),
+        "unchecked": housekeeping.health.blind_spots(),
         "tail": tail_means(tracker.history(), state.step),
         "tail_errors": tail_errors(tracker.history(), state.step, config.metric.published),
         "published": config.metric.published,

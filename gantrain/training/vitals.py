@@ -72,7 +72,7 @@ class VitalSigns:
             estimates=estimates,
             floors=self._floors,
             on_training=on_training,
-            moved=self.distance_moved(state),
+            moved=self.distances_from_start(state),
         )
 
     def floors(self, evaluation: Evaluation) -> dict[str, Estimate]:
@@ -92,7 +92,7 @@ class VitalSigns:
         return {tag: Estimate.of(value) for tag, value in js(seen).items()}
 
     @torch.no_grad()
-    def distance_moved(self, state: TrainState) -> dict[str, float]:
+    def distances_from_start(self, state: TrainState) -> dict[str, float]:
         """Return how far the weights of ``g`` and ``d`` are from those of the seed, in norms of the latter.
 
         The initial weights are drawn again rather than kept: that takes no memory, and a resumed run finds the same.

@@ -18,7 +18,7 @@ from gantrain.noise import Noise
 from gantrain.objectives.cross_entropy import Minimax, NonSaturating
 from gantrain.objectives.wasserstein import Wasserstein
 from gantrain.tracking.health.check import PATIENCE, RULES, Health
-from gantrain.tracking.health.finding import accepted
+from gantrain.tracking.health.finding import valid_remedies
 from gantrain.tracking.health.game import label_information, relative_slope
 from gantrain.tracking.health.vitals import Subject, Vitals
 from gantrain.training.run import run
@@ -137,7 +137,7 @@ def test_healthy_vitals_have_no_finding_at_any_step():
     health = Health(subject())
     assert [health.check(vitals(step)) for step in range(100, 1001, 100)] == [[]] * 10
     assert health.standing == {}
-    assert health.unchecked() == []
+    assert health.blind_spots() == []
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -181,8 +181,8 @@ def test_a_remedy_that_holds_or_is_refused_is_left_out():
         "noise.instance_std=0.1",
         "optimizer.g_lr=1e-3",
     ]
-    assert accepted(config, words) == ("noise.instance_std=0.1",)
-    assert accepted(config, ["objective=nothing", "objective=wasserstein penalty=wgan_gp"]) == (
+    assert valid_remedies(config, words) == ("noise.instance_std=0.1",)
+    assert valid_remedies(config, ["objective=nothing", "objective=wasserstein penalty=wgan_gp"]) == (
         "objective=wasserstein penalty=wgan_gp",
     )
 
@@ -259,9 +259,9 @@ def test_the_slope_of_g_vanishes_for_minimax_alone():
         assert relative_slope(Wasserstein(), logit) == 1.0
 
 
-def test_what_could_not_be_checked_is_told():
+def test_blind_spots_have_a_line_each():
     def lines(*words: str, **facts: object) -> str:
-        return " | ".join(Health(subject(*words, **facts)).unchecked())
+        return " | ".join(Health(subject(*words, **facts)).blind_spots())
 
     assert lines() == ""
     assert "no metrics" in lines(metrics=())

@@ -8,7 +8,7 @@ from typing import Any
 
 from gantrain.tracking.health import data, game, players, samples
 from gantrain.tracking.health.case import Case
-from gantrain.tracking.health.finding import Finding, accepted
+from gantrain.tracking.health.finding import Finding, valid_remedies
 from gantrain.tracking.health.vitals import Subject, Vitals
 
 PATIENCE = 2  # evaluations in a row that must show a fault that is not certain
@@ -82,7 +82,7 @@ class Health:
         symptom = [] if explained else [lasting[rule] for rule in SYMPTOMS if rule in lasting][:1]
         limits = [lasting[rule] for rule in DATA if rule in lasting]
         self.standing = {
-            finding.name: replace(finding, remedies=accepted(self.subject.config, finding.remedies))
+            finding.name: replace(finding, remedies=valid_remedies(self.subject.config, finding.remedies))
             for finding in limits + cause + symptom
         }
         new = [finding for name, finding in self.standing.items() if name not in self._reported]
@@ -93,7 +93,7 @@ class Health:
         """Return what the rules read of an evaluation."""
         return Case(self.subject, vitals, self.most_modes, self.first_step)
 
-    def unchecked(self) -> list[str]:
+    def blind_spots(self) -> list[str]:
         """Return what these checks could not see, and why, a line each."""
         config, metrics, n = self.subject.config, self.subject.metrics, self.subject.n
         if not metrics:

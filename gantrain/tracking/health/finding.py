@@ -17,7 +17,7 @@ class Finding:
     Attributes:
         name: The same whatever the numbers.
         sentence: The fault and the numbers that show it.
-        remedies: Each of one or more override words; those of a reported finding are ``accepted``.
+        remedies: Each of one or more override words; those of a reported finding are ``valid_remedies``.
         is_certain: Whether one reading shows it, as where the config alone does.
     """
 
@@ -32,12 +32,12 @@ class Finding:
         return f"{self.sentence}; try {words}" if words else self.sentence
 
 
-def accepted(config: Config, remedies: Iterable[str]) -> tuple[str, ...]:
+def valid_remedies(config: Config, remedies: Iterable[str]) -> tuple[str, ...]:
     """Return those remedies, of one or more override words, that would change a run and that its other keys allow."""
-    return tuple(remedy for remedy in remedies if _is_accepted(config, remedy))
+    return tuple(remedy for remedy in remedies if _is_valid(config, remedy))
 
 
-def _is_accepted(config: Config, remedy: str) -> bool:
+def _is_valid(config: Config, remedy: str) -> bool:
     plain = config.plain()
     changes = [_override(plain, *word.split("=")) for word in remedy.split()]
     try:
