@@ -1,9 +1,8 @@
 """Means over the last fifth of a run, for games that circle, with their errors, next to published values."""
 
 import math
+import operator
 from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
 
 from gantrain.core.estimate import ERROR_SUFFIX
 from gantrain.core.text import format_number, format_with_error
@@ -51,13 +50,18 @@ def series_error(values: Sequence[float]) -> float | None:
     By the initial positive sequence of autocovariances (Geyer 1992, sec. 3.3), at least that of independent ones.
     """
     n = len(values)
-    if n < FEWEST or not np.isfinite(values).all():
+    if n < FEWEST or not all(map(math.isfinite, values)):
         return None
-    centred = np.asarray(values) - np.mean(values)
+    mean = sum(values) / n
+    centred = [value - mean for value in values]
+
+    def autocovariance(lag: int) -> float:
+        return sum(map(operator.mul, centred, centred[lag:])) / n
+
     # Sums of autocovariances at lags 2k and 2k + 1, as long as they are positive.
-    total, first = 0.0, float(centred @ centred) / n
+    total, first = 0.0, autocovariance(0)
     for lag in range(0, n - 1, 2):
-        pair = float(centred[: n - lag] @ centred[lag:] + centred[: n - lag - 1] @ centred[lag + 1 :]) / n
+        pair = autocovariance(lag) + autocovariance(lag + 1)
         if pair <= 0:
             break
         total += pair
