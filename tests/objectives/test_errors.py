@@ -147,7 +147,7 @@ def test_errors_hold_or_have_a_caveat(pair, n):
         print(
             f"{pair:18} {n:6} {name:18} {found.holds:.3f} {found.caveat:.2f} {found.silent:.3f} {found.above:.3f}"
         )
-        # Measured limit: in 300 terms a tail of k = 3/4 hides behind Jeffrey's linear part; 0.917 hold, 35 % have a caveat.
+        # The limit: in 300 terms a tail of k = 3/4 hides behind Jeffrey's linear part (0.917 hold, 35 % have a caveat).
         is_hidden = name == "jeffrey" and n == 300 and pair in ("circle", "scale 2")
         if not found.is_honest and not (is_hidden and found.holds > 0.9 and found.caveat > 0.3):
             wrong[name] = found
