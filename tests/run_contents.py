@@ -44,6 +44,7 @@ def events(folder: Path) -> dict[tuple[int, str], object]:
             key = (event.step, value.tag)
             assert key not in found, key
             if not value.tag.startswith(("speed/", "run/", "_hparams_/", "custom_scalars_")):
+                value.ClearField("metadata")  # each process describes a tag at its first value
                 found[key] = value.SerializeToString()
     shown = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0}).Reload()
     tags = [(shown.Scalars, tag) for tag in shown.Tags()["scalars"]]

@@ -132,7 +132,10 @@ def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
         f"gantrain/{path.relative_to(ROOT).as_posix()}"
         for path in (*read, CONTRIBUTING, ROOT / "SECURITY.md")
     }
-    assert names == modules | configs | pages | templates | documentation | {"gantrain/py.typed"}
+    assert names == modules | configs | pages | templates | documentation | {
+        "gantrain/py.typed",
+        "gantrain/core/synonyms.toml",
+    }
 
 
 def test_the_wheel_carries_its_metadata_and_console_script(wheel):
@@ -208,7 +211,7 @@ assert main([*points, "debug=tiny", "train.steps=6", "run.dir=points"]) == 0
 
 def test_the_unpacked_wheel_composes_from_its_own_yaml(example):
     folder, said = example
-    page = python(folder / "site", folder, "-m", "gantrain", "--help")
+    page = python(folder / "site", folder, "-m", "gantrain", "list")
     assert (page.returncode, page.stderr) == (0, "")
     assert "The exponential loss of boosting" in page.stdout  # a choice that the checkout does not have
     read = python(folder / "site", folder, "-m", "gantrain", "docs")

@@ -170,6 +170,7 @@ def test_metric_key_from_outside_is_stored_resumed_and_evaluated(mine, tmp_path,
         "split": "holdout",
         "G": "averaged weights",
         "power": 1.5,
+        "tags": ["divergence/energy"],
     }
     first = result(run)["metrics"]["divergence/energy"]
     assert first > 0
@@ -182,7 +183,10 @@ def test_metric_key_from_outside_is_stored_resumed_and_evaluated(mine, tmp_path,
     for word, message in [
         ("metric.energy.power=2", "metric.energy.power: 2.0 is out of range; give a number that is above 0"),
         ("metric.energy.power=x", "metric.energy.power: 'x' is not a number"),
-        ("metric.energy.powr=1", "metric.energy.powr: there is no such key; did you mean 'power'"),
+        (
+            "metric.energy.powr=1",
+            "metric.energy.powr: there is no such key; did you mean 'metric.energy.power'?",
+        ),
         ("metric.energi.power=1", "metric.energi"),
     ]:
         assert main([*flag, "metric=energy", word, f"run.dir={tmp_path / 'no'}", *SHORT]) == 2

@@ -11,7 +11,7 @@ from gantrain.core.estimate import Estimate
 
 FEWEST = 30  # independent units
 HEAVY_TAILS = "heavy tails: a few samples decide it"
-# Calibrated by tests/objectives/test_errors.py: skewness of a mean, alone and where a side has a heavy tail.
+# Calibrated by tests/objectives/test_estimate_errors.py: skewness of a mean, alone and where a side has a heavy tail.
 MAX_SKEWNESS, MAX_HEAVY_SKEWNESS, HEAVY_SHAPE = 0.2, 0.1, 0.4
 # From k = 1/2 on a second moment is infinite; of 1,000 such terms ``tail_shape`` finds 0.41 on average.
 DOUBTFUL_VARIANCE, INFINITE_VARIANCE = 0.42, 0.5

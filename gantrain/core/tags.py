@@ -49,7 +49,6 @@ MEANING = {
     "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
     "divergence/js_exact": "the exact value, from the densities",
     "divergence/js_density": "from a histogram of samples: the middle of its error bounds",
-    "divergence/js_density_margin": "half the width of the interval that contains it",
     "divergence/js_gap": "the fresh D's estimate minus that of the game's D",
     "divergence/exact_error": "largest estimated error of the exact values",
     "divergence/exact_residual": "how far an integral of either density is from 1",
@@ -89,6 +88,7 @@ MEANING = {
 # Of a tag with an ending, by the tag without it.
 DERIVED = {
     "_se": "standard error of {}",
+    "_margin": "half the width of an interval that contains {}",
     "_batch": "{} by a D that classifies samples jointly: larger than that of single ones",
     "_exact": "{}: the exact value, from the densities",
     "_density": "{} from a histogram of samples: the middle of its error bounds",

@@ -49,16 +49,14 @@ def test_the_pages_import_neither_torch_nor_hydra(word, tmp_path):
     assert done.stdout.strip()
 
 
-def test_every_option_is_on_both_pages_with_what_it_is(run_cli):
+def test_every_option_is_listed_with_what_it_is(run_cli):
     _, listed, _ = run_cli("list")
-    _, helped, _ = run_cli("--help")
     for group in GROUPS:
         files = {path.stem for path in (yaml_dir() / group).glob("*.yaml")}
         assert set(choices(group)) == files
         for name, text in choices(group).items():
             assert re.match(r"\w.*\S", text), f"{group}/{name}.yaml does not say what it is"
-            for page in (listed, helped):
-                assert re.search(rf"^  {re.escape(name)} +{re.escape(text)}$", page, re.MULTILINE)
+            assert re.search(rf"^  {re.escape(name)} +{re.escape(text)}$", listed, re.MULTILINE)
 
 
 def test_every_folder_of_options_is_a_group_of_the_pages():
@@ -71,8 +69,11 @@ def test_help_names_every_verb_and_stands_behind_each(run_cli):
     for verb in ("train", *command_names()):
         code, told, err = run_cli(verb, "--help")
         assert (code, err) == (0, "")
-        uses = [line for line in page.splitlines() if line.startswith(f"  gantrain {verb} ")]
-        assert told == page if verb == "train" else uses and told.splitlines()[1 : 1 + len(uses)] == uses
+        if verb == "train":
+            assert told == page
+        else:  # one line on the page, and every form of it behind the verb
+            assert re.search(rf"^  gantrain {verb}[ \n]", page, re.MULTILINE), verb
+            assert told.startswith(f"usage\n  gantrain {verb}")
     assert run_cli("seed=1", "-h") == (0, page, "")
 
 
@@ -237,7 +238,7 @@ def test_a_run_ends_with_its_metrics_and_where_to_look(run_cli, tmp_path, monkey
         f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
     ]
     js = json.loads((folder / "result.json").read_text())["metrics"]["divergence/js"]
-    assert re.search(rf"^divergence/js +{js:.3f} ", out, re.MULTILINE)
+    assert re.search(rf"^  divergence/js +≥ {js:.3f} ", out, re.MULTILINE)
 
 
 def test_evaluate_reads_a_checkpoint_and_says_where(tiny, run_cli):

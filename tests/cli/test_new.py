@@ -19,11 +19,11 @@ TINY = ("debug=tiny", "train.steps=2", "metric.n=60", "device=cpu")
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory) -> Path:
-    """A folder in which a plug-in of each group was begun, each named own_GROUP."""
+    """A folder in which a plug-in of each group was begun, each named begun_GROUP."""
     folder = tmp_path_factory.mktemp("started")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        assert [main(["new", group, f"own_{group}"]) for group in TEMPLATES] == [0] * len(TEMPLATES)
+        assert [main(["new", group, f"begun_{group}"]) for group in TEMPLATES] == [0] * len(TEMPLATES)
     return folder
 
 
@@ -37,12 +37,12 @@ def test_every_group_with_plugins_has_a_template():
 def test_new_plugins_train_at_once(started, run_cli, monkeypatch):
     monkeypatch.chdir(started)
     plugins = ("--plugins", "my-plugins")
-    of_pictures = [f"{group}=own_{group}" for group in TEMPLATES if group != "dataset"]
-    for words in (of_pictures, ["dataset=own_dataset", "objective=own_objective", "metric=own_metric"]):
+    of_pictures = [f"{group}=begun_{group}" for group in TEMPLATES if group != "dataset"]
+    for words in (of_pictures, ["dataset=begun_dataset", "objective=begun_objective", "metric=begun_metric"]):
         code, page, err = run_cli(*plugins, *words, *TINY)
         assert code == 0, err
-        assert "fidelity/own_metric " in page
-        assert "divergence/own_objective " in page
+        assert "fidelity/begun_metric " in page
+        assert "divergence/begun_objective " in page
 
 
 def test_new_tests_hold_of_what_was_written(started, monkeypatch):
@@ -50,7 +50,7 @@ def test_new_tests_hold_of_what_was_written(started, monkeypatch):
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly"]
     assert pytest.main([*options, f"--rootdir={started}", str(started / "my-plugins")]) == 0
     for group in TEMPLATES:
-        for name in (f"own_{group}", f"test_own_{group}"):
+        for name in (f"begun_{group}", f"test_begun_{group}"):
             sys.modules.pop(name, None)
 
 

@@ -333,7 +333,7 @@ FAULTS = {
     "a fault below a blank line": (GOOD.replace("5,6", "\n5,x"), {}, "'b' has 'x' in row 3"),
     "a long word": (GOOD.replace("5,6", "5," + "x" * 10**4), {}, "'b' has 'xxx", "...' in row 3"),
     "one name twice": ("a,b,a\n1,2,3\n", {}, "two columns called 'a'"),
-    "no such column": (GOOD, {"columns": ["A"]}, "no column 'A'", "dataset.columns", "choose from a, b"),
+    "no such column": (GOOD, {"columns": ["A"]}, "no column 'A'", "dataset.columns", "did you mean 'a'?"),
     "no such label": ("kind,b\n1,2\n" * 5, {"label": "kinds"}, "no column 'kinds'", "did you mean 'kind'?"),
     "nothing but a label": ("k\n1\n2\n1\n2\n", {"label": "k"}, "no column but the label"),
     "too many classes": (

@@ -150,7 +150,7 @@ def test_parzen_value_is_the_mean_with_its_standard_error():
     reference = KernelDensity(bandwidth=Parzen().protocol(shown)["sigma"]).fit(shown.fake[0].double().numpy())
     scores = reference.score_samples(shown.real[0][1::2].double().numpy())
     assert found[TAG] == pytest.approx(scores.mean(), rel=1e-6)
-    assert found[f"{TAG}_se"] == pytest.approx(scores.std(ddof=1) / math.sqrt(200), rel=1e-6)
+    assert found[TAG].error == pytest.approx(scores.std(ddof=1) / math.sqrt(200), rel=1e-6)
 
 
 def test_parzen_images_are_in_0_to_1_as_published():
@@ -177,7 +177,7 @@ def test_centroids_beat_the_digits_they_are_the_means_of():
     means = KMeans(200, n_init=1, random_state=0).fit(train.flatten(1).numpy()).cluster_centers_
     centroids = torch.from_numpy(means).float().reshape(-1, 1, 8, 8)
     of_data, of_means = (Parzen()(evaluation(digits, x)) for x in (train[some], centroids))
-    error = math.hypot(of_data[f"{TAG}_se"], of_means[f"{TAG}_se"])
+    error = math.hypot(of_data[TAG].error, of_means[TAG].error)
     assert of_means[TAG] > of_data[TAG] + 2 * error
 
 

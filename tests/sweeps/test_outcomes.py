@@ -77,7 +77,7 @@ def test_sockets_lie_in_a_short_folder(tmp_path, monkeypatch):
         assert tempfile.gettempdir() == "/tmp"
 
 
-@pytest.mark.parametrize("name", ["basic", "ax", "nevergrad"])
+@pytest.mark.parametrize("name", ["ax", "nevergrad"])
 def test_sweeper_that_does_not_plan_is_refused(run_cli, tmp_path, name):
     code, out, err = run_cli("-m", f"hydra/sweeper={name}", *SHORT, "seed=0,1", "run.dir=s")
     assert (code, out, err.count("\n")) == (2, "", 1)
