@@ -53,9 +53,9 @@ class Fits:
         value, known, earlier = map(bound, (self.whole.held_out, self.whole.fitted, self.quarter.held_out))
         error = standard_error(self.whole.held_out)
         if known - value > 2 * math.hypot(error, standard_error(self.whole.fitted)):
-            return f"loose here: this D reads {known:.3f} on its training data, which are too few for it"
+            return f"a loose bound, this D reads {known:.3f} on its training data, which are too few for it"
         if value - earlier > MAX_BIAS * error:
-            return f"loose here: {earlier:.3f} with a quarter of the training data and of metric.refit_steps"
+            return f"a loose bound, {earlier:.3f} with a quarter of the training data and of metric.refit_steps"
         return ""
 
 
