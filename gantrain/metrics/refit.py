@@ -55,7 +55,9 @@ class Fits:
         if known - value > 2 * math.hypot(error, standard_error(self.whole.fitted)):
             return f"a loose bound, this D reads {known:.3f} on its training data, which are too few for it"
         if value - earlier > MAX_BIAS * error:
-            return f"a loose bound, {earlier:.3f} with a quarter of the training data and of metric.refit_steps"
+            return (
+                f"a loose bound, {earlier:.3f} with a quarter of the training data and of metric.refit_steps"
+            )
         return ""
 
 
