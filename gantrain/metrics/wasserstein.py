@@ -69,13 +69,13 @@ class Wasserstein(Metric):
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         real, fake = evaluation.real[0].flatten(1), evaluation.fake[0].flatten(1)
 
-        def of_sliced(rows: Tensor) -> dict[str, float]:
+        def sliced_distance(rows: Tensor) -> dict[str, float]:
             return {"divergence/sliced_wasserstein": sliced(real[rows], fake[rows], evaluation.seed)}
 
         def of_exact(rows: Tensor) -> dict[str, float]:
             return {"divergence/wasserstein": exact(real[rows], fake[rows])}
 
         n = evaluation.n
-        return from_groups(of_sliced, n, evaluation.seed) | from_groups(
+        return from_groups(sliced_distance, n, evaluation.seed) | from_groups(
             of_exact, min(MAX_EXACT, n), evaluation.seed
         )

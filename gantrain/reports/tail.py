@@ -75,7 +75,7 @@ def published_table(
     if not published:
         return ""
     first, second, errors = "mean of the last fifth", "published or exact", errors or {}
-    measured = {tag: _measured(tail.get(tag), errors.get(tag)) for tag in published}
+    measured = {tag: _measurement(tail.get(tag), errors.get(tag)) for tag in published}
     width, last = (max(len(first), *map(len, published)), max(10, *map(len, measured.values())))
     lines = [f"{first:{width}}  {second}  {'measured':>{last}}"]
     for tag, value in published.items():
@@ -85,7 +85,7 @@ def published_table(
     return "\n".join(lines)
 
 
-def _measured(value: float | None, error: float | None) -> str:
+def _measurement(value: float | None, error: float | None) -> str:
     if value is None:
         return "missing"
     return format_number(value, 4) if error is None else format_with_error(value, error)

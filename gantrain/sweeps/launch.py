@@ -64,7 +64,7 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
     return checked
 
 
-def warn_of_repeated(jobs: Sequence[Job], configs: Sequence[Config | None]) -> None:
+def warn_of_repeats(jobs: Sequence[Job], configs: Sequence[Config | None]) -> None:
     """Print a line for each job whose config is that of an earlier one."""
     first: dict[str, Job] = {}
     for job, config in zip(jobs, configs, strict=True):

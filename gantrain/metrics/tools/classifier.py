@@ -16,7 +16,7 @@ from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import CHUNK, Evaluation
-from gantrain.metrics.tools.floors import fitted_and_reserved
+from gantrain.metrics.tools.floors import split_reserved_samples
 
 log = logging.getLogger("gantrain")
 
@@ -68,7 +68,7 @@ def fit(data: Data) -> nn.Sequential:
         network = classifier(data.spec)
         optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
         generator = torch.Generator().manual_seed(0)
-        fitted, _ = fitted_and_reserved(data)
+        fitted, _ = split_reserved_samples(data)
         for step in range(STEPS):
             optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / STEPS)
             x, y = data.train.take(fitted[torch.randint(len(fitted), (BATCH,), generator=generator)])
@@ -79,7 +79,7 @@ def fit(data: Data) -> nn.Sequential:
 
 def load_or_fit(data: Data) -> nn.Sequential:
     """Return the classifier of this training split, from the user's cache or else fitted."""
-    reserved = len(fitted_and_reserved(data)[1])
+    reserved = len(split_reserved_samples(data)[1])
     key = hashlib.sha256(f"{data.spec} {reserved} {STEPS} {BATCH} {torch.__version__}".encode())
     for tensor in (data.train.x, data.train.y, data.train.rows):
         if tensor is not None:
@@ -120,7 +120,7 @@ def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
     layers = "2 convolutions" if spec.is_image else "2 linear layers"
     where = " on each channel" if spec.channel_classes else ""
     correct = predict(shared_classifier(evaluation.data), x) == y.cpu()
-    reserved = len(fitted_and_reserved(evaluation.data)[1])
+    reserved = len(split_reserved_samples(evaluation.data)[1])
     name = f"{layers}{where}, {STEPS} steps on the training split"
     own = {"classifier": name, "classifier_accuracy": float(correct.double().mean())}
     return own | ({"reserved_from_training": reserved} if reserved else {})

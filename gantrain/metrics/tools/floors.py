@@ -19,7 +19,7 @@ ENOUGH = 0.9  # of the samples of a reading, for a floor without a caveat
 RESERVED_SHARE = 4  # at most one in so many training samples is reserved
 
 
-def fitted_and_reserved(data: Data) -> tuple[Tensor, Tensor]:
+def split_reserved_samples(data: Data) -> tuple[Tensor, Tensor]:
     """Return which training samples a metric's network is fitted to, and the others, which it never sees.
 
     As many are reserved as are held out, but at most a quarter. None of stacked images, which share their channels.
@@ -41,7 +41,7 @@ def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[E
         compares_real: Whether the other side is used; if not, one side may take all samples.
     """
     data, n = evaluation.data, evaluation.n
-    _, reserved = fitted_and_reserved(data)
+    _, reserved = split_reserved_samples(data)
     held = len(data.holdout)
     total = held + len(reserved)
 

@@ -17,7 +17,7 @@ from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.frechet import Frechet, frechet
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.classifier import predict, shared_classifier
-from gantrain.metrics.tools.floors import fitted_and_reserved, floors, real_against_real
+from gantrain.metrics.tools.floors import floors, real_against_real, split_reserved_samples
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +43,20 @@ def rows(x: Tensor) -> set[tuple[float, ...]]:
 
 def test_reserved_samples_are_as_many_as_held_out_or_a_quarter(digits):
     for data, count in ((digits, 359), (points(100, 90), 25), (points(1000, 90), 90), (points(3, 2), 0)):
-        fitted, reserved = fitted_and_reserved(data)
+        fitted, reserved = split_reserved_samples(data)
         assert len(reserved) == count
         assert torch.equal(torch.cat([fitted, reserved]).sort().values, torch.arange(len(data.train)))
-        assert torch.equal(fitted_and_reserved(data)[1], reserved)
+        assert torch.equal(split_reserved_samples(data)[1], reserved)
 
 
 def test_stacked_images_share_channels_so_none_are_reserved(digits):
     stacks = replace(digits.train, rows=torch.randint(1000, (500, 3)))
-    assert len(fitted_and_reserved(replace(digits, train=stacks))[1]) == 0
+    assert len(split_reserved_samples(replace(digits, train=stacks))[1]) == 0
 
 
 @pytest.mark.parametrize("compares_real", [True, False])
 def test_floor_sides_are_fresh_disjoint_and_as_large(digits, compares_real):
-    held, (_, reserved) = digits.holdout.take(torch.arange(359))[0], fitted_and_reserved(digits)
+    held, (_, reserved) = digits.holdout.take(torch.arange(359))[0], split_reserved_samples(digits)
     fresh = rows(held) | rows(digits.train.take(reserved)[0])
     scene = evaluation(digits, 300)
     splits = list(real_against_real(scene, compares_real))
@@ -89,7 +89,7 @@ def test_sides_of_a_conditional_floor_have_equal_labels(digits):
 def test_class_accuracy_floor_is_that_of_fresh_digits(digits):
     with torch.inference_mode():
         network = shared_classifier(digits)
-        _, reserved = fitted_and_reserved(digits)
+        _, reserved = split_reserved_samples(digits)
         hits = [
             predict(network, x) == y
             for x, y in (digits.holdout.take(torch.arange(359)), digits.train.take(reserved))
