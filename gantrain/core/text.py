@@ -71,8 +71,9 @@ def format_with_error(value: float, error: float | None) -> str:
     # The larger of the two decides for both whether powers of ten are needed.
     if 0 < (larger := max(abs(value), error)) < 1e-5 or larger >= 1e15:
         return f"{value:.3e} ± {error:.3e}"
-    small = 0 < error < 0.5e-3
-    places = min(-math.floor(math.log10(error)), 6) if small else _decimals(error or 0.01, most=3)
+    unit = error or abs(value)  # an error of 0 carries no digits, and a small value must not vanish
+    small = 0 < unit < 0.5e-3
+    places = min(-math.floor(math.log10(unit)), 6) if small else _decimals(error or 0.01, most=3)
     return f"{value:.{places}f} ± {error:.{places}f}"
 
 

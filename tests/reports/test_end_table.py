@@ -44,6 +44,7 @@ def test_format_with_error_has_the_decimals_of_the_error(value, error):
         (Estimate(31.256, 2.31), "31.3 ± 2.3"),
         (Estimate(1234.5, 56.7), "1234 ± 57"),
         (Estimate(0.5, 0.0004), "0.5000 ± 0.0004"),
+        (Estimate(0.0004, 0.0), "0.0004 ± 0.0000"),
         (Estimate(0.79512), "0.80"),
         (Estimate(31.256), "31"),
         (Estimate(8.0), "8.0"),
