@@ -1,28 +1,63 @@
 """The embedded digits: all of them, unaltered but for the scale, and split once."""
 
+import gzip
+import importlib.util
+import re
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Split, split
-from gantrain.datasets.digits import Digits
+from gantrain.datasets.digits import Digits, read_table
+from gantrain.errors import DataError
 
 
-def rows(x: Tensor, y: Tensor) -> list[tuple]:
-    """Each sample with its label, in an order of its own."""
-    return sorted((*pixels, label) for pixels, label in zip(x.flatten(1).tolist(), y.tolist(), strict=True))
-
-
-def test_digits_parts_are_sklearns_1797_digits_and_labels():
-    data = Digits().load(0)
+def test_digits_are_bit_for_bit_those_that_sklearn_loads():
+    data = Digits().load(3)
     assert data.spec == Digits().spec() == Spec((1, 8, 8), classes=10)
-    assert len(data.train) + len(data.holdout) == 1797
-    assert data.train.x.shape[1:] == data.holdout.x.shape[1:] == (1, 8, 8)
     pixels, labels = load_digits(return_X_y=True)
-    x, y = torch.cat([data.train.x, data.holdout.x]), torch.cat([data.train.y, data.holdout.y])
-    assert rows(x * 8 + 8, y) == rows(torch.from_numpy(pixels).float(), torch.from_numpy(labels))
+    x = torch.from_numpy(pixels.astype(np.float32)).div(8.0).sub(1.0).reshape(-1, 1, 8, 8)
+    for part, loaded in zip(
+        split(x, torch.from_numpy(labels), 0.2, 3), (data.train, data.holdout), strict=True
+    ):
+        assert loaded.x.dtype == torch.float32
+        assert loaded.y.dtype == torch.int64
+        assert torch.equal(part.x, loaded.x)
+        assert torch.equal(part.y, loaded.y)
+
+
+def test_digits_that_are_not_installed_are_refused(monkeypatch, tmp_path):
+    absent = re.escape(
+        "dataset=digits: scikit-learn's datasets/data/digits.csv.gz is not installed; pip install "
+    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DataError, match=absent):
+        Digits().spec()
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: package)
+    with pytest.raises(DataError, match=absent):
+        Digits().load(0)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"1,2\n", r"cannot be read \(Not a gzipped file"),
+        (gzip.compress(b"1,2\n3,4\n"), r"holds a table of \(2, 2\), not of \(1797, 65\)"),
+        (gzip.compress(b"1,a\n"), "cannot be read .could not convert string 'a'"),
+        (gzip.compress(bytes(1000))[:-9], r"cannot be read \(Compressed file ended"),
+    ],
+    ids=["unpacked", "another", "no table", "cut"],
+)
+def test_a_file_of_digits_that_is_damaged_is_refused(content, what, tmp_path):
+    path = tmp_path / "digits.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: {what}.*; pip install --force-reinstall"):
+        read_table(path)
 
 
 def test_pixels_are_float32_from_minus_1_for_paper_to_1_for_ink():
