@@ -1,4 +1,4 @@
-"""The device to compute on: which kinds this machine has, and the one that a config names."""
+"""The device to compute on: which kinds this machine has, the one that a config names, and copies to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from gantrain.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+
+CUDA_PRECISIONS = {
+    "tf32": "is a format of NVIDIA's matrix units",
+    "float16": "needs a GPU: its gradients are scaled for CUDA alone",
+}
 
 
 def available_devices() -> list[str]:
@@ -41,3 +46,27 @@ def resolve_device(kind: str, index: int = 0) -> torch.device:
         what = f"there is no {kind} device {index}"
         raise ConfigError("device.index", what, f"give 0 to {count - 1}, or leave it out")
     return torch.device(kind, index) if kind == "cuda" else torch.device(kind)
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Check that networks can train in a precision on a device. Raises ConfigError."""
+    if precision in CUDA_PRECISIONS and device.type != "cuda":
+        what = f"{precision} {CUDA_PRECISIONS[precision]}, and this run is on {device.type}"
+        raise ConfigError("device.precision", what, "choose float32 or bfloat16, or set device=cuda")
+
+
+def upload(x: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor on a device; from the CPU to CUDA by a copy that the host does not wait for."""
+    if device.type == "cuda" and x.device.type == "cpu":
+        return x.pin_memory().to(device, non_blocking=True)
+    return x.to(device)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that this process may still take of a CUDA device, within its share of the memory."""
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    share = int(total * torch.cuda.get_per_process_memory_fraction(device))
+    # What torch holds and does not use counts as taken, though it would be used first.
+    return min(free, share - torch.cuda.memory_reserved(device))

@@ -1,16 +1,21 @@
 """What a dataset is: tensors, split once into training and held-out samples, and their density where it is known."""
 
+from __future__ import annotations
+
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from gantrain.core.data_files import DataFiles
+from gantrain.core.device import free_memory, upload
 from gantrain.core.spec import Spec
 from gantrain.registry import option
+
+DEVICE_SHARE = 0.5  # of a GPU's free memory that data may take; the rest is for networks and metrics
 
 
 class Density(Protocol):
@@ -83,11 +88,29 @@ class Split:
 
     def take(self, index: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
         """Return the samples at ``index`` as float32 on ``device``, images in [-1, 1], and their labels."""
-        x = self.x[index if self.rows is None else self.rows[index]].to(device)
-        if x.dtype == torch.uint8:
-            # 0..255 to [-1, 1]; on the device, since bytes are a quarter of the transfer
-            x = x.float().div_(127.5).sub_(1.0)
-        return x, None if self.y is None else self.y[index].to(device)
+        (x, y), place = self.stored(index), torch.device(device)
+        # Scaled on the device, since bytes are a quarter of the transfer
+        return scaled(upload(x, place)), None if y is None else upload(y, place)
+
+    def stored(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the samples at ``index`` as they are stored, and their labels, where the split is."""
+        index = index.to(self.x.device)
+        x = self.x[index if self.rows is None else self.rows[index]]
+        return x, None if self.y is None else self.y[index]
+
+    def resident(self, device: torch.device) -> Split:
+        """Return the split on a CUDA device where it fits into half of the free memory; itself otherwise."""
+        parts = {name: t for name in ("x", "y", "rows") if (t := getattr(self, name)) is not None}
+        if device.type != "cuda" or sum(t.nbytes for t in parts.values()) > DEVICE_SHARE * free_memory(
+            device
+        ):
+            return self
+        return replace(self, **{name: t.to(device) for name, t in parts.items()})
+
+
+def scaled(x: Tensor) -> Tensor:
+    """Return samples as float32: bytes 0..255 as numbers in [-1, 1], others unchanged."""
+    return x.float().div_(127.5).sub_(1.0) if x.dtype == torch.uint8 else x
 
 
 @dataclass(frozen=True)

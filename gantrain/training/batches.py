@@ -6,15 +6,18 @@ import torch
 from torch import Tensor
 
 from gantrain.config.options import Config
+from gantrain.core.device import upload
 from gantrain.core.random import stream
-from gantrain.datasets.base import Split
+from gantrain.datasets.base import Split, scaled
+from gantrain.training.transfer import Ahead, Sender, Sent
 
 
 @dataclass
 class Batches:
     """The endless shuffled stream of training batches, addressed by number.
 
-    Every sample comes once in each epoch, whose order is a function of the seed and the number of the epoch.
+    Every sample comes once in each epoch, whose order is a function of the seed and the number of the epoch. For CUDA
+    the data lie on the device, or, where they do not fit, the next batches are copied there ahead of time.
 
     Attributes:
         split: The training data.
@@ -30,9 +33,26 @@ class Batches:
 
     def __post_init__(self) -> None:
         self._orders: dict[int, Tensor] = {}
+        self._ahead: Ahead[Sent] | None = None
+        if self.device.type == "cuda":
+            self.split = self.split.resident(self.device)
+            if self.split.x.device.type == "cpu":
+                self._sender, self._ahead = Sender(self.device), Ahead(self._send)
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor | None]:
         """Return batch ``number`` of the run: samples [size, ...] and their labels [size] or None."""
+        if self._ahead is None:
+            return self.split.take(self._index(number), self.device)
+        x, *labels = self._sender.receive(self._ahead(number))
+        return scaled(x), labels[0] if labels else None
+
+    def _send(self, number: int) -> Sent:
+        """Gather a batch as it is stored, and start to copy it."""
+        x, y = self.split.stored(self._index(number))
+        return self._sender.send([x] if y is None else [x, y])
+
+    def _index(self, number: int) -> Tensor:
+        """Return which samples batch ``number`` has, shape [size]."""
         # Positions in the stream of all epochs, one after another.
         position, end, count = number * self.size, (number + 1) * self.size, len(self.split)
         pieces = []
@@ -43,13 +63,14 @@ class Batches:
             pieces.append(self._order(epoch)[start:stop])
             position += stop - start
         # Concatenating one piece would copy it.
-        return self.split.take(pieces[0] if len(pieces) == 1 else torch.cat(pieces), self.device)
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def _order(self, epoch: int) -> Tensor:
         """Return an epoch's permutation, keeping the previous one, which a batch across the border needs again."""
         if epoch not in self._orders:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
-            self._orders[epoch] = torch.randperm(len(self.split), generator=stream(self.seed, epoch, "order"))
+            order = torch.randperm(len(self.split), generator=stream(self.seed, epoch, "order"))
+            self._orders[epoch] = upload(order, self.split.x.device)
         return self._orders[epoch]
 
 

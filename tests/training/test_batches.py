@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from gantrain.core.device import free_memory
 from gantrain.datasets.base import Split
 from gantrain.training.batches import Batches
+from gantrain.training.transfer import Ahead, Sender
 
 
 @pytest.mark.parametrize("size", [1, 7, 10, 33, 100])
@@ -32,3 +34,38 @@ def test_batches_do_not_depend_on_the_order_of_access():
         assert torch.equal(x.flatten().long(), y)
     other = Batches(split, 5, 2, torch.device("cpu"))
     assert not torch.equal(other(0)[0], inorder[0][0])
+
+
+@pytest.mark.parametrize("labels", [None, torch.arange(23)])
+@pytest.mark.parametrize("rows", [None, torch.arange(23).flip(0)])
+def test_batches_sent_ahead_are_those_taken_at_once(labels, rows):
+    split = Split(torch.arange(23 * 3, dtype=torch.uint8).reshape(23, 3), labels, rows)
+    at_once, ahead = (Batches(split, 5, 1, torch.device("cpu")) for _ in range(2))
+    ahead._sender, ahead._ahead = Sender(torch.device("cpu")), Ahead(ahead._send)
+    for i in [0, 1, 2, 39, 40, 4, 4, 5]:
+        (x, y), (same_x, same_y) = at_once(i), ahead(i)
+        assert x.dtype == torch.float32
+        assert torch.equal(x, same_x)
+        assert y is None if same_y is None else torch.equal(y, same_y)
+
+
+@pytest.mark.parametrize("free, is_resident", [(59, False), (60, True)])
+def test_split_is_resident_where_half_the_memory_holds_it(monkeypatch, free, is_resident):
+    split = Split(torch.zeros(10, 2, dtype=torch.uint8), torch.zeros(10, dtype=torch.uint8))  # 30 bytes
+    monkeypatch.setattr("gantrain.datasets.base.free_memory", lambda device: free)
+    copies = []
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, device: copies.append(device) or x)
+    device = torch.device("cuda", 0)
+    assert (split.resident(device) is not split) == is_resident
+    assert copies == [device] * 2 * is_resident
+    assert split.resident(torch.device("cpu")) is split
+
+
+@pytest.mark.parametrize(
+    "free, share, held, expected", [(70, 1.0, 10, 70), (70, 0.5, 10, 40), (30, 0.5, 10, 30)]
+)
+def test_free_memory_is_within_the_share_of_the_process(monkeypatch, free, share, held, expected):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 100))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda device: share)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: held)
+    assert free_memory(torch.device("cuda", 0)) == expected
