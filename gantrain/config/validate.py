@@ -1,6 +1,7 @@
 """Combinations of keys that cannot be run, and warnings about those that can but are seldom meant."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 
 from gantrain.config.options import ENDLESS, Config
@@ -22,6 +23,9 @@ def check_together(config: Config) -> None:
 def cautions(config: Config) -> list[str]:
     """Return a line for each choice that runs but is seldom meant."""
     lines = []
+    if not config.objective.has_game and (idle := list(_words_of_d(config))):
+        what = f"objective={config.objective.name} trains no discriminator"
+        lines.append(f"{what}, so it ignores {', '.join(idle)}")
     if config.objective.needs_penalty and isinstance(config.penalty, NoPenalty):
         what = "penalty=none leaves this critic's slope free, so its value means nothing"
         lines.append(f"{what}; use penalty=wgan_gp")
@@ -42,6 +46,23 @@ def cautions(config: Config) -> list[str]:
             f"both learning rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to continue training"
         )
     return lines
+
+
+def _words_of_d(config: Config) -> Iterator[str]:
+    """Yield the words of keys that concern D alone, where they differ from the defaults."""
+    if not isinstance(config.penalty, NoPenalty):
+        yield f"penalty={config.penalty.name}"
+    groups: dict[str, tuple[str, ...]] = {
+        "noise": ("instance_std",),
+        "train": ("d_steps",),
+        "model": ("packing", "minibatch_std", "spectral_norm"),
+    }
+    for group, keys in groups.items():
+        options = getattr(config, group)
+        defaults = {field.name: field.default for field in dataclasses.fields(options)}
+        for key in keys:
+            if (value := getattr(options, key)) != defaults[key]:
+                yield f"{group}.{key}={json.dumps(value)}"
 
 
 def _name_errors(config: Config) -> Iterator[ConfigError]:

@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_lines
-from gantrain.core.history import NAN, last_values, omission
+from gantrain.core.history import last_values, omission
 from gantrain.core.plugins import check_provenance
 from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
 from gantrain.errors import CheckpointError, GantrainError
 from gantrain.reports.end_table import health_lines, metric_table, protocol_warnings
-from gantrain.reports.readings import finite_numbers
+from gantrain.reports.readings import tail_estimates
 from gantrain.reports.repeat import repeat_words, without_run_keys
 from gantrain.reports.tail import published_table
 
@@ -113,11 +113,9 @@ def _results(run: RunFolder) -> str:
     if run.status != "finished":
         return _last_values(run)
     result = run.result
-    # JSON has null for a number that was not finite
-    tail = {tag: NAN if value is None else value for tag, value in result.get("tail", {}).items()}
     warnings = protocol_warnings(result.get("protocol", {}))
-    errors = finite_numbers(result.get("tail_errors"))
-    return _page(metric_table(result), warnings, published_table(tail, result.get("published", {}), errors))
+    published = published_table(tail_estimates(result), result.get("published", {}))
+    return _page(metric_table(result), warnings, published)
 
 
 def _last_values(run: RunFolder, step: int | None = None) -> str:

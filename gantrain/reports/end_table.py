@@ -8,7 +8,7 @@ from typing import Any
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import IN_NATS
 from gantrain.core.text import align_columns, format_estimate, one_line
-from gantrain.reports.readings import estimates, floors, notes, sections
+from gantrain.reports.readings import estimates, floors, notes, sections, tail_estimates
 from gantrain.reports.tail import published_table
 
 
@@ -71,7 +71,7 @@ def end_table(result: Mapping[str, Any], folder: Path) -> str:
         f"{count}, {speed}",
         metric_table(result),
         protocol_warnings(result["protocol"]),
-        published_table(result["tail"], result["published"], result.get("tail_errors")),
+        published_table(tail_estimates(result), result["published"]),
         "\n".join(health_lines(result)),
         "\n".join(files),
     ]

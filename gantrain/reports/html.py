@@ -15,16 +15,17 @@ import gantrain
 from gantrain.core.history import omission
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import meaning
-from gantrain.core.text import format_estimate, format_rough
+from gantrain.core.text import format_estimate
 from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
 from gantrain.reports.figures import PANELS, chart, floor
 from gantrain.reports.frames import data_url, embed_frames, open_image, resize
 from gantrain.reports.ranking import columns, not_comparable, settings
-from gantrain.reports.readings import estimates, floors, mapping, order, sections
+from gantrain.reports.readings import estimates, floors, mapping, order, sections, tail_estimates
 from gantrain.reports.readings import notes as error_notes
 from gantrain.reports.runs import Row, overrides_of
 from gantrain.reports.settings import group_by_data, keys_of
 from gantrain.reports.tables import failures, notes, run_table, seed_table
+from gantrain.reports.tail import NOTE as TAIL_NOTE
 from gantrain.reports.varying import flatten
 
 MAX_FIGURES = 12  # of one run, at most
@@ -176,19 +177,22 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> tuple[list[list[str]], li
     """Return the table of a run's metrics, of an unfinished run those logged last, and its notes."""
     last = {tag: values[-1] for tag, (_, values) in curves.items() if values and tag.startswith(METRICS)}
     result = row.result if row.state else {"metrics": {tag: v for tag, v in last.items() if v is not None}}
-    known, real = estimates(result), floors(result)
+    known, real, tails = estimates(result), floors(result), tail_estimates(row.result)
     lines = [["metric", "value", "n", "mean of the last fifth", "real against real", "published"]]
     for title, tags in sections(result, {**known, **row.tail}).items():
         lines.append([title])
         for tag in tags:
             value, real_value = (format_estimate(of[tag]) if tag in of else "" for of in (known, real))
             n = f"{known[tag].n:,}" if tag in known and known[tag].n else ""
-            tail = format_rough(row.tail[tag]) if tag in row.tail else ""
+            tail = format_estimate(tails[tag], is_short=True) if tag in row.tail else ""
             published = f"{row.published[tag]:g}" if tag in row.published else ""
             lines.append([f"{tag}\n{meaning(tag)}", value, n, tail, real_value, published])
     kept = [i for i in range(6) if i < 2 or any(line[i] for line in lines[1:] if len(line) > 1)]
     table = [[line[i] for i in kept if i < len(line)] for line in lines]
-    return (table, error_notes(known.values(), real.values())) if table[1:] else ([], [])
+    notes_of_table = error_notes(known.values(), real.values())
+    if any(tails[tag].error is not None for tag in row.tail):
+        notes_of_table.append(f"mean of the last fifth, {TAIL_NOTE}")
+    return (table, notes_of_table) if table[1:] else ([], [])
 
 
 def _health(rows: Sequence[Row]) -> list[str]:

@@ -85,6 +85,17 @@ def floors(result: Mapping[str, Any]) -> dict[str, Estimate]:
     return estimates(result, "floors", "floor_errors")
 
 
+def tail_estimates(result: Mapping[str, Any]) -> dict[str, Estimate]:
+    """Return the means over the last fifth of a run with their errors, and with the caveats of its last readings."""
+    last, errors, found = estimates(result), finite_numbers(result.get("tail_errors")), {}
+    for tag, value in _numbers(result.get("tail")).items():
+        if not tag.endswith(ERROR_SUFFIX):
+            reading, error = last.get(tag, Estimate(value)), errors.get(tag, -1.0)
+            known = error if error >= 0 else None
+            found[tag] = Estimate(value, known, None, reading.is_lower_bound, reading.caveat)
+    return found
+
+
 def _estimate(value: float, known: Mapping[str, Any], logged: float | None) -> Estimate:
     numbers = finite_numbers(known)
     error, n, caveat = numbers.get("se", logged), numbers.get("n", 0.0), known.get("caveat")

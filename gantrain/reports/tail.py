@@ -4,10 +4,11 @@ import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 
-from gantrain.core.estimate import ERROR_SUFFIX
-from gantrain.core.text import format_number, format_with_error
+from gantrain.core.estimate import Estimate
+from gantrain.core.text import format_estimate, format_number
 
 History = Sequence[Mapping[str, float | None]]
+Estimates = Mapping[str, Estimate]
 FEWEST = 10  # readings that show how they depend on each other
 NOTE = (
     "±: standard error of the mean over the steps of this run; where a reading has an error over samples, with that of "
@@ -30,15 +31,18 @@ def tail_means(history: History, last: int) -> dict[str, float]:
     return {tag: sum(values) / len(values) for tag, values in tail_values(history, last).items()}
 
 
-def tail_errors(history: History, last: int, tags: Iterable[str]) -> dict[str, float]:
-    """Return the standard errors of ``tail_means`` of some tags, where they are known.
+def tail_errors(history: History, last: int, tags: Iterable[str], final: Estimates) -> dict[str, float]:
+    """Return the standard errors of ``tail_means`` of some tags, where they are known; ``final`` are the last readings.
 
     An error over samples counts as that of one reading: the readings share the held-out points, which do not average
-    out. Their samples do, so it is too large rather than too small.
+    out. Their samples do, so it is too large rather than too small. One that is not reliable leaves the mean without.
     """
     tail, errors = tail_values(history, last), {}
     for tag in tags:
-        parts = [series_error(tail.get(tag, [])), *tail.get(tag + ERROR_SUFFIX, [])[-1:]]
+        if tag not in tail or (tag in final and final[tag].caveat):
+            continue
+        of_samples = final[tag].error if tag in final else None
+        parts = [series_error(tail[tag]), of_samples]
         if known := [part for part in parts if part is not None and math.isfinite(part)]:
             errors[tag] = math.hypot(*known)
     return errors
@@ -68,14 +72,12 @@ def series_error(values: Sequence[float]) -> float | None:
     return math.sqrt(max(2 * total - first, first) / (n - 1))
 
 
-def published_table(
-    tail: Mapping[str, float], published: Mapping[str, float], errors: Mapping[str, float] | None = None
-) -> str:
+def published_table(tail: Mapping[str, float], published: Mapping[str, float]) -> str:
     """Return each published value next to the measured one with its error, a line each; "" without any."""
     if not published:
         return ""
-    first, second, errors = "mean of the last fifth", "published or exact", errors or {}
-    measured = {tag: _measurement(tail.get(tag), errors.get(tag)) for tag in published}
+    first, second = "mean of the last fifth", "published or exact"
+    measured = {tag: _measurement(tail.get(tag)) for tag in published}
     width, last = (max(len(first), *map(len, published)), max(10, *map(len, measured.values())))
     lines = [f"{first:{width}}  {second}  {'measured':>{last}}"]
     for tag, value in published.items():
@@ -85,7 +87,9 @@ def published_table(
     return "\n".join(lines)
 
 
-def _measurement(value: float | None, error: float | None) -> str:
+def _measurement(value: float | None) -> str:
     if value is None:
         return "missing"
-    return format_number(value, 4) if error is None else format_with_error(value, error)
+    known = Estimate.of(value)
+    has_error = known.error is not None or known.caveat
+    return format_estimate(known, is_short=True) if has_error else format_number(value, 4)

@@ -47,12 +47,16 @@ class EvaluationResult:
                 values[tag + ERROR_SUFFIX] = estimate.error
         return values
 
+    @property
+    def final(self) -> dict[str, Estimate]:
+        """The metrics by tag, with their final errors."""
+        return {tag: e.with_error(self.final_errors.get(tag, e.error)) for tag, e in self.estimates.items()}
+
     def description(self) -> dict[str, Any]:
         """Return all of it as plain data, as ``result.json`` has it."""
-        known = {tag: e.with_error(self.final_errors.get(tag, e.error)) for tag, e in self.estimates.items()}
         return {
             "metrics": self.metrics,
-            "errors": {tag: estimate.description() for tag, estimate in known.items()},
+            "errors": {tag: estimate.description() for tag, estimate in self.final.items()},
             "floors": {tag: float(floor) for tag, floor in self.floors.items()},
             "floor_errors": {tag: floor.description() for tag, floor in self.floors.items()},
             "protocol": self.protocol,

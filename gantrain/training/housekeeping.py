@@ -200,7 +200,7 @@ class Housekeeping:
             self.tracker.scalars(state.step, computed.metrics)
         self._latest |= self.last_evaluation.metrics
         for finding in self.health.check(vitals):
-            log.warning("step %d: %s", state.step, finding)
+            log.log(logging.WARNING if finding.is_fault else logging.INFO, "step %d: %s", state.step, finding)
         for images in figures:
             self.gallery.figures(state.step, images)
 

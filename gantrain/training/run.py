@@ -202,7 +202,8 @@ def _train(
     # The result. Speed is that of this process, which made the steps from ``began`` on.
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0
-    evaluation = housekeeping.last_evaluation
+    evaluation, history = housekeeping.last_evaluation, tracker.history()
+    final = evaluation.final
     return {
         "status": "finished",
         "stopped_by": config.train.budget,
@@ -213,8 +214,8 @@ def _train(
         **evaluation.description(),
         "health": [str(finding) for finding in housekeeping.health.standing.values()],
         "unchecked": housekeeping.health.blind_spots(),
-        "tail": tail_means(tracker.history(), state.step),
-        "tail_errors": tail_errors(tracker.history(), state.step, config.metric.published),
+        "tail": tail_means(history, state.step),
+        "tail_errors": tail_errors(history, state.step, {*final, *config.metric.published}, final),
         "published": config.metric.published,
         "meaning": meaning(config),
         "chance": chance(config),

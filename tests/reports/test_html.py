@@ -105,6 +105,29 @@ def test_report_policy_allows_its_own_script_and_no_request(run):
     )
 
 
+def test_mean_of_the_last_fifth_has_an_error_as_in_the_result(tmp_path):
+    tags = {
+        "divergence/js": 0.1234,
+        "fidelity/precision": 0.8766,
+        "divergence/kl": 3.21,
+        "divergence/js_exact": 0.5,
+    }
+    folder = made(
+        tmp_path / "r", ["seed=0"],
+        {"metrics": tags, "tail": tags | {"divergence/js_se": 0.02},
+         "tail_errors": {"divergence/js": 0.0204, "fidelity/precision": 0.013, "divergence/kl": -1.0},
+         "errors": {"divergence/js": {"se": 0.02, "lower_bound": True}, "divergence/kl": {"caveat": "heavy tails"}}},
+        {"seed": 0},
+    )  # fmt: skip
+    cells = r'data-label="metric">([^<]+).*?data-label="mean of the last fifth">([^<]*)'
+    assert dict(re.findall(cells, render_page(read_rows([folder]), "a", "b"), re.DOTALL)) == {
+        "divergence/js": "≥ 0.123 ± 0.020",
+        "fidelity/precision": "0.877 ± 0.013",
+        "divergence/kl": "3.2 (± not reliable)",
+        "divergence/js_exact": "0.50",
+    }
+
+
 def test_charts_have_the_runs_curves_and_reference_lines(run):
     (row,) = read_rows([run])
     found = read_curves(run)

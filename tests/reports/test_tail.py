@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from gantrain.core.estimate import Estimate
 from gantrain.reports.tail import NOTE, published_table, series_error, tail_errors
 
 
@@ -29,16 +30,19 @@ def test_series_error_of_a_circle_is_near_the_independent_one():
 
 
 def test_tail_error_keeps_the_error_that_all_readings_share():
-    history = [{"step": i, "divergence/js": 0.1, "divergence/js_se": 0.02, "loss/d": 1.0} for i in range(101)]
-    assert tail_errors(history, 100, ["divergence/js", "loss/d", "absent"]) == {
-        "divergence/js": pytest.approx(0.02),
-        "loss/d": 0.0,
-    }
+    history = [{"step": i, "divergence/js": 0.1, "kl": 5.0, "loss/d": 1.0} for i in range(101)]
+    final = {"divergence/js": Estimate(0.1, 0.02), "kl": Estimate(5.0, 1.0, caveat="heavy tails")}
+    tags = ["divergence/js", "loss/d", "absent", "kl"]
+    assert tail_errors(history, 100, tags, final) == {"divergence/js": pytest.approx(0.02), "loss/d": 0.0}
     few = [row for row in history if row["step"] % 50 == 0]
-    assert tail_errors(few, 100, ["divergence/js", "loss/d"]) == {"divergence/js": pytest.approx(0.02)}
+    assert tail_errors(few, 100, tags, final) == {"divergence/js": pytest.approx(0.02)}
+    # Readings that differ add their own error in squares.
+    apart = [row | {"divergence/js": 0.1 + 0.1 * (-1) ** i} for i, row in enumerate(history)]
+    assert tail_errors(apart, 100, tags, final)["divergence/js"] > 0.025
 
 
 def test_published_table_says_what_its_error_is():
-    text = published_table({"divergence/js": 0.11135}, {"divergence/js": 0.1114}, {"divergence/js": 0.0031})
-    assert text.splitlines()[1].split() == ["divergence/js", "0.1114", "0.111", "±", "0.003"]
+    tail = {"divergence/js": Estimate(0.11135, 0.0031, is_lower_bound=True)}
+    text = published_table(tail, {"divergence/js": 0.1114})
+    assert text.splitlines()[1].split() == ["divergence/js", "0.1114", "≥", "0.111", "±", "0.003"]
     assert text.endswith(NOTE)

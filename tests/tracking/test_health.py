@@ -64,8 +64,8 @@ def subject(*words: str, **facts: object) -> Subject:
     return Subject(resolve(plain), **facts)  # type: ignore[arg-type]
 
 
-def vitals(step: int = 600, values: Mapping[str, float] = HEALTHY, **parts: object) -> Vitals:
-    values = HEALTHY | dict(values)
+def vitals(step: int = 600, values: Mapping[str, float | None] = HEALTHY, **parts: object) -> Vitals:
+    values = {tag: value for tag, value in (HEALTHY | dict(values)).items() if value is not None}
     estimates = {tag: Estimate(value, error=0.005, n=N) for tag, value in values.items()}
     defaults = {
         "scalars": {"logits/fake": -0.3},
@@ -81,6 +81,11 @@ FAULTS: dict[str, tuple[list[str], dict[str, object], dict[str, object]]] = {
     "G frozen": (["optimizer.g_lr=0"], {}, {"values": POOR, "moved": {"g": 0.0, "d": 2.0}}),
     "D frozen": (["optimizer.d_lr=0"], {}, {"values": POOR, "moved": {"g": 2.0, "d": 0.0}}),
     "D and G frozen": (["optimizer.d_lr=0", "optimizer.g_lr=0"], {}, {"values": POOR}),
+    "D frozen, by a rate that rounds away": (
+        ["optimizer.d_lr=1e-12"],
+        {},
+        {"values": POOR, "moved": {"g": 2.0, "d": 0.0}},
+    ),
     "labels random": (
         ["noise=labels", "noise.label_flip=0.48"],
         {},
@@ -120,6 +125,11 @@ FAULTS: dict[str, tuple[list[str], dict[str, object], dict[str, object]]] = {
         [],
         {},
         {"values": {"diversity/coverage": 0.05, "diversity/recall": 0.0}, "moved": {"g": 0.07, "d": 0.17}},
+    ),
+    "nothing learnt, no coverage": (
+        [],
+        {},
+        {"values": {"diversity/coverage": None, "fidelity/high_quality": 0.0, "diversity/modes": 0.0}},
     ),
     "condition ignored": ([CONDITIONAL], {}, {"values": {"fidelity/class_accuracy": 0.12}}),
 }
@@ -169,7 +179,21 @@ def test_every_remedy_is_accepted_when_it_is_typed(name):
             for remedy in finding.remedies:
                 assert resolve(composed(*words, *more, *remedy.split())).plain() != before, remedy
     if name not in ("too few held-out samples", "labels wrong", "classes unequal"):
-        assert all(finding.remedies for finding in health_with(name).standing.values())
+        standing = health_with(name).standing.values()
+        assert all(bool(finding.remedies) == finding.is_fault for finding in standing)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["experiment=optimal_discriminator", "experiment=vanishing_gradient", "experiment=too_many_g_steps"],
+)
+def test_a_player_that_an_experiment_freezes_is_no_fault(name):
+    health = Health(Subject(resolve(composed(name)), ("js",), n_train=2000, n=N))
+    [only] = health.check(vitals(600, POOR))
+    assert (str(only), only.is_fault) == (
+        "G is frozen, as optimizer.g_lr=0 says; its game is not checked",
+        False,
+    )
 
 
 def test_a_remedy_that_holds_or_is_refused_is_left_out():
@@ -307,7 +331,8 @@ def test_a_run_without_metrics_still_sees_a_frozen_player(run_cli, tmp_path):
     code, _, error = run_cli(*words.split())
     assert code == 0, error
     result = json.loads((tmp_path / "r" / "result.json").read_text())
-    assert result["health"] == ["D is frozen (optimizer.d_lr=0); try optimizer.d_lr=0.001"]
+    assert result["health"] == ["D is frozen, as optimizer.d_lr=0 says; its game is not checked"]
+    assert "WARNING" not in (tmp_path / "r" / "gantrain.log").read_text()
     assert "no metrics" in result["unchecked"][0]
 
 

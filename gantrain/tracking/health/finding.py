@@ -12,19 +12,21 @@ from gantrain.errors import ConfigError
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault with one cause.
+    """One fault with one cause, or what a run is set to do that explains its numbers.
 
     Attributes:
         name: The same whatever the numbers.
         sentence: The fault and the numbers that show it.
         remedies: Each of one or more override words; those of a reported finding are ``valid_remedies``.
         is_certain: Whether one reading shows it, as where the config alone does.
+        is_fault: False for what the config asks for, which is worth a line but no warning.
     """
 
     name: str
     sentence: str
     remedies: Sequence[str] = ()
     is_certain: bool = False
+    is_fault: bool = True
 
     def __str__(self) -> str:
         *most, last = self.remedies or ("",)

@@ -10,14 +10,20 @@ BELOW = 100  # times below the default a rate alone explains that nothing moves
 
 def frozen_player(case: Case) -> Finding | None:
     """A network whose weights are those that it began with."""
-    frozen = [p for p in case.players if case.rate(p) == 0 or case.vitals.moved.get(p) == 0]
+    chosen = [p for p in case.players if case.rate(p) == 0]
+    stuck = [p for p in case.players if p not in chosen and case.vitals.moved.get(p) == 0]
+    frozen = stuck or chosen
     if not frozen:
         return None
-    causes = [f"optimizer.{p}_lr=0" if case.rate(p) == 0 else "its weights have not changed" for p in frozen]
     names = " and ".join(p.upper() for p in frozen)
-    words = [f"optimizer.{p}_lr={case.default_rate(p):g}" for p in frozen]
-    verb = "is" if len(frozen) == 1 else "are"
-    return Finding(f"{names} frozen", f"{names} {verb} frozen ({', '.join(causes)})", words, is_certain=True)
+    name, sentence = f"{names} frozen", f"{names} {'is' if len(frozen) == 1 else 'are'} frozen"
+    if stuck:
+        words = [f"optimizer.{p}_lr={case.default_rate(p):g}" for p in stuck]
+        return Finding(name, f"{sentence}: no update has changed a weight", words, is_certain=True)
+    # A rate of 0 is meant, but whatever else the numbers show follows from it.
+    rates = " and ".join(f"optimizer.{p}_lr=0" for p in chosen)
+    sentence += f", as {rates} {'says' if len(frozen) == 1 else 'say'}; its game is not checked"
+    return Finding(name, sentence, is_certain=True, is_fault=False)
 
 
 def rate_too_high(case: Case) -> Finding | None:

@@ -58,6 +58,8 @@ def copies(case: Case) -> Finding | None:
 def nothing_learnt(case: Case) -> Finding | None:
     """Samples that are nowhere near the data, for no reason that another rule knows."""
     tag = "diversity/coverage"
+    if tag not in case.vitals.estimates and case.share("diversity/modes") < 0.5:
+        tag = "fidelity/high_quality"
     if not case.is_late or case.share(tag) >= 0.1:
         return None
     words = [f"optimizer.{p}_lr={case.default_rate(p):g}" for p in case.players]
