@@ -12,7 +12,7 @@ from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
-from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head, PixelNorm
+from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head, LeakyReLU, PixelNorm
 from gantrain.registry import option, register
 
 MIN_SIDE = 4  # pixels of the shorter side at the stage next to z in G, to the logit in D
@@ -65,11 +65,11 @@ class DCGANDiscriminator(Player):
         stages = sides(*spec.shape[1:])
         wide = [model.width * min(2**s, 8) for s in range(len(stages))]
         stem = nn.Conv2d(spec.shape[0] + self.condition.joined_width, wide[0], 3, padding=1)
-        body: list[nn.Module] = [stem, nn.LeakyReLU(0.2)]
+        body: list[nn.Module] = [stem, LeakyReLU(0.2)]
         for (i, o), (h, w) in zip(pairwise(wide), stages[:0:-1], strict=True):
-            # An odd side gets one more row of padding, so that its half is rounded up as in G.
-            padding = nn.ZeroPad2d((1, 1 + w % 2, 1, 1 + h % 2))
-            body += [padding, nn.Conv2d(i, o, 4, stride=2), nn.LeakyReLU(0.2)]
+            # An odd side gets one more row of padding, so that its half is rounded up as in G; this one is a copy.
+            odd = nn.ZeroPad2d((0, w % 2, 0, h % 2)) if w % 2 or h % 2 else nn.Identity()
+            body += [odd, nn.Conv2d(i, o, 4, stride=2, padding=1), LeakyReLU(0.2)]
         self.body = nn.Sequential(*body, nn.Flatten())
         self.head = Head(wide[-1] * math.prod(stages[0]), self.condition.separate_width, model.minibatch_std)
 

@@ -12,11 +12,11 @@ from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
-from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head
+from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head, LeakyReLU
 from gantrain.registry import option, register
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "leaky_relu": lambda: LeakyReLU(0.2),
     "tanh": nn.Tanh,
     "elu": nn.ELU,
 }

@@ -1,0 +1,50 @@
+"""The layers that are written for speed are the plain ones to rounding, and so are their gradients."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from gantrain.core.spec import Spec
+from gantrain.models.dcgan import DCGAN
+from gantrain.models.layers import LeakyReLU
+
+
+def seeded(*shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
+
+
+def test_leaky_relu_is_torchs_bit_for_bit():
+    x = torch.cat([seeded(50), torch.tensor([0.0, -0.0, torch.inf, -torch.inf, torch.nan])]).requires_grad_(
+        True
+    )
+    own, torchs = LeakyReLU(0.2)(x), nn.LeakyReLU(0.2)(x)
+    torch.testing.assert_close(own, torchs, rtol=0, atol=0, equal_nan=True)
+    slope = seeded(55)
+    for a, b in zip(*(torch.autograd.grad(y, x, slope) for y in (own, torchs)), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_leaky_relu_sends_no_zeros_back_through_the_input():
+    x, scale = seeded(50).requires_grad_(True), torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(LeakyReLU(0.2)(scale * x).sum(), x, create_graph=True)
+    by_scale, by_x = torch.autograd.grad(slope.square().sum(), (scale, x), allow_unused=True)
+    torch.testing.assert_close(by_scale, 2 * slope.square().sum().detach() / 3)
+    assert by_x is None
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (2, 9, 13), (1, 19, 24)], ids=str)
+def test_padding_inside_the_convolution_is_padding_before_it(shape):
+    """And the weights have the names of old checkpoints, in which each convolution followed a padding layer."""
+    D = DCGAN(width=4).discriminator(Spec(shape)).double()
+    layers = {name.rpartition(".")[0] for name in D.state_dict()}
+    assert layers == {"body.0", *(f"body.{3 * i}" for i in range(1, len(layers) - 1)), "head.linear"}
+    x = torch.rand(3, *shape, dtype=torch.float64)
+    h = D.body[1](D.body[0](x))
+    for i in range(3, len(D.body) - 1, 3):
+        height, width = h.shape[2:]
+        padded = pad(h, (1, 1 + width % 2, 1, 1 + height % 2))
+        h = torch.nn.functional.leaky_relu(
+            nn.functional.conv2d(padded, D.body[i].weight, D.body[i].bias, stride=2), 0.2
+        )
+    torch.testing.assert_close(D(x, None), D.head.linear(h.flatten(1)).squeeze(1))
