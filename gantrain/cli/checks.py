@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 import gantrain
 from gantrain.core.files import cache_home
 from gantrain.core.system import physical_memory, processor_name, usable_cores
+from gantrain.core.text import count
 
 OK, WARN, FAIL, NOTE = "ok", "warn", "FAIL", "-"
 PACKAGES = ("gantrain", "hydra-core", "torchvision")  # whose requirements are checked
@@ -107,16 +108,20 @@ def processor() -> Iterator[Finding]:
 
 
 def check_threads(threads: int, usable: int, omp_threads: str | None) -> Finding:
-    """Check that torch has a thread for each core that this process may use."""
+    """Check that torch may have a thread for each core that this process may use, and no more."""
     mark, advice = OK, ""
     if threads > usable:
         mark, advice = (
             WARN,
-            f": more than there are cores, so they wait for each other; device.threads={usable}",
+            f": more than the {count(usable, 'core')} it may use; export OMP_NUM_THREADS={usable}",
         )
     elif threads < usable:
-        mark, advice = NOTE, f": {usable - threads} of {usable} cores stay idle; device.threads={usable}"
-    return Finding(mark, "threads", f"{threads} of torch, OMP_NUM_THREADS {omp_threads or 'not set'}{advice}")
+        mark, advice = (
+            NOTE,
+            f": {usable - threads} of {usable} cores stay idle; export OMP_NUM_THREADS={usable}",
+        )
+    text = f"at most {threads}, OMP_NUM_THREADS {omp_threads or 'not set'}{advice}"
+    return Finding(mark, "threads", text)
 
 
 def devices() -> Iterator[Finding]:

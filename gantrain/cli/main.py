@@ -42,6 +42,8 @@ def _run(argv: list[str]) -> int:
         os.environ["PYTHONSAFEPATH"] = (
             "1"  # a process started from here imports nothing from the working folder
         )
+        # Before torch is loaded: threads that spin while they wait cost a run with a busy neighbour most of its speed.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         code = dispatch([word for word in argv if word != "--traceback"])
         sys.stdout.flush()  # here, where a reader who left is not yet an error at exit
         leave()

@@ -1,6 +1,7 @@
 """The keys of a run that belong to no plug-in, and the config as a whole."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from gantrain.augment.base import Augmentation
 from gantrain.core.groups import GROUPS, Group
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Dataset
+from gantrain.errors import ConfigError
 from gantrain.metrics.suite import Suite
 from gantrain.models.base import Model
 from gantrain.noise import Noise
@@ -22,6 +24,7 @@ from gantrain.registry import option
 T = TypeVar("T")
 KEYED = [group for group in GROUPS.values() if group.family or group.cls]
 ENDLESS = 10**9  # steps of a run that train.seconds ends
+AUTO = "auto"  # a value that the run decides
 
 
 @dataclass
@@ -113,7 +116,14 @@ class Device:
     precision: str = option(
         "float32", "precision of the networks; losses stay float32", choices=("float32", "bfloat16")
     )
-    threads: int = option(0, "CPU threads; 0 is torch's default", minimum=0, maximum=4096)
+    threads: str = option(AUTO, "CPU threads; auto is one for small networks, else at most one a core")
+
+    def __post_init__(self) -> None:
+        if self.threads == "0":  # of runs from before there was auto
+            self.threads = AUTO
+        if self.threads != AUTO and not re.fullmatch("[1-9][0-9]{0,3}", self.threads):
+            what = f"{self.threads!r} is neither auto nor a number of threads"
+            raise ConfigError("device.threads", what, "give auto, or a whole number from 1 to 9999")
 
 
 def add_group_fields(cls: type[T]) -> type[T]:

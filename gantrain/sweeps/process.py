@@ -71,7 +71,7 @@ def run_job(
     )
     if plan.at_once > 1:
         # More threads than cores slow all jobs down.
-        task = replace(task, threads=max(1, usable_cores() // plan.at_once))
+        task = replace(task, cores=max(1, usable_cores() // plan.at_once))
     is_submitted = "submitit" in launcher  # which started this process for this job alone
     if os.getpid() != plan.pid and not is_submitted:
         block_signals()

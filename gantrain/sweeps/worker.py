@@ -39,7 +39,7 @@ class Task:
         command: The command line of the sweep.
         given: The values typed by the user, by key.
         at_once: How many jobs share the machine; with more than one, none writes to the terminal.
-        threads: Largest number of CPU threads; 0 leaves torch's own choice.
+        cores: How many CPU cores it may use; 0 for all of this process.
         gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
         is_remote: Whether it may run on another machine than its sweep.
         plan: Of the sweep.
@@ -51,7 +51,7 @@ class Task:
     command: str
     given: Mapping[str, str]
     at_once: int = 1
-    threads: int = 0
+    cores: int = 0
     gpu: str | None = None
     is_remote: bool = False
     plan: Plan | None = None
@@ -75,11 +75,12 @@ def main(task: Task) -> None:
 
 
 def limit_resources(task: Task) -> None:
-    """Restrict this process to the task's GPU and threads, before torch has started anything on them."""
+    """Restrict this process to the task's GPU and cores, before torch has started anything on them."""
     if task.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = task.gpu
-    if task.threads:  # never more than torch chose, which knows OMP_NUM_THREADS
-        torch.set_num_threads(min(task.threads, torch.get_num_threads()))
+    if task.cores:
+        os.environ["LOKY_MAX_CPU_COUNT"] = str(task.cores)  # which usable_cores() obeys
+        torch.set_num_threads(min(task.cores, torch.get_num_threads()))
 
 
 def run_task(task: Task) -> int:

@@ -16,7 +16,7 @@ from gantrain.core.files import write_json
 from gantrain.core.plugins import versions
 from gantrain.core.run_folder import DONE, PLUGINS, RunFolder
 from gantrain.core.signals import leave
-from gantrain.core.text import escape_controls
+from gantrain.core.text import count, escape_controls
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
 from gantrain.reports.end_table import metric_table
@@ -41,6 +41,7 @@ from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
+from gantrain.training.threads import set_threads
 
 log = logging.getLogger("gantrain")
 
@@ -101,6 +102,7 @@ def run(
                 write_config(config, folder)
                 data = data or prepare(config, resumed)
                 state = TrainState.create(config, data.spec, runtime)
+                set_threads(config, data, state, resumed.environment if resumed else None)
                 description = describe(config, data, runtime)
                 if PLUGINS in description:
                     result[PLUGINS] = description[PLUGINS]
@@ -176,7 +178,7 @@ def _train(
     tracker = Tracker(folder, state.step if resumed else -1)
     if data.summary:
         log.info("%s", escape_controls(data.summary))
-    log.info("%s on %s, %d threads: %s", config.name, runtime.device, runtime.threads, folder)
+    log.info("%s on %s, %s: %s", config.name, runtime.device, count(runtime.threads, "thread"), folder)
     log.info("%s", meaning(config))
     for line in cautions(config):
         log.warning("%s", line)

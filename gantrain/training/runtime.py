@@ -1,4 +1,4 @@
-"""The device, precision and threads of a run."""
+"""The device and precision of a run, and what a repetition depends on."""
 
 import ctypes
 import platform
@@ -18,18 +18,18 @@ class Runtime:
     Attributes:
         device: The torch device.
         precision: ``float32`` or ``bfloat16``.
-        threads: CPU threads that torch uses.
     """
 
     def __init__(self, options: Device):
-        """Resolve the device and set the number of threads. Raises ConfigError as ``resolve_device``."""
+        """Resolve the device. Raises ConfigError as ``resolve_device``."""
         self.device = resolve_device(options.kind, options.index)
         self.precision = options.precision
-        # With 0 torch chooses. The number of threads decides the order of sums, and so the last bits.
-        if options.threads:
-            torch.set_num_threads(options.threads)
-        self.threads = torch.get_num_threads()
         keep_memory()
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that torch uses, which may decide the order of sums and so the last bits."""
+        return torch.get_num_threads()
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which networks run: bfloat16 autocast, or none."""

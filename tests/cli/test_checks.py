@@ -65,7 +65,7 @@ def test_an_extra_adds_its_own_demands(tmp_path, monkeypatch):
 def test_check_threads_against_the_usable_cores(threads, usable, mark):
     found = check_threads(threads, usable, None)
     assert found.mark == mark
-    assert ("device.threads=" in found.text) == (mark != OK)
+    assert (f"export OMP_NUM_THREADS={usable}" in found.text) == (mark != OK)
 
 
 def test_check_writable_of_a_folder_yet_to_be_made(tmp_path):

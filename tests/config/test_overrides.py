@@ -60,7 +60,7 @@ OVERRIDES = [
     row("dataset.holdout=1", "dataset.holdout", RANGE, "above 0 and below 1"),
     row("dataset=ring dataset.std=0", "dataset.std", RANGE, "above 0"),
     row("objective=conditional objective.mismatch_weight=1", "objective.mismatch_weight", RANGE),
-    row("device.threads=5000", "device.threads", RANGE, "at most 4096"),
+    row("device.threads=20000", "device.threads", "is neither auto nor a number"),
     # Choices.
     row("train.update=sometimes", "train.update", "choose from alternating, simultaneous"),
     row("device.precision=float16", "device.precision", "did you mean 'bfloat16'?"),

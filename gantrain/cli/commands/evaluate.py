@@ -33,6 +33,7 @@ def evaluate(argv: list[str]) -> int:
     from gantrain.training.restore import changed_files, check_same_data, config_and_spec
     from gantrain.training.runtime import Runtime
     from gantrain.training.state import TrainState
+    from gantrain.training.threads import set_threads
 
     logging.basicConfig(format="%(message)s")
     checkpoint, words = checkpoint_and_words("evaluate", argv)
@@ -48,6 +49,7 @@ def evaluate(argv: list[str]) -> int:
         data = config.dataset.load(config.seed)
     runtime = Runtime(config.device)
     state = TrainState.create(config, data.spec, runtime)
+    set_threads(config, data, state, checkpoint.environment)
     state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
     # Floors: the same metrics of fresh real samples in place of those of G.
     reading = compute(supported_metrics(config, data), view(config, data, state, runtime), final=True)

@@ -28,6 +28,7 @@ from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
+from gantrain.training.threads import set_threads
 
 MIN_STEPS = 3  # to time, however slow they are
 MAX_SECONDS = 2.0  # of timed steps; metrics that take longer are computed only once
@@ -100,6 +101,7 @@ def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -
         torch.cuda.reset_peak_memory_stats(runtime.device)
     began = time.perf_counter()
     state = TrainState.create(config, data.spec, runtime)
+    set_threads(config, data, state)
     if config.train.init_from:
         init_from(state, load_checkpoint(config.train.init_from))
     built = time.perf_counter() - began

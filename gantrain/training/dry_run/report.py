@@ -3,7 +3,7 @@
 from gantrain.config.game import meaning
 from gantrain.config.options import Config
 from gantrain.config.validate import cautions
-from gantrain.core.text import escape_controls, format_duration, format_size
+from gantrain.core.text import count, escape_controls, format_duration, format_size
 from gantrain.datasets.base import Data
 from gantrain.training.dry_run.estimate import MAX_SECONDS, estimate
 from gantrain.training.dry_run.layers import layer_table, total_parameters
@@ -60,7 +60,8 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
         *(f"caution   {text}" for text in cautions(config)),
     ]
     # The game, a table for each network, the lines, and what did not happen.
-    head = f"{config.name} on {runtime.device}, {runtime.threads} threads, {runtime.precision}: a dry run\n"
+    threads = count(runtime.threads, "thread")
+    head = f"{config.name} on {runtime.device}, {threads}, {runtime.precision}: a dry run\n"
     parts = [head + meaning(config), layer_table("G", cost.G), layer_table("D", cost.D)]
     return "\n\n".join([*parts, "\n".join(lines), "nothing was trained and nothing was written"])
 
