@@ -12,7 +12,7 @@ from gantrain.datasets.base import Data, Dataset, split
 from gantrain.registry import option, register
 
 
-def generated(n: int, channels: int, side: int) -> Tensor:
+def smooth_patterns(n: int, channels: int, side: int) -> Tensor:
     """Return uint8 images [n, channels, side, side] of smooth random patterns, the same ones each time."""
     coarse = torch.randn(n, channels, 4, 4, generator=torch.Generator().manual_seed(0))
     x = interpolate(coarse, (side, side), mode="bilinear", align_corners=True)
@@ -45,7 +45,7 @@ class Images(Dataset):
     def pixels(self) -> Tensor:
         """Return all images, uint8 [n, channels, side, side]."""
         size = self.n, self.channels, self.side
-        return mnist(self.root, *size) if self.root else generated(*size)
+        return mnist(self.root, *size) if self.root else smooth_patterns(*size)
 
     def load(self, seed: int) -> Data:
         return Data(self.spec(), *split(self.pixels(), None, 0.1, seed))

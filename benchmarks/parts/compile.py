@@ -1,0 +1,59 @@
+"""A run whose step is compiled: how long the first step takes, cold and warm, and how fast the others are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+from benchmarks.cases import Case, all_cases
+from benchmarks.clock import load, median, spread
+from benchmarks.contest import EAGER, Options, loop_by_hand, own_run, ratios, take_turns, temporary_folder
+from benchmarks.table import Table
+
+CASES, QUICK_CASES = ("ring", "ring_r1", "mlp_gan", "digits"), ("ring",)
+COMPILED = ("device.compile=true",)
+HEAD = (
+    "game",
+    "over the eager run",
+    "over the lean loop",
+    "first step: eager, s",
+    "cold, s",
+    "warm, s",
+    "pays after steps",
+    "others",
+)
+
+
+def measure(options: Options) -> Iterator[Table]:
+    """Yield the table."""
+    cases = all_cases(options.data)
+    names = options.cases or (QUICK_CASES if options.is_quick else CASES)
+    note = "cold: without a cache; warm: a second process of the same shapes; pays: steps that win back the cold start"
+    games = [cases[name].quick() if options.is_quick else cases[name] for name in names]
+    yield Table("The step compiled", HEAD, [measure_case(case, options) for case in games], note)
+
+
+def measure_case(case: Case, options: Options) -> list[str]:
+    """Return the row of one game."""
+    with temporary_folder() as folder, ExitStack() as stack:
+        # Both processes of the compiled run share the folder, and so the cache.
+        with own_run((*case.words, *COMPILED), folder / "compiled", options.threads) as first:
+            cold = first.start.wall
+        words = (*case.words, *COMPILED, f"run.dir={folder / 'again'}")
+        compiled = stack.enter_context(own_run(words, folder / "compiled", options.threads))
+        eager = stack.enter_context(own_run((*case.words, *EAGER), folder / "eager", options.threads))
+        lean = stack.enter_context(loop_by_hand("lean", case.words, folder, eager.facts["threads"]))
+        players = {"compiled": compiled, "eager": eager, "lean": lean}
+        turns = take_turns(players, options.turns, options.seconds)
+    own, plain = turns["compiled"], turns["eager"]
+    gain = median(turn.seconds for turn in plain) - median(turn.seconds for turn in own)
+    return [
+        case.name,
+        spread(ratios(plain, own)),
+        spread(ratios(turns["lean"], own)),
+        f"{eager.start.wall:.1f}",
+        f"{cold:.1f}",
+        f"{compiled.start.wall:.1f}",
+        f"{(cold - eager.start.wall) / gain:,.0f}" if gain > 0 else "never",
+        load([*own, *plain]),
+    ]

@@ -1,0 +1,45 @@
+"""A sweep of two jobs at once against the same sweep one after the other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.clock import Stopwatch, Turn, load, median, spread
+from benchmarks.contest import EAGER, Options, PlayerError, environment, ratios, temporary_folder
+from benchmarks.table import Table
+
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+DATASETS = ("ring", "digits")
+ROUNDS = 2  # a sweep takes longer than a turn
+
+
+def sweep(words: Sequence[str], folder: Path) -> Turn:
+    """Run a sweep to its end, and return its turn. Raises PlayerError when it fails."""
+    command = [sys.executable, "-m", "gantrain", "-m", "seed=0,1", *words, f"run.dir={folder}"]
+    before, watch = sum(os.times()[2:4]), Stopwatch()
+    done = subprocess.run(command, env=environment(folder.parent), capture_output=True, text=True)
+    if done.returncode:
+        raise PlayerError((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
+    return watch.stop(1, sum(os.times()[2:4]) - before)
+
+
+def measure(options: Options) -> Iterator[Table]:
+    """Yield the table."""
+    rows = []
+    steps = {"ring": 1000.0, "digits": 200.0}  # a second each, about
+    for dataset in options.cases or (DATASETS[:1] if options.is_quick else DATASETS):
+        length = 2 if options.is_quick else round(steps.get(dataset, 10.0) * options.seconds * 3)
+        words = (f"dataset={dataset}", f"train.steps={length}", *EAGER)
+        one_by_one, at_once = [], []
+        with temporary_folder() as folder:
+            for i in range(1 if options.is_quick else min(options.turns, ROUNDS)):
+                one_by_one.append(sweep(words, folder / f"sequence{i}"))
+                at_once.append(sweep((*words, *JOBLIB), folder / f"joblib{i}"))
+        seconds = [f"{median(turn.wall for turn in turns):.1f}" for turns in (one_by_one, at_once)]
+        rows.append([dataset, str(length), spread(ratios(one_by_one, at_once)), *seconds, load(one_by_one)])
+    head = ("dataset", "steps of a job", "gain of two at once", "one by one, s", "at once, s", "others")
+    yield Table("Sweep of two jobs", head, rows, "whole commands, start-up and metrics included")
