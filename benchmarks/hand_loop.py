@@ -67,8 +67,8 @@ def batches(config: Config, in_memory: bool) -> Iterator[Tensor]:
         yield split.take(torch.randint(len(split), (config.train.batch_size,)))[0]
 
 
-def play(config: Config, tricks: frozenset[str] = LEAN) -> Iterator[None]:
-    """Play the game by hand, one step at each ``next``; ``config`` names the networks, the data and the game."""
+def play(config: Config, tricks: frozenset[str] = LEAN) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """Play the game of a config by hand: yield G and D after each step."""
     if "allocator" in tricks:
         keep_memory()
     G, D = config.model.build(config.spec)
@@ -101,4 +101,4 @@ def play(config: Config, tricks: frozenset[str] = LEAN) -> Iterator[None]:
         loss.backward()
         opt_G.step()
         D.requires_grad_(True)
-        yield
+        yield G, D

@@ -100,7 +100,7 @@ def play_run(channel: Channel, words: list[str]) -> NoReturn:
     sys.exit(main(words) or 1)
 
 
-def play_loop(channel: Channel, loop: Iterator[None]) -> NoReturn:
+def play_loop(channel: Channel, loop: Iterator[object]) -> NoReturn:
     """Advance a loop by as many steps as the parent wants."""
     next(loop)
     channel.answer()
@@ -114,7 +114,7 @@ def play_loop(channel: Channel, loop: Iterator[None]) -> NoReturn:
         channel.answer()
 
 
-def operations(loop: Iterator[None]) -> int:
+def operations(loop: Iterator[object]) -> int:
     """Return the floating-point operations of one step: those of products of matrices and convolutions."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -123,7 +123,7 @@ def operations(loop: Iterator[None]) -> int:
     return counter.get_total_flops()
 
 
-def hand_loop(words: list[str], kind: str) -> Iterator[None]:
+def hand_loop(words: list[str], kind: str) -> Iterator[object]:
     """Return the loop of a tutorial, or the lean one, of the game that the words describe.
 
     Words ``--without=TRICK`` and ``--with=TRICK`` change the tricks of the lean loop.

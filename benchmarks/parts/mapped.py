@@ -16,7 +16,7 @@ from benchmarks.table import Table
 GIB, SIDE = 2.0, 128
 SMALL = 8  # pixels of the files, which the dataset enlarges
 LIMITS = {"in memory": 4.0, "mapped, limit 0.25 GiB": 0.25}
-GAME = ("model.width=16", "train.batch_size=32", "metric.n=100", "penalty=none")
+GAME = ("model.width=8", "train.batch_size=32", "metric.n=100", "penalty=none")
 
 
 def write_images(folder: Path, count: int) -> None:
@@ -33,7 +33,8 @@ def measure(options: Options) -> Iterator[Table]:
     limits = {name: 0.0 if options.is_quick and limit < 1 else limit for name, limit in LIMITS.items()}
     with temporary_folder() as folder, ExitStack() as stack:
         write_images(folder / "images", count)
-        words = ("dataset=image_folder", f"dataset.root={folder / 'images'}", f"dataset.resolution={SIDE}")
+        side = SMALL * 2 if options.is_quick else SIDE
+        words = ("dataset=image_folder", f"dataset.root={folder / 'images'}", f"dataset.resolution={side}")
         players = {
             name: stack.enter_context(
                 own_run((*words, *GAME, *EAGER, f"dataset.memory_limit={limit}"), folder / str(i))
