@@ -55,7 +55,7 @@ def test_tricks_leave_the_weights_as_they_are(name):
         assert difference < 0.01 * moved, trick
 
 
-def test_product_of_matrices_has_the_operations_it_is_counted_with():
+def test_product_has_the_operations_it_is_counted_with():
     assert worker.operations(worker.multiply()) == loops.MATRIX
     assert worker.operations(worker.multiply(64)) == 2 * 64**3
 
