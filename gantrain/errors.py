@@ -110,6 +110,7 @@ FILE_REMEDIES = {
     errno.ENXIO: "give the name of a file",
     errno.ENAMETOOLONG: "give a shorter name",
 }
+OUT_OF_MEMORY = "not enough memory|out of memory|allocate memory|STATUS_ALLOC_FAILED"
 LIMITS_OF_PROCESS = {errno.EFBIG, errno.EMFILE, errno.ENFILE}  # which no other place avoids
 
 
@@ -141,11 +142,13 @@ def to_user_error(error: BaseException) -> GantrainError:
         what, remedy = f"stopped by {signal.Signals(number).name}", "nothing was lost: type the command again"
         return Interrupted("gantrain", what, remedy, 128 + number)
     what = " ".join(str(error).split())
-    # torch's allocators for CPU and GPU, and the kernel, each have their own wording.
-    if isinstance(error, MemoryError) or re.search("not enough memory|out of memory|allocate memory", what):
-        return GantrainError(
-            "memory", "there is not enough", "lower train.batch_size, model.width or metric.n"
-        )
+    # torch's allocators for CPU and GPU, CUDA's libraries, and the kernel, each have their own wording.
+    if isinstance(error, MemoryError) or re.search(OUT_OF_MEMORY, what):
+        where = "memory of the GPU" if re.search("CUDA|HIP|MPS|CUBLAS|CUDNN", what) else "memory"
+        return GantrainError(where, "there is not enough", "lower train.batch_size, model.width or metric.n")
+    if operation := re.match(r"(.+?) does not have a deterministic implementation", what):
+        what = f"{operation[1]} has no deterministic form on this device"
+        return GantrainError("device.deterministic", what, "set device.deterministic=false")
     if isinstance(error, OSError) and error.errno in FILE_REMEDIES:
         return OutputError(error.filename or "file", error.strerror or what, FILE_REMEDIES[error.errno])
     # An OSError without a number was not raised by the system.

@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gantrain.config.overrides import CommandLine, check_override
 from gantrain.config.sources import load_plugins
-from gantrain.core.device import resolve_device
+from gantrain.core.device import check_precision, resolve_device
 from gantrain.core.folder_lock import ELSEWHERE
 from gantrain.core.groups import yaml_dir
 from gantrain.core.hydra_errors import translate_error
@@ -94,11 +94,12 @@ def compose(overrides: Sequence[str]) -> DictConfig:
 
 
 def check(composed: DictConfig) -> Config:
-    """Return a composed config as a resolved run whose device is available. Raises GantrainError."""
+    """Return a composed config as a resolved run that its device can compute. Raises GantrainError."""
     from gantrain.config.resolve import plain_data, resolve
 
     config = resolve(plain_data(composed))
-    resolve_device(config.device.kind, config.device.index)
+    device = config.device
+    check_precision(device.precision, resolve_device(device.kind, device.index))
     return config
 
 

@@ -114,7 +114,16 @@ class Device:
     )
     index: int = option(0, "index of the GPU", minimum=0)
     precision: str = option(
-        "float32", "precision of the networks; losses stay float32", choices=("float32", "bfloat16")
+        "float32",
+        "precision of the networks' layers; losses, penalties and D's last layer stay float32. tf32 and float16 "
+        "are for device=cuda",
+        choices=("float32", "tf32", "bfloat16", "float16"),
+    )
+    deterministic: bool = option(
+        False, "take algorithms that give the same bits each time, slower ones on a GPU"
+    )
+    memory_fraction: float = option(
+        1.0, "largest fraction of a GPU's memory that the run may take", above=0, maximum=1
     )
     threads: str = option(AUTO, "CPU threads; auto is one for small networks, else at most one a core")
 

@@ -21,6 +21,9 @@ RESUMABLE_KEYS = (
     "device.kind",
     "device.index",
     "device.threads",
+    "device.precision",
+    "device.deterministic",
+    "device.memory_fraction",
 )
 
 

@@ -52,7 +52,8 @@ def check_precision(precision: str, device: torch.device) -> None:
     """Check that networks can train in a precision on a device. Raises ConfigError."""
     if precision in CUDA_PRECISIONS and device.type != "cuda":
         what = f"{precision} {CUDA_PRECISIONS[precision]}, and this run is on {device.type}"
-        raise ConfigError("device.precision", what, "choose float32 or bfloat16, or set device=cuda")
+        other = ", or set device=cuda" if "cuda" in available_devices() else ""
+        raise ConfigError("device.precision", what, f"choose float32 or bfloat16{other}")
 
 
 def upload(x: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -101,6 +101,14 @@ class Head(nn.Module):
         self.project = nn.Linear(width, features, bias=False) if width else None
 
     def forward(self, phi: Tensor, e: Tensor) -> Tensor:
+        # Small differences of logits decide the losses, so they are float32 in a half precision too.
+        if not torch.is_autocast_enabled(phi.device.type):
+            return self.logits(phi, e)
+        with torch.autocast(phi.device.type, enabled=False):
+            return self.logits(phi.float(), e.float())
+
+    def logits(self, phi: Tensor, e: Tensor) -> Tensor:
+        """Return the logits in the precision of phi."""
         features = phi
         if self.minibatch_std:  # one more feature, equal for all samples, [N, 1]
             features = torch.cat([phi, std_over_batch(phi).mean().expand(len(phi), 1)], 1)

@@ -93,8 +93,22 @@ def run(
     Raises:
         GantrainError: Any user error, after ``result.json`` has its status.
     """
+    runtime = Runtime(config.device)
+    # In a function of its own, whose variables are gone when the device's memory is returned.
+    with runtime.settings():
+        return _run(config, folder, runtime, resumed, session or Session(), data)
+
+
+def _run(
+    config: Config,
+    folder: Path,
+    runtime: Runtime,
+    resumed: Checkpoint | None,
+    session: Session,
+    data: Data | None,
+) -> dict[str, Any]:
     began = time.perf_counter()
-    runtime, files, stop_signal = Runtime(config.device), RunFolder(folder), StopSignal(folder)
+    files, stop_signal = RunFolder(folder), StopSignal(folder)
     with files.lock(), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
         try:
@@ -110,9 +124,7 @@ def run(
                 if config.dataset.files.entries:
                     replace_file(files.data_file, config.dataset.files.content)
                 with stop_signal.waiting():
-                    result |= _train(
-                        config, folder, data, state, runtime, session or Session(), stop_signal, resumed
-                    )
+                    result |= _train(config, folder, data, state, runtime, session, stop_signal, resumed)
                     leave()  # what is left to write is the result
         except BaseException as error:
             leave()
@@ -232,6 +244,7 @@ def _status(error: BaseException) -> str:
 
 def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Warn about each part of the environment that differs, since the run then does not continue bit for bit."""
+    before = {"deterministic": False} | before  # older versions had no such key
     changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
     if changed:
         log.warning("this run will not continue bit for bit: %s", ", ".join(changed))

@@ -3,13 +3,16 @@
 import ctypes
 import platform
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
 import gantrain
 from gantrain.config.options import Device
-from gantrain.core.device import resolve_device
+from gantrain.core.device import check_precision, resolve_device
+from gantrain.training.torch_settings import torch_settings
+
+HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # in which networks run by autocast
 
 
 class Runtime:
@@ -17,13 +20,15 @@ class Runtime:
 
     Attributes:
         device: The torch device.
-        precision: ``float32`` or ``bfloat16``.
+        precision: ``float32``, ``tf32``, ``bfloat16`` or ``float16``.
     """
 
     def __init__(self, options: Device):
-        """Resolve the device. Raises ConfigError as ``resolve_device``."""
+        """Resolve the device. Raises ConfigError for one that is not available, or has not this precision."""
+        self._options = options
         self.device = resolve_device(options.kind, options.index)
         self.precision = options.precision
+        check_precision(self.precision, self.device)
         keep_memory()
 
     @property
@@ -31,10 +36,22 @@ class Runtime:
         """CPU threads that torch uses, which may decide the order of sums and so the last bits."""
         return torch.get_num_threads()
 
+    def settings(self) -> AbstractContextManager[None]:
+        """Return the context of a run: torch's settings are those of ``device`` inside it, as ``torch_settings``."""
+        return torch_settings(self._options, self.device)
+
     def autocast(self) -> AbstractContextManager[None]:
-        """Return the context in which networks run: bfloat16 autocast, or none."""
+        """Return the context in which networks run: autocast to a half precision, or none."""
         # Weights and optimizers stay in float32.
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        dtype = HALF.get(self.precision)
+        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
+
+    def wait(self) -> None:
+        """Wait until the device has computed what it was given, so that a clock measures that too."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
 
     def environment(self) -> dict[str, object]:
         """Return what a bit-for-bit repetition depends on, as plain data."""
@@ -46,7 +63,16 @@ class Runtime:
             "device": str(self.device),
             "precision": self.precision,
             "threads": self.threads,
+            "deterministic": self._options.deterministic,
+            **self._card(),
         }
+
+    def _card(self) -> dict[str, object]:
+        """Return the GPU and the versions of its libraries; nothing for other devices."""
+        if self.device.type != "cuda":
+            return {}
+        card, cudnn = torch.cuda.get_device_name(self.device), torch.backends.cudnn.version()
+        return {"card": card, "cuda": torch.version.cuda or torch.version.hip, "cudnn": cudnn}
 
 
 def keep_memory() -> None:

@@ -24,13 +24,42 @@ def error_of(act) -> BaseException:
         error_of(lambda: torch.empty(TOO_LARGE)),
         error_of(lambda: bytearray(TOO_LARGE * 1000)),
         OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
-        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("[enforce fail] not enough memory: you tried to allocate 9 bytes"),
     ],
     ids=lambda error: " ".join(str(error).split())[:40] or type(error).__name__,
 )
 def test_user_error_of_memory_names_what_to_lower(error):
     assert str(to_user_error(error)).startswith("memory: there is not enough; lower train.batch_size")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of"
+        ),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GiB, other allocations: 1 MiB)"),
+    ],
+    ids=lambda error: str(error)[:24],
+)
+def test_user_error_of_a_gpu_s_memory_is_a_failed_run(error):
+    found = to_user_error(error)
+    assert str(found).startswith("memory of the GPU: there is not enough; lower train.batch_size")
+    assert found.exit_code == 1
+
+
+def test_user_error_of_an_operation_without_deterministic_form():
+    # The words of torch 2.14: at::Context::alertNotDeterministic.
+    words = (
+        "kthvalue CUDA does not have a deterministic implementation, but you set "
+        "'torch.use_deterministic_algorithms(True)'. You can turn off determinism just for this operation"
+    )
+    found = to_user_error(RuntimeError(words))
+    assert str(found) == (
+        "device.deterministic: kthvalue CUDA has no deterministic form on this device; set device.deterministic=false"
+    )
 
 
 NUMBERS = sorted(set(errno.errorcode) - {errno.ENOMEM})

@@ -195,11 +195,12 @@ def test_evaluation_precision_is_that_of_the_run():
         assert compute([JS()], inside).metrics == compute([JS()], view(config, data, state, runtime)).metrics
     exact = scene(*RING)
     assert compute([JS()], inside).metrics != compute([JS()], view(*exact)).metrics
-    seen = []
-    hook = state.D.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    types = {"body": set(), "head": set()}  # of what D's layers return
+    for name, part in types.items():
+        layer = getattr(state.D, name)
+        layer.register_forward_hook(lambda *call, part=part: part.add(call[2].dtype))
     compute([JS()], view(config, data, state, runtime))
-    hook.remove()
-    assert set(seen) == {torch.bfloat16}
+    assert types == {"body": {torch.bfloat16}, "head": {torch.float32}}
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,12 @@ def evaluate(argv: list[str]) -> int:
             log.warning("these are not the data that the run was trained on: %s", changes)
         data = config.dataset.load(config.seed)
     runtime = Runtime(config.device)
-    state = TrainState.create(config, data.spec, runtime)
-    set_threads(config, data, state, checkpoint.environment)
-    state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
-    # Floors: the same metrics of fresh real samples in place of those of G.
-    reading = compute(supported_metrics(config, data), view(config, data, state, runtime), final=True)
+    with runtime.settings():
+        state = TrainState.create(config, data.spec, runtime)
+        set_threads(config, data, state, checkpoint.environment)
+        state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
+        # Floors: the same metrics of fresh real samples in place of those of G.
+        reading = compute(supported_metrics(config, data), view(config, data, state, runtime), final=True)
     parts = [
         checkpoint.path,
         metric_table(reading.description()),

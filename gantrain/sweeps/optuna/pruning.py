@@ -36,8 +36,9 @@ def check_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
 def measured_tags(config: Config) -> list[str]:
     """Return the tags that a run evaluates, by evaluating untrained networks. Raises DataError, ConfigError."""
     data, runtime = prepare(config), Runtime(config.device)
-    state = TrainState.create(config, data.spec, runtime)
-    return list(compute(supported_metrics(config, data), view(config, data, state, runtime)).metrics)
+    with runtime.settings():
+        state = TrainState.create(config, data.spec, runtime)
+        return list(compute(supported_metrics(config, data), view(config, data, state, runtime)).metrics)
 
 
 def pruning_callback(folder: Path, options: Train) -> Callback | None:

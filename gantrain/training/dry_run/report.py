@@ -17,7 +17,9 @@ def summary_line(config: Config) -> str:
     Raises:
         GantrainError: For anything that would stop it before or in its first steps.
     """
-    cost = estimate(config, prepare(config), Runtime(config.device), MAX_SECONDS / 2)
+    data, runtime = prepare(config), Runtime(config.device)
+    with runtime.settings():
+        cost = estimate(config, data, runtime, MAX_SECONDS / 2)
     G, D = total_parameters(cost.G), total_parameters(cost.D)
     return (
         f"{config.name}: {format_duration(cost.seconds)}, {cost.steps:,} steps, {cost.images:,} images, "
@@ -31,7 +33,9 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
     Raises:
         GantrainError: As ``estimate``.
     """
-    cost, spec, options = estimate(config, data, runtime, MAX_SECONDS), data.spec, config.train
+    with runtime.settings():
+        cost = estimate(config, data, runtime, MAX_SECONDS)
+    spec, options = data.spec, config.train
     classes = f", {spec.classes} classes" if spec.classes else ""
     about = "about " if options.seconds else ""  # whose steps depend on the speed
     chores = "".join(
