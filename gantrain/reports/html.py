@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 import gantrain
+from gantrain.core.estimate import Estimate
 from gantrain.core.history import omission
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import meaning
@@ -182,7 +183,7 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> tuple[list[list[str]], li
     for title, tags in sections(result, {**known, **row.tail}).items():
         lines.append([title])
         for tag in tags:
-            value, real_value = (format_estimate(of[tag]) if tag in of else "" for of in (known, real))
+            value, real_value = (_estimate_text(of[tag]) if tag in of else "" for of in (known, real))
             n = f"{known[tag].n:,}" if tag in known and known[tag].n else ""
             tail = format_estimate(tails[tag], is_short=True) if tag in row.tail else ""
             published = f"{row.published[tag]:g}" if tag in row.published else ""
@@ -193,6 +194,12 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> tuple[list[list[str]], li
     if any(tails[tag].error is not None for tag in row.tail):
         notes_of_table.append(f"mean of the last fifth, {TAIL_NOTE}")
     return (table, notes_of_table) if table[1:] else ([], [])
+
+
+def _estimate_text(estimate: Estimate) -> str:
+    """Return an estimate, and its caveat in a second line, which a narrow column can break."""
+    text = format_estimate(estimate, is_short=True)
+    return f"{text}\n{estimate.caveat}" if estimate.caveat else text
 
 
 def _health(rows: Sequence[Row]) -> list[str]:

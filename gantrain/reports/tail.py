@@ -2,6 +2,7 @@
 
 import math
 import operator
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from gantrain.core.estimate import Estimate
@@ -11,8 +12,8 @@ History = Sequence[Mapping[str, float | None]]
 Estimates = Mapping[str, Estimate]
 FEWEST = 10  # readings that show how they depend on each other
 NOTE = (
-    "±: standard error of the mean over the steps of this run; where a reading has an error over samples, with that of "
-    "one reading, since all share the held-out points"
+    "±: standard error of the mean over the steps of this run, of fewer than ten readings their standard deviation; "
+    "where a reading has an error over samples, with that of one reading, since all share the held-out points"
 )
 
 
@@ -41,21 +42,23 @@ def tail_errors(history: History, last: int, tags: Iterable[str], final: Estimat
     for tag in tags:
         if tag not in tail or (tag in final and final[tag].caveat):
             continue
-        of_samples = final[tag].error if tag in final else None
-        parts = [series_error(tail[tag]), of_samples]
+        parts = [series_error(tail[tag]), final[tag].error if tag in final else None]
         if known := [part for part in parts if part is not None and math.isfinite(part)]:
             errors[tag] = math.hypot(*known)
     return errors
 
 
 def series_error(values: Sequence[float]) -> float | None:
-    """Return the standard error of the mean of readings that depend on each other; None for fewer than ten.
+    """Return the standard error of the mean of readings that depend on each other; None for one alone.
 
-    By the initial positive sequence of autocovariances (Geyer 1992, sec. 3.3), at least that of independent ones.
+    By the initial positive sequence of autocovariances (Geyer 1992, sec. 3.3), at least that of independent ones. Of
+    fewer than ten readings, whose dependence is not known, it is their standard deviation.
     """
     n = len(values)
-    if n < FEWEST or not all(map(math.isfinite, values)):
+    if n < 2 or not all(map(math.isfinite, values)):
         return None
+    if n < FEWEST:
+        return statistics.stdev(values)
     mean = sum(values) / n
     centred = [value - mean for value in values]
 

@@ -18,8 +18,9 @@ def test_series_error_holds_for_dependent_readings(memory):
     assert 0.92 <= held / len(draws) <= 0.98
 
 
-def test_series_error_needs_ten_finite_readings():
-    assert series_error([1.0, 2.0] * 4) is None
+def test_series_error_of_few_readings_is_their_deviation():
+    assert series_error([1.0, 2.0] * 4) == pytest.approx(math.sqrt(2 / 7))
+    assert series_error([1.0]) is None
     assert series_error([math.nan, *[1.0] * 20]) is None
     assert series_error([0.5] * 20) == 0.0
 
@@ -34,8 +35,14 @@ def test_tail_error_keeps_the_error_that_all_readings_share():
     final = {"divergence/js": Estimate(0.1, 0.02), "kl": Estimate(5.0, 1.0, caveat="heavy tails")}
     tags = ["divergence/js", "loss/d", "absent", "kl"]
     assert tail_errors(history, 100, tags, final) == {"divergence/js": pytest.approx(0.02), "loss/d": 0.0}
-    few = [row for row in history if row["step"] % 50 == 0]
-    assert tail_errors(few, 100, tags, final) == {"divergence/js": pytest.approx(0.02)}
+    last = history[-1:]
+    assert tail_errors(last, 100, tags, final) == {"divergence/js": pytest.approx(0.02)}
+    few = [
+        {"step": step, "diversity/modes": modes}
+        for step, modes in ((85, 1.0), (90, 1.0), (95, 1.0), (100, 0.0))
+    ]
+    found = tail_errors(few, 100, ["diversity/modes"], {"diversity/modes": Estimate(0.0, 0.0)})
+    assert found == {"diversity/modes": pytest.approx(0.5)}
     # Readings that differ add their own error in squares.
     apart = [row | {"divergence/js": 0.1 + 0.1 * (-1) ** i} for i, row in enumerate(history)]
     assert tail_errors(apart, 100, tags, final)["divergence/js"] > 0.025
