@@ -13,6 +13,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from gantrain.core.device import upload
 from gantrain.core.estimate import Estimate
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Density, Split
@@ -30,6 +31,11 @@ def in_chunks(network: Callable[..., Tensor], x: Tensor, y: Tensor | None = None
     parts = x.split(size or CHUNK)
     conditions = [None] * len(parts) if y is None else y.split(size or CHUNK)
     return torch.cat([network(part, c) for part, c in zip(parts, conditions, strict=True)])
+
+
+def in_double(x: Tensor) -> Tensor:
+    """Return a tensor in float64 on its device; on the CPU where that is Apple's GPU, which has no such numbers."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ class Evaluation:
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
         # z [n, ...] and conditions [n, ...] to samples [n, ...]
-        z = self.latents(self.n, purpose).to(self.device)
+        z = upload(self.latents(self.n, purpose), self.device)
         return in_chunks(G, z, self.condition(y)).float(), y
 
     def logits(self, x: Tensor, y: Tensor | None) -> Tensor:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import torch
+
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol, predict, shared_classifier
@@ -28,7 +30,7 @@ class ClassAccuracy(Metric):
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         x, y = evaluation.fake
-        correct = predict(shared_classifier(evaluation.data), x) == y.cpu()  # type: ignore[union-attr]
+        correct = torch.eq(predict(shared_classifier(evaluation.data, x.device), x), y)  # type: ignore[arg-type]
         share, n = float(correct.double().mean()), len(correct)
         return {"fidelity/class_accuracy": Estimate(share, n=n, caveat=rare_share(share, n))}
 

@@ -51,5 +51,6 @@ class ClassModes(Metric):
 
 def counts_of_fakes(evaluation: Evaluation) -> Tensor:
     """Return how many samples of G the classifier assigns to each class, shape [K]."""
-    labels = predict(shared_classifier(evaluation.data), evaluation.fake[0])
-    return torch.bincount(labels, minlength=evaluation.data.spec.classes)
+    x = evaluation.fake[0]
+    labels = predict(shared_classifier(evaluation.data, x.device), x)
+    return torch.bincount(labels, minlength=evaluation.data.spec.classes).cpu()

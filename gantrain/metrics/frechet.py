@@ -115,13 +115,13 @@ class Frechet(Metric):
         return {"divergence/frechet": frechet_error(*self.projections(evaluation), evaluation.seed)}
 
     def projections(self, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
-        """Return the features of both sides that are compared, each [n, dims]."""
+        """Return the features of both sides that are compared, each [n, dims], on the CPU."""
         real, fake = evaluation.once(features_of_sides)
         dims = self.dims(evaluation, real.shape[1])
         if dims < real.shape[1]:
             axes = components(real, dims)
             real, fake = real @ axes, fake @ axes
-        return real, fake
+        return real.cpu(), fake.cpu()
 
     @staticmethod
     def dims(evaluation: Evaluation, d: int) -> int:

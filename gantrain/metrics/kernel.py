@@ -14,14 +14,14 @@ BLOCK = 1000  # samples whose kernel matrices are in memory at a time
 
 
 def kernel(a: Tensor, b: Tensor) -> float:
-    """Return the unbiased squared maximum mean discrepancy of features a [N, d] and b [M, d], float64 on the CPU.
+    """Return the unbiased squared maximum mean discrepancy of features a [N, d] and b [M, d], float64.
 
     k(x, y) = (x.y / d + 1)^3. Of the longer side only the first min(N, M) are used; from 2,000 on they are split into
     blocks of at least 1,000, whose mean is unbiased too. Computed by torch-fidelity's function.
     """
     from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
-    n = min(len(a), len(b))
+    n, a, b = min(len(a), len(b)), a.cpu(), b.cpu()
     blocks = max(1, n // BLOCK)
     # Each block: E k(x, x') + E k(y, y') - 2 E k(x, y), without the pairs of a sample with itself.
     pairs = zip(a[:n].tensor_split(blocks), b[:n].tensor_split(blocks), strict=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.datasets.base import Split
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, in_double
 from gantrain.metrics.tools.errors import bootstrap
 from gantrain.registry import option, register
 
@@ -22,7 +22,7 @@ def nearest(x: Tensor, train: Split) -> tuple[Tensor, Tensor]:
     The nearest is chosen by matrix product, ten times as fast, with an error below the resolution of float32 data; its
     distance is then computed from the differences, so that a copy is at exactly 0.
     """
-    x = (x.cpu() if x.device.type == "mps" else x).flatten(1).double()  # Apple's GPUs have no float64
+    x = in_double(x.flatten(1))
 
     def rows(start: int, stop: int) -> Tensor:
         index = torch.arange(start, min(stop, len(train)))

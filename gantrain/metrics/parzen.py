@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
-from gantrain.metrics.base import Evaluation, History, Metric
+from gantrain.metrics.base import Evaluation, History, Metric, in_double
 from gantrain.registry import option, register
 
 ROWS = 500  # rows of the distance matrix in memory at a time
@@ -43,13 +43,13 @@ def choose(valid: Tensor, centres: Tensor, scale: float) -> float:
     sigma = scale
     for grid in (COARSE, FINE):
         sigmas = sigma * grid
-        sigma = float(sigmas[log_likelihood(valid, centres, sigmas).mean(1).argmax()])
+        sigma = float(sigmas[int(log_likelihood(valid, centres, sigmas).mean(1).argmax())])
     return sigma
 
 
 def rows(x: Tensor, evaluation: Evaluation) -> Tensor:
-    """Return samples as float64 [N, d] on the CPU: images in [0, 1] as published, points as they are."""
-    x = x.detach().cpu().flatten(1).double()
+    """Return samples as float64 [N, d]: images in [0, 1] as published, points as they are."""
+    x = in_double(x.detach().flatten(1))
     return (x + 1) / 2 if evaluation.data.spec.is_image else x
 
 
@@ -115,9 +115,9 @@ class Parzen(Metric):
 
         # One curve over sigma and its chosen sigma; the y range follows the curves near sigma and these points.
         def plot(panel: Any, label: str, centres: Tensor, color: str) -> Tensor:
-            curve = log_likelihood(test, centres, sigmas).mean(1)
+            curve = log_likelihood(test, centres, sigmas).mean(1).cpu()
             best = choose(valid, centres, unit)
-            at = log_likelihood(test, centres, torch.tensor([best]).double()).mean()
+            at = log_likelihood(test, centres, torch.tensor([best]).double()).mean().cpu()
             panel.plot(sigmas, curve, color=color, label=f"{label}: {at:.1f} at sigma {best:.3g}")
             panel.plot([best], [at], "o", color=color)
             return torch.cat([curve[8:17], at[None]])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, in_double
 from gantrain.metrics.tools.errors import from_groups, rare_share
 from gantrain.registry import option, register
 
@@ -20,8 +20,8 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
 
 def radii(x: Tensor, k: int) -> Tensor:
     """Return each sample's distance to its k-th nearest other sample, shape [N, d] to [N]."""
-    # The nearest is the sample itself, hence k + 1.
-    return torch.cat([distances(rows, x).kthvalue(k + 1, 1).values for rows in x.split(ROWS)])
+    # The nearest is the sample itself, hence k + 1. On CUDA kthvalue has no deterministic form.
+    return torch.cat([distances(rows, x).topk(k + 1, largest=False).values[:, k] for rows in x.split(ROWS)])
 
 
 def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
@@ -30,7 +30,7 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
     Balls are open, as in their ``prdc`` package. Precision and recall (Kynkaanniemi et al. 2019) are shares in [0, 1],
     coverage too; density is at least 0, and 1 in expectation for samples of the data's own distribution.
     """
-    real, fake = real.flatten(1).double(), fake.flatten(1).double()
+    real, fake = in_double(real.flatten(1)), in_double(fake.flatten(1))
     real_radii, fake_radii = radii(real, k), radii(fake, k)
     inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)  # data balls around each sample
     recalled, covered = 0, 0

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.metrics.base import CHUNK, SAMPLES, Evaluation, Metric, RunSpec
+from gantrain.metrics.base import CHUNK, SAMPLES, Evaluation, Metric, RunSpec, in_double
 from gantrain.metrics.tools.errors import ratio_error
 from gantrain.registry import option, register
 
@@ -21,7 +21,7 @@ def sharpness_of_each(x: Tensor) -> Tensor:
     """
     parts = []
     for part in x.split(max(1, NUMBERS // x[0].numel())):
-        part = part.cpu().double()
+        part = in_double(part)
         # x_left + x_right + x_above + x_below - 4 x at each inner pixel, [n, C, H - 2, W - 2].
         across = part[..., 1:-1, :-2] + part[..., 1:-1, 2:]
         down = part[..., :-2, 1:-1] + part[..., 2:, 1:-1]

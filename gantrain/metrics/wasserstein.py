@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.base import Evaluation, Metric, in_double
 from gantrain.metrics.tools.errors import from_groups
 from gantrain.registry import option, register
 
@@ -20,8 +20,7 @@ def exact(a: Tensor, b: Tensor) -> float:
     import ot
 
     # W1 = min over couplings of sum_ij P_ij |a_i - b_j|, rows of P summing to 1/N and columns to 1/M.
-    a, b = a.cpu().double(), b.cpu().double()
-    cost = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").numpy()
+    cost = torch.cdist(in_double(a), in_double(b), compute_mode="donot_use_mm_for_euclid_dist").cpu().numpy()
     return float(ot.emd2([], [], cost, numItermax=MAX_PIVOTS))
 
 

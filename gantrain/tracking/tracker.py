@@ -39,13 +39,19 @@ class Means:
         """Add one value to each tag."""
         # Summed on the device: reading a value here would wait for it.
         for tag, value in values.items():
-            value = value.detach()
-            self._sums[tag] = self._sums[tag] + value if tag in self._sums else value
+            total = self._sums.get(tag)
+            # A copy, since the next replay of a CUDA graph overwrites what this one returned.
+            self._sums[tag] = value.detach().clone() if total is None else total.add_(value.detach())
             self._counts[tag] = self._counts.get(tag, 0) + 1
 
     def flush(self) -> dict[str, float]:
         """Return the mean of each tag since the last flush, and reset them."""
-        means = {tag: float(total) / self._counts[tag] for tag, total in self._sums.items()}
+        # One transfer from each device; they have the same type.
+        totals: dict[str, float] = dict.fromkeys(self._sums, 0.0)
+        for device in {total.device for total in self._sums.values()}:
+            tags = [tag for tag, total in self._sums.items() if total.device == device]
+            totals |= zip(tags, torch.stack([self._sums[tag] for tag in tags]).tolist(), strict=True)
+        means = {tag: total / self._counts[tag] for tag, total in totals.items()}
         self._sums, self._counts = {}, {}
         return means
 
@@ -61,7 +67,7 @@ class Means:
             part, _, rest = name.partition("/")
             tag, _, kind = rest.rpartition("/")
             if part == "means" and kind == "sum":
-                self._sums[tag] = value.to(device)
+                self._sums[tag] = value.to(device, copy=True)  # which is added to
             elif part == "means" and kind == "count":
                 self._counts[tag] = int(value)
 

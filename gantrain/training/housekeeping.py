@@ -82,7 +82,9 @@ class Housekeeping:
 
     def __call__(self, state: TrainState) -> None:
         """Do what is due after the state's step; after a signal, save and raise Interrupted."""
-        # Training time is what passed since the last call returned.
+        # Training time is what passed since the last call returned; a GPU may have some of it still before it.
+        if self.runtime.device.type != "cpu" and self.reads_device(state.step):
+            self.runtime.wait()
         elapsed = time.perf_counter() - self._since
         self.seconds += elapsed
         state.seconds += elapsed
@@ -133,6 +135,17 @@ class Housekeeping:
             return True
         is_checked = self.health.step == state.step
         return due(state.step, self.config.train.evaluate_every, self.config.train.steps) and not is_checked
+
+    def reads_device(self, step: int) -> bool:
+        """Return whether what is due after a step reads numbers of the device, and so waits for it."""
+        options = self.config.train
+        intervals = (
+            options.log_every,
+            options.sample_every,
+            options.evaluate_every,
+            options.checkpoint_every,
+        )
+        return any(due(step, every, options.steps) for every in intervals)
 
     def is_over(self, state: TrainState) -> bool:
         """Return whether the run's budget is used up."""

@@ -390,6 +390,13 @@ def test_means_are_exact_and_forgotten_once_read():
     assert means.flush() == {}
 
 
+def test_means_keep_values_whose_memory_is_used_again():
+    means, graph_output = Means(), torch.zeros(())
+    for i in range(4):
+        means.add({"loss/d": graph_output.fill_(float(i))})
+    assert means.flush() == {"loss/d": 1.5}
+
+
 @pytest.mark.parametrize("cut", range(6))
 def test_means_of_a_checkpoint_are_those_of_an_unbroken_run(cut):
     values = torch.rand(5, generator=torch.Generator().manual_seed(cut)) * 1e3

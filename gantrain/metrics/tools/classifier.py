@@ -15,14 +15,14 @@ from gantrain.core.files import cache_home
 from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import CHUNK, Evaluation
+from gantrain.metrics.base import CHUNK, Evaluation, in_double
 from gantrain.metrics.tools.floors import split_reserved_samples
 
 log = logging.getLogger("gantrain")
 
 STEPS, BATCH = 600, 128
 CLASSIFIER = "penultimate layer of a classifier of the training split"
-LAST_FIT: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most
+LAST_FIT: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most, while its data exist
 
 
 class JointScores(nn.Linear):
@@ -100,16 +100,22 @@ def load_or_fit(data: Data) -> nn.Sequential:
     return network
 
 
-def shared_classifier(data: Data) -> nn.Sequential:
-    """Return the classifier of these data, which all metrics of a run share."""
+def shared_classifier(data: Data, device: torch.device | str = "cpu") -> nn.Sequential:
+    """Return the classifier of these data on a device; all metrics of a run share it."""
     if not LAST_FIT or LAST_FIT[0][0]() is not data:
-        LAST_FIT[:] = [(weakref.ref(data), load_or_fit(data))]
-    return LAST_FIT[0][1]
+        LAST_FIT[:] = [(weakref.ref(data, lambda _: LAST_FIT.clear()), load_or_fit(data))]
+    return LAST_FIT[0][1].to(device)
 
 
 def predict(network: nn.Module, x: Tensor) -> Tensor:
     """Return the likeliest class of each sample, shape [N]."""
-    return torch.cat([network(part).argmax(1) for part in x.cpu().split(CHUNK)])
+    return _outputs(network, x).argmax(1)
+
+
+def _outputs(network: nn.Module, x: Tensor) -> Tensor:
+    # A run's precision is that of its own networks: this one is float32 in every run.
+    with torch.autocast(x.device.type, enabled=False):
+        return torch.cat([network(part) for part in x.split(CHUNK)])
 
 
 def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
@@ -119,7 +125,7 @@ def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
     spec = evaluation.data.spec
     layers = "2 convolutions" if spec.is_image else "2 linear layers"
     where = " on each channel" if spec.channel_classes else ""
-    correct = predict(shared_classifier(evaluation.data), x) == y.cpu()
+    correct = predict(shared_classifier(evaluation.data, x.device), x) == y
     reserved = len(split_reserved_samples(evaluation.data)[1])
     name = f"{layers}{where}, {STEPS} steps on the training split"
     own = {"classifier": name, "classifier_accuracy": float(correct.double().mean())}
@@ -127,16 +133,14 @@ def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
 
 
 def features(data: Data, x: Tensor) -> Tensor:
-    """Return the features that Frechet and kernel distances compare, float64 on the CPU, [N, ...] to [N, d].
+    """Return the features that Frechet and kernel distances compare, float64, [N, ...] to [N, d].
 
     Labelled images become the 128 activations before the classifier's last layer, of each channel if channels have
     their own classes; other images are their pixels and points their coordinates.
     """
-    x = x.cpu()
     if feature_kind(data) == CLASSIFIER:
-        network = shared_classifier(data)[:-1]
-        x = torch.cat([network(part) for part in x.split(CHUNK)])
-    return x.flatten(1).double()
+        x = _outputs(shared_classifier(data, x.device)[:-1], x)
+    return in_double(x.flatten(1))
 
 
 def features_of_sides(evaluation: Evaluation) -> tuple[Tensor, Tensor]:

@@ -149,6 +149,7 @@ def _time_steps(
         return trial.penalty.for_step(step, trial.optimizer.horizon) is not None
 
     def record_lap(state: TrainState) -> None:
+        runtime.wait()
         clock.append(time.perf_counter())
         laps[has_penalty(state.step - 1)].append(clock[-1] - clock[-2])
         # The budget counts from the end of the first step, and only once there are enough steps.
