@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from gantrain.core.data_files import DataFiles
 from gantrain.core.device import free_memory, upload
 from gantrain.core.spec import Spec
+from gantrain.datasets.files.stored_rows import StoredRows
 from gantrain.registry import option
 
 DEVICE_SHARE = 0.5  # of a GPU's free memory that data may take; the rest is for networks and metrics
@@ -71,17 +73,19 @@ class GaussianModes:
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their labels, in memory or mapped from a file.
+    """Samples and their labels, in memory or in a file.
 
     Attributes:
         x: Shape [N, ...]; uint8 in 0..255, or float32.
         y: Class of each sample, shape [N], int64, or rows of a ``ConditionSpec``; None without labels.
         rows: Where each sample is ``x[rows[i]]``: the index into x of each, shape [N], or of its channels, [N, C].
+        file: Where x is too large for the memory: the file with its rows, of which x is a map that is not read.
     """
 
     x: Tensor
     y: Tensor | None = None
     rows: Tensor | None = None
+    file: StoredRows | None = None
 
     def __len__(self) -> int:
         return len(self.x if self.rows is None else self.rows)
@@ -95,8 +99,20 @@ class Split:
     def stored(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the samples at ``index`` as they are stored, and their labels, where the split is."""
         index = index.to(self.x.device)
-        x = self.x[index if self.rows is None else self.rows[index]]
+        rows = self.places(index)
+        if self.file is not None:
+            x = self.file.read(rows)
+        else:  # of whole samples, which index_select copies several times faster
+            x = self.x.index_select(0, rows) if rows.dim() == 1 else self.x[rows]
         return x, None if self.y is None else self.y[index]
+
+    def places(self, index: Tensor) -> Tensor:
+        """Return where the samples at ``index`` are in x."""
+        return index if self.rows is None else self.rows[index]
+
+    def pieces(self) -> Iterator[Tensor]:
+        """Yield x piece by piece along its first dimension, none larger than the memory."""
+        yield from [self.x] if self.file is None else self.file.pieces()
 
     def resident(self, device: torch.device) -> Split:
         """Return the split on a CUDA device where it fits into half of the free memory; itself otherwise."""
@@ -105,7 +121,9 @@ class Split:
             device
         ):
             return self
-        return replace(self, **{name: t.to(device) for name, t in parts.items()})
+        if self.file is not None:
+            parts["x"] = torch.cat([piece.to(device) for piece in self.pieces()])
+        return replace(self, **{name: t.to(device) for name, t in parts.items()}, file=None)
 
 
 def scaled(x: Tensor) -> Tensor:

@@ -2,11 +2,14 @@
 
 import hashlib
 import math
+import mmap
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +26,7 @@ from gantrain.datasets.files.image_classes import class_folders
 from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_paths import ImageFile, Listing, list_images, top_folder
 from gantrain.datasets.files.image_summary import describe_omissions, summarise
+from gantrain.datasets.files.stored_rows import StoredRows
 from gantrain.errors import ConfigError, DataError, OutputError, writing
 from gantrain.registry import option, register
 
@@ -63,7 +67,7 @@ class ImageFolder(FileDataset):
     bad_files: str = option("error", "what to do with a file that cannot be read", choices=("error", "skip"))
     max_pixels: int = option(64_000_000, "most pixels in a file", minimum=64, maximum=image_file.MAX_PIXELS)
     memory_limit: float = option(
-        4.0, "GiB of pixels above which they stay on disk, in a mapped file", minimum=0, maximum=1e6
+        4.0, "GiB of pixels above which they stay on disk, in a file", minimum=0, maximum=1e6
     )
 
     def __post_init__(self) -> None:
@@ -87,9 +91,9 @@ class ImageFolder(FileDataset):
         files = listing.files
         target = self._target(files, spec)
         # Pixels uint8 [N, C, H, W], and what each file is, [N]
-        is_mapped = len(files) * spec.numel > self.memory_limit * 2**30
-        if is_mapped:
-            x, status = self._map_pixels(files, target)
+        stored = None
+        if len(files) * spec.numel > self.memory_limit * 2**30:
+            x, status, stored = self._store_pixels(files, target)
         else:
             pixels = np.zeros((len(files), *spec.shape), np.uint8)
             x, status = torch.from_numpy(pixels), torch.from_numpy(self._decode(files, target, pixels))
@@ -113,9 +117,9 @@ class ImageFolder(FileDataset):
                 where = os.path.join(self._root, classes[empty[0]])
                 raise DataError(where, "is a class without an image that can be read", "fill or remove it")
             y = torch.tensor(labels)
-        # Rows are split, not pixels: a mapped file is never copied.
+        # Rows are split, not pixels: a file is never copied.
         train, holdout = (
-            Split(x, part.y, rows=part.x) if is_mapped else Split(x[part.x], part.y)
+            Split(x, part.y, part.x, stored) if stored else Split(x[part.x], part.y)
             for part in split(rows, y, self.holdout, seed)
         )
         return Data(spec, train, holdout, summary=self._summary(status, y))
@@ -177,8 +181,8 @@ class ImageFolder(FileDataset):
     def _warn(self, what: str, remedy: str) -> None:
         print(f"gantrain: {DataError(self._root, what, remedy)}", file=sys.stderr)
 
-    def _map_pixels(self, files: list[ImageFile], target: Target) -> tuple[Tensor, Tensor]:
-        """Return the pixels and what each file is, mapped from a cache file, which is written if missing."""
+    def _store_pixels(self, files: list[ImageFile], target: Target) -> tuple[Tensor, Tensor, StoredRows]:
+        """Return the pixels and what each file is, mapped from a cache file, and that file, written if missing."""
         shape = (len(files), target.channels, *target.size)
         count, size = len(files), math.prod(shape)
         elsewhere = "set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
@@ -192,14 +196,16 @@ class ImageFolder(FileDataset):
                 file.truncate(size + count)
                 # The pixels of all images, then a byte for each: what it is
                 whole = np.memmap(file, np.uint8, "r+", shape=(size + count,))
-                whole[size:] = self._decode(files, target, whole[:size].reshape(shape))
+                area: Any = whole.base
+                unload = partial(area.madvise, mmap.MADV_DONTNEED)  # what was written leaves the process
+                whole[size:] = self._decode(files, target, whole[:size].reshape(shape), unload)
                 whole.flush()
         try:
             content = torch.from_file(str(path), shared=False, size=size + count, dtype=torch.uint8)
         except RuntimeError as error:
             remedy = "delete it, or raise dataset.memory_limit"
             raise OutputError(path, "cannot be mapped into memory", remedy) from error
-        return content[:size].reshape(shape), content[size:]
+        return content[:size].reshape(shape), content[size:], StoredRows(path, shape)
 
     def _cache_file(self, files: list[ImageFile], target: Target) -> Path:
         """Return the cache file of these files and options; a change of any of them gives another file."""
@@ -210,10 +216,12 @@ class ImageFolder(FileDataset):
             key.update(repr((os.fsencode(file.name), file.size, file.mtime)).encode())
         return cache_home() / f"images-{key.hexdigest()[:20]}.u8"
 
-    def _decode(self, files: list[ImageFile], target: Target, x: np.ndarray) -> np.ndarray:
+    def _decode(
+        self, files: list[ImageFile], target: Target, x: np.ndarray, *finish_chunk: Callable[[], None]
+    ) -> np.ndarray:
         """Fill ``x`` [N, C, H, W] and return what each file is, shape [N]."""
         names = [file.name for file in files]
-        return image_pixels.decode(self._root, names, target, x, self.bad_files == "skip")
+        return image_pixels.decode(self._root, names, target, x, self.bad_files == "skip", *finish_chunk)
 
 
 def _count(number: int) -> str:

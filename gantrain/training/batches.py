@@ -42,7 +42,10 @@ class Batches:
     def __call__(self, number: int) -> tuple[Tensor, Tensor | None]:
         """Return batch ``number`` of the run: samples [size, ...] and their labels [size] or None."""
         if self._ahead is None:
-            return self.split.take(self._index(number), self.device)
+            batch = self.split.take(self._index(number), self.device)
+            if self.split.file is not None:
+                self.split.file.prefetch(self.split.places(self._index(number + 1)))
+            return batch
         x, *labels = self._sender.receive(self._ahead(number))
         return scaled(x), labels[0] if labels else None
 

@@ -444,6 +444,7 @@ def test_mapped_is_bit_for_bit_what_is_in_memory(sorted_folder, seed, tmp_path, 
     mapped = ImageFolder(**options, memory_limit=0).load(seed)
     assert cache() == {path}
     assert path.stat().st_mtime_ns == before.st_mtime_ns  # decoded once
+    assert torch.equal(torch.cat(list(mapped.train.pieces())), mapped.train.x)
     for other in (written, mapped):
         for part in ("train", "holdout"):
             expected, found = getattr(memory, part), getattr(other, part)

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -31,7 +31,14 @@ SAMPLE_IMAGES, SAMPLE_BYTES = (
 FEW_LEVELS = 64  # between the lowest and the highest, as 14-bit data in 16-bit files have
 
 
-def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad: bool) -> np.ndarray:
+def decode(
+    root: str,
+    names: list[str],
+    target: Target,
+    x: np.ndarray,
+    skip_bad: bool,
+    finish_chunk: Callable[[], None] = lambda: None,
+) -> np.ndarray:
     """Fill ``x``, uint8 [N, C, H, W], and return what each row is, uint8 [N]: one of the constants above.
 
     Args:
@@ -40,6 +47,7 @@ def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad:
         target: What each becomes.
         x: Where to.
         skip_bad: Whether a file that cannot be read is left out.
+        finish_chunk: Called each time that some hundred rows are filled.
 
     Raises:
         DataError: For the first file that cannot be read, unless such files are skipped.
@@ -64,6 +72,7 @@ def decode(root: str, names: list[str], target: Target, x: np.ndarray, skip_bad:
                 if error and not skip_bad:
                     raise error
                 bar.update(1)
+            finish_chunk()
     return status
 
 

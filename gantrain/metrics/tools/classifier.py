@@ -1,6 +1,7 @@
 """A small classifier of the data's labels, trained once and cached: it predicts classes and gives features."""
 
 import hashlib
+import itertools
 import logging
 import weakref
 
@@ -81,7 +82,7 @@ def load_or_fit(data: Data) -> nn.Sequential:
     """Return the classifier of this training split, from the user's cache or else fitted."""
     reserved = len(split_reserved_samples(data)[1])
     key = hashlib.sha256(f"{data.spec} {reserved} {STEPS} {BATCH} {torch.__version__}".encode())
-    for tensor in (data.train.x, data.train.y, data.train.rows):
+    for tensor in itertools.chain(data.train.pieces(), (data.train.y, data.train.rows)):
         if tensor is not None:
             key.update(tensor.flatten().numpy().data)
     name = f"classifier-{key.hexdigest()[:20]}.safetensors"
