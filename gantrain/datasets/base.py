@@ -14,7 +14,7 @@ from torch import Tensor
 from gantrain.core.data_files import DataFiles
 from gantrain.core.device import free_memory, upload
 from gantrain.core.spec import Spec
-from gantrain.datasets.files.stored_rows import StoredRows
+from gantrain.core.stored_rows import StoredRows
 from gantrain.registry import option
 
 DEVICE_SHARE = 0.5  # of a GPU's free memory that data may take; the rest is for networks and metrics

@@ -19,6 +19,7 @@ from gantrain.core.atomic import replacement
 from gantrain.core.data_files import DataFile, DataFiles, named_files
 from gantrain.core.files import cache_home
 from gantrain.core.spec import Spec
+from gantrain.core.stored_rows import StoredRows
 from gantrain.datasets.base import Data, FileDataset, Split, split
 from gantrain.datasets.files import image_depth, image_file, image_pixels
 from gantrain.datasets.files.attributes import read_attributes
@@ -26,7 +27,6 @@ from gantrain.datasets.files.image_classes import class_folders
 from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_paths import ImageFile, Listing, list_images, top_folder
 from gantrain.datasets.files.image_summary import describe_omissions, summarise
-from gantrain.datasets.files.stored_rows import StoredRows
 from gantrain.errors import ConfigError, DataError, OutputError, writing
 from gantrain.registry import option, register
 

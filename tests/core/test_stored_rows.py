@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gantrain.core import stored_rows
+from gantrain.core.stored_rows import StoredRows
 from gantrain.datasets.base import Split
-from gantrain.datasets.files import stored_rows
-from gantrain.datasets.files.stored_rows import StoredRows
 from gantrain.errors import DataError
 from gantrain.training.batches import Batches
 
