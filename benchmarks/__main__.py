@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.cases import all_cases
 from benchmarks.contest import Options, PlayerError
+from benchmarks.table import summary
 from gantrain.core.system import processor_name, usable_cores
 
 PARTS = ("loops", "tricks", "compile", "startup", "memory", "sweep", "neighbour", "mapped")
@@ -47,16 +48,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = options.data or "generated images"
     machine = f"{processor_name()}, {usable_cores()} cores, Python {platform.python_version()}"
     print(f"{machine}; {options.turns} turns of {options.seconds:g} s, {data}\n", flush=True)
-    code = 0
+    code, tables = 0, []
     for part in parts:
         began = time.perf_counter()
         try:
             for table in importlib.import_module(f"benchmarks.parts.{part}").measure(options):
                 print(f"{table.text(is_markdown)}\n", flush=True)
+                tables.append(table)
         except PlayerError as error:
             print(f"{part}: {error}\n", flush=True)
             code = 1
         print(f"{part}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+    print(summary(tables).text(is_markdown))
     return code
 
 

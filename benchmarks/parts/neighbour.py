@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from benchmarks.cases import Case, all_cases
 from benchmarks.clock import Turn, median, spread
 from benchmarks.contest import EAGER, Options, Player, own_run, ratios, temporary_folder
-from benchmarks.table import Table
+from benchmarks.table import Reading, Table
 from gantrain.core.system import usable_cores
 
 CASES = ("ring", "digits")
@@ -30,25 +30,27 @@ def busy_process() -> Iterator[None]:
 def measure(options: Options) -> Iterator[Table]:
     """Yield the table."""
     cases = all_cases(options.data)
-    rows = []
-    for name in options.cases or (CASES[:1] if options.is_quick else CASES):
-        rows += measure_case(cases[name].quick() if options.is_quick else cases[name], options)
     head = ("game", "threads", "speed beside it", "steps/s alone", "steps/s beside it", "others when alone")
-    yield Table("A busy neighbour", head, rows, "speed beside one process that counts, over that without it")
+    table = Table("A busy neighbour", head, note="speed beside one process that counts, over that without it")
+    for name in options.cases or (CASES[:1] if options.is_quick else CASES):
+        measure_case(cases[name].quick() if options.is_quick else cases[name], options, table)
+    yield table
 
 
-def measure_case(case: Case, options: Options) -> list[list[str]]:
-    """Return two rows for one game: the threads of the rule, and all cores."""
+def measure_case(case: Case, options: Options, table: Table) -> None:
+    """Add two rows for one game: the threads of the rule, and all cores."""
     with temporary_folder() as folder, ExitStack() as stack:
         words = (*case.words, *EAGER)
         all_cores = f"device.threads={usable_cores()}"
-        players = [stack.enter_context(own_run(words, folder / "rule", options.threads))]
-        players.append(stack.enter_context(own_run((*words, all_cores), folder / "cores")))
-        return [measure_player(case, player, options) for player in players]
+        by_rule = stack.enter_context(own_run(words, folder / "rule", options.threads))
+        on_all = stack.enter_context(own_run((*words, all_cores), folder / "cores"))
+        values, row = measure_player(case, by_rule, options)
+        table.readings.append(Reading(f"{case.name} beside a busy process over alone", values, least=0.8))
+        table.rows += [row, measure_player(case, on_all, options)[1]]
 
 
-def measure_player(case: Case, player: Player, options: Options) -> list[str]:
-    """Return the row of one run."""
+def measure_player(case: Case, player: Player, options: Options) -> tuple[list[float], list[str]]:
+    """Return the ratios and the row of one run."""
     player.play(1)
     steps = max(1, round(options.seconds / player.play(3).seconds))
     alone: list[Turn] = []
@@ -58,5 +60,5 @@ def measure_player(case: Case, player: Player, options: Options) -> list[str]:
         with busy_process():
             beside.append(player.play(steps))
     rates = [f"{1 / median(turn.seconds for turn in turns):.1f}" for turns in (alone, beside)]
-    others = f"{median(turn.others for turn in alone):.2f}"
-    return [case.name, str(player.facts["threads"]), spread(ratios(alone, beside)), *rates, others]
+    others, values = f"{median(turn.others for turn in alone):.2f}", ratios(alone, beside)
+    return values, [case.name, str(player.facts["threads"]), spread(values), *rates, others]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.clock import Stopwatch, Turn, load, median, spread
 from benchmarks.contest import EAGER, Options, PlayerError, environment, ratios, temporary_folder
-from benchmarks.table import Table
+from benchmarks.table import Reading, Table
 
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 DATASETS = ("ring", "digits")
@@ -29,7 +29,7 @@ def sweep(words: Sequence[str], folder: Path) -> Turn:
 
 def measure(options: Options) -> Iterator[Table]:
     """Yield the table."""
-    rows = []
+    rows, readings = [], []
     steps = {"ring": 1000.0, "digits": 200.0}  # a second each, about
     for dataset in options.cases or (DATASETS[:1] if options.is_quick else DATASETS):
         length = 2 if options.is_quick else round(steps.get(dataset, 10.0) * options.seconds * 3)
@@ -39,7 +39,10 @@ def measure(options: Options) -> Iterator[Table]:
             for i in range(1 if options.is_quick else min(options.turns, ROUNDS)):
                 one_by_one.append(sweep(words, folder / f"sequence{i}"))
                 at_once.append(sweep((*words, *JOBLIB), folder / f"joblib{i}"))
+        gain = ratios(one_by_one, at_once)
+        readings.append(Reading(f"sweep of {dataset}, two jobs at once over one by one", gain, least=1.7))
         seconds = [f"{median(turn.wall for turn in turns):.1f}" for turns in (one_by_one, at_once)]
-        rows.append([dataset, str(length), spread(ratios(one_by_one, at_once)), *seconds, load(one_by_one)])
+        rows.append([dataset, str(length), spread(gain), *seconds, load(one_by_one)])
+    note = "whole commands, start-up and metrics included"
     head = ("dataset", "steps of a job", "gain of two at once", "one by one, s", "at once, s", "others")
-    yield Table("Sweep of two jobs", head, rows, "whole commands, start-up and metrics included")
+    yield Table("Sweep of two jobs", head, rows, note, readings)
