@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -12,10 +14,22 @@ from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
-from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head, LeakyReLU, PixelNorm
+from gantrain.models.layers import (
+    ConditionalBatchNorm,
+    ConditionEmbedding,
+    Head,
+    LeakyReLU,
+    PixelNorm,
+    UpsampleConv,
+)
 from gantrain.registry import option, register
 
 MIN_SIDE = 4  # pixels of the shorter side at the stage next to z in G, to the logit in D
+
+UPSAMPLINGS: dict[str, Callable[[int, int], nn.Module]] = {
+    "transposed": partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1),
+    "nearest": UpsampleConv,
+}
 
 
 def sides(height: int, width: int) -> list[tuple[int, int]]:
@@ -35,7 +49,7 @@ class DCGANGenerator(Generator):
         self.sides, self.first = stages, wide[0]
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
         self.stem = nn.Linear(self.z_dim + self.condition.joined_width, wide[0] * math.prod(stages[0]))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 4, stride=2, padding=1) for i, o in pairwise(wide))
+        self.up = nn.ModuleList(UPSAMPLINGS[model.upsample](i, o) for i, o in pairwise(wide))
         e_width, norms = self.condition.separate_width, wide if self.has_batch_stats else []
         self.norms = nn.ModuleList(ConditionalBatchNorm(channels, e_width) for channels in norms)
         self.pixel_norm = PixelNorm()
@@ -85,6 +99,12 @@ class DCGAN(Model):
 
     name: str = option("dcgan", "registered name")
     width: int = option(32, "channels at full resolution; 8 times as many at most", minimum=1, maximum=4096)
+    upsample: str = option(
+        "transposed",
+        "how G doubles its sides: a 4x4 transposed convolution, or copied pixels and a 3x3 convolution, "
+        "which make no checkerboard (Odena et al. 2016)",
+        choices=tuple(UPSAMPLINGS),
+    )
 
     def why_unsupported(self, spec: Spec) -> str | None:
         if not spec.is_image:

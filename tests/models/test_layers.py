@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 
 from gantrain.core.spec import Spec
 from gantrain.models.dcgan import DCGAN
-from gantrain.models.layers import LeakyReLU
+from gantrain.models.layers import LeakyReLU, UpsampleConv
 
 
 def seeded(*shape: int) -> Tensor:
@@ -48,3 +48,38 @@ def test_padding_inside_the_convolution_is_padding_before_it(shape):
             nn.functional.conv2d(padded, D.body[i].weight, D.body[i].bias, stride=2), 0.2
         )
     torch.testing.assert_close(D(x, None), D.head.linear(h.flatten(1)).squeeze(1))
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4, 5), (2, 3, 1, 1), (1, 1, 7, 2)], ids=str)
+def test_upsample_conv_is_nearest_upsampling_and_a_convolution(shape):
+    layer, conv = UpsampleConv(shape[1], 3).double(), nn.Conv2d(shape[1], 3, 3, padding=1).double()
+    conv.load_state_dict(layer.state_dict())
+    x, n = seeded(*shape), shape[0]
+    slope = seeded(n, 3, 2 * shape[2], 2 * shape[3])
+    own = derivatives(layer, layer.weight, x, slope)
+    expected = derivatives(nn.Sequential(nn.Upsample(scale_factor=2), conv), conv.weight, x, slope)
+    for a, b in zip(own, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def derivatives(layer: nn.Module, weight: Tensor, x: Tensor, slope: Tensor) -> list[Tensor]:
+    """The output, its gradients by input and weight, and the gradients of those."""
+    x, slope = x.clone().requires_grad_(True), slope.clone().requires_grad_(True)
+    y = layer(x)
+    first = torch.autograd.grad(y, (x, weight), slope, create_graph=True)
+    return [y, *first, *torch.autograd.grad(sum(g.square().sum() for g in first), (x, weight, slope))]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 13), (1, 28, 28)], ids=str)
+def test_dcgan_upsamples_by_copied_pixels_and_a_convolution(shape):
+    torch.manual_seed(0)
+    G = DCGAN(width=4, upsample="nearest").generator(Spec(shape)).double()
+    assert all(up.weight.shape[2:] == (3, 3) for up in G.up)
+    latents = seeded(3, 64)
+    x = G(latents, None)
+    for i, up in enumerate(G.up):
+        plain = nn.Conv2d(up.in_channels, up.out_channels, 3, padding=1).double()
+        plain.load_state_dict(up.state_dict())
+        G.up[i] = nn.Sequential(nn.Upsample(scale_factor=2), plain)
+    torch.testing.assert_close(x, G(latents, None))
+    assert x.shape == (3, *shape)
