@@ -3,6 +3,7 @@
 import os
 import sys
 
+from gantrain.core.interpreter import collect_less, end_quickly
 from gantrain.core.signals import StopRequest, handle_signals, ignore_signals, leave, listen, stop_now
 from gantrain.core.streams import tolerant_streams
 
@@ -19,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if argv is None:
             listen()
+            collect_less()
         words = list(sys.argv[1:] if argv is None else argv)
         with tolerant_streams(), handle_signals(stop_now, is_patient=False):
             return _run(words)
@@ -27,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         if argv is None:
             ignore_signals()
+            end_quickly()
 
 
 def _run(argv: list[str]) -> int:
