@@ -23,7 +23,7 @@ def parse_options(argv: Sequence[str]) -> tuple[list[str], Options, bool]:
         "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all of them by default"
     )
     parser.add_argument("--turns", type=int, default=5, help="turns of each player, 5 by default")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one turn, 3 by default")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one turn, 1 by default")
     parser.add_argument("--case", action="append", default=[], choices=all_cases(), help="only this game")
     parser.add_argument(
         "--threads", type=int, default=0, help="CPU threads of every player; 0 is the default of each"

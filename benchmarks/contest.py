@@ -63,18 +63,21 @@ def run_words(words: Sequence[str], folder: Path) -> list[str]:
 
 
 class Player:
-    """A worker process.
+    """A worker process, which starts at once; ``wait`` comes before all else.
 
     Attributes:
         start: The turn from the process's birth to the end of its first step.
         facts: Its last answer: ``cpu``, ``memory`` in MB, ``threads``, and ``parts`` of a run.
     """
 
+    start: Turn
+    facts: dict[str, Any]
+
     def __init__(self, kind: str, words: Sequence[str], folder: Path, threads: int = 0):
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / f"{len(list(folder.glob('*.log')))}.log"
         command = [sys.executable, "-m", "benchmarks.worker", kind, *words]
-        watch = Stopwatch()
+        self._watch = Stopwatch()
         with self._log.open("w") as errors:
             self._process = subprocess.Popen(
                 command,
@@ -85,8 +88,11 @@ class Player:
                 env=environment(folder, threads),
                 cwd=folder,
             )
-        self.facts: dict[str, Any] = self._answer()
-        self.start = watch.stop(1, self.facts["cpu"])
+
+    def wait(self) -> None:
+        """Wait for the end of its first step. Raises PlayerError when the process ends."""
+        self.facts = self._answer()
+        self.start = self._watch.stop(1, self.facts["cpu"])
 
     def play(self, steps: int) -> Turn:
         """Play that many steps, and return the turn without what else a run did. Raises PlayerError at its end."""
@@ -157,10 +163,11 @@ def temporary_folder() -> Iterator[Path]:
 
 @contextmanager
 def own_run(words: Sequence[str], folder: Path, threads: int = 0) -> Iterator[Player]:
-    """Start our command with these words, and end it."""
+    """Start our command with these words, wait for its first step, and end it."""
     limit = [f"device.threads={threads}"] if threads else []
     player = Player("run", [*run_words(words, folder / "run"), *limit], folder)
     try:
+        player.wait()
         yield player
     finally:
         player.close()
@@ -168,7 +175,10 @@ def own_run(words: Sequence[str], folder: Path, threads: int = 0) -> Iterator[Pl
 
 @contextmanager
 def loop_by_hand(kind: str, words: Sequence[str], folder: Path, threads: int) -> Iterator[Player]:
-    """Start a tutorial's loop, the lean one, or the multiplication of matrices, and end it."""
+    """Start a tutorial's loop, the lean one, or the multiplication of matrices, and end it; it has yet to be awaited.
+
+    So several of them can start at the same time.
+    """
     player = Player(kind, [] if kind == "multiply" else ["--plugins", str(PLUGINS), *words], folder, threads)
     try:
         yield player

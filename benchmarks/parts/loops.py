@@ -64,6 +64,8 @@ def measure_case(case: Case, options: Options, tables: list[Table]) -> None:
         for kind in (LEAN, MULTIPLY, *([TUTORIAL] if case.has_tutorial else [])):
             player = loop_by_hand(kind, case.words, folder, threads.get(kind, options.threads))
             players[kind] = stack.enter_context(player)
+        for kind in players.keys() - {OURS}:
+            players[kind].wait()
         operations = players[LEAN].operations()
         turns = take_turns(players, options.turns, options.seconds)
         besides, every = ours.housekeeping(), ours.facts["every"]

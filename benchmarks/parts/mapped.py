@@ -50,14 +50,25 @@ def measure(options: Options) -> Iterator[Table]:
                 spread([turn.seconds * 1e3 for turn in turns[name]], 1),
                 f"{players[name].start.wall:.0f}",
                 *(f"{megabytes:.0f}" for megabytes in players[name].resident()),
+                f"{players[name].facts['memory']:.0f}",
                 load(turns[name]),
             ]
             for name in turns
         ]
     size = f"{count * 3 * SIDE**2 / 2**30:.2f} GiB"
-    head = ("data", "speed over memory", "ms a step", "first step, s", "own MB", "mapped MB", "others")
+    head = (
+        "data",
+        "speed over memory",
+        "ms a step",
+        "first step, s",
+        "own MB",
+        "mapped MB",
+        "peak MB",
+        "others",
+    )
     note = (
-        "own: memory of the process alone, at the end; mapped: pages of files, which the system can take back"
+        "own: memory of the process alone, at the end; mapped: pages of files, which the system can take back;\n"
+        "peak: the most of both together, decoding included"
     )
     mapped = ratios(first, turns[next(name for name in turns if name != "in memory")])
     readings = [Reading(f"{size} of images mapped over in memory", mapped, least=0.95)]
