@@ -7,6 +7,9 @@ from gantrain.core.interpreter import collect_less, end_quickly
 from gantrain.core.signals import StopRequest, handle_signals, ignore_signals, leave, listen, stop_now
 from gantrain.core.streams import tolerant_streams
 
+# Before torch is loaded: threads that spin while they wait cost a run with a busy neighbour most of its speed.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
@@ -45,8 +48,6 @@ def _run(argv: list[str]) -> int:
         os.environ["PYTHONSAFEPATH"] = (
             "1"  # a process started from here imports nothing from the working folder
         )
-        # Before torch is loaded: threads that spin while they wait cost a run with a busy neighbour most of its speed.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         code = dispatch([word for word in argv if word != "--traceback"])
         sys.stdout.flush()  # here, where a reader who left is not yet an error at exit
         leave()

@@ -100,6 +100,14 @@ def concurrent_jobs(launcher: Mapping[str, Any], jobs: int) -> int:
     return max(1, min(usable_cores() + 1 + n_jobs if n_jobs < 0 else n_jobs, jobs))
 
 
+def warn_of_many(jobs: int) -> None:
+    """Print a line when more jobs run at once than this process may use cores, of which each needs one."""
+    if jobs > (cores := usable_cores()):
+        _warn(
+            f"{jobs} jobs at once share {count(cores, 'core')}: on a CPU they take as long as {cores} at once"
+        )
+
+
 @contextmanager
 def sweep_lock(sweep: SweepFolder) -> Iterator[None]:
     """Lock a sweep's folder, new or of an earlier attempt, so that two processes do not run the same sweep.

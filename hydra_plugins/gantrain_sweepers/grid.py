@@ -148,6 +148,7 @@ class GridSweeper(BasicSweeper):
                 for job, config in zip(plan.jobs, configs, strict=True)
                 if config is None or not is_done(sweep.run(job).outcome(), config.train)
             ]
+            launch.warn_of_many(launch.concurrent_jobs(self.config.hydra.launcher, len(left)))
             with forward_signals(sweep, self.starts_processes):
                 returned = self.launch(plan, left)
             launch.print_summary(sweep, plan)

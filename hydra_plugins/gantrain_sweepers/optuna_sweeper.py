@@ -82,11 +82,13 @@ class OptunaSweeper(GridSweeper):
 
     def search(self, study: Study) -> Any:
         """Run what is left of a study, batch by batch, and print the results. Raises GantrainError."""
-        from gantrain.sweeps.launch import concurrent_jobs, print_summary
+        from gantrain.sweeps.launch import concurrent_jobs, print_summary, warn_of_many
         from gantrain.sweeps.optuna.results import progress_line, write_results
         from gantrain.sweeps.stop import forward_signals
 
-        size = study.search.batch or concurrent_jobs(self.config.hydra.launcher, study.search.n_trials)
+        at_once = concurrent_jobs(self.config.hydra.launcher, study.search.n_trials)
+        warn_of_many(at_once)
+        size = study.search.batch or at_once
         returned: list[Any] = []
         # First what an earlier attempt left: results that were not reported, failed trials, interrupted ones.
         _print_warnings(study.tell_results())

@@ -12,7 +12,8 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.errors import ConfigError, DataError, GantrainError, OutputError
-from gantrain.sweeps.launch import check_all, check_launcher, concurrent_jobs, sweep_lock
+from gantrain.sweeps import launch
+from gantrain.sweeps.launch import check_all, check_launcher, concurrent_jobs, sweep_lock, warn_of_many
 from gantrain.sweeps.plan import plan_jobs
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
@@ -69,6 +70,17 @@ def test_concurrent_jobs_are_the_launchers_or_all_there_are():
     local = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"
     assert concurrent_jobs({"_target_": local}, 5) == 5
     assert concurrent_jobs({"_target_": local.replace("Local", "Slurm")}, 5) == 1
+
+
+@pytest.mark.parametrize(
+    ("jobs", "cores", "is_warned"), [(1, 1, False), (2, 2, False), (3, 2, True), (2, 1, True)]
+)
+def test_warn_of_many_where_jobs_outnumber_the_cores(jobs, cores, is_warned, monkeypatch, capsys):
+    monkeypatch.setattr(launch, "usable_cores", lambda: cores)
+    warn_of_many(jobs)
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"gantrain: {jobs} jobs at once share {cores} core" if is_warned else "")
+    assert bool(printed) == is_warned
 
 
 def test_check_all_names_each_invalid_job_and_waits_for_data(capsys):

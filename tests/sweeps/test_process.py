@@ -12,10 +12,20 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from composed import composed
 
+from gantrain.config.resolve import resolve
 from gantrain.core.run_folder import RunFolder
+from gantrain.core.sweep_folder import Plan, SweepFolder
+from gantrain.core.system import usable_cores
+from gantrain.sweeps import process
+from gantrain.sweeps.plan import plan_jobs
 from gantrain.sweeps.process import _run_submitted, assign_gpu
-from gantrain.sweeps.worker import Task
+from gantrain.sweeps.worker import Task, limit_resources
+from gantrain.training.runtime import Runtime
+from gantrain.training.state import TrainState
+from gantrain.training.threads import set_threads
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 
@@ -55,6 +65,35 @@ def test_assign_gpu_deals_concurrent_jobs_out_evenly(count, monkeypatch):
         assert [assign_gpu(number, {}) for number in range(4)] == ["4", "GPU-a", "7", "4"]
 
 
+@pytest.mark.parametrize(("at_once", "cores"), [(1, 0), (2, 2), (3, 1), (4, 1), (8, 1)])
+@pytest.mark.parametrize("launcher", ["joblib_launcher.JoblibLauncher", "submitit_launcher.LocalLauncher"])
+def test_concurrent_job_gets_its_share_of_the_cores(tmp_path, monkeypatch, at_once, cores, launcher):
+    jobs = plan_jobs([[f"seed={seed}"] for seed in range(8)], ["seed"])
+    sweep, tasks = SweepFolder(tmp_path), list[Task]()
+    sweep.write(Plan("", (), jobs, at_once, os.getpid()))
+    for name in ("run_in_process", "_run_submitted"):
+        monkeypatch.setattr(process, name, lambda task: tasks.append(task) or {"status": "finished"})
+    monkeypatch.setattr(process, "print_job", lambda *_: None)
+    monkeypatch.setattr(process, "usable_cores", lambda: 4)
+    process.run_job({}, sweep.run(jobs[0]).path, {}, launcher)
+    assert [task.cores for task in tasks] == [cores]
+
+
+def test_job_has_no_more_threads_than_its_share(monkeypatch, caplog):
+    config = resolve(composed(*RING, "dataset.n=20", "dataset.n_holdout=5", "device.threads=2"))
+    data = config.dataset.load(0)
+    state = TrainState.create(config, data.spec, Runtime(config.device))
+    before = torch.get_num_threads()
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "64")  # to be restored
+    try:
+        limit_resources(Task({}, RunFolder(Path("0-a")), "", {}, at_once=2, cores=1))
+        set_threads(config, data, state)
+        assert torch.get_num_threads() == usable_cores() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert "device.threads=2: this process may use 1 core" in caplog.text
+
+
 def test_submitted_job_is_requeued_after_the_warning(tmp_path, monkeypatch):
     run = RunFolder(tmp_path / "0-a")
     run.path.mkdir()
@@ -66,10 +105,10 @@ def test_submitted_job_is_requeued_after_the_warning(tmp_path, monkeypatch):
         signal.signal(signal.SIGUSR2, lambda *_: os._exit(77))  # as submitit's, which requeues it
         _run_submitted(Task({}, run, "", {}))
 
-    process = multiprocessing.get_context("fork").Process(target=job)
-    process.start()
-    process.join(30)
-    assert (process.exitcode, run.outcome()["status"]) == (77, "interrupted")
+    job_process = multiprocessing.get_context("fork").Process(target=job)
+    job_process.start()
+    job_process.join(30)
+    assert (job_process.exitcode, run.outcome()["status"]) == (77, "interrupted")
 
 
 def test_killed_job_ends_alone_and_resumes_to_the_same_bits(run_cli, tmp_path):
