@@ -1,7 +1,9 @@
 """The pictures of a run: sample grids, nearest training images, points over D's landscape, figures of metrics."""
 
+import copy
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -31,14 +33,29 @@ class Gallery:
         # A conditional grid has a row for each condition, at most 20; another one has 8 rows.
         self.conditions = data.spec.conditions(limit=20) if config.model.is_conditional else None
         self.cells = 8 * (8 if self.conditions is None else len(self.conditions))
+        self._untrained: TrainState | None = None  # of step 0, while it has no picture yet
 
-    def real(self) -> None:
-        """Show training images in the layout of the sample grids."""
+    def begin(self, state: TrainState) -> None:
+        """Show training images in the layout of the sample grids, and samples of the untrained generator.
+
+        Points are left to ``draw_untrained``, with networks that are kept until then: the first step does not wait for
+        matplotlib, which takes a third as long to import as torch.
+        """
         if self.data.spec.is_image:
             x, y = self.data.train.take(torch.arange(min(self.cells, len(self.data.train))))
             self._image(
                 0, "samples/real", grid(sort_by_condition(x, None if self.conditions is None else y), 8)
             )
+        if self.config.train.sample_every and self.data.spec.is_image:
+            self.sample(state, {})
+        elif self.config.train.sample_every:
+            self._untrained = replace(state, G_ema=copy.deepcopy(state.G_ema), D=copy.deepcopy(state.D))
+
+    def draw_untrained(self) -> None:
+        """Show the samples of step 0 that have no picture yet."""
+        if self._untrained:
+            self.sample(self._untrained, {})
+            self._untrained = None
 
     def sample(self, state: TrainState, metrics: Mapping[str, float]) -> None:
         """Show what the averaged generator makes of fixed latents: a grid with nearest neighbours, or points.

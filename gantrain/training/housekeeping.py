@@ -73,11 +73,9 @@ class Housekeeping:
 
     def begin(self, state: TrainState) -> None:
         """Show real images and samples of the untrained generator; log the networks' initial scalars."""
-        self.gallery.real()
         if scalars := state.network_scalars():
             self.tracker.scalars(state.step, scalars)
-        if self.config.train.sample_every:
-            self.gallery.sample(state, {})
+        self.gallery.begin(state)
         self._since = time.perf_counter()
 
     def __call__(self, state: TrainState) -> None:
@@ -93,6 +91,7 @@ class Housekeeping:
         self.bar.advance(step, state.seconds)
         if step == 1:
             self.health.first_step = self.signs.distances_from_start(state)
+            self.gallery.draw_untrained()
 
         # Log the means; an evaluation computes its own divergence, so none is added then.
         evaluate = due(step, options.evaluate_every, last) or over

@@ -71,3 +71,24 @@ def test_plane_of_a_baseline_shows_no_d(tmp_path, monkeypatch):
     words = ["model=gaussian", "objective=likelihood"]
     assert landscape_of(tmp_path, monkeypatch, *words)[0] is None
     assert (tmp_path / "samples" / "000000.png").is_file()
+
+
+@pytest.mark.parametrize("words", [RING, ["device=cpu", "model.width=4"]], ids=["points", "images"])
+def test_picture_of_step_0_shows_the_untrained_networks(tmp_path, words):
+    config = resolve(composed(*words))
+    runtime, data = Runtime(config.device), config.dataset.load(0)
+    state = TrainState.create(config, data.spec, runtime)
+    pictures = [Gallery(tmp_path / name, config, data, runtime, NoTracker()) for name in "ab"]
+    for each in pictures:
+        each.folder.mkdir()
+    pictures[0].sample(state, {})
+    pictures[1].begin(state)
+    with torch.no_grad():
+        for network in (state.G_ema, state.D):
+            for weight in network.parameters():
+                weight.add_(1.0)
+    state.step = 1
+    pictures[1].draw_untrained()
+    (expected,), (drawn,) = ([*picture.folder.glob("samples/*.png")] for picture in pictures)
+    assert drawn.name == expected.name == "000000.png"
+    assert drawn.read_bytes() == expected.read_bytes()
