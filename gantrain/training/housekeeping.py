@@ -81,7 +81,7 @@ class Housekeeping:
     def __call__(self, state: TrainState) -> None:
         """Do what is due after the state's step; after a signal, save and raise Interrupted."""
         # Training time is what passed since the last call returned; a GPU may have some of it still before it.
-        if self.runtime.device.type != "cpu" and self.reads_device(state.step):
+        if self.reads_device(state.step):
             self.runtime.wait()
         elapsed = time.perf_counter() - self._since
         self.seconds += elapsed

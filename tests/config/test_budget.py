@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, Interrupted
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.run import run
+from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 
 SMALL = [
@@ -150,6 +152,15 @@ def test_seconds_end_a_run_as_a_last_step_does(timed):
     read = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     at_end = {tag for row in read if row["step"] == first["step"] for tag in row}
     assert {"divergence/js", "loss/g"} <= at_end
+
+
+def test_seconds_include_what_a_device_has_still_to_compute(tmp_path, monkeypatch):
+    waits: list[int] = []
+    monkeypatch.setattr(Runtime, "wait", lambda runtime: waits.append(1) or time.sleep(0.2))
+    words = ("train.steps=4", "train.log_every=2", "metric=none", "train.sample_every=0")
+    result = run(config(*words), tmp_path / "run")
+    assert len(waits) == 2  # at log points alone
+    assert 0.4 <= result["training_seconds"] < result["seconds"]
 
 
 def test_a_resumed_run_counts_the_seconds_that_were_spent(timed):
