@@ -117,11 +117,9 @@ class ImageFolder(FileDataset):
                 where = os.path.join(self._root, classes[empty[0]])
                 raise DataError(where, "is a class without an image that can be read", "fill or remove it")
             y = torch.tensor(labels)
-        # Rows are split, not pixels: a file is never copied.
-        train, holdout = (
-            Split(x, part.y, part.x, stored) if stored else Split(x[part.x], part.y)
-            for part in split(rows, y, self.holdout, seed)
-        )
+        # Rows are split, not pixels: these are never copied.
+        parts = split(rows, y, self.holdout, seed)
+        train, holdout = (Split(x, part.y, part.x, stored) for part in parts)
         return Data(spec, train, holdout, summary=self._summary(status, y))
 
     def _summary(self, status: Tensor, y: Tensor | None) -> str:

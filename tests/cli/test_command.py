@@ -1,5 +1,6 @@
 """A verb is one file: found, listed, completed and run without any other edit."""
 
+import os
 import subprocess
 import sys
 
@@ -100,3 +101,13 @@ def test_commands_import_nothing_heavy(tmp_path):
     assert done.returncode == 0
     assert not modules & {"torch", "hydra", "omegaconf", "numpy", "yaml", "pandas", "joblib"}
     assert not modules & {"dataclasses", "hashlib", "json"}  # a fifth of the time of the help page
+
+
+@pytest.mark.parametrize(("typed", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_command_lets_waiting_threads_sleep_before_torch(typed, policy):
+    script = "import os, sys, gantrain.cli.main; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    untouched = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=untouched | typed, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [policy, "False"], done.stderr
