@@ -1,6 +1,5 @@
 """Noise on D's inputs, so that supports overlap, and on its labels, so that D stays uncertain."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -51,12 +50,10 @@ class Noise:
             if getattr(self, key)
         }
 
-    def perturb(self, x: Tensor, step: int, draw: Callable[[], torch.Generator]) -> Tensor:
-        """Return ``x`` [N, ...] plus this step's instance noise; without noise ``x`` itself, and no random draw."""
+    def instance_noise(self, shape: torch.Size, step: int, generator: torch.Generator) -> Tensor:
+        """Return the noise to add to D's inputs of this shape in the step after ``step`` finished ones, on the CPU."""
         std = self.std(step)
-        if not std:
-            return x
-        return x + std * torch.randn(x.shape, generator=draw()).to(x.device)
+        return std * torch.randn(shape, generator=generator) if std else torch.zeros(shape)
 
     def targets(self, real: bool, n: int, generator: torch.Generator) -> Tensor:
         """Return D's targets for ``n`` samples, shape [n]: 1 - smoothing for data and 0 for fakes, some exchanged."""

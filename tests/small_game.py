@@ -1,5 +1,6 @@
 """A small real run, for tests of single updates and of the loop."""
 
+import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -8,12 +9,38 @@ from torch import Tensor, nn
 
 from gantrain.config.resolve import Config, resolve
 from gantrain.datasets.base import Data
+from gantrain.models.base import Generator
+from gantrain.optimizers.base import OptimizerOptions
 from gantrain.training.batches import Batches
+from gantrain.training.draws import Draw, Inputs, Rates
+from gantrain.training.eager import eager_players
 from gantrain.training.loop import train
 from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
-from gantrain.training.state import TrainState
-from gantrain.training.updates import d_step, g_step
+from gantrain.training.state import TrainState, trainable_weights
+from gantrain.training.step import differentiate_d, differentiate_g
+
+
+def state_of(G: Generator, D: nn.Module, rule: OptimizerOptions) -> TrainState:
+    """Return the state before the first step of a game between two given networks."""
+    opt_G, opt_D = (rule.init(list(trainable_weights(player).values())) for player in (G, D))
+    return TrainState(G, D, copy.deepcopy(G).requires_grad_(False), opt_G, opt_D)
+
+
+def move_d(state: TrainState, real: Tensor, y: Tensor | None, i: int, play: Play) -> dict[str, Tensor]:
+    """Differentiate D's loss in update ``i`` of a step; nothing is updated but what a penalty keeps."""
+    players, rates = eager_players(state, play), Rates.at(state.step, play)
+    draws = Draw(play, state.G, state.step).for_d(real, y, i, rates.penalty is not None)
+    tags = differentiate_d(players, Inputs(real, y, draws), rates, play)
+    state.memory = players.memory
+    return tags
+
+
+def move_g(state: TrainState, real: Tensor, y: Tensor | None, j: int, play: Play) -> dict[str, Tensor]:
+    """Differentiate G's loss in update ``j`` of a step; nothing is updated."""
+    draws = Draw(play, state.G, state.step).for_g(real, y, j)
+    inputs, rates = Inputs(real, y, draws), Rates.at(state.step, play)
+    return differentiate_g(eager_players(state, play), inputs, rates, play)
 
 
 @dataclass
@@ -40,10 +67,10 @@ class Game:
         return self
 
     def move_d(self, number: int = 0, i: int = 0) -> dict[str, Tensor]:
-        return d_step(self.state, *self.batches(number), i, Play.create(self.config, self.runtime))
+        return move_d(self.state, *self.batches(number), i, Play.create(self.config, self.runtime))
 
     def move_g(self, number: int = 0) -> dict[str, Tensor]:
-        return g_step(self.state, *self.batches(number), 0, Play.create(self.config, self.runtime))
+        return move_g(self.state, *self.batches(number), 0, Play.create(self.config, self.runtime))
 
     def tensors(self, *parts: str) -> dict[str, Tensor]:
         return {k: v.clone() for k, v in self.state.tensors().items() if k.split("/")[0] in parts}

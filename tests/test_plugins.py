@@ -485,8 +485,11 @@ from gantrain.datasets.base import Split, Synthetic as Base""",
         "import torch\nfrom gantrain.augment.base import Augmentation as Base",
         """size: float = option(0.1, "of the shift", minimum=0)
 
-    def __call__(self, x, generator):
-        return x + self.size * torch.randn(x.shape, generator=generator).to(x.device)""",
+    def draw(self, n, generator):
+        return torch.randn(n, generator=generator)
+
+    def __call__(self, x, draw):
+        return x + self.size * draw.view(-1, *[1] * (x.dim() - 1))""",
     ),
 }
 

@@ -28,8 +28,14 @@ class Augmentation(ABC):
         return None
 
     @abstractmethod
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return the random numbers of ``n`` samples, shape [n, ...], drawn on the CPU."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
         """Return ``x`` [N, ...] transformed: same shape and type, differentiable with respect to ``x``.
 
-        All randomness comes from ``generator``, on the CPU.
+        Args:
+            x: Data or samples.
+            draw: All its randomness, what ``draw`` returned for as many samples, on the device of ``x``.
         """

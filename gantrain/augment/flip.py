@@ -24,7 +24,10 @@ class Flip(Augmentation):
     def why_unsupported(self, spec: Spec) -> str | None:
         return None if spec.is_image else "mirrors images, and this data is not images"
 
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        # One draw a sample, whatever the probability: streams stay aligned. Dimension 3 is the width of [N, C, H, W].
-        mirrored = torch.rand(len(x), generator=generator) < self.probability
-        return torch.where(mirrored.to(x.device).view(-1, 1, 1, 1), x.flip(3), x)
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        # One draw a sample, whatever the probability: streams stay aligned.
+        return torch.rand(n, generator=generator) < self.probability
+
+    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+        # Dimension 3 is the width of [N, C, H, W].
+        return torch.where(draw.view(-1, 1, 1, 1), x.flip(3), x)

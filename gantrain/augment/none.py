@@ -13,10 +13,13 @@ from gantrain.registry import option, register
 @register("augment")
 @dataclass
 class NoAugmentation(Augmentation):
-    """The null augmentation: returns its input, and draws nothing."""
+    """The null augmentation, which is never called."""
 
     name: str = option("none", "registered name")
     active: ClassVar[bool] = False
 
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.empty(n, 0)
+
+    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
         return x

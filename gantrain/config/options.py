@@ -49,6 +49,9 @@ class Train:
 
     # A step.
     batch_size: int = option(64, "batch size, of data and of fakes", minimum=2, maximum=10**6)
+    accumulate: int = option(
+        1, "equal parts that each batch is differentiated in, one after another, to save memory", minimum=1
+    )
     d_steps: int = option(1, "discriminator updates per step, the paper's k", minimum=1, maximum=1000)
     d_gain: float | None = option(
         None, "end D's updates of a step early once one lowers its held-out loss by less than this", minimum=0

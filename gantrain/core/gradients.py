@@ -1,93 +1,152 @@
-"""One optimizer update, and the norms of gradients: the only backward pass in the program."""
+"""Gradients: the backward pass of eager play, norms, and derivatives that can be differentiated again."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.parametrize import ParametrizationList
+from torch import Tensor
 
 from gantrain.errors import Diverged
 
 NETWORKS = ("d", "g")
 
+Function = Callable[[Tensor], Tensor]
+Weights = dict[str, Tensor]
 
-def differentiate(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
-    """Compute the gradient of ``loss`` for the optimizer's parameters, and refuse one that is not finite.
+
+class Derivatives(ABC):
+    """Derivatives that can be differentiated again, by the means of eager or of compiled play."""
+
+    @staticmethod
+    @abstractmethod
+    def by_input(f: Function, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return f(x), shape [N], and the gradient of the sum of f(x) with respect to ``x``, shaped as it."""
+
+    @staticmethod
+    @abstractmethod
+    def by_weights(loss_of: Callable[[Weights], Tensor], weights: Weights) -> Weights:
+        """Return the gradient of a 0-dim loss by each weight; 0 for one that it does not use."""
+
+
+class Autograd(Derivatives):
+    """``torch.autograd``: the faster one while played eagerly; code that is compiled cannot use it twice."""
+
+    @staticmethod
+    def by_input(f: Function, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.detach().requires_grad_(True)
+        value = f(x)
+        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+        return value, slope
+
+    @staticmethod
+    def by_weights(loss_of: Callable[[Weights], Tensor], weights: Weights) -> Weights:
+        slopes = torch.autograd.grad(
+            loss_of(weights), list(weights.values()), create_graph=True, materialize_grads=True
+        )
+        return dict(zip(weights, slopes, strict=True))
+
+
+class Functional(Derivatives):
+    """``torch.func``: the one that can be compiled, twice differentiated or not."""
+
+    @staticmethod
+    def by_input(f: Function, x: Tensor) -> tuple[Tensor, Tensor]:
+        def total(x: Tensor) -> tuple[Tensor, Tensor]:
+            value = f(x)
+            return value.sum(), value
+
+        slope, value = torch.func.grad(total, has_aux=True)(x)
+        return value, slope
+
+    @staticmethod
+    def by_weights(loss_of: Callable[[Weights], Tensor], weights: Weights) -> Weights:
+        slopes: Weights = torch.func.grad(loss_of)(weights)
+        return slopes
+
+
+def differentiate(loss: Tensor, weights: Sequence[Tensor], what: str) -> Tensor:
+    """Put the gradient of ``loss`` into the weights' ``.grad``, and refuse one that is not finite.
 
     Args:
         loss: 0-dim, float32.
-        optimizer: Its parameters receive ``.grad``; nothing is updated.
+        weights: Leaves; nothing else receives a gradient, and nothing is updated.
         what: What is trained, for the message: ``d``, ``g``, or a metric's own network.
 
     Returns:
-        The gradient's L2 norm over all parameters, 0-dim.
+        The gradient's L2 norm over all weights, 0-dim.
 
     Raises:
         Diverged: Before anything is updated, when the loss or the gradient is not finite.
     """
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    clear_gradients(weights)
+    add_gradients(loss, weights)
+    norm = gradients_norm(weights)
     # One number, one transfer from the device: a sum is NaN or infinite when any term is.
-    norm = total_norm([p.grad for p in weights_of(optimizer) if p.grad is not None])
     if not math.isfinite((norm + loss.detach()).item()):
-        # Which of the two it was: a finite loss can have an infinite gradient.
-        cause = "gradient" if torch.isfinite(loss.detach()) else "loss"
-        remedy = f"lower optimizer.{what}_lr, add a penalty (penalty=r1), or resume from the last checkpoint"
-        raise Diverged(
-            f"loss/{what}",
-            f"the {cause} is not finite (loss {loss.item():g}, gradient norm {norm.item():g}), so no update was made",
-            remedy if what in NETWORKS else "leave the metric that trains it out of metric.names",
-        )
+        raise divergence(what, loss.item(), norm.item())
     return norm
 
 
-def weights_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """Return the parameters that an optimizer updates, in its order."""
-    return [p for group in optimizer.param_groups for p in group["params"]]
+def clear_gradients(weights: Sequence[Tensor]) -> None:
+    """Drop the weights' gradients."""
+    for weight in weights:
+        weight.grad = None
 
 
-def total_norm(tensors: list[Tensor]) -> Tensor:
+def add_gradients(loss: Tensor, weights: Sequence[Tensor]) -> None:
+    """Add the gradient of ``loss`` to the weights' ``.grad``; no other weight costs a multiplication."""
+    torch.autograd.backward(loss, inputs=list(weights))
+    for weight in weights:
+        if weight.grad is None:  # the loss does not use it
+            weight.grad = torch.zeros_like(weight)
+
+
+def gradients_norm(weights: Sequence[Tensor]) -> Tensor:
+    """Return the L2 norm of the weights' gradients, 0-dim."""
+    return total_norm([weight.grad for weight in weights if weight.grad is not None])
+
+
+def divergence(what: str, loss: float, norm: float) -> Diverged:
+    """Return the error of an update that is not finite: which number it was, and what to do."""
+    # A finite loss can have an infinite gradient.
+    cause = "gradient" if math.isfinite(loss) else "loss"
+    remedy = f"lower optimizer.{what}_lr, add a penalty (penalty=r1), or resume from the last checkpoint"
+    return Diverged(
+        f"loss/{what}",
+        f"the {cause} is not finite (loss {loss:g}, gradient norm {norm:g}), so no update was made",
+        remedy if what in NETWORKS else "leave the metric that trains it out of metric.names",
+    )
+
+
+def total_norm(tensors: Sequence[Tensor]) -> Tensor:
     """Return the L2 norm of tensors on one device, taken as one vector, 0-dim.
 
     The sum of ``torch.nn.utils.get_total_norm`` without its sorting by device, which costs a small step 2 %.
     """
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(tensors))))
 
 
-def gradient_norm(loss: Tensor, weights: list[nn.Parameter]) -> Tensor:
+def gradient_norm(loss: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """Return the L2 norm of a loss's gradient, 0-dim; ``.grad`` and the graph are left unchanged."""
     slopes = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
     return total_norm([slope for slope in slopes if slope is not None])
 
 
-def differentiable_gradient(loss: Tensor, weights: list[Tensor]) -> tuple[Tensor, ...]:
-    """Return a loss's gradient by each weight, itself differentiable; 0 for a weight that the loss does not use."""
-    return torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+class Optimizer(Protocol):
+    """What ``descend`` needs of an optimizer."""
+
+    weights: list[Tensor]
+
+    def step(self) -> None:
+        """Update the weights from their ``.grad``."""
 
 
-def descend(loss: Tensor, optimizer: torch.optim.Optimizer, what: str) -> Tensor:
+def descend(loss: Tensor, optimizer: Optimizer, what: str) -> Tensor:
     """Differentiate and update at once; return the gradient norm. Raises Diverged as ``differentiate``."""
-    norm = differentiate(loss, optimizer, what)
+    norm = differentiate(loss, optimizer.weights, what)
     optimizer.step()
     return norm
-
-
-@contextmanager
-def frozen(network: nn.Module) -> Iterator[None]:
-    """Inside the block ``network`` gets no weight gradients and updates no spectral norm; gradients pass through."""
-    trainable = [p for p in network.parameters() if p.requires_grad]  # others stay frozen
-    # Spectral norm updates its singular vectors at each forward pass in train mode.
-    spectral = [m for m in network.modules() if isinstance(m, ParametrizationList) and m.training]
-    for p in trainable:
-        p.requires_grad_(False)
-    for m in spectral:
-        m.eval()
-    try:
-        yield
-    finally:
-        for p in trainable:
-            p.requires_grad_(True)
-        for m in spectral:
-            m.train()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
+from gantrain.core.spectral_norm import add_spectral_norm
 from gantrain.registry import option
 
 
@@ -108,7 +109,7 @@ class Model(ABC):
         D = self.discriminator(replace(spec, shape=(spec.shape[0] * self.packing, *spec.shape[1:])))
         if self.spectral_norm:
             for layer in [m for m in D.modules() if isinstance(m, nn.Linear | nn.Conv2d)]:
-                nn.utils.parametrizations.spectral_norm(layer)
+                add_spectral_norm(layer)
         return G, D if self.packing == 1 else Packed(D, self.packing)
 
     @property

@@ -1,11 +1,11 @@
 """Adam."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor
 
+from gantrain.core.update_rules import Moments, adam, adam_in_place, count, zeros
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.registry import option, register
 
@@ -13,12 +13,27 @@ from gantrain.registry import option, register
 @register("optimizer")
 @dataclass
 class Adam(OptimizerOptions):
-    """Adam (Kingma and Ba 2015, alg. 1), one for each network, fused where the device has it."""
+    """Adam (Kingma and Ba 2015, alg. 1), one for each network, in one kernel where played eagerly."""
 
     name: str = option("adam", "registered name")
     beta1: float = option(0.5, "decay of the mean of gradients", minimum=0, below=1)
     beta2: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
 
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        # m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, w <- w - lr m' / (sqrt(v') + eps), ' without the bias
-        return torch.optim.Adam(parameters, lr=lr, betas=(float(self.beta1), float(self.beta2)), fused=True)
+    def init(self, weights: Sequence[Tensor]) -> Moments:
+        return count(weights) | zeros(weights, "exp_avg", "exp_avg_sq")
+
+    def update(
+        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], moments: Moments, lr: float | Tensor
+    ) -> tuple[list[Tensor], Moments]:
+        return adam(weights, gradients, moments, lr, float(self.beta1), float(self.beta2))
+
+    def update_in_place(
+        self,
+        weights: list[Tensor],
+        gradients: list[Tensor],
+        moments: Moments,
+        lr: float,
+        refused: Tensor | None = None,
+    ) -> None:
+        # One kernel for all weights takes a third of the time of one after another.
+        adam_in_place(weights, gradients, moments, lr, float(self.beta1), float(self.beta2), refused)

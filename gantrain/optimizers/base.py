@@ -1,12 +1,13 @@
-"""The contract of an optimizer: two learning rates, one schedule, and how to build it for one network."""
+"""The contract of an optimizer: two learning rates, one schedule, and a pure update rule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor
 
+from gantrain.core.update_rules import Moments
 from gantrain.registry import option
 
 
@@ -23,5 +24,35 @@ class OptimizerOptions(ABC):
     warmup: int = option(0, "steps over which both learning rates rise linearly from 0", minimum=0)
 
     @abstractmethod
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        """Return the torch optimizer of one network, at its learning rate before warm-up and decay."""
+    def init(self, weights: Sequence[Tensor]) -> Moments:
+        """Return the moments before the first update, by the names under which a checkpoint stores them."""
+
+    @abstractmethod
+    def update(
+        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], moments: Moments, lr: float | Tensor
+    ) -> tuple[list[Tensor], Moments]:
+        """Return the weights and moments after one update; nothing is changed in place.
+
+        Args:
+            weights: Of one network.
+            gradients: As many, of the same shapes.
+            moments: As ``init`` or an earlier update returned them.
+            lr: The learning rate after warm-up and decay; a 0-dim tensor in a compiled step.
+        """
+
+    @torch.no_grad()
+    def update_in_place(
+        self,
+        weights: list[Tensor],
+        gradients: list[Tensor],
+        moments: Moments,
+        lr: float,
+        refused: Tensor | None = None,
+    ) -> None:
+        """Update weights and moments in place; where ``refused``, 0-dim, is 1, they stay as they are."""
+        after, moved = self.update(weights, gradients, moments, lr)
+        pairs = [*zip(weights, after, strict=True)]
+        for name, tensors in moments.items():
+            pairs += zip(tensors, moved[name], strict=True)
+        for old, new in pairs:
+            old.copy_(new if refused is None else torch.where(refused > 0, old, new))

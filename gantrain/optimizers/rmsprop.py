@@ -1,11 +1,11 @@
 """RMSprop."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor
 
+from gantrain.core.update_rules import Moments, count, rmsprop, zeros
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.registry import option, register
 
@@ -21,6 +21,10 @@ class RMSprop(OptimizerOptions):
     d_lr: float = option(1e-4, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
     alpha: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
 
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        # v <- a v + (1 - a) g^2, w <- w - lr g / (sqrt(v) + eps)
-        return torch.optim.RMSprop(parameters, lr=lr, alpha=float(self.alpha))
+    def init(self, weights: Sequence[Tensor]) -> Moments:
+        return count(weights) | zeros(weights, "square_avg")
+
+    def update(
+        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], moments: Moments, lr: float | Tensor
+    ) -> tuple[list[Tensor], Moments]:
+        return rmsprop(weights, gradients, moments, lr, float(self.alpha))

@@ -1,11 +1,11 @@
 """Stochastic gradient descent."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor
 
+from gantrain.core.update_rules import Moments, sgd, zeros
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.registry import option, register
 
@@ -20,6 +20,10 @@ class SGD(OptimizerOptions):
     d_lr: float = option(1e-2, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
     momentum: float = option(0.0, "fraction of the last update that is added to the next", minimum=0, below=1)
 
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        # m <- mu m + g, w <- w - lr m
-        return torch.optim.SGD(parameters, lr=lr, momentum=float(self.momentum))
+    def init(self, weights: Sequence[Tensor]) -> Moments:
+        return zeros(weights, "momentum_buffer") if self.momentum else {}
+
+    def update(
+        self, weights: Sequence[Tensor], gradients: Sequence[Tensor], moments: Moments, lr: float | Tensor
+    ) -> tuple[list[Tensor], Moments]:
+        return sgd(weights, gradients, moments, lr, float(self.momentum))

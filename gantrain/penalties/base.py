@@ -1,57 +1,93 @@
 """The contract of a penalty: a cost on D's gradients or outputs, or a constraint on its weights."""
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gantrain.registry import option
 
+REAL, FAKE = "real", "fake"
+Memory = dict[str, Tensor]  # what a penalty keeps between updates
+
+
+@dataclass(frozen=True)
+class Pass:
+    """D's pass over one batch in an update of D, as a penalty sees it.
+
+    Attributes:
+        real: Data as D sees them, shape [N, ...].
+        fake: Samples as D sees them, without a graph, shape [N, ...].
+        real_logits: D's outputs on data, shape [N].
+        fake_logits: D's outputs on samples, shape [N].
+        slopes: D's gradient by each sample, flattened to [N, d], of the kinds that the penalty names in ``slopes_of``.
+        slope_at: Returns D's gradient by each of other points [N, ...], as [N, d], under the same conditions.
+        draw: What the penalty's ``draw`` returned, on the device.
+        memory: What the penalty keeps, after its ``remember`` of these logits.
+    """
+
+    real: Tensor
+    fake: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+    slopes: Mapping[str, Tensor]
+    slope_at: Callable[[Tensor], Tensor]
+    draw: Tensor
+    memory: Memory = field(default_factory=dict)
+
 
 class Penalty(ABC):
-    """A cost added to D's loss, or a constraint on its weights after each update.
+    """A cost added to D's loss, or a constraint on its weights after each update; it has no state of its own.
 
     Attributes:
         name: The registered name.
         active: Whether it adds a cost to D's loss; one that does not is never called.
+        slopes_of: ``real`` and ``fake``, where the cost uses D's gradient by each sample. It comes from the pass
+            that the loss makes anyway, which saves D another one.
         differentiates_input: Whether the cost needs D's gradient with respect to each sample on its own.
+        averages_samples: Whether the cost of a batch is the mean of that of its parts, as ``train.accumulate`` needs.
     """
 
     name: str
     active: ClassVar[bool] = True
+    slopes_of: ClassVar[tuple[str, ...]] = ()
     differentiates_input: ClassVar[bool] = False
+    averages_samples: ClassVar[bool] = True
 
-    def for_step(self, step: int, horizon: int) -> Self | None:
-        """Return the penalty for the update after ``step`` finished steps, or None; schedules end at ``horizon``."""
-        return self if self.active else None
+    def weight(self, step: int, horizon: int) -> float | None:
+        """Return the weight of the cost after ``step`` finished steps, or None when it is not due.
 
-    @abstractmethod
-    def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
-        """Return the cost, 0-dim float32.
+        Schedules end at ``horizon``.
+        """
+        return 1.0 if self.active else None
+
+    def draw(self, real: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the random numbers of one call, drawn on the CPU: one row a sample, or none at all.
 
         Args:
-            D: The discriminator, ``D(x, y)`` to logits [N].
-            real: Data, shape [N, ...].
-            fake: Samples without a graph, shape [N, ...].
-            y: Conditions of both, or None.
-            generator: Source of the penalty's randomness, on the CPU.
+            real: Of the shape of the data, [N, ...].
+            generator: The only source of randomness.
         """
+        return torch.empty(0)
 
-    def project(self, D: nn.Module) -> None:  # noqa: B027 (a hook)
-        """Project D's weights in place onto the feasible set, after an update."""
+    @abstractmethod
+    def __call__(self, seen: Pass) -> Tensor:
+        """Return the cost of weight 1, 0-dim float32: a pure function of ``seen``."""
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the tensors that the penalty keeps between updates, for the checkpoint."""
+    def initial_memory(self) -> Memory:
+        """Return what the penalty keeps before the first update, for the checkpoint."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 (a hook)
-        """Restore what ``state_dict`` returned. Raises KeyError when a tensor is missing."""
+    def remember(self, memory: Memory, real_logits: Tensor, fake_logits: Tensor) -> Memory:
+        """Return what it keeps after seeing D's logits, both [N]; a pure function."""
+        return memory
+
+    def project(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return D's weights projected onto the feasible set, after an update; a pure function."""
+        return weights
 
 
 class Constraint(Penalty):
@@ -59,9 +95,7 @@ class Constraint(Penalty):
 
     active = False
 
-    def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
+    def __call__(self, seen: Pass) -> Tensor:
         return torch.zeros(())
 
 
@@ -77,21 +111,11 @@ class Weighted(Penalty):
         1, "apply it at every n-th step only, with n times the weight (lazy regularisation)", minimum=1
     )
 
-    def for_step(self, step: int, horizon: int) -> Self | None:
+    def weight(self, step: int, horizon: int) -> float | None:
         # Lazy regularisation (Karras et al. 2020, app. B): n times the weight at each n-th step.
         if step % self.every:
             return None
         if self.every == 1 and self.gamma_end is None:
-            return self
+            return self.gamma
         end = self.gamma if self.gamma_end is None else self.gamma_end
-        now = copy.copy(self)  # shallow: shares the running state
-        now.gamma = self.every * (self.gamma + (end - self.gamma) * min(step / horizon, 1.0))
-        return now
-
-
-def input_gradient(D: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
-    """Return D's gradient with respect to each sample of ``x`` [N, ...], as [N, d], with a graph for D's update."""
-    x = x.detach().requires_grad_(True)
-    # The sum's gradient holds each sample's own, as long as D does not couple samples.
-    (gradient,) = torch.autograd.grad(D(x, y).sum(), x, create_graph=True)
-    return gradient.flatten(1)
+        return self.every * (self.gamma + (end - self.gamma) * min(step / horizon, 1.0))

@@ -1,12 +1,13 @@
 """LeCam regularisation: D's outputs on each kind are pulled towards the running mean of the other."""
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gantrain.penalties.base import Weighted
+from gantrain.penalties.base import FAKE, REAL, Memory, Pass, Weighted
 from gantrain.registry import option, register
 
 
@@ -18,25 +19,20 @@ class LeCam(Weighted):
     name: str = option("lecam", "registered name")
     gamma: float = option(0.1, "weight, the paper's lambda", minimum=0)
     decay: float = option(0.99, "decay of the running means", minimum=0, below=1)
+    averages_samples: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        self._means: dict[str, Tensor] = {}
+    def initial_memory(self) -> Memory:
+        return {kind: torch.tensor(math.nan) for kind in (REAL, FAKE)}  # no mean yet
 
-    def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
-        # The means move first; at the first call they start at D's current outputs.
-        logits = {"real": D(real, y), "fake": D(fake, y)}
-        for kind, values in logits.items():
-            mean = values.detach().mean()
-            self._means[kind] = torch.lerp(mean, self._means.get(kind, mean).to(mean), self.decay)
-        # Each kind against the mean of the other (eq. 5).
-        distance = (logits["real"] - self._means["fake"]).square().mean()
-        return self.gamma * (distance + (logits["fake"] - self._means["real"]).square().mean())
+    def remember(self, memory: Memory, real_logits: Tensor, fake_logits: Tensor) -> Memory:
+        means = {REAL: real_logits.detach().mean(), FAKE: fake_logits.detach().mean()}
+        # At the first call they start at D's current outputs.
+        earlier = {
+            kind: torch.where(memory[kind].isnan(), mean, memory[kind]) for kind, mean in means.items()
+        }
+        return {kind: torch.lerp(mean, earlier[kind], self.decay) for kind, mean in means.items()}
 
-    def state_dict(self) -> dict[str, Tensor]:
-        return dict(self._means)
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        # Empty before the first update.
-        self._means.update({kind: state[kind] for kind in ("real", "fake") if state})
+    def __call__(self, seen: Pass) -> Tensor:
+        # Each kind against the mean of the other (eq. 5), which this batch has moved already.
+        distance = (seen.real_logits - seen.memory[FAKE]).square().mean()
+        return distance + (seen.fake_logits - seen.memory[REAL]).square().mean()

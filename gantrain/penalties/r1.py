@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gantrain.penalties.base import Weighted, input_gradient
+from gantrain.penalties.base import FAKE, REAL, Pass, Weighted
 from gantrain.registry import option, register
 
 
@@ -17,13 +16,13 @@ class R1(Weighted):
 
     name: str = option("r1", "registered name")
     gamma: float = option(1.0, "weight; the sum runs over all pixels, so larger images need more", minimum=0)
+    slopes_of: ClassVar[tuple[str, ...]] = (REAL,)
     differentiates_input: ClassVar[bool] = True
 
-    def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
+    def __call__(self, seen: Pass) -> Tensor:
         # Mean over the batch of each sample's squared L2 norm, not the norm of the batch's gradient.
-        return 0.5 * self.gamma * input_gradient(D, real, y).square().sum(1).mean()
+        none = seen.real.new_zeros(())
+        return 0.5 * sum((seen.slopes[kind].square().sum(1).mean() for kind in self.slopes_of), none)
 
 
 @register("penalty")
@@ -32,9 +31,4 @@ class R1R2(R1):
     """R1 and the same at samples, gamma / 2 E_q |grad_x D(x)|^2 (their eq. 10), as in R3GAN (Huang et al. 2024)."""
 
     name: str = option("r1r2", "registered name")
-
-    def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
-        # R1 with samples in place of the data is R2.
-        return super().__call__(D, real, fake, y, generator) + super().__call__(D, fake, real, y, generator)
+    slopes_of: ClassVar[tuple[str, ...]] = (REAL, FAKE)

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor
 
 from gantrain.penalties.base import Constraint
 from gantrain.registry import option, register
@@ -17,8 +16,6 @@ class WeightClip(Constraint):
     name: str = option("weight_clip", "registered name")
     clip: float = option(0.01, "largest absolute weight", above=0)
 
-    @torch.no_grad()
-    def project(self, D: nn.Module) -> None:
+    def project(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         # w <- clip(w, -c, c), biases included
-        for weight in D.parameters():
-            weight.clamp_(-self.clip, self.clip)
+        return {name: weight.clamp(-self.clip, self.clip) for name, weight in weights.items()}

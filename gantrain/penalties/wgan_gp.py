@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gantrain.penalties.base import Weighted, input_gradient
+from gantrain.penalties.base import Pass, Weighted
 from gantrain.registry import option, register
 
 
-def slope_cost(D: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
-    """Return the batch mean of (|grad_x D(x)| - 1)^2, with the L2 norm of each sample's gradient."""
-    return (torch.linalg.vector_norm(input_gradient(D, x, y), dim=1) - 1).square().mean()
+def slope_cost(slopes: Tensor) -> Tensor:
+    """Return the batch mean of (|s| - 1)^2 over slopes s, shape [N, d], with the L2 norm of each."""
+    return (torch.linalg.vector_norm(slopes, dim=1) - 1).square().mean()
 
 
 @register("penalty")
@@ -24,12 +24,12 @@ class WGANGP(Weighted):
     gamma: float = option(10.0, "weight, the paper's lambda", minimum=0)
     differentiates_input: ClassVar[bool] = True
 
-    def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
+    def draw(self, real: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator)
+
+    def __call__(self, seen: Pass) -> Tensor:
         # epsilon x + (1 - epsilon) G(z), epsilon uniform on [0, 1] for each sample.
-        epsilon = torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator).to(real)
-        return self.gamma * slope_cost(D, epsilon * real + (1 - epsilon) * fake, y)
+        return slope_cost(seen.slope_at(seen.draw * seen.real + (1 - seen.draw) * seen.fake))
 
 
 @register("penalty")
@@ -43,10 +43,11 @@ class DRAGAN(Weighted):
     name: str = option("dragan", "registered name")
     gamma: float = option(10.0, "weight, the paper's lambda", minimum=0)
     differentiates_input: ClassVar[bool] = True
+    averages_samples: ClassVar[bool] = False
 
-    def __call__(
-        self, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None, generator: torch.Generator
-    ) -> Tensor:
+    def draw(self, real: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.rand(real.shape, generator=generator)
+
+    def __call__(self, seen: Pass) -> Tensor:
         # x + std(x) / 2 * u, u uniform on [0, 1] for each number.
-        noise = torch.rand(real.shape, generator=generator).to(real)
-        return self.gamma * slope_cost(D, real + 0.5 * real.std() * noise, y)
+        return slope_cost(seen.slope_at(seen.real + 0.5 * seen.real.std() * seen.draw))

@@ -1,16 +1,18 @@
-"""The training loop: Algorithm 1 of Goodfellow et al. 2014."""
+"""The training loop: steps of Algorithm 1 of Goodfellow et al. 2014, and what happens between them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from torch import Tensor
 
 from gantrain.config.options import Config
 from gantrain.training.batches import Batches
+from gantrain.training.draws import Rates, StepInputs
+from gantrain.training.eager import eager_players
 from gantrain.training.early_stop import Batch, update_until_no_gain
 from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
-from gantrain.training.updates import baseline_step, d_step, g_step, update_d
+from gantrain.training.step import step
 
 Report = Callable[[dict[str, Tensor]], None]
 
@@ -42,32 +44,17 @@ def train(
         Diverged: Before an update that is not finite.
     """
     play, options = Play.create(config, runtime), config.train
-    has_game, simultaneous = config.objective.has_game, options.update == "simultaneous"
-    k, descend_g = (options.d_steps, g_step) if has_game else (0, baseline_step)
+    players = eager_players(state, play)
     while not options.is_over(state.step, state.seconds):
-        state.set_learning_rates(config.optimizer)
-
-        # Update D k times, each on fresh data; with d_gain fewer, once D no longer gains.
-        rounds: Iterable[int] = range(k)
+        # Data and random numbers of the step, and what its schedules set.
+        rates = Rates.at(state.step, play)
+        inputs = StepInputs(state, batches, play, rates)
+        of_d = inputs.of_d()
         if held_out and options.d_gain is not None:
-            rounds = update_until_no_gain(state, k, options.d_gain, held_out, play, report)
-        for i in rounds:
-            real, y = batches(state.d_updates)
-            report(d_step(state, real, y, i, play))
-            state.d_updates += 1
-            if not (simultaneous and i == k - 1):
-                update_d(state, play)
-        if not has_game:
-            real, y = batches(state.step)
-
-        # Update G, by default once, on fresh latents.
-        for j in range(options.g_steps):
-            report(descend_g(state, real, y, j, play))
-            if simultaneous:
-                update_d(state, play)
-            state.opt_G.step()
-
-        # Average G's weights; then log, sample, evaluate and save what is due.
-        state.update_ema(options.ema)
+            of_d = update_until_no_gain(of_d, state, options.d_gain, held_out, play, report)
+        # D, then G, then the average of G; afterwards log, sample, evaluate and save what is due.
+        for tags in step(players, of_d, inputs.of_g(), rates, play):
+            report(tags)
+        state.memory = players.memory
         state.step += 1
         housekeeping(state)

@@ -1,4 +1,4 @@
-"""What the updates of D and G need to know of a run."""
+"""What a step needs to know of a run."""
 
 from __future__ import annotations
 
@@ -11,72 +11,89 @@ from torch import Tensor
 
 from gantrain.augment.base import Augmentation
 from gantrain.config.options import Config
-from gantrain.core.random import stream
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
+from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.runtime import Runtime
 
 
 @dataclass(frozen=True)
 class Play:
-    """What the updates use of a run; nothing in it changes while training.
+    """What a step uses of a run; nothing in it changes while training.
 
     Attributes:
         objective: The losses of both networks.
         penalty: The cost added to D's loss.
         noise: Noise on D's inputs and labels.
         augment: The augmentation of D's inputs.
+        rule: The update rule of both networks, and their learning rates.
         seed: The run's seed.
-        horizon: Step at which schedules end.
         classes: Classes of the data, 0 without.
+        packing: Samples that D classifies jointly.
+        d_steps: Updates of D in a step, at most.
+        g_steps: Updates of G in a step.
+        is_simultaneous: Whether D's last update of a step waits for G's gradient.
+        is_joint: Whether D may see data and samples in one pass: it looks at each on its own.
+        accumulate: Parts that a batch is differentiated in, one after another.
         unroll: Discriminator updates to unroll in G's loss.
         unroll_lr: Learning rate of those updates; None for D's own.
         compare_gradients: Whether to measure the minimax and the non-saturating gradient of G.
+        ema: Decay of the average of G's weights.
         device: Where the networks are.
         autocast: Returns the context in which networks run: their precision.
+        is_mixed: Whether that precision is below float32; penalties are computed in float32 all the same.
     """
 
     objective: Objective
     penalty: Penalty
     noise: Noise
     augment: Augmentation
+    rule: OptimizerOptions
     seed: int
-    horizon: int
     classes: int
+    packing: int
+    d_steps: int
+    g_steps: int
+    is_simultaneous: bool
+    is_joint: bool
+    accumulate: int
     unroll: int
     unroll_lr: float | None
     compare_gradients: bool
+    ema: float
     device: torch.device
     autocast: Callable[[], AbstractContextManager[None]]
+    is_mixed: bool
 
     @classmethod
     def create(cls, config: Config, runtime: Runtime) -> Play:
-        """Return what the updates use of a run."""
+        """Return what a step uses of a run."""
         return cls(
             objective=config.objective,
             penalty=config.penalty,
             noise=config.noise,
             augment=config.augment,
+            rule=config.optimizer,
             seed=config.seed,
-            horizon=config.optimizer.horizon,
             classes=config.spec.classes,
+            packing=config.model.packing,
+            d_steps=config.train.d_steps,
+            g_steps=config.train.g_steps,
+            is_simultaneous=config.train.update == "simultaneous",
+            is_joint=not config.model.couples_samples,
+            accumulate=config.train.accumulate,
             unroll=config.train.unroll,
             unroll_lr=config.train.unroll_lr,
             compare_gradients=config.train.compare_gradients,
+            ema=config.train.ema,
             device=runtime.device,
             autocast=runtime.autocast,
+            is_mixed=runtime.precision != "float32",
         )
 
-    # Randomness and inputs are functions of seed, step and purpose, so a resumed run repeats them.
-
-    def stream(self, step: int, purpose: str) -> torch.Generator:
-        """Return the CPU generator for one purpose in one step."""
-        return stream(self.seed, step, purpose)
-
-    def d_input(self, x: Tensor, step: int, purpose: str) -> Tensor:
+    def d_input(self, x: Tensor, draws: dict[str, Tensor], kind: str) -> Tensor:
         """Return samples ``x`` [N, ...] as D sees them while training: augmented, then with instance noise."""
-        # Each purpose has its own stream, so switching one on changes no other random number.
-        if self.augment.active:
-            x = self.augment(x, self.stream(step, f"augment {purpose}"))
-        return self.noise.perturb(x, step, lambda: self.stream(step, f"noise {purpose}"))
+        if f"augment {kind}" in draws:
+            x = self.augment(x, draws[f"augment {kind}"])
+        return x + draws[f"noise {kind}"] if f"noise {kind}" in draws else x

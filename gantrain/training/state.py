@@ -6,21 +6,19 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantrain.config.options import Config
-from gantrain.core.gradients import weights_of
 from gantrain.core.random import stream
-from gantrain.core.schedules import decay, ema_decay, warmup
+from gantrain.core.schedules import decay, warmup
 from gantrain.core.spec import Spec
+from gantrain.core.update_rules import Moments
 from gantrain.errors import CheckpointError
 from gantrain.models.base import Generator, Player
 from gantrain.optimizers.base import OptimizerOptions
-from gantrain.penalties.base import Penalty
-from gantrain.penalties.none import NoPenalty
+from gantrain.penalties.base import Memory
 from gantrain.training.runtime import Runtime
 
 
@@ -32,9 +30,9 @@ class TrainState:
         G: The generator that is trained.
         D: The discriminator.
         G_ema: The exponential moving average of G's weights, for grids, metrics and samples.
-        opt_G: G's optimizer.
-        opt_D: D's optimizer.
-        penalty: The cost added to D's loss, which may have a state too.
+        opt_G: The moments of G's optimizer.
+        opt_D: The moments of D's optimizer.
+        memory: What the penalty keeps between updates.
         step: Finished steps, each of ``train.g_steps`` generator updates.
         d_updates: Finished discriminator updates, which number the batches.
         seconds: Time spent in training, for ``train.seconds``; not among the tensors, since it is never the same.
@@ -43,9 +41,9 @@ class TrainState:
     G: Generator
     D: Player
     G_ema: Generator
-    opt_G: torch.optim.Optimizer
-    opt_D: torch.optim.Optimizer
-    penalty: Penalty = dataclasses.field(default_factory=NoPenalty)
+    opt_G: Moments
+    opt_D: Moments
+    memory: Memory = dataclasses.field(default_factory=dict)
     step: int = 0
     d_updates: int = 0
     seconds: float = 0.0
@@ -60,37 +58,14 @@ class TrainState:
             network.to(runtime.device).to(memory_format=layout)
         rule = config.optimizer
         G_ema = copy.deepcopy(G).requires_grad_(False)
-        opt_G, opt_D = rule.build(G.parameters(), rule.g_lr), rule.build(D.parameters(), rule.d_lr)
-        return cls(G, D, G_ema, opt_G, opt_D, config.penalty)
+        opt_G, opt_D = (rule.init(list(trainable_weights(network).values())) for network in (G, D))
+        memory = {name: t.to(runtime.device) for name, t in config.penalty.initial_memory().items()}
+        return cls(G, D, G_ema, opt_G, opt_D, memory)
 
     @property
     def batches(self) -> int:
         """Batches of data seen: one for each update of D, or for each step of a baseline, which has no D."""
         return self.d_updates or self.step
-
-    def set_learning_rates(self, rule: OptimizerOptions) -> None:
-        """Set both learning rates for the next step from the schedule."""
-        # Both optimizers share the schedule, each with its own base rate.
-        factor = lr_factor(rule, self.step)
-        for optimizer, rate in ((self.opt_G, rule.g_lr), (self.opt_D, rule.d_lr)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
-
-    @torch.no_grad()
-    def update_ema(self, decay: float) -> None:
-        """Move the average towards G; buffers are copied, except batch statistics, which it tracks itself."""
-        # averaged += (1 - decay) (G - averaged), all tensors in one call.
-        averaged, buffers = self._average
-        torch._foreach_lerp_(averaged, weights_of(self.opt_G), 1.0 - ema_decay(decay, self.step))
-        if not self.G_ema.has_batch_stats:
-            for mean, live in buffers:
-                mean.copy_(live)
-
-    @cached_property
-    def _average(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
-        """The average's weights, and its buffers paired with G's; listing them takes as long as updating them."""
-        buffers = zip(self.G_ema.buffers(), self.G.buffers(), strict=True)
-        return list(self.G_ema.parameters()), list(buffers)
 
     def network_scalars(self) -> dict[str, float]:
         """Return the scalars that G and D report about themselves, such as a Gaussian's mean, by tag."""
@@ -101,11 +76,16 @@ class TrainState:
         """Return every tensor of the state by name, as a checkpoint stores it."""
         # A checkpoint holds the step in its description, and the count of D's updates as a tensor.
         tensors = {"loop/d_updates": torch.tensor(self.d_updates)}
-        for part in ("G", "D", "G_ema", "penalty"):
+        for part in ("G", "D", "G_ema"):
             tensors |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
-        for part in ("opt_G", "opt_D"):
-            for index, values in getattr(self, part).state_dict()["state"].items():
-                tensors |= {f"{part}/{index}/{name}": t for name, t in values.items() if t is not None}
+        # A mean without a value yet is left out.
+        tensors |= {f"penalty/{name}": t for name, t in self.memory.items() if t.isfinite()}
+        for part, network in (("opt_G", self.G), ("opt_D", self.D)):
+            moments: Moments = getattr(self, part)
+            for name, of_weights in moments.items():
+                indices = trainable_indices(network)
+                copies = of_weights * len(indices) if name == "step" else of_weights
+                tensors |= {f"{part}/{i}/{name}": t for i, t in zip(indices, copies, strict=True)}
         return tensors
 
     def load(self, tensors: Mapping[str, Tensor], step: int, where: object) -> None:
@@ -117,21 +97,10 @@ class TrainState:
         try:
             for part in ("G", "D", "G_ema"):
                 getattr(self, part).load_state_dict(tensors_of(tensors, part))
-            for part in ("opt_G", "opt_D"):
-                optimizer: torch.optim.Optimizer = getattr(self, part)
-                weights = weights_of(optimizer)
-                state: dict[int, dict[str, Tensor]] = {}
-                for name, value in tensors_of(tensors, part).items():
-                    index, key = name.split("/")
-                    # Moments take the memory layout of their weights, which safetensors does not store.
-                    moment = torch.empty_like(weights[int(index)]).copy_(value) if value.dim() else value
-                    state.setdefault(int(index), {})[key] = moment
-                # Plain SGD has no state; other optimizers have one for every trainable weight.
-                trainable = sum(weight.requires_grad for weight in weights)
-                if state and len(state) != trainable:
-                    raise ValueError(f"{part} holds {len(state)} of {trainable} parameters")
-                optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-            self.penalty.load_state_dict(tensors_of(tensors, "penalty"))
+            for part, network in (("opt_G", self.G), ("opt_D", self.D)):
+                load_moments(getattr(self, part), tensors, part, trainable_indices(network))
+            memory = tensors_of(tensors, "penalty")
+            self.memory = {name: memory.get(name, own).to(own) for name, own in self.memory.items()}
             # D's updates number the batches, so a resumed run goes on in the same epoch.
             self.d_updates = int(tensors["loop/d_updates"])
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
@@ -167,6 +136,38 @@ def lr_factor(rule: OptimizerOptions, step: int) -> float:
 def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     """Return the tensors whose names start with ``part/``, without that prefix."""
     return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}
+
+
+def trainable_weights(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the weights that training changes, by name."""
+    return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+
+
+def all_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a network by name."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def trainable_indices(network: nn.Module) -> list[int]:
+    """Return the positions of these weights among all parameters, by which a checkpoint names their moments."""
+    return [i for i, weight in enumerate(network.parameters()) if weight.requires_grad]
+
+
+@torch.no_grad()
+def load_moments(moments: Moments, tensors: Mapping[str, Tensor], part: str, indices: list[int]) -> None:
+    """Copy the moments of a checkpoint, named ``<part>/<index>/<moment>``; without any they stay as they are.
+
+    Raises:
+        KeyError: For one that is missing.
+        RuntimeError: For one of another shape.
+    """
+    # Older checkpoints have none of a network that was never updated: a baseline's D.
+    if not tensors_of(tensors, part):
+        return
+    for name, own in moments.items():
+        # In place, so that they keep the memory layout of their weights, which safetensors does not store.
+        for index, tensor in zip(indices, own, strict=False):  # one number of updates stands for all weights
+            tensor.copy_(tensors[f"{part}/{index}/{name}"])
 
 
 def build_networks(config: Config, spec: Spec) -> tuple[Generator, Player]:

@@ -20,6 +20,10 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def augmented(augment: Augmentation, x: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    return augment(x, augment.draw(len(x), seeded(seed)))
+
+
 def images(n: int = 32, channels: int = 3) -> torch.Tensor:
     return torch.randn(n, channels, 8, 10, generator=seeded(1))
 
@@ -34,7 +38,7 @@ def test_augmentation_has_the_name_it_is_registered_under(name):
 def test_augmentation_keeps_shape_type_and_its_input(name, channels):
     x = images(channels=channels)
     before = x.clone()
-    y = make(name)(x, seeded())
+    y = augmented(make(name), x)
     assert y.shape == x.shape
     assert y.dtype == x.dtype
     assert torch.isfinite(y).all()
@@ -44,19 +48,24 @@ def test_augmentation_keeps_shape_type_and_its_input(name, channels):
 @every_augmentation
 def test_augmentation_is_a_function_of_its_generator(name):
     x, augment = images(), make(name)
-    assert torch.equal(augment(x, seeded(3)), augment(x, seeded(3)))
-    assert torch.equal(augment(x, seeded(3)), augment(x, seeded(4))) != augment.active
+    assert torch.equal(augmented(augment, x, 3), augmented(augment, x, 3))
+    assert torch.equal(augmented(augment, x, 3), augmented(augment, x, 4)) != augment.active
     state = torch.random.get_rng_state()
-    augment(x, seeded())
+    augmented(augment, x)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 @every_augmentation
 def test_augmentation_passes_gradients_to_every_sample(name):
     x = images().requires_grad_(True)
-    make(name)(x, seeded()).square().sum().backward()
+    augmented(make(name), x).square().sum().backward()
     assert x.grad is not None
     assert (x.grad.flatten(1).abs().sum(1) > 0).all()
+
+
+@every_augmentation
+def test_augmentation_draws_one_row_a_sample(name):
+    assert len(make(name).draw(7, seeded())) == 7
 
 
 @every_augmentation

@@ -1,12 +1,14 @@
-"""One update: the gradient is that of the loss, a bad one never reaches the weights, a frozen network gets none."""
+"""One update: the gradient is that of the loss, a bad one never reaches the weights, other networks get none."""
 
+import copy
 import math
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gantrain.core.gradients import descend, differentiate, frozen, total_norm
+from gantrain.core.gradients import Autograd, Functional, descend, differentiate, total_norm
+from gantrain.core.update_rules import Adam
 from gantrain.errors import Diverged
 
 BAD_LOSSES = {
@@ -24,9 +26,9 @@ def weights() -> nn.Parameter:
     return nn.Parameter(torch.tensor([1.0, 2.0, 4.0]))
 
 
-def optimizer(w: Tensor) -> torch.optim.Optimizer:
+def optimizer(w: Tensor) -> Adam:
     """Adam with moments, so that an update is made even of a gradient of 0."""
-    adam = torch.optim.Adam([w], lr=0.1)
+    adam = Adam([w], lr=0.1)
     w.grad = torch.ones_like(w)
     adam.step()
     return adam
@@ -34,9 +36,8 @@ def optimizer(w: Tensor) -> torch.optim.Optimizer:
 
 def test_gradient_norm_is_over_all_weights_of_the_loss_alone():
     a, b = nn.Parameter(torch.tensor([3.0])), nn.Parameter(torch.tensor([[1.0, 2.0]]))
-    sgd = torch.optim.SGD([a, b], lr=0.5)
     a.grad = torch.tensor([100.0])  # what an earlier update left
-    norm = differentiate(a.square().sum() + (b * torch.tensor([[4.0, -5.0]])).sum(), sgd, "d")
+    norm = differentiate(a.square().sum() + (b * torch.tensor([[4.0, -5.0]])).sum(), [a, b], "d")
     assert a.grad.tolist() == [6.0]
     assert b.grad.tolist() == [[4.0, -5.0]]
     assert norm.item() == pytest.approx(math.sqrt(36 + 16 + 25), rel=1e-6)
@@ -56,8 +57,8 @@ def test_the_norm_over_all_weights_is_torchs_bit_for_bit(seed):
 
 def test_descend_goes_one_step_down():
     w = weights()
-    norm = descend(0.5 * w.square().sum(), torch.optim.SGD([w], lr=0.25), "g")
-    assert w.tolist() == [0.75, 1.5, 3.0]
+    norm = descend(0.5 * w.square().sum(), Adam([w], lr=0.25), "g")
+    assert w.tolist() == pytest.approx([0.75, 1.75, 3.75])  # Adam's first step has the length of its rate
     assert norm.item() == pytest.approx(math.sqrt(21), rel=1e-6)
 
 
@@ -67,44 +68,59 @@ def test_what_is_not_finite_stops_before_weights_and_moments(name, player):
     w = weights()
     adam = optimizer(w)
     before = w.detach().clone()
-    moments = {key: value.clone() for key, value in adam.state[w].items()}
+    moments = copy.deepcopy(adam._moments)
     with pytest.raises(Diverged, match=rf"^loss/{player}: .*lower optimizer\.{player}_lr") as fault:
         descend(BAD_LOSSES[name](w), adam, player)
     assert fault.value.exit_code == 6
     assert torch.equal(w, before)
-    assert all(torch.equal(adam.state[w][key], value) for key, value in moments.items())
+    assert all(torch.equal(adam._moments[name][0], values[0]) for name, values in moments.items())
 
 
 def test_gradient_error_names_the_loss_or_the_gradient():
     w = weights()
     for name, cause in [("nan loss", "loss"), ("nan gradient of a finite loss", "gradient")]:
         with pytest.raises(Diverged, match=f"the {cause} is not finite"):
-            differentiate(BAD_LOSSES[name](w), torch.optim.SGD([w], lr=1.0), "d")
+            differentiate(BAD_LOSSES[name](w), [w], "d")
 
 
 def test_gradient_error_of_a_metric_names_no_missing_key():
     w = weights()
     with pytest.raises(Diverged, match=r"loss/refit: .*leave the metric that trains it out"):
-        differentiate(w.sum() * math.nan, optimizer(w), "refit")
+        differentiate(w.sum() * math.nan, [w], "refit")
 
 
-def test_frozen_has_input_gradients_and_no_weight_gradients():
-    D = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
-    x = torch.randn(5, 3, requires_grad=True)
+def test_gradient_of_g_passes_through_d_and_leaves_its_weights():
+    D, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)), nn.Parameter(torch.randn(5, 3))
     (expected,) = torch.autograd.grad(D(x).sum(), x)
-    with frozen(D):
-        D(x).sum().backward()
+    differentiate(D(x).sum(), [x], "g")
     assert torch.equal(x.grad, expected)
-    assert all(p.grad is None for p in D.parameters())
+    assert all(p.grad is None and p.requires_grad for p in D.parameters())
 
 
-def test_frozen_restores_what_was_frozen_before():
-    D = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
-    D[0].weight.requires_grad_(False)  # random features, say
-    flags = [p.requires_grad for p in D.parameters()]
-    with frozen(D):
-        assert not any(p.requires_grad for p in D.parameters())
-    assert [p.requires_grad for p in D.parameters()] == flags
-    with pytest.raises(RuntimeError), frozen(D):
-        D(torch.zeros(1, 99))
-    assert [p.requires_grad for p in D.parameters()] == flags == [False, True, True, True]
+def test_gradient_of_a_weight_that_the_loss_does_not_use_is_0():
+    w, other = weights(), weights()
+    assert differentiate(w.sum(), [w, other], "d").item() == pytest.approx(math.sqrt(3))
+    assert other.grad.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("derivatives", [Autograd, Functional])
+def test_derivatives_of_both_plays_are_twice_differentiable(derivatives):
+    a = torch.tensor([0.5, -1.5, 2.0], dtype=torch.float64, requires_grad=True)
+    x = torch.randn(4, 3, dtype=torch.float64)
+
+    def slope(a: Tensor) -> Tensor:
+        value, slope = derivatives.by_input(lambda x: (x * a).sum(1).square(), x)
+        assert torch.allclose(value, (x @ a).square())
+        return slope
+
+    torch.testing.assert_close(slope(a), 2 * (x @ a)[:, None] * a)
+    assert torch.autograd.gradcheck(slope, a)
+    assert not x.requires_grad
+
+    def steps(a: Tensor) -> Tensor:
+        found = derivatives.by_weights(lambda w: (w["used"] ** 3 * a).sum(), {"used": a * 1, "unused": a * 2})
+        assert not found["unused"].any()
+        return found["used"]
+
+    torch.testing.assert_close(steps(a), 3 * a**3)
+    assert torch.autograd.gradcheck(steps, a)

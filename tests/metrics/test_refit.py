@@ -82,8 +82,7 @@ def game(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         D = build_networks(config, data.spec)[1]
-    optimizers = [torch.optim.SGD(D.parameters(), lr=0.0) for _ in range(2)]
-    return view(config, data, TrainState(G, D, G, *optimizers), runtime)
+    return view(config, data, TrainState(G, D, G, {}, {}), runtime)
 
 
 def drawn(density: GaussianModes, n: int = 20_000) -> Data:

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from penalty_costs import cost_of
 from torch import Tensor, nn
 
 import gantrain.penalties  # noqa: F401  (registers every penalty)
@@ -20,10 +21,6 @@ SPEC = Spec((2, 3, 3), classes=3)
 
 def make(name: str) -> Penalty:
     return build("penalty", {"name": name})
-
-
-def cost_of(penalty: Penalty, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor) -> Tensor:
-    return penalty(D, real, fake, y, torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
@@ -54,7 +51,7 @@ def test_penalty_is_one_finite_number_at_least_0(name, game):
 @every_penalty
 def test_penalty_is_due_at_some_step_exactly_when_active(name):
     penalty = make(name)
-    assert any(penalty.for_step(step, 10) is not None for step in range(100)) == penalty.active
+    assert any(penalty.weight(step, 10) is not None for step in range(100)) == penalty.active
 
 
 @every_cost

@@ -1,9 +1,9 @@
 """Penalties equal their definition, one sample at a time, and keep to their schedule."""
 
-import copy
-
 import pytest
 import torch
+from penalty_costs import cost_of, pass_of
+from small_game import game, same
 from torch import Tensor, nn
 
 from gantrain.penalties.lecam import LeCam
@@ -45,14 +45,14 @@ def norms(D: nn.Module, x: Tensor) -> list[Tensor]:
 def test_r1r2_is_the_loop_over_data_and_samples():
     D, real, fake = Curved(), batch(1), batch(2)
     by_hand = sum(torch.stack(norms(D, x)).square().mean() for x in (real, fake)) * 0.7 / 2
-    torch.testing.assert_close(R1R2(gamma=0.7)(D, real, fake, None, draws()), by_hand, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(cost_of(R1R2(gamma=0.7), D, real, fake, seed=0), by_hand, rtol=1e-6, atol=1e-7)
 
 
 def test_wgan_gp_has_one_epsilon_and_one_norm_for_each_sample():
     D, real, fake = Curved(), batch(1), batch(2)
     epsilon = torch.rand(5, 1, 1, 1, generator=draws(3))
     by_hand = 10 * (torch.stack(norms(D, epsilon * real + (1 - epsilon) * fake)) - 1).square().mean()
-    cost = WGANGP()(D, real, fake, None, draws(3))
+    cost = cost_of(WGANGP(), D, real, fake, seed=3)
     torch.testing.assert_close(cost, by_hand, rtol=1e-6, atol=1e-7)
 
 
@@ -61,7 +61,7 @@ def test_wgan_gp_is_0_for_a_critic_of_unit_slope():
         def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
             return x.flatten(1)[:, 0]
 
-    assert WGANGP()(Unit(), batch(1), batch(2), None, draws()).item() == pytest.approx(0, abs=1e-10)
+    assert cost_of(WGANGP(), Unit(), batch(1), batch(2)).item() == pytest.approx(0, abs=1e-10)
 
 
 def test_dragan_looks_around_the_data_only():
@@ -69,63 +69,56 @@ def test_dragan_looks_around_the_data_only():
     noise = torch.rand(real.shape, generator=draws(4))
     by_hand = 10 * (torch.stack(norms(D, real + 0.5 * real.std() * noise)) - 1).square().mean()
     for fake in (batch(2), 100 * batch(3)):
-        cost = DRAGAN()(D, real, fake, None, draws(4))
+        cost = cost_of(DRAGAN(), D, real, fake, seed=4)
         torch.testing.assert_close(cost, by_hand, rtol=1e-6, atol=1e-7)
 
 
 def test_weight_clip_clips_every_weight_and_moves_no_other():
     D = Curved()
     before = [p.detach().clone() for p in D.parameters()]
-    WeightClip(clip=0.1).project(D)
-    for was, now in zip(before, D.parameters(), strict=True):
+    after = WeightClip(clip=0.1).project(dict(D.named_parameters()))
+    assert list(after) == [name for name, _ in D.named_parameters()]
+    for was, now, still in zip(before, after.values(), D.parameters(), strict=True):
         assert torch.equal(now, was.clamp(-0.1, 0.1))
+        assert torch.equal(still, was)
     assert any((was.abs() > 0.1).any() for was in before)
 
 
 def test_lecam_measures_from_the_other_kinds_running_mean():
     D, real, fake = Curved(), batch(1), batch(2)
     a, b = D(real).mean().item(), D(fake).mean().item()
-    first = LeCam(gamma=1.0, decay=0.5)
+    lecam = LeCam(gamma=1.0, decay=0.5)
+    first = pass_of(lecam, D, real, fake)
     expected = (D(real) - b).square().mean() + (D(fake) - a).square().mean()
-    torch.testing.assert_close(first(D, real, fake, None, draws()), expected)
+    torch.testing.assert_close(lecam(first), expected)
     moved = 0.5 * a + 0.5 * D(real + 1).mean().item()
     expected = (D(real + 1) - b).square().mean() + (D(fake) - moved).square().mean()
-    torch.testing.assert_close(first(D, real + 1, fake, None, draws()), expected)
-    assert first.state_dict()["real"].item() == pytest.approx(moved, rel=1e-5)
-    assert first.state_dict()["fake"].item() == pytest.approx(b, rel=1e-5)
+    second = pass_of(lecam, D, real + 1, fake, memory=first.memory)
+    torch.testing.assert_close(lecam(second), expected)
+    assert second.memory["real"].item() == pytest.approx(moved, rel=1e-5)
+    assert second.memory["fake"].item() == pytest.approx(b, rel=1e-5)
+    assert first.memory["real"].item() == pytest.approx(a, rel=1e-5)  # as it was
 
 
-def test_lecam_resumes_from_its_state_dict():
-    D, real, fake = Curved(), batch(1), batch(2)
-    whole, stopped = LeCam(), LeCam()
-    for penalty in (whole, stopped):
-        penalty(D, real, fake, None, draws())
-    resumed = LeCam()
-    resumed.load_state_dict(stopped.state_dict())
-    assert torch.equal(whole(D, fake, real, None, draws()), resumed(D, fake, real, None, draws()))
-    assert torch.equal(whole.state_dict()["real"], resumed.state_dict()["real"])
+def test_lecam_keeps_its_means_through_a_checkpoint():
+    played = game(penalty="lecam", steps=2).play()
+    found, resumed = played.tensors("penalty"), game(penalty="lecam").state
+    assert set(found) == {"penalty/real", "penalty/fake"}
+    assert not [name for name in resumed.tensors() if name.startswith("penalty/")]  # none yet
+    resumed.load(played.state.tensors(), 2, "here")
+    assert same(found, {f"penalty/{kind}": mean for kind, mean in resumed.memory.items()})
 
 
 def test_lazy_penalty_costs_as_much_in_total():
     D, real, fake = Curved(), batch(1), batch(2)
     every, lazy = R1(gamma=0.3), R1(gamma=0.3, every=4)
-    due = [p for p in (lazy.for_step(step, 100) for step in range(8)) if p is not None]
-    paid = sum(p(D, real, fake, None, draws()).item() for p in due)
+    due = [weight for weight in (lazy.weight(step, 100) for step in range(8)) if weight is not None]
+    paid = sum(weight * lazy(pass_of(lazy, D, real, fake)).item() for weight in due)
     assert len(due) == 2
-    assert paid == pytest.approx(8 * every(D, real, fake, None, draws()).item(), rel=1e-6)
+    assert paid == pytest.approx(8 * cost_of(every, D, real, fake).item(), rel=1e-6)
 
 
 def test_penalty_gamma_falls_linearly_and_stays_at_its_end():
     penalty = R1(gamma=2.0, gamma_end=0.5)
-    assert [penalty.for_step(step, 10).gamma for step in (0, 5, 10, 99)] == pytest.approx(
-        [2.0, 1.25, 0.5, 0.5]
-    )
+    assert [penalty.weight(step, 10) for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.25, 0.5, 0.5])
     assert penalty.gamma == 2.0
-
-
-def test_lecam_with_a_schedule_shares_its_state():
-    D, penalty = Curved(), LeCam(gamma=1.0, gamma_end=0.0)
-    now = penalty.for_step(3, 10)
-    now(D, batch(1), batch(2), None, draws())
-    assert set(penalty.state_dict()) == {"real", "fake"}
-    assert copy.copy(penalty).state_dict() == penalty.state_dict()

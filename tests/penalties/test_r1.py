@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from penalty_costs import cost_of
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
@@ -26,10 +27,6 @@ class HalfSquare(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return 0.5 * x.square().flatten(1).sum(1)
-
-
-def cost_of(penalty: R1, D: nn.Module, real: Tensor, fake: Tensor, y: Tensor | None) -> Tensor:
-    return penalty(D, real, fake, y, torch.Generator())
 
 
 def images(n: int, spec: Spec) -> tuple[Tensor, Tensor]:

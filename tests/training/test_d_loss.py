@@ -7,10 +7,12 @@ import pytest
 import torch
 from small_game import game
 
-from gantrain.core.random import stream
+from gantrain.core.gradients import Autograd
 from gantrain.noise import Noise
-from gantrain.objectives.base import Targets
-from gantrain.training.d_loss import d_loss
+from gantrain.objectives.base import Logits, Targets
+from gantrain.penalties.base import FAKE, REAL
+from gantrain.training.d_loss import d_loss, outputs, pairs_of
+from gantrain.training.draws import Draw, Inputs
 from gantrain.training.play import Play
 from gantrain.training.wrong_conditions import wrong_conditions
 
@@ -96,7 +98,10 @@ def test_label_noise_gives_each_pack_one_target(packing):
     played = game(packing=packing)
     play = dataclasses.replace(Play.create(played.config, played.runtime), noise=Noise(label_smoothing=0.2))
     real, y = played.batches(0)
-    loss, logits = d_loss(played.state.D, real, real + 1, y, lambda p: stream(0, 0, p), play)
-    assert len(logits.real) == len(logits.fake) == 8 // packing
-    targets = Targets(torch.full_like(logits.real, 0.8), torch.zeros_like(logits.fake))
-    assert torch.equal(loss, play.objective.d_loss(logits, targets))
+    draws = Draw(play, played.state.G, 0).for_d(real, y, 0, penalty=False)
+    pairs = pairs_of(Inputs(real, y, draws), real + 1, draws, play)
+    logits, _ = outputs(played.state.D, pairs, (), Autograd, play)
+    assert len(logits[REAL]) == len(logits[FAKE]) == 8 // packing
+    targets = Targets(torch.full_like(logits[REAL], 0.8), torch.zeros_like(logits[FAKE]))
+    expected = play.objective.d_loss(Logits(logits[REAL], logits[FAKE]), targets)
+    assert torch.equal(d_loss(logits, draws, play), expected)

@@ -4,12 +4,12 @@ The radius after 500 steps tells saturating from non-saturating, simultaneous fr
 first, and R1 from none, so it catches a sign, an order or a factor of 2 anywhere in the loop.
 """
 
-import copy
 import math
 
 import pytest
 import torch
 from composed import composed
+from small_game import move_d, move_g, state_of
 from torch import Tensor, nn
 
 from gantrain.config.resolve import Config, resolve
@@ -17,11 +17,11 @@ from gantrain.datasets.base import Split
 from gantrain.models.base import Generator
 from gantrain.models.mlp import MLP
 from gantrain.training.batches import Batches
+from gantrain.training.eager import eager_players
 from gantrain.training.loop import train
 from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
-from gantrain.training.updates import d_step, g_step
 
 RATE, STEPS, N = 0.2, 500, 2
 ORDERS = ("simultaneous", "d first", "g first")
@@ -65,14 +65,13 @@ def game(
         | {
             "penalty": {"name": "r1", "gamma": gamma} if gamma else {"name": "none"},
             "objective": {"name": objective},
-            "optimizer": {"name": "adam", "g_lr": RATE, "d_lr": RATE, "schedule": "constant"},
+            "optimizer": {"name": "sgd", "g_lr": RATE, "d_lr": RATE, "schedule": "constant"},
             "train": {"steps": STEPS, "batch_size": N, "update": update, "d_steps": d_steps, "ema": 0.0},
         }
     )
     G, D = Theta(), Psi()
-    opt_G, opt_D = (torch.optim.SGD(player.parameters(), lr=RATE) for player in (G, D))
     runtime = Runtime(config.device)
-    state = TrainState(G=G, D=D, G_ema=copy.deepcopy(G), opt_G=opt_G, opt_D=opt_D)
+    state = state_of(G, D, config.optimizer)
     return config, state, Batches(Split(torch.zeros(N, 1)), N, 0, runtime.device), runtime
 
 
@@ -95,12 +94,13 @@ def test_dirac_gan_radius_after_500_steps(objective, gamma, order):
     )
     if order == "g first":
         play = Play.create(config, runtime)
+        players = eager_players(state, play)
         for step in range(STEPS):
             real, y = batches(step)
-            g_step(state, real, y, 0, play)
-            state.opt_G.step()
-            d_step(state, real, y, 0, play)
-            state.opt_D.step()
+            move_g(state, real, y, 0, play)
+            players.G.update(RATE)
+            move_d(state, real, y, 0, play)
+            players.D.update(RATE, play.penalty)
             state.step += 1
     else:
         train(state, batches, config, runtime, lambda _: None, lambda _: None)

@@ -1,11 +1,11 @@
 """The live divergence/js against the truth: two Gaussians of known JSD, G frozen at one of them, D trained."""
 
-import copy
 import math
 
 import pytest
 import torch
 from composed import composed
+from small_game import state_of
 from torch import Tensor, nn
 
 from gantrain.config.resolve import Config, resolve
@@ -57,8 +57,7 @@ def setting(d: float, objective: str, steps: int) -> tuple[Config, Data, TrainSt
     x = torch.randn(2 * N, 1, generator=stream(7, 0, "gaussian"))
     runtime = Runtime(config.device)
     G, D = Shift(d), build_networks(config, spec)[1]
-    opt_G, opt_D = (config.optimizer.build(player.parameters(), 0.0) for player in (G, D))
-    state = TrainState(G=G, D=D, G_ema=copy.deepcopy(G).requires_grad_(False), opt_G=opt_G, opt_D=opt_D)
+    state = state_of(G, D, config.optimizer)
     return config, Data(spec, Split(x[:N]), Split(x[N:])), state, runtime
 
 

@@ -148,9 +148,9 @@ def test_dry_run_weighs_a_lazy_penalty_by_its_frequency(monkeypatch):
         return stepped(*arguments)
 
     loop = sys.modules[train.__module__]
-    stepped = loop.g_step
+    stepped = loop.step
     monkeypatch.setattr(type(resolved.penalty), "__call__", cost)
-    monkeypatch.setattr(loop, "g_step", played)
+    monkeypatch.setattr(loop, "step", played)
     monkeypatch.setattr("gantrain.training.dry_run.estimate.time.perf_counter", lambda: now[0])
     found = estimate(resolved, prepare(resolved), Runtime(resolved.device), max_seconds=60)
     assert found.step_seconds == pytest.approx((1 + 15 * 1 + 9) / 16, rel=0.01)

@@ -7,7 +7,9 @@ from small_game import game
 from torch import Tensor, nn
 
 from gantrain.models.base import Player
-from gantrain.training.state import TrainState
+from gantrain.training.draws import Rates
+from gantrain.training.eager import EagerAverage
+from gantrain.training.play import Play
 
 
 class WithBuffer(Player):
@@ -18,10 +20,9 @@ class WithBuffer(Player):
         self.register_buffer("mean", torch.zeros(2))
 
 
-def averaged() -> TrainState:
-    G, D = WithBuffer(), nn.Linear(1, 1)
-    opt_G, opt_D = (torch.optim.SGD(network.parameters(), lr=1.0) for network in (G, D))
-    return TrainState(G=G, D=D, G_ema=copy.deepcopy(G).requires_grad_(False), opt_G=opt_G, opt_D=opt_D)
+def averaged() -> tuple[WithBuffer, EagerAverage]:
+    G = WithBuffer()
+    return G, EagerAverage(copy.deepcopy(G).requires_grad_(False), G)
 
 
 def test_ema_of_decay_0_is_g_itself():
@@ -33,28 +34,29 @@ def test_ema_of_decay_0_is_g_itself():
 
 
 def test_ema_is_ramped_and_gets_no_gradient():
-    state, expected = averaged(), torch.tensor([1.0, -3.0], dtype=torch.float64)
+    G, average = averaged()
+    played, expected = game(ema=0.6), torch.tensor([1.0, -3.0], dtype=torch.float64)
+    play = Play.create(played.config, played.runtime)
     for step in range(30):
-        state.step = step
         with torch.no_grad():
-            state.G.weight += torch.tensor([0.5, step])
-        state.update_ema(0.6)
+            G.weight += torch.tensor([0.5, step])
+        average.update(G, Rates.at(step, play).ema)
         decay = min(0.6, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * state.G.weight.detach().double()
-    torch.testing.assert_close(state.G_ema.weight.double(), expected)
-    assert not state.G_ema.weight.requires_grad
-    assert state.G.weight.requires_grad
+        expected = decay * expected + (1 - decay) * G.weight.detach().double()
+    torch.testing.assert_close(average.module.weight.double(), expected)
+    assert not average.module.weight.requires_grad
+    assert G.weight.requires_grad
 
 
 def test_ema_buffers_are_copies_of_those_of_g():
-    state = averaged()
-    state.G.count += 7
-    state.G.mean += 0.25
-    state.update_ema(0.999)
-    assert state.G_ema.count.item() == 7
-    assert state.G_ema.mean.tolist() == [0.25, 0.25]
-    state.G.count += 1
-    assert state.G_ema.count.item() == 7
+    G, average = averaged()
+    G.count += 7
+    G.mean += 0.25
+    average.update(G, 0.001)
+    assert average.module.count.item() == 7
+    assert average.module.mean.tolist() == [0.25, 0.25]
+    G.count += 1
+    assert average.module.count.item() == 7
 
 
 def test_ema_tracks_batch_statistics_of_its_own_weights():

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 from composed import composed
+from small_game import move_g, state_of
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from gantrain.config.resolve import Config, resolve
-from gantrain.core.gradients import differentiable_gradient, frozen
+from gantrain.core.gradients import Autograd, Derivatives, Functional
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Split
 from gantrain.errors import ConfigError
@@ -25,7 +27,6 @@ from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.unroll import unroll
-from gantrain.training.updates import g_step
 
 N = 2
 GAMES = sorted(name for name, cls in REGISTERED["objective"].items() if not issubclass(cls, Baseline))
@@ -69,9 +70,8 @@ def dirac(
         }
     )
     G, D = Theta(theta), Psi(psi)
-    opt_G, opt_D = (torch.optim.SGD(player.parameters(), lr=rate) for player in (G, D))
     runtime = Runtime(config.device)
-    state = TrainState(G=G, D=D, G_ema=copy.deepcopy(G), opt_G=opt_G, opt_D=opt_D)
+    state = state_of(G, D, config.optimizer)
     return config, state, Batches(Split(torch.zeros(N, 1)), N, 0, runtime.device), runtime
 
 
@@ -95,7 +95,7 @@ def by_hand(theta: float, psi: float, objective: str, rate: float, k: int) -> fl
 @pytest.mark.parametrize(("theta", "psi", "rate"), [(1.0, -1.0, 0.2), (0.5, 2.0, 1.0), (-1.5, 0.3, 3.0)])
 def test_unroll_gradient_of_the_dirac_gan_is_that_by_hand(theta, psi, rate, objective, k):
     config, state, batches, runtime = dirac(theta, psi, objective, rate, unroll=k)
-    tags = g_step(state, *batches(0), 0, Play.create(config, runtime))
+    tags = move_g(state, *batches(0), 0, Play.create(config, runtime))
     expected = by_hand(theta, psi, objective, rate, k)
     assert state.G.theta.grad.item() == pytest.approx(expected, rel=1e-5)
     assert tags["gradient/g"].item() == pytest.approx(abs(expected), rel=1e-5)
@@ -112,7 +112,7 @@ def test_unroll_lr_is_the_rate_of_the_unrolled_steps_alone(theta):
     gradients = []
     for options in ({"unroll_lr": 0.9}, {"unroll_lr": None}):
         config, state, batches, runtime = dirac(theta, 0.4, "minimax", 0.3, unroll=2, **options)
-        g_step(state, *batches(0), 0, Play.create(config, runtime))
+        move_g(state, *batches(0), 0, Play.create(config, runtime))
         gradients.append(state.G.theta.grad.item())
     expected = [by_hand(theta, 0.4, "minimax", rate, 2) for rate in (0.9, 0.3)]
     assert gradients == pytest.approx(expected, rel=1e-5)
@@ -143,56 +143,67 @@ def loss_of(game: Any, real: Tensor, fake: Tensor):
     return lambda D: game.d_loss(Logits(real=D(real, None), fake=D(fake, None)))
 
 
+def unrolled(
+    D: nn.Module, game: Any, real: Tensor, fake: Tensor, k: int, lr: float, derivatives: type[Derivatives]
+):
+    """Return D after ``k`` steps on one batch."""
+
+    def after(weights: dict[str, Tensor]):
+        return lambda x, y: functional_call(D, weights, (x, y))
+
+    weights = dict(D.named_parameters())
+    return after(unroll(weights, lambda w: loss_of(game, real, fake)(after(w)), k, lr, derivatives))
+
+
+BOTH_PLAYS = pytest.mark.parametrize("derivatives", [Autograd, Functional])
+
+
 @pytest.mark.parametrize(
     "keys", [{}, {"packing": 2}, {"minibatch_std": True}, {"spectral_norm": True}], ids=str
 )
 @pytest.mark.parametrize("k", [0, 1, 4])
-def test_unroll_returns_d_after_as_many_real_steps(keys, k):
+@BOTH_PLAYS
+def test_unroll_returns_d_after_as_many_real_steps(keys, k, derivatives):
     D, game = small(**keys), build("objective", {"name": "non_saturating"})
     real, fake, x = (torch.randn(6, 2, generator=torch.Generator().manual_seed(i)) for i in range(3))
     before = {name: value.clone() for name, value in D.state_dict().items()}
-    with frozen(D):
-        judge = unroll(D, loss_of(game, real, fake), k, 0.5)
-        said = judge(x, None)
+    found = unrolled(D, game, real, fake, k, 0.5, derivatives)(x, None)
     moved = copy.deepcopy(D)
-    if "spectral_norm" in keys:
-        moved.eval()  # singular vectors that stay
     sgd = torch.optim.SGD(moved.parameters(), lr=0.5)
     for _ in range(k):
         sgd.zero_grad()
         loss_of(game, real, fake)(moved).backward()
         sgd.step()
-    assert torch.allclose(said, moved(x, None), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(found, moved(x, None), rtol=1e-5, atol=1e-6)
     assert all(torch.equal(value, before[name]) for name, value in D.state_dict().items())
+    assert all(p.grad is None for p in D.parameters())
     if k:
-        with frozen(D):
-            assert not torch.allclose(said, D(x, None), atol=1e-3)
+        assert not torch.allclose(found, D(x, None), atol=1e-3)
 
 
 @pytest.mark.parametrize("keys", [{}, {"packing": 2}, {"spectral_norm": True}], ids=str)
 @pytest.mark.parametrize("name", ["non_saturating", "relativistic", "wasserstein"])
-def test_unroll_gradient_by_samples_is_that_of_differences(name, keys):
+@BOTH_PLAYS
+def test_unroll_gradient_by_samples_is_that_of_differences(name, keys, derivatives):
     D, game = small(**keys).double(), build("objective", {"name": name})
     generator = torch.Generator().manual_seed(1)
     real, fake = (torch.randn(4, 2, generator=generator).double() for _ in range(2))
 
     def surrogate(fake: Tensor) -> Tensor:
-        judge = unroll(D, loss_of(game, real, fake), 2, 0.7)
-        return game.g_loss(judge(fake, None), judge(real, None))
+        opponent = unrolled(D, game, real, fake, 2, 0.7, derivatives)
+        return game.g_loss(opponent(fake, None), opponent(real, None))
 
-    with frozen(D):
-        assert torch.autograd.gradcheck(surrogate, fake.requires_grad_(True))
-        whole, still = (
-            torch.autograd.grad(surrogate_, fake)[0]
-            for surrogate_ in (surrogate(fake), still_d(D, game, real, fake))
-        )
+    assert torch.autograd.gradcheck(surrogate, fake.requires_grad_(True))
+    whole, still = (
+        torch.autograd.grad(loss, fake)[0] for loss in (surrogate(fake), still_d(D, game, real, fake))
+    )
     assert not torch.allclose(whole, still, rtol=0.01)
 
 
 def still_d(D: nn.Module, game: Any, real: Tensor, fake: Tensor) -> Tensor:
     """G's loss with the same unrolled D, taken as fixed."""
-    judge = unroll(D, loss_of(game, real, fake.detach()), 2, 0.7)
-    return game.g_loss(judge(fake, None), judge(real, None))
+    opponent = unrolled(D, game, real, fake.detach(), 2, 0.7, Autograd)
+    return game.g_loss(opponent(fake, None), opponent(real, None))
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -202,8 +213,8 @@ def test_unroll_is_twice_differentiable_for_every_game(name):
     logits = torch.tensor([0.3, -0.6, 1.4], dtype=torch.float64)
 
     def slope(real: Tensor, fake: Tensor) -> Tensor:
-        said = real * 1.0, fake * 1.0
-        return torch.cat(differentiable_gradient(game.d_loss(Logits(*said)), list(said)))
+        found = Autograd.by_weights(lambda w: game.d_loss(Logits(**w)), {"real": real, "fake": fake})
+        return torch.cat(list(found.values()))
 
     inputs = [t.clone().requires_grad_(True) for t in (logits, logits.flip(0) + 0.25)]
     if slope(*inputs).requires_grad:
@@ -238,12 +249,12 @@ def test_unroll_leaves_d_bit_for_bit_as_it_is(model, unroll):
     for value in state.D.parameters():
         value.grad = torch.ones_like(value)
     before = copy.deepcopy(state.D.state_dict())
-    tags = g_step(state, *batches(0), 0, Play.create(config, runtime))
+    tags = move_g(state, *batches(0), 0, Play.create(config, runtime))
     assert tags["gradient/g"] > 0
     assert before.keys() == state.D.state_dict().keys()
     assert all(torch.equal(value, before[name]) for name, value in state.D.state_dict().items())
     assert all(torch.equal(p.grad, torch.ones_like(p)) and p.requires_grad for p in state.D.parameters())
-    assert not state.opt_D.state_dict()["state"]
+    assert not any(moment.any() for moments in state.opt_D.values() for moment in moments)
 
 
 def test_unroll_at_rate_0_is_no_unrolling_and_else_another_game():
@@ -300,6 +311,6 @@ def test_unroll_refusals_cover_every_pair_of_keys():
     gradients = []
     for k, rate in itertools.product((1, 2), (0.2, 0.4)):
         config, state, batches, runtime = dirac(1.0, 0.5, "minimax", 0.1, unroll=k, unroll_lr=rate)
-        g_step(state, *batches(0), 0, Play.create(config, runtime))
+        move_g(state, *batches(0), 0, Play.create(config, runtime))
         gradients.append(round(state.G.theta.grad.item(), 5))
     assert len(set(gradients)) == 4

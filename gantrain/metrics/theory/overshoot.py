@@ -10,7 +10,8 @@ from PIL.Image import Image
 from torch import Tensor
 
 from gantrain.core.figures import panels, render
-from gantrain.core.gradients import descend, frozen
+from gantrain.core.gradients import descend
+from gantrain.core.update_rules import Adam
 from gantrain.errors import Diverged
 from gantrain.metrics.base import Evaluation, History, Metric, RunSpec
 from gantrain.metrics.exact import why_not_integrable
@@ -73,7 +74,7 @@ def descent(evaluation: Evaluation) -> list[Stop]:
     objective = evaluation.objective
     with torch.inference_mode(False), torch.enable_grad():
         G = copy.deepcopy(evaluation.G_live).requires_grad_(True)
-        optimizer = torch.optim.Adam(G.parameters(), lr=RATE, betas=(0.5, 0.99))
+        optimizer = Adam(list(G.parameters()), lr=RATE, beta1=0.5, beta2=0.99)
         moved = replace(evaluation, G_live=G)
         draws = torch.Generator().manual_seed(evaluation.seed)
         size = batch_size(evaluation)
@@ -87,14 +88,13 @@ def descent(evaluation: Evaluation) -> list[Stop]:
             rows = torch.randint(len(evaluation.data.train), (size,), generator=draws)
             real, y = evaluation.data.train.take(rows, evaluation.device)
             c = evaluation.condition(y)
-            with frozen(evaluation.D):
-                z = evaluation.latents(size, f"overshoot {m}").to(evaluation.device)
-                real_logits = evaluation.D(real, c).float() if objective.g_sees_real else None
-                loss = objective.g_loss(evaluation.D(G(z, c).float(), c).float(), real_logits)
-                try:
-                    descend(loss, optimizer, "g")
-                except Diverged:
-                    break
+            z = evaluation.latents(size, f"overshoot {m}").to(evaluation.device)
+            real_logits = evaluation.D(real, c).float() if objective.g_sees_real else None
+            loss = objective.g_loss(evaluation.D(G(z, c).float(), c).float(), real_logits)
+            try:
+                descend(loss, optimizer, "g")
+            except Diverged:
+                break
     return way
 
 

@@ -15,6 +15,7 @@ from gantrain.core.atomic import replace_file
 from gantrain.core.files import cache_home
 from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
+from gantrain.core.update_rules import Adam
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import CHUNK, Evaluation, in_double
 from gantrain.metrics.tools.floors import split_reserved_samples
@@ -67,11 +68,11 @@ def fit(data: Data) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(0)
         network = classifier(data.spec)
-        optimizer = torch.optim.Adam(network.parameters(), lr=2e-3, fused=True)
+        optimizer = Adam(list(network.parameters()), lr=2e-3)
         generator = torch.Generator().manual_seed(0)
         fitted, _ = split_reserved_samples(data)
         for step in range(STEPS):
-            optimizer.param_groups[0]["lr"] = 2e-3 * (1 - step / STEPS)
+            optimizer.lr = 2e-3 * (1 - step / STEPS)
             x, y = data.train.take(fitted[torch.randint(len(fitted), (BATCH,), generator=generator)])
             assert y is not None  # only labelled data have a classifier
             descend(cross_entropy(network(x), y), optimizer, "classifier")

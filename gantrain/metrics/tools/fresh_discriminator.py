@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gantrain.core.gradients import descend
+from gantrain.core.update_rules import Adam
 from gantrain.metrics.base import Evaluation, in_chunks
 from gantrain.models.layers import ConditionEmbedding
 
@@ -139,11 +140,11 @@ def fit(evaluation: Evaluation, part: int = 1) -> Fit:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(evaluation.seed)
         D = FreshDiscriminator(evaluation).to(device)
-    optimizer = torch.optim.Adam(D.parameters(), lr=RATE, betas=(0.9, 0.99))
+    optimizer = Adam(list(D.parameters()), lr=RATE, beta1=0.9, beta2=0.99)
     due = check_steps(steps)
     best = Fit.empty(len(real), len(known), device)
     for step in range(steps):
-        optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
+        optimizer.lr = RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
         x, labels = train.take(pool[torch.randint(len(pool), (BATCH,), generator=draws)], device)
         c = evaluation.condition(labels)
         with torch.no_grad():

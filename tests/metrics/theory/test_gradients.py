@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from composed import composed
+from small_game import move_g
 from torch import Tensor, nn
 
 from gantrain.config.resolve import Config, resolve
@@ -18,7 +19,6 @@ from gantrain.training.evaluate import compute, draw_figures, view
 from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
-from gantrain.training.updates import g_step
 
 # Theorem 2.5 of Arjovsky and Bottou 2017 for q = N(theta, 1), p = N(0, 1): d/dtheta of 2 JSD, and of KL(q, p) - 2 JSD.
 IDENTITIES = {
@@ -70,7 +70,7 @@ def test_gradients_at_the_best_d_are_of_their_divergences(theta):
     slopes, tags = {}, {}
     for objective in ("minimax", "non_saturating"):
         config, state, runtime = scene(theta, f"objective={objective}")
-        tags[objective] = g_step(state, torch.zeros(N, 1), None, 0, Play.create(config, runtime))
+        tags[objective] = move_g(state, torch.zeros(N, 1), None, 0, Play.create(config, runtime))
         slopes[objective] = state.G.mu.grad.item(), state.G.sigma.grad.item()
     minimax, other = IDENTITIES[theta]
     # The midpoint rule cuts off 1e-5 of the tails; sums of 100,000 single-precision terms add less.

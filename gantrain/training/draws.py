@@ -1,0 +1,160 @@
+"""All that a step takes in: batches of data, and every random number, drawn before the step from keyed streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gantrain.core.random import stream
+from gantrain.core.schedules import ema_decay
+from gantrain.models.base import Generator
+from gantrain.training.batches import Batches
+from gantrain.training.play import Play
+from gantrain.training.state import TrainState, lr_factor
+from gantrain.training.wrong_conditions import wrong_conditions
+
+Draws = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of one update.
+
+    Attributes:
+        real: Data, shape [N, ...].
+        y: Their conditions, also those of the samples, or None.
+        draws: Random numbers by purpose, one row a sample or a pack.
+    """
+
+    real: Tensor
+    y: Tensor | None
+    draws: Draws = field(default_factory=dict)
+
+    def parts(self, count: int) -> list[Inputs]:
+        """Return the inputs cut into ``count`` equal parts, in order."""
+        if count == 1:
+            return [self]
+        reals, ys = self.real.chunk(count), [None] * count if self.y is None else self.y.chunk(count)
+        draws = [
+            {key: t.chunk(count)[i] if len(t) else t for key, t in self.draws.items()} for i in range(count)
+        ]
+        return [Inputs(*part) for part in zip(reals, ys, draws, strict=True)]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The numbers that a schedule sets for one step: floats, or 0-dim tensors in a compiled step.
+
+    Attributes:
+        g_lr: G's learning rate.
+        d_lr: D's learning rate.
+        ema: How far the average of G's weights moves towards G.
+        penalty: The weight of the penalty; None where none is due.
+    """
+
+    g_lr: float | Tensor
+    d_lr: float | Tensor
+    ema: float | Tensor
+    penalty: float | Tensor | None
+
+    @classmethod
+    def at(cls, step: int, play: Play) -> Rates:
+        """Return the rates of the step after ``step`` finished ones."""
+        # Both learning rates share the schedule, each with its own base.
+        factor, rule = lr_factor(play.rule, step), play.rule
+        weight = play.penalty.weight(step, rule.horizon) if play.objective.has_game else None
+        return cls(rule.g_lr * factor, rule.d_lr * factor, 1.0 - ema_decay(play.ema, step), weight)
+
+
+class Draw:
+    """Draws the random numbers of one step: functions of seed, step and purpose, so a resumed run repeats them.
+
+    Each purpose has its own stream, so switching one on changes no other random number.
+    """
+
+    def __init__(self, play: Play, G: Generator, step: int):
+        self.play, self.G, self.step = play, G, step
+
+    def stream(self, purpose: str) -> torch.Generator:
+        """Return the CPU generator for one purpose in this step."""
+        return stream(self.play.seed, self.step, purpose)
+
+    def for_d(self, real: Tensor, y: Tensor | None, i: int, penalty: bool) -> Draws:
+        """Return the draws of update ``i`` of D; ``penalty`` tells whether one is due."""
+        draws = {"z": self.G.latents(len(real), self.stream(f"d{i}"))}
+        draws |= self._of_inputs(real, {"real": f"real{i}", "fake": f"fake{i}"})
+        draws |= self._of_labels(real, y, f"{i}")
+        if penalty:
+            draws["penalty"] = self.play.penalty.draw(real, self.stream(f"penalty{i}"))
+        return self._on_device(draws)
+
+    def for_g(self, real: Tensor, y: Tensor | None, j: int) -> Draws:
+        """Return the draws of update ``j`` of G."""
+        draws = {"z": self.G.latents(len(real), self.stream(f"g{j}"))}
+        if self.play.objective.has_game:
+            draws |= self._of_inputs(real, {"fake": f"g{j}"})
+            if self.play.objective.g_sees_real:
+                draws |= self._of_inputs(real, {"real": f"g real{j}"})
+            if self.play.unroll:  # D's noise in its unrolled updates is independent of that in its real ones
+                unrolled = self._of_inputs(real, {"real": f"real unroll{j}"})
+                unrolled |= self._of_labels(real, y, f" unroll{j}")
+                draws |= {f"unroll {key}": value for key, value in unrolled.items()}
+        return self._on_device(draws)
+
+    def held_out(self, n: int) -> Tensor:
+        """Return ``n`` latents for D's loss on held-out data, the same throughout the step."""
+        return self.G.latents(n, self.stream("held out")).to(self.play.device)
+
+    def _of_inputs(self, real: Tensor, streams: dict[str, str]) -> Draws:
+        """Return the augmentation and the instance noise of D's inputs, by kind; ``streams`` names each kind's."""
+        draws: Draws = {}
+        for kind, name in streams.items():
+            if self.play.augment.active:
+                draws[f"augment {kind}"] = self.play.augment.draw(len(real), self.stream(f"augment {name}"))
+            if self.play.noise.instance_std:
+                noise = self.play.noise.instance_noise(real.shape, self.step, self.stream(f"noise {name}"))
+                draws[f"noise {kind}"] = noise
+        return draws
+
+    def _of_labels(self, real: Tensor, y: Tensor | None, suffix: str) -> Draws:
+        """Return D's targets, one for each logit, where labels are noisy; and conditions that do not fit the data."""
+        play, draws = self.play, dict[str, Tensor]()
+        if play.noise.on_labels:
+            for kind in ("real", "fake"):
+                generator = self.stream(f"label {kind}{suffix}")
+                draws[f"label {kind}"] = play.noise.targets(
+                    kind == "real", len(real) // play.packing, generator
+                )
+        # Real data with a wrong condition: a third kind of pair, which D should reject (Reed et al. 2016).
+        if play.objective.mismatch_weight > 0 and y is not None:
+            wrong = wrong_conditions(y, play.classes, self.stream(f"wrong{suffix}"))
+            draws |= {} if wrong is None else {"wrong": wrong}
+        return draws
+
+    def _on_device(self, draws: Draws) -> Draws:
+        return {key: value.to(self.play.device) for key, value in draws.items()}
+
+
+class StepInputs:
+    """The inputs of one step, made when they are needed: the number of D's updates may depend on how they go."""
+
+    def __init__(self, state: TrainState, batches: Batches, play: Play, rates: Rates):
+        self.state, self.batches, self.play, self.rates = state, batches, play, rates
+        self.draw = Draw(play, state.G, state.step)
+        self._last: tuple[Tensor, Tensor | None] | None = None
+
+    def of_d(self) -> Iterator[Inputs]:
+        """Yield the inputs of D's updates, each with fresh data."""
+        for i in range(self.play.d_steps if self.play.objective.has_game else 0):
+            real, y = self._last = self.batches(self.state.d_updates)
+            self.state.d_updates += 1
+            yield Inputs(real, y, self.draw.for_d(real, y, i, self.rates.penalty is not None))
+
+    def of_g(self) -> Iterator[Inputs]:
+        """Yield the inputs of G's updates: fresh latents, and the data of D's last update."""
+        real, y = self._last or self.batches(self.state.step)
+        for j in range(self.play.g_steps):
+            yield Inputs(real, y, self.draw.for_g(real, y, j))

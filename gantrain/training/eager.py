@@ -1,0 +1,127 @@
+"""Eager play: networks that change in place, by autograd and an optimizer's fused kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gantrain.core.gradients import (
+    Autograd,
+    Derivatives,
+    Weights,
+    add_gradients,
+    clear_gradients,
+    divergence,
+    gradients_norm,
+)
+from gantrain.core.spectral_norm import iterate
+from gantrain.core.update_rules import Moments
+from gantrain.models.base import Generator
+from gantrain.optimizers.base import OptimizerOptions
+from gantrain.penalties.base import Penalty
+from gantrain.training.d_loss import Network
+from gantrain.training.learners import Aux, Average, Learner, Loss, Players
+from gantrain.training.play import Play
+from gantrain.training.state import TrainState, all_tensors, trainable_weights
+
+
+class EagerLearner(Learner):
+    """A network that changes in place, with autograd and an optimizer's fused kernel.
+
+    Args:
+        name: ``d`` or ``g``, for messages.
+        module: The network.
+        rule: Its update rule.
+        moments: Those of the rule, changed in place.
+    """
+
+    derivatives: type[Derivatives] = Autograd
+
+    def __init__(self, name: str, module: nn.Module, rule: OptimizerOptions, moments: Moments):
+        self.name, self.module, self.rule, self.moments = name, module, rule, moments
+        self.weights: Weights = dict(trainable_weights(module))
+        self._list: list[Tensor] = list(self.weights.values())
+        self._on_host = all(weight.device.type == "cpu" for weight in self._list)
+        # On a device: 1 where an update was refused since it was not finite, read at log points.
+        self.refused: Tensor | None = None
+        self._spectral = dict(module.named_buffers()) if iterate(module, all_tensors(module)) else {}
+
+    @property
+    def network(self) -> Network:
+        return self.module
+
+    def with_weights(self, weights: Weights) -> Network:
+        return lambda x, y: functional_call(self.module, weights, (x, y))
+
+    @torch.no_grad()
+    def sample(self, x: Tensor, y: Tensor | None) -> Tensor:
+        output: Tensor = self.module(x, y)
+        return output
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        if self._spectral:
+            for name, vector in iterate(self.module, all_tensors(self.module)).items():
+                self._spectral[name].copy_(vector)
+
+    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, list[Aux]]:
+        clear_gradients(self._list)
+        found, total = [], torch.zeros(())
+        for loss_of in losses:
+            loss, aux = loss_of(self.module)
+            add_gradients(loss if len(losses) == 1 else loss / len(losses), self._list)
+            total = total + loss.detach()
+            found.append(aux)
+        norm = gradients_norm(self._list)
+        # A sum is NaN or infinite when any term is. Only the CPU is read at once: a device would have to be waited for.
+        judged = norm + total
+        if not self._on_host:
+            bad = judged.isfinite().logical_not().float()
+            self.refused = bad if self.refused is None else torch.maximum(self.refused, bad)
+        elif not torch.isfinite(judged).item():
+            raise divergence(self.name, float(total), float(norm))
+        return norm, found
+
+    def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
+        slopes = [weight.grad for weight in self._list if weight.grad is not None]
+        self.rule.update_in_place(self._list, slopes, self.moments, float(lr), self.refused)
+        if penalty is not None and (after := penalty.project(self.weights)) is not self.weights:
+            with torch.no_grad():
+                for name, weight in self.weights.items():
+                    weight.copy_(after[name])
+
+
+class EagerAverage(Average):
+    """The average that changes in place."""
+
+    def __init__(self, module: Generator, G: Generator):
+        self.module, self.has_batch_stats = module, module.has_batch_stats
+        # Listing the weights takes as long as updating them.
+        self.weights: list[Tensor] = list(module.parameters())
+        self.live: list[Tensor] = list(G.parameters())
+        self.buffers = list(zip(module.buffers(), G.buffers(), strict=True))
+
+    @torch.no_grad()
+    def track(self, z: Tensor, y: Tensor | None) -> None:
+        if self.has_batch_stats:
+            self.module(z, y)
+
+    @torch.no_grad()
+    def update(self, G: EagerLearner, rate: float | Tensor) -> None:
+        torch._foreach_lerp_(self.weights, self.live, float(rate))
+        if not self.has_batch_stats:
+            for mean, live in self.buffers:
+                mean.copy_(live)
+
+
+def eager_players(state: TrainState, play: Play) -> Players:
+    """Return the players that change a run's state in place."""
+    return Players(
+        G=EagerLearner("g", state.G, play.rule, state.opt_G),
+        D=EagerLearner("d", state.D, play.rule, state.opt_D),
+        average=EagerAverage(state.G_ema, state.G),
+        memory=state.memory,
+    )

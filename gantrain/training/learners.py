@@ -1,0 +1,84 @@
+"""What a step needs of G, D and the average of G while they are trained: the contract of both kinds of play."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from gantrain.core.gradients import Derivatives, Weights
+from gantrain.penalties.base import Memory, Penalty
+from gantrain.training.d_loss import Network
+
+Aux = dict[str, Any]  # what a loss computes along the way: tensors by name
+Loss = Callable[[Network], tuple[Tensor, Aux]]
+
+
+class Learner(ABC):
+    """A network and its optimizer while they are trained.
+
+    Attributes:
+        derivatives: The means to differentiate twice that fit this kind of play.
+        network: ``network(x, y)`` with the present weights, differentiable with respect to ``x``.
+        weights: The trainable weights by name.
+    """
+
+    derivatives: type[Derivatives]
+    weights: Weights
+
+    @property
+    @abstractmethod
+    def network(self) -> Network:
+        """The network with its present weights."""
+
+    @abstractmethod
+    def with_weights(self, weights: Weights) -> Network:
+        """Return the network with other weights, differentiable with respect to these too."""
+
+    @abstractmethod
+    def sample(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Return the network's output without a graph; batch statistics move."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Make one power iteration where the network has spectral norms."""
+
+    @abstractmethod
+    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, list[Aux]]:
+        """Keep the gradient of the mean of losses for ``update``; return its norm, and what each loss computed."""
+
+    @abstractmethod
+    def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
+        """Apply the gradient that was kept, then project the weights as the penalty wants."""
+
+
+class Average(ABC):
+    """The moving average of G's weights."""
+
+    @abstractmethod
+    def track(self, z: Tensor, y: Tensor | None) -> None:
+        """Move its own batch statistics by a pass, if it has any."""
+
+    @abstractmethod
+    def update(self, G: Any, rate: float | Tensor) -> None:
+        """Move the weights by the fraction ``rate`` towards G's; copy its buffers, but for batch statistics."""
+
+
+@dataclass
+class Players:
+    """All that a step changes.
+
+    Attributes:
+        G: The generator.
+        D: The discriminator.
+        average: The average of G.
+        memory: What the penalty keeps.
+    """
+
+    G: Learner
+    D: Learner
+    average: Average
+    memory: Memory
