@@ -37,6 +37,7 @@ def all_cases(data: str | None = None) -> dict[str, Case]:
     """Return the games by name; ``data`` is the folder that holds MNIST/raw, if there is one."""
     critic = ("objective=wasserstein", "train.d_steps=5", "optimizer.beta2=0.9")
     residual = ("model=benchmark_residual", "model.spectral_norm=true", "objective=hinge")
+    upsampling = ("model=benchmark_upsampling", *images(32, data=data), *ADAM)
     cases = [
         Case("ring", ("dataset=ring", "dataset.n=20000")),
         Case("ring_r1", ("dataset=ring", "dataset.n=20000", "penalty=r1")),
@@ -45,7 +46,8 @@ def all_cases(data: str | None = None) -> dict[str, Case]:
         Case("mlp_gan", ("model=benchmark_fully_connected", *images(28, data=data), *ADAM), True),
         Case("wgan_gp", ("model=benchmark_fully_connected", *images(28, data=data), *ADAM, *critic), True),
         Case("dcgan_64", ("model=benchmark_strided", *images(64, 3, data), *ADAM), True),
-        Case("upsampling_32", ("model=benchmark_upsampling", *images(32, data=data), *ADAM), True),
+        Case("upsampling_32", upsampling, True),
+        Case("upsampling_32_folded", (*upsampling, "model.folded=true"), True),
         Case("sngan_32", (*residual, *images(32, 3, data), *ADAM), True),
     ]
     return {case.name: case for case in cases}

@@ -45,6 +45,8 @@ def batches(config: Config) -> Iterator[Tensor]:
 
 def players(config: Config) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, torch.optim.Optimizer]:
     """Return G, D, and an Adam for each."""
+    if hasattr(config.model, "folded"):
+        config.model.folded = False  # a trick of ours
     G, D = config.model.generator(config.spec), config.model.discriminator(config.spec)
     if config.model.spectral_norm:
         for layer in [m for m in D.modules() if isinstance(m, nn.Linear | nn.Conv2d)]:

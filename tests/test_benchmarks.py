@@ -55,6 +55,17 @@ def test_tricks_leave_the_weights_as_they_are(name):
         assert difference < 0.01 * moved, trick
 
 
+def test_folded_networks_make_the_same_images():
+    images = []
+    for name in ("upsampling_32", "upsampling_32_folded"):
+        config = config_of(name)
+        torch.manual_seed(0)
+        G = config.model.generator(config.spec)
+        images.append(G(torch.randn(4, config.model.z_dim), None))
+    assert images[0].std() > 0.1
+    assert torch.allclose(*images, atol=1e-4)
+
+
 def test_product_has_the_operations_it_is_counted_with():
     assert worker.operations(worker.multiply()) == loops.MATRIX
     assert worker.operations(worker.multiply(64)) == 2 * 64**3

@@ -21,7 +21,14 @@ from benchmarks.table import Reading, Table
 
 QUICK_CASES = ("mlp_gan",)
 # What a whole run has to reach: over tutorials, and over the lean loop.
-OVER_TUTORIAL = {"mlp_gan": 2.2, "wgan_gp": 2.6, "dcgan_64": 1.25, "upsampling_32": 1.5, "sngan_32": 1.4}
+OVER_TUTORIAL = {
+    "mlp_gan": 2.2,
+    "wgan_gp": 2.6,
+    "dcgan_64": 1.25,
+    "upsampling_32": 1.5,
+    "upsampling_32_folded": 1.5,
+    "sngan_32": 1.4,
+}
 OVER_LEAN = {"ring": 0.9, "ring_r1": 0.9, "mnist_r1": 1.05}
 OVER_OTHER_LEAN = 0.95
 MATRIX = 2 * 1024**3  # operations of one product of the player ``multiply``

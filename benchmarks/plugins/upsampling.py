@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
+from gantrain.models.layers import UpsampleConv
 from gantrain.registry import option, register
 
 D_WIDTHS = (16, 32, 64, 128)
@@ -23,7 +24,10 @@ class G(Generator):
         self.stem = nn.Linear(self.z_dim, 128 * self.side**2)
         layers: list[nn.Module] = [nn.BatchNorm2d(128)]
         for i, o in pairwise((128, 128, 64)):
-            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(i, o, 3, padding=1)]
+            if model.folded:
+                layers += [UpsampleConv(i, o)]
+            else:
+                layers += [nn.Upsample(scale_factor=2), nn.Conv2d(i, o, 3, padding=1)]
             layers += [nn.BatchNorm2d(o), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, nn.Conv2d(64, spec.shape[0], 3, padding=1), nn.Tanh())
 
@@ -56,6 +60,7 @@ class Upsampling(Model):
 
     name: str = option("benchmark_upsampling", "registered name")
     z_dim: int = option(100, "dimension of z", minimum=1)
+    folded: bool = option(False, "compute an enlargement and its convolution as one, equal to rounding")
 
     @property
     def couples_samples(self) -> bool:
