@@ -83,6 +83,17 @@ def test_forward_flop_is_two_for_each_product_of_a_batch():
 
 
 @pytest.mark.parametrize(
+    "words", [("model.spectral_norm=true",), ("model.condition=conditional_batch_norm",)], ids=str
+)
+def test_counting_the_work_leaves_the_state_as_it_was(words):
+    config, data, state = run_of("dataset=digits", "device=cpu", *words)
+    before = {name: value.clone() for name, value in state.tensors().items()}
+    assert forward_flop(config, data, state) > forward_flop(*run_of(*RING))
+    assert all(torch.equal(value, before[name]) for name, value in state.tensors().items())
+    assert all(module.training for module in (*state.G.modules(), *state.D.modules()))
+
+
+@pytest.mark.parametrize(
     ("words", "wide"),
     [(RING, 1), (("dataset=digits", "device=cpu"), 1), ((*RING, "model.width=512"), 5)],
     ids=["ring", "digits", "wide"],
