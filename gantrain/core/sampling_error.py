@@ -47,6 +47,12 @@ def estimate_from_means(
     return Estimate(value, error, n, is_lower_bound, caveat)
 
 
+def tail_caveat(terms: Tensor) -> str:
+    """Return why ±1.96 errors of the mean of ``terms`` [N], or of nearly one, do not hold 95 %; "" if they do."""
+    units = [terms.detach().cpu().double().numpy()]
+    return _reliability(units, units)[0]
+
+
 def _reliability(units: list[np.ndarray], summands: list[np.ndarray]) -> tuple[str, bool]:
     """Return why the mean is not normal, "" if it is, and whether its variance looks finite.
 

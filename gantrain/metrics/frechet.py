@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
+from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.tools.classifier import feature_kind, features, features_of_sides
 from gantrain.metrics.tools.errors import near_equality
@@ -72,8 +73,10 @@ def frechet_error(a: Tensor, b: Tensor, seed: int) -> Estimate:
         values.append(frechet(first, second))
         noise.append(float(influence(first, second).var()) / n)
     quadratic = statistics.variance(values)
-    linear = max(float(influence(a, b).var()) / n - statistics.fmean(noise), 0.0)
-    return Estimate((linear + quadratic) ** 0.5, caveat=near_equality(linear, quadratic))
+    of_pairs = influence(a, b)
+    linear = max(float(of_pairs.var()) / n - statistics.fmean(noise), 0.0)
+    caveat = near_equality(linear, quadratic) or tail_caveat(of_pairs)
+    return Estimate((linear + quadratic) ** 0.5, caveat=caveat)
 
 
 def components(x: Tensor, dims: int) -> Tensor:

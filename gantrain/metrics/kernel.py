@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
+from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.tools.classifier import feature_kind, features, features_of_sides
 from gantrain.metrics.tools.errors import near_equality
@@ -37,7 +39,7 @@ def kernel_error(a: Tensor, b: Tensor) -> Estimate:
     The variance of a U-statistic of pairs, [4 (n - 2) zeta_1 + 2 zeta_2] / n (n - 1) (Hoeffding 1948), for each block.
     """
     n = min(len(a), len(b))
-    blocks, linear, quadratic = max(1, n // BLOCK), 0.0, 0.0
+    blocks, linear, quadratic, total, of_pairs = max(1, n // BLOCK), 0.0, 0.0, 0.0, []
     for x, y in zip(a[:n].tensor_split(blocks), b[:n].tensor_split(blocks), strict=True):
         m = len(x)
         cross = _cubic(x, y)
@@ -48,7 +50,11 @@ def kernel_error(a: Tensor, b: Tensor) -> Estimate:
         zeta_1 = ((m - 1) * float(rows.var()) - zeta_2) / (m - 2) if m > 2 else 0.0
         linear += 4 * (m - 2) * max(zeta_1, 0.0) / (m * (m - 1))
         quadratic += 2 * zeta_2 / (m * (m - 1))
-    return Estimate((linear + quadratic) ** 0.5 / blocks, caveat=near_equality(linear, quadratic))
+        total += mean
+        of_pairs.append(rows)
+    linear, quadratic = linear / blocks**2, quadratic / blocks**2
+    caveat = near_equality(linear, quadratic, total / blocks) or tail_caveat(torch.cat(of_pairs))
+    return Estimate((linear + quadratic) ** 0.5, caveat=caveat)
 
 
 def _cubic(x: Tensor, y: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ class Modes(Metric):
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         n, counts = len(evaluation.fake[0]), evaluation.once(counts_of_fakes)
         values = mode_errors(counts, n, evaluation.seed)
-        values["high_quality"] = share_error(float(counts.sum()) / n, n)
+        values["high_quality"] = Estimate(share_error(float(counts.sum()) / n, n))
         return {tag: values[tag.split("/")[1]] for tag in self.tags}
 
 

@@ -6,16 +6,13 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
+from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import Evaluation, Metric, in_double
-from gantrain.metrics.tools.errors import from_groups, rare_share
+from gantrain.metrics.tools.errors import from_halves, near_end, rare_share
+from gantrain.metrics.tools.neighbour_balls import Balls, distances, prdc_of_parts
 from gantrain.registry import option, register
 
 ROWS = 1000  # rows of the distance matrix in memory at a time
-
-
-def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Return Euclidean distances [N, M] in float64, exact where a sample meets its copy."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def radii(x: Tensor, k: int) -> Tensor:
@@ -49,6 +46,20 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
     }
 
 
+def prdc_errors(real: Balls, fake: Balls, k: int, seed: int) -> dict[str, Estimate]:
+    """Return the standard errors of ``prdc`` of as many samples on both sides, whose i-th may depend on each other."""
+    n = len(real.nearest)
+    found = from_halves(lambda parts: prdc_of_parts(real, fake, parts, k), n, seed)
+    whole = torch.arange(n)[None]
+    caveats = {
+        name: near_end(float(value), found[name])
+        for name, value in prdc_of_parts(real, fake, whole, k).items()
+    }
+    covered, inside = real.hits(whole, k)
+    caveats["density"] = tail_caveat((covered + inside)[0])  # a sample changes the sum of balls by about both
+    return {name: Estimate(error, caveat=error.caveat or caveats[name]) for name, error in found.items()}
+
+
 @register("metric")
 @dataclass
 class PRDC(Metric):
@@ -69,11 +80,12 @@ class PRDC(Metric):
         return {tag: found[tag.split("/")[1]] for tag in self.tags}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        real, fake, k = evaluation.real[0], evaluation.fake[0], self.neighbours(evaluation)
-        n = min(len(real), len(fake))
-        if n // 2 <= k:
+        k = self.neighbours(evaluation)
+        n = min(len(evaluation.real[0]), len(evaluation.fake[0]))
+        if n // 4 <= k:
             return {}
-        found = from_groups(lambda rows: prdc(real[rows], fake[rows], k), n, evaluation.seed)
+        real, fake = (in_double(side[0][:n].flatten(1)) for side in (evaluation.real, evaluation.fake))
+        found = prdc_errors(Balls.of(real, fake, k), Balls.of(fake, real, k), k, evaluation.seed)
         return {tag: found[tag.split("/")[1]] for tag in self.tags}
 
     @staticmethod

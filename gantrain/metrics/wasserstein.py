@@ -1,13 +1,15 @@
 """The 1-Wasserstein distance between samples and data, exact and sliced."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, in_double
-from gantrain.metrics.tools.errors import from_groups
+from gantrain.metrics.tools.errors import Statistic, from_groups
 from gantrain.registry import option, register
 
 MAX_EXACT = 1000  # points; the exact distance needs N^2 memory and more time than that
@@ -67,14 +69,13 @@ class Wasserstein(Metric):
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         real, fake = evaluation.real[0].flatten(1), evaluation.fake[0].flatten(1)
+        n = min(len(real), len(fake))
 
-        def sliced_distance(rows: Tensor) -> dict[str, float]:
-            return {"divergence/sliced_wasserstein": sliced(real[rows], fake[rows], evaluation.seed)}
+        def each(distance: Callable[[Tensor, Tensor], float], tag: str) -> Statistic:
+            return lambda groups: {
+                tag: torch.tensor([distance(real[rows], fake[rows]) for rows in groups], dtype=torch.float64)
+            }
 
-        def of_exact(rows: Tensor) -> dict[str, float]:
-            return {"divergence/wasserstein": exact(real[rows], fake[rows])}
-
-        n = evaluation.n
-        return from_groups(sliced_distance, n, evaluation.seed) | from_groups(
-            of_exact, min(MAX_EXACT, n), evaluation.seed
-        )
+        return from_groups(
+            each(partial(sliced, seed=evaluation.seed), "divergence/sliced_wasserstein"), n, evaluation.seed
+        ) | from_groups(each(exact, "divergence/wasserstein"), min(MAX_EXACT, n), evaluation.seed)

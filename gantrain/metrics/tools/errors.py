@@ -1,16 +1,24 @@
 """Standard errors over samples, for metrics that are no mean of independent values."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
+from gantrain.core.estimate import Z95, Estimate
+
 GROUPS = 80  # in all partitions together
 LARGEST_GROUP = 1000  # samples, so that a cost of n^2 stays small
-MARGIN = 1.1  # by which errors from groups are enlarged: they are a twentieth small, and noisy
+HALVINGS = 100
+LEAST_OF_HALVES = 0.8  # that n times a variance may be of all samples, for an extrapolation to hold
+CLEAR_OF_ENDS = 3  # errors from the end of its range that an estimate is, for them to be symmetric
 DRAWS = 400  # bootstrap draws
 CLEAR = 4  # times the quadratic part of a variance is a linear part that makes a distance nearly normal
 RARE = 5  # fewer hits, or misses, than this are too few for a symmetric error
+
+# Disjoint groups of samples, indices [groups, size], to values [groups] by tag.
+Statistic = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 def share_error(share: float, n: int) -> float:
@@ -29,37 +37,81 @@ def rare_share(share: float, n: int) -> str:
     return f"{few} of {n} samples are too few" if few < RARE else ""
 
 
-def near_equality(linear: float, quadratic: float) -> str:
+def near_end(share: float, error: float) -> str:
+    """Return why the error of a share whose hits come in clusters is unreliable, or "" if it is not.
+
+    There are (share / error)^2 (1 - share) independent hits, by their design effect (Kish 1965); of fewer than nine or
+    so, error and share are small together.
+    """
+    is_near = min(share, 1 - share) <= CLEAR_OF_ENDS * error
+    return f"a share within {CLEAR_OF_ENDS} errors of 0 or 1" if is_near else ""
+
+
+def near_equality(linear: float, quadratic: float, distance: float = math.inf) -> str:
     """Return why the error of a squared distance is unreliable, or "" if it is not.
 
     Its variance has a part that is linear in the samples and grows with the distance, and a quadratic one, alone where
-    both laws are equal. Where they are alike the distance is skewed, and its error varies with it.
+    both laws are equal. Where they are alike the distance is skewed, and its error varies with it. An unbiased
+    ``distance`` shows this too.
     """
-    return "no farther apart than samples of one law may be" if linear < CLEAR * quadratic else ""
+    is_near = distance < CLEAR_OF_ENDS * (linear + quadratic) ** 0.5 or linear < CLEAR * quadratic
+    return "no farther apart than samples of one law may be" if is_near else ""
 
 
-def from_groups(statistic: Callable[[Tensor], Mapping[str, float]], n: int, seed: int) -> dict[str, float]:
+def from_groups(statistic: Statistic, n: int, seed: int) -> dict[str, float]:
     """Return the standard error of a statistic from its values on random disjoint groups of n samples.
 
     At most half of the samples are in a group, so their values are independent, and the variance of one falls as the
     inverse of its size (subsampling; Politis and Romano 1994). That holds for averages of what near samples decide,
-    such as shares of neighbour balls, for which the jackknife and the bootstrap are too large.
+    for which the jackknife and the bootstrap are too large.
 
     Args:
-        statistic: Indices of samples to values by tag.
-        n: Number of samples; a group's i-th real and i-th fake one may depend on each other.
+        statistic: See ``Statistic``; a group's i-th real and i-th fake sample may depend on each other.
+        n: Number of samples.
         seed: Chooses the groups.
     """
-    draws = torch.Generator().manual_seed(seed)
     count = max(2, -(-n // LARGEST_GROUP))
-    squares: dict[str, list[float]] = {}
-    for _ in range(max(1, GROUPS // count)):
-        groups = torch.randperm(n, generator=draws)[: n // count * count].split(n // count)
-        values = [statistic(group) for group in groups]
-        for tag in set(values[0]).intersection(*values):
-            variance = float(torch.tensor([value[tag] for value in values], dtype=torch.float64).var())
-            squares.setdefault(tag, []).append(variance / count)
-    return {tag: MARGIN * (sum(found) / len(found)) ** 0.5 for tag, found in squares.items()}
+    partitions = max(1, GROUPS // count)
+    margin = student_margin(partitions * (count - 1))
+    variances = _variances(statistic, _orders(n, partitions, seed), count)
+    return {tag: margin * variance**0.5 for tag, variance in variances.items()}
+
+
+def from_halves(statistic: Statistic, n: int, seed: int) -> dict[str, Estimate]:
+    """Return the standard error of a statistic as ``from_groups`` does, where n times its variance changes with n.
+
+    From quarters to halves it changes twice as much as from halves to all samples, to the first order in 1/n.
+    """
+    orders = _orders(n, HALVINGS, seed)
+    halves, quarters = (_variances(statistic, orders, count) for count in (2, 4))
+    margin = student_margin(
+        HALVINGS / 1.5**2
+    )  # the quarters, having three times the freedom, add little noise
+    found = {}
+    for tag, half in halves.items():
+        whole = 1.5 * half - 0.5 * quarters[tag]
+        caveat = "" if whole >= LEAST_OF_HALVES * half else "half as many samples vary in another way"
+        found[tag] = Estimate(margin * max(whole, half / 2) ** 0.5, caveat=caveat)
+    return found
+
+
+def _orders(n: int, count: int, seed: int) -> list[Tensor]:
+    draws = torch.Generator().manual_seed(seed)
+    return [torch.randperm(n, generator=draws) for _ in range(count)]
+
+
+def _variances(statistic: Statistic, orders: list[Tensor], count: int) -> dict[str, float]:
+    """Return the mean variance of a statistic over ``count`` equal parts of each order, divided by ``count``."""
+    size = len(orders[0]) // count
+    found = [statistic(order[: size * count].view(count, size)) for order in orders]
+    return {
+        tag: float(torch.stack([value[tag] for value in found]).var(1).mean()) / count for tag in found[0]
+    }
+
+
+def student_margin(freedom: float) -> float:
+    """Return by how much Student's 97.5 % quantile exceeds the normal's, by its first term (Fisher 1925)."""
+    return 1 + (1 + Z95**2) / (4 * freedom)
 
 
 def bootstrap(statistic: Callable[[Tensor], Tensor], n: int, seed: int) -> float:

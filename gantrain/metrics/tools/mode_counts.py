@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,6 +10,8 @@ from gantrain.core.estimate import Estimate
 
 DRAWS = 200  # multinomial ones, for a standard deviation
 FEW_MODES = 50  # at most so many are shrunk to equal shares; more of them show the law of their own shares
+MAX_SKEWNESS = 0.5  # of mode_kl, for a symmetric error
+NEARLY_EQUAL = "modes hardly less equal than chance makes them"
 GRID, ITERATIONS = 400, 1000  # expected counts of a mode, and steps of the EM algorithm
 # Of no mode and of one mode KL is log K alike, and so the worst of both.
 ONE_VALUE = {0: "no sample is at a mode, which reads as one mode does", 1: "the samples are at one mode"}
@@ -36,7 +39,7 @@ def mode_estimates(counts: Tensor, n: int) -> dict[str, Estimate]:
     }
 
 
-def mode_errors(counts: Tensor, n: int, seed: int) -> dict[str, float]:
+def mode_errors(counts: Tensor, n: int, seed: int) -> dict[str, Estimate]:
     """Return standard deviations of ``modes`` and ``mode_kl`` over n samples, of which counts [K] lie at modes.
 
     They are those of draws from estimated shares of the modes: the counted ones are too uneven, and a mode without a
@@ -44,26 +47,42 @@ def mode_errors(counts: Tensor, n: int, seed: int) -> dict[str, float]:
     """
     hits = float(counts.sum())
     if hits == 0:
-        return {"modes": 0.0, "mode_kl": 0.0}
-    shares = _few_shares(counts) if len(counts) <= FEW_MODES else _many_shares(counts)
-    cells = torch.cat([shares * hits / n, torch.tensor([1 - hits / n]).double()]).clamp(min=0)
-    rng = torch.Generator().manual_seed(seed)
-    drawn = torch.multinomial(cells.expand(DRAWS, -1), n, replacement=True, generator=rng)  # [draws, n]
-    histograms = torch.zeros(DRAWS, len(cells)).scatter_add_(1, drawn, torch.ones(()).expand(drawn.shape))
-    values = [describe_counts(row[:-1]) for row in histograms]
-    return {
-        tag: float(torch.tensor([value[tag] for value in values], dtype=torch.float64).std())
-        for tag in values[0]
-    }
+        return {"modes": Estimate(0.0), "mode_kl": Estimate(0.0)}
+    is_few = len(counts) <= FEW_MODES
+    shares = _few_shares(counts) if is_few else _many_shares(counts)
+    cells = np.append(shares.numpy() * hits / n, max(0.0, 1 - hits / n))
+    drawn = np.random.default_rng(seed).multinomial(n, cells / cells.sum(), size=DRAWS)
+    found = [describe_counts(torch.from_numpy(row)) for row in drawn[:, :-1]]
+    values = {tag: torch.tensor([each[tag] for each in found], dtype=torch.float64) for tag in found[0]}
+    caveats = {"mode_kl": NEARLY_EQUAL if is_few and _is_nearly_equal(counts) else ""}
+    return {tag: Estimate(float(value.std()), caveat=caveats.get(tag, "")) for tag, value in values.items()}
+
+
+def _chi_squared(found: Tensor) -> tuple[float, int]:
+    """Return Pearson's statistic of equal shares of counts [K], which is nearly 2 n KL, and its degrees of freedom."""
+    mean = found.mean()
+    return float(((found - mean).square() / mean).sum()), len(found) - 1
+
+
+def _is_nearly_equal(counts: Tensor) -> bool:
+    """Whether modes with samples differ by so little that ``mode_kl`` is skewed, as a noncentral chi-squared is."""
+    chi2, freedom = _chi_squared(counts[counts > 0].double())
+    excess = max(0.0, chi2 - freedom)
+    skewness = 8 * (freedom + 3 * excess) / max(2 * freedom + 4 * excess, 1e-9) ** 1.5
+    return excess < freedom or skewness > MAX_SKEWNESS
 
 
 def _few_shares(counts: Tensor) -> Tensor:
-    """Return shares [K] of modes with samples, shrunk to equal ones by their chi-squared (James and Stein 1961)."""
+    """Return shares [K] of modes with samples, shrunk to equal ones by half of what chance adds to chi-squared.
+
+    All of it (James and Stein 1961) would be right on average, but too small an error where chi-squared happens to be
+    small, as the value itself then is; half of it keeps the error in proportion to the square root of chi-squared.
+    """
     is_found = counts > 0
     found = counts[is_found].double()
     mean = found.mean()
-    chi2 = float(((found - mean).square() / mean).sum())
-    keep = max(0.0, 1 - (len(found) - 1) / chi2) if chi2 > 0 else 0.0
+    chi2, freedom = _chi_squared(found)
+    keep = max(0.0, 1 - freedom / (2 * chi2)) ** 0.5 if chi2 > 0 else 0.0
     shares = torch.zeros(len(counts), dtype=torch.float64)
     shares[is_found] = (mean + keep * (found - mean)) / found.sum()
     return shares
