@@ -75,7 +75,7 @@ def frechet_error(a: Tensor, b: Tensor, seed: int) -> Estimate:
     quadratic = statistics.variance(values)
     of_pairs = influence(a, b)
     linear = max(float(of_pairs.var()) / n - statistics.fmean(noise), 0.0)
-    caveat = near_equality(linear, quadratic) or tail_caveat(of_pairs)
+    caveat = tail_caveat(of_pairs) or near_equality(linear, quadratic)
     return Estimate((linear + quadratic) ** 0.5, caveat=caveat)
 
 

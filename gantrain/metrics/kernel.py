@@ -53,7 +53,7 @@ def kernel_error(a: Tensor, b: Tensor) -> Estimate:
         total += mean
         of_pairs.append(rows)
     linear, quadratic = linear / blocks**2, quadratic / blocks**2
-    caveat = near_equality(linear, quadratic, total / blocks) or tail_caveat(torch.cat(of_pairs))
+    caveat = tail_caveat(torch.cat(of_pairs)) or near_equality(linear, quadratic, total / blocks)
     return Estimate((linear + quadratic) ** 0.5, caveat=caveat)
 
 

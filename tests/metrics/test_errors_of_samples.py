@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from coverage import Coverage, coverage
+from coverage import HONEST, Coverage, coverage
+from scipy.stats import t
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
@@ -14,7 +15,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, GaussianModes, Split
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.suite import Suite
-from gantrain.metrics.tools.errors import rare_share, share_error
+from gantrain.metrics.tools.errors import from_halves, near_end, rare_share, share_error, student_margin
 from gantrain.metrics.tools.floors import floors
 from gantrain.metrics.tools.mode_counts import mode_errors, mode_estimates
 from gantrain.registry import build
@@ -54,6 +55,15 @@ def of_readings(found: list[Estimate]) -> Coverage:
     return coverage(lambda _: next(each), sum(found) / len(found), len(found))
 
 
+def is_honest(found: Coverage, repetitions: int) -> bool:
+    """Whether a share of 0.92 to 0.98 is within two standard deviations of the one in so many repetitions."""
+    low, high = (
+        bound + side * 2 * (bound * (1 - bound) / repetitions) ** 0.5
+        for side, bound in zip((-1, 1), HONEST, strict=True)
+    )
+    return found.caveat > 0.5 or low <= found.holds <= high
+
+
 @pytest.mark.parametrize(
     ("p", "n"), [(0.5, 300), (0.9, 300), (0.969, 300), (0.989, 2500), (0.02, 1000), (1, 9)]
 )
@@ -66,30 +76,44 @@ def test_error_of_a_share_holds_its_expected_value(p, n):
     assert found.is_honest, found
 
 
-@pytest.mark.parametrize(
-    ("weights", "n"),
-    [
-        (torch.ones(8), 2500),
-        (torch.arange(1.0, 9.0), 300),
-        (torch.cat([torch.ones(500), torch.zeros(500)]), 1000),
-        (torch.ones(1000), 1000),
-        (1 / torch.arange(1.0, 1001.0), 1000),
-    ],
-    ids=["ring", "uneven", "half lost", "thousand", "zipf"],
-)
-@pytest.mark.slow
-def test_errors_of_mode_counts_hold_their_expected_values(weights, n):
-    generator = torch.Generator().manual_seed(0)
-    found: dict[str, list[Estimate]] = {"modes": [], "mode_kl": []}
-    for _ in range(300):
+def mode_kls(weights: Tensor, n: int, repetitions: int) -> Coverage:
+    generator = torch.Generator().manual_seed(n)
+    found = []
+    for _ in range(repetitions):
         drawn = torch.multinomial(weights, n, replacement=True, generator=generator)
         counts = torch.bincount(drawn, minlength=len(weights))
-        values, errors = mode_estimates(counts, n), mode_errors(counts, n, 0)
-        for tag, value in values.items():
-            found[tag].append(value.with_error(errors[tag]))
-    for tag, values in found.items():
-        if len(set(values)) > 2:  # a count that is nearly always the same has no error to speak of
-            assert of_readings(values).holds >= 0.91, (tag, of_readings(values))
+        found.append(mode_estimates(counts, n)["mode_kl"].with_error(mode_errors(counts, n, 0)["mode_kl"]))
+    return of_readings(found)
+
+
+MODES = {
+    "equal": (torch.ones(8), True),
+    "a quarter": (1 + 0.25 * torch.linspace(-1, 1, 8), None),  # nearly equal in 300 samples, not in 10,000
+    "uneven": (torch.arange(1.0, 9.0), False),
+    "a grid": (torch.linspace(0.5, 1.5, 25), None),
+    "two": (torch.tensor([0.4, 0.6]), None),
+    "halved": (0.7 ** torch.arange(20.0), False),
+    "thousand": (torch.ones(1000), False),
+    "zipf": (1 / torch.arange(1.0, 1001.0), False),
+}
+
+
+@pytest.mark.parametrize("n", [300, 1000, 10_000])
+@pytest.mark.parametrize("case", MODES)
+@pytest.mark.slow
+def test_error_of_mode_kl_holds_or_has_a_caveat(case, n):
+    weights, has_caveat = MODES[case]
+    repetitions = 300 if len(weights) < 50 else 60
+    found = mode_kls(weights, n, repetitions)
+    assert is_honest(found, repetitions), found
+    assert has_caveat is None or (found.caveat > 0.5) == has_caveat
+
+
+@pytest.mark.parametrize(("case", "has_caveat"), [("equal", True), ("uneven", False)])
+def test_mode_kl_of_nearly_equal_modes_has_a_caveat(case, has_caveat):
+    found = mode_kls(MODES[case][0], 300, 20)
+    assert (found.caveat > 0.9) == has_caveat
+    assert found.ratio == pytest.approx(0.75 if has_caveat else 1, rel=0.3)
 
 
 def test_a_thousand_real_draws_find_632_of_1000_modes():
@@ -107,40 +131,90 @@ def test_a_thousand_real_draws_find_632_of_1000_modes():
     assert floor.error == pytest.approx(9.9, rel=0.15)
 
 
+# Metric, pair, n, classes of the samples, and whether most readings have a caveat.
 FAST = {
-    "sharpness": ("sharpness", gaussians(1, 6, 6, scale=0.8), 300, 0),
-    "per_condition": ("per_condition", gaussians(3, scale=0.7), 300, 5),
-    "kernel, equal": ("kernel", gaussians(16), 150, 0),
-    "kernel, apart": ("kernel", gaussians(16, shift=0.5), 150, 0),
+    "sharpness": ("sharpness", gaussians(1, 6, 6, scale=0.8), 300, 0, False),
+    "per_condition": ("per_condition", gaussians(3, scale=0.7), 300, 5, False),
+    "kernel, equal": ("kernel", gaussians(16), 100, 0, True),
+    "kernel, apart": ("kernel", gaussians(16, shift=0.5), 100, 0, False),
 }
 
 
 @pytest.mark.parametrize("case", FAST)
 def test_errors_in_closed_form_hold_the_expected_value(case):
-    for tag, found in readings(*FAST[case][:3], 300, FAST[case][3]).items():
+    name, draw, n, labels, has_caveat = FAST[case]
+    for tag, found in readings(name, draw, n, 150, labels).items():
         result = of_readings(found)
-        assert result.caveat > 0.5 or 0.91 <= result.holds <= 0.985, (tag, result)
+        assert is_honest(result, 150), (tag, result)
+        assert (result.caveat > 0.5) == has_caveat
 
 
+# Metric, pair, n, repetitions.
 SLOW = {
-    "frechet, equal": ("frechet", gaussians(8), 300),
-    "frechet, near": ("frechet", gaussians(8, shift=0.1), 300),
-    "frechet, apart": ("frechet", gaussians(8, shift=0.5), 300),
-    "nearest": ("nearest", gaussians(2, shift=0.5), 300),
-    "prdc, apart": ("prdc", gaussians(2, shift=1.0), 200),
+    "frechet, equal": ("frechet", gaussians(8), 300, 120),
+    "frechet, near": ("frechet", gaussians(8, shift=0.1), 300, 120),
+    "frechet, apart": ("frechet", gaussians(8, shift=0.5), 300, 150),
+    "frechet, scale": ("frechet", gaussians(2, scale=1.3), 300, 150),
+    "kernel, a line": ("kernel", gaussians(1, shift=0.5), 300, 300),
+    "nearest": ("nearest", gaussians(2, shift=0.5), 300, 120),
+    "prdc, plane": ("prdc", gaussians(2, scale=0.6), 300, 80),
+    "prdc, apart": ("prdc", gaussians(5, shift=0.4), 300, 80),
+    "wasserstein": ("wasserstein", gaussians(3, shift=0.5), 100, 50),
 }
 
 
-TOO_LARGE = pytest.mark.xfail(
-    reason="the error is 18 % too large: holds 1.00 in 120 repetitions", strict=False
-)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=TOO_LARGE) if case == "frechet, apart" else case for case in SLOW]
-)
+@pytest.mark.parametrize("case", SLOW)
 def test_costly_errors_hold_the_expected_value(case):
-    for tag, found in readings(*SLOW[case], 120).items():
+    for tag, found in readings(*SLOW[case]).items():
         result = of_readings(found)
-        assert result.caveat > 0.5 or 0.88 <= result.holds <= 0.99, (tag, result)  # 120 repetitions: ± 0.02
+        assert is_honest(result, len(found)), (tag, result)
+
+
+def heavy(d: int, freedom: int) -> Draw:
+    """Student's t, whose moments exist below its degrees of freedom, against the same moved by 1."""
+
+    def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        sides = []
+        for shift in (0.0, 1.0):
+            x = torch.randn(n, d, generator=generator)
+            scale = torch.randn(n, freedom, generator=generator).square().mean(1, keepdim=True).sqrt()
+            sides.append(shift + x / scale)
+        return sides[0], sides[1]
+
+    return draw
+
+
+@pytest.mark.parametrize("name", ["frechet", "kernel"])
+def test_a_distance_of_infinite_variance_has_a_caveat(name):
+    (found,) = readings(name, heavy(2, 2), 200, 12).values()
+    assert sum(bool(each.caveat) for each in found) > 6
+
+
+@pytest.mark.parametrize(
+    ("share", "error", "is_near"),
+    [(0.98, 0.008, True), (0.88, 0.033, False), (0.03, 0.011, True), (1.0, 0.0, True)],
+)
+def test_a_share_near_its_end_has_a_caveat(share, error, is_near):
+    assert bool(near_end(share, error)) == is_near
+
+
+def test_students_margin_is_that_of_its_quantile():
+    for freedom in (25, 40, 100):
+        assert student_margin(freedom) == pytest.approx(t.ppf(0.975, freedom) / 1.96, rel=0.003)
+
+
+@pytest.mark.parametrize(("power", "has_caveat"), [(0.0, False), (0.1, False), (2.0, True)])
+def test_halves_and_quarters_show_the_variance_of_all(power, has_caveat):
+    """Of a mean whose n-fold variance is 1 + 300 power / n: at n = 300 (1 + power), of halves (1 + 2 power)."""
+    x, draws = torch.randn(300, generator=torch.Generator().manual_seed(1)).double(), torch.Generator()
+    draws.manual_seed(2)
+
+    def statistic(parts: Tensor) -> dict[str, Tensor]:
+        size = parts.shape[1]
+        noise = torch.randn(len(parts), generator=draws).double() * (300 * power) ** 0.5 / size
+        return {"mean": x[parts].mean(1) + noise}
+
+    found = from_halves(statistic, 300, 0)["mean"]
+    assert bool(found.caveat) == has_caveat
+    assert has_caveat or found == pytest.approx(((1 + power) / 300) ** 0.5, rel=0.15)

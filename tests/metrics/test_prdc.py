@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from gantrain.metrics import prdc as module
 from gantrain.metrics.prdc import distances, prdc, radii
+from gantrain.metrics.tools.neighbour_balls import Balls, prdc_of_parts
 
 
 def normal(n: int, d: int, seed: int, mean: float = 0.0) -> torch.Tensor:
@@ -48,6 +49,18 @@ DATA = {
 def test_the_numbers_are_those_of_the_reference_package(case, k, capsys):
     real, fake = DATA[case]
     assert prdc(real, fake, k) == pytest.approx(reference(real, fake, k), rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("case", ["equal distributions", "one dimension", "narrow inside wide"])
+def test_parts_read_from_lists_what_they_read_alone(case, count):
+    n = min(map(len, DATA[case])) // 4 * 4
+    real, fake = (side[:n].double() for side in DATA[case])
+    parts = torch.randperm(n, generator=torch.Generator().manual_seed(0)).view(count, -1)
+    found = prdc_of_parts(Balls.of(real, fake, 3), Balls.of(fake, real, 3), parts, 3)
+    for i, part in enumerate(parts):
+        alone = prdc(real[part], fake[part], 3)
+        assert {name: float(value[i]) for name, value in found.items()} == pytest.approx(alone, rel=1e-12)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 149, 150, 151])
