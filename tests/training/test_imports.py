@@ -21,7 +21,10 @@ for words in sys.argv[1:]:
     assert main([*words.split(), "debug=tiny", "device=cpu", f"run.dir={words}"]) == 0
     print("end:", *set(sys.modules) - with_torch)
 """
-UNUSED = {"IPython", "joblib", "optuna", "pandas", "scipy", "sklearn", "submitit", "torchvision"}
+UNUSED = {
+    *("IPython", "joblib", "optuna", "pandas", "scipy", "sklearn", "submitit", "sympy", "torchvision"),
+    *("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "torch.onnx"),
+}
 
 
 def test_run_imports_no_library_that_it_does_not_use(tmp_path):
@@ -30,7 +33,9 @@ def test_run_imports_no_library_that_it_does_not_use(tmp_path):
     assert done.returncode == 0, done.stderr
     lists = [{*line.split()} for line in done.stdout.splitlines() if line.startswith(("first step:", "end:"))]
     assert len(lists) == 4
-    for modules in lists[:3]:  # of both first steps, and of all that digits need; points are plotted after theirs
+    for modules in lists[
+        :3
+    ]:  # of both first steps, and of all that digits need; points are plotted after theirs
         assert {"hydra", "tensorboard.compat.proto.event_pb2", "PIL.Image"} <= modules
         assert not modules & (UNUSED | {"matplotlib"})
     assert "matplotlib" in lists[3]

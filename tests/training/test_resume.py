@@ -50,7 +50,7 @@ RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
 # end itself, so that the moment is exact: before the books of a step, or before a checkpoint is seen.
 PROCESSES = """
 import json, os, pathlib, signal, sys
-import matplotlib.figure, tensorboard.summary.writer.record_writer, torch._dynamo  # what a run imports on its way
+import matplotlib.figure, tensorboard.summary.writer.record_writer  # what a run imports on its way
 from gantrain.cli import main as cli
 from gantrain.cli import train as train_command
 from gantrain.training import housekeeping, run, start
