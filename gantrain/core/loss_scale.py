@@ -28,16 +28,19 @@ class LossScale:
         """Return the scale of a first update."""
         return cls(torch.full((), START, device=device), torch.zeros((), dtype=torch.int32, device=device))
 
-    def unscale(self, gradients: list[Tensor]) -> list[Tensor]:
-        """Return the gradients of a loss from those of the loss times ``scale``."""
-        return list(torch._foreach_mul(gradients, 1 / self.scale))
+    @torch.no_grad()
+    def unscale(self, gradients: list[Tensor]) -> None:
+        """Turn the gradients of the loss times ``scale`` into those of the loss, in place."""
+        torch._foreach_mul_(gradients, 1 / self.scale)
 
-    def after(self, is_finite: Tensor) -> LossScale:
-        """Return the scale of the next update; ``is_finite``, 0-dim bool, says whether this one was made."""
+    @torch.no_grad()
+    def adapt(self, is_finite: Tensor) -> None:
+        """Set the scale of the next update; ``is_finite``, 0-dim bool, says whether this one was made."""
         streak = torch.where(is_finite, self.streak + 1, 0)
         is_long = streak >= INTERVAL
         factor = torch.where(is_finite, torch.where(is_long, 2.0, 1.0), 0.5)
-        return LossScale((self.scale * factor).clamp(max=MAX_SCALE), torch.where(is_long, 0, streak))
+        self.scale.mul_(factor).clamp_(max=MAX_SCALE)
+        self.streak.copy_(torch.where(is_long, 0, streak))
 
     @property
     def is_exhausted(self) -> Tensor:

@@ -6,18 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gantrain.training.transfer import Ahead, Sender, Sent, pack, unpack
 
 Draws = dict[str, Any]  # tensors, and dicts of them, by purpose
 MAX_STEPS, MAX_BYTES = 16, 2**26  # of a block
-
-
-def ahead_of_steps(draws_of: Callable[[int], Draws], device: torch.device) -> Callable[[int], Draws]:
-    """Return ``draws_of`` with its tensors on ``device``: the numbers are those of the CPU on every device."""
-    return draws_of if device.type == "cpu" else DrawBlocks(draws_of, Sender(device))
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,20 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gantrain.config.options import Config
+from gantrain.core.device import upload
 from gantrain.core.random import stream
 from gantrain.core.schedules import ema_decay
 from gantrain.models.base import Generator
 from gantrain.training.batches import Batches
+from gantrain.training.draw_blocks import DrawBlocks
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState, lr_factor
+from gantrain.training.transfer import Sender
 from gantrain.training.wrong_conditions import wrong_conditions
 
 Draws = dict[str, Tensor]
+StepDraws = dict[str, list[Draws]]  # of the updates of ``d`` and of ``g``
 
 
 @dataclass(frozen=True)
@@ -82,17 +87,43 @@ class Draw:
         """Return the CPU generator for one purpose in this step."""
         return stream(self.play.seed, self.step, purpose)
 
-    def for_d(self, real: Tensor, y: Tensor | None, i: int, penalty: bool) -> Draws:
-        """Return the draws of update ``i`` of D; ``penalty`` tells whether one is due."""
+    def for_d(
+        self, real: Tensor, y: Tensor | None, i: int, penalty: bool, drawn: Draws | None = None
+    ) -> Draws:
+        """Return the draws of update ``i`` of D on the device.
+
+        Args:
+            real: Of the shape of the batch.
+            y: Its conditions, or None.
+            i: Index within the step.
+            penalty: Whether one is due.
+            drawn: Those of ``of_step``, if they are on the device already.
+        """
+        draws = self._on_device(self._numbers_of_d(real, i, penalty)) if drawn is None else drawn
+        return draws | self._wrong("wrong", y, f"{i}")
+
+    def for_g(self, real: Tensor, y: Tensor | None, j: int, drawn: Draws | None = None) -> Draws:
+        """Return the draws of update ``j`` of G on the device; arguments as for ``for_d``."""
+        draws = self._on_device(self._numbers_of_g(real, j)) if drawn is None else drawn
+        return draws | (self._wrong("unroll wrong", y, f" unroll{j}") if self.play.unroll else {})
+
+    def of_step(self, real: Tensor, penalty: bool) -> StepDraws:
+        """Return the draws of all updates on the CPU, but for those that depend on conditions."""
+        k = self.play.d_steps if self.play.objective.has_game else 0
+        return {
+            "d": [self._numbers_of_d(real, i, penalty) for i in range(k)],
+            "g": [self._numbers_of_g(real, j) for j in range(self.play.g_steps)],
+        }
+
+    def _numbers_of_d(self, real: Tensor, i: int, penalty: bool) -> Draws:
         draws = {"z": self.G.latents(len(real), self.stream(f"d{i}"))}
         draws |= self._of_inputs(real, {"real": f"real{i}", "fake": f"fake{i}"})
-        draws |= self._of_labels(real, y, f"{i}")
+        draws |= self._of_labels(real, f"{i}")
         if penalty:
             draws["penalty"] = self.play.penalty.draw(real, self.stream(f"penalty{i}"))
-        return self._on_device(draws)
+        return draws
 
-    def for_g(self, real: Tensor, y: Tensor | None, j: int) -> Draws:
-        """Return the draws of update ``j`` of G."""
+    def _numbers_of_g(self, real: Tensor, j: int) -> Draws:
         draws = {"z": self.G.latents(len(real), self.stream(f"g{j}"))}
         if self.play.objective.has_game:
             draws |= self._of_inputs(real, {"fake": f"g{j}"})
@@ -100,13 +131,13 @@ class Draw:
                 draws |= self._of_inputs(real, {"real": f"g real{j}"})
             if self.play.unroll:  # D's noise in its unrolled updates is independent of that in its real ones
                 unrolled = self._of_inputs(real, {"real": f"real unroll{j}"})
-                unrolled |= self._of_labels(real, y, f" unroll{j}")
+                unrolled |= self._of_labels(real, f" unroll{j}")
                 draws |= {f"unroll {key}": value for key, value in unrolled.items()}
-        return self._on_device(draws)
+        return draws
 
     def held_out(self, n: int) -> Tensor:
         """Return ``n`` latents for D's loss on held-out data, the same throughout the step."""
-        return self.G.latents(n, self.stream("held out")).to(self.play.device)
+        return upload(self.G.latents(n, self.stream("held out")), self.play.device)
 
     def _of_inputs(self, real: Tensor, streams: dict[str, str]) -> Draws:
         """Return the augmentation and the instance noise of D's inputs, by kind; ``streams`` names each kind's."""
@@ -119,30 +150,37 @@ class Draw:
                 draws[f"noise {kind}"] = noise
         return draws
 
-    def _of_labels(self, real: Tensor, y: Tensor | None, suffix: str) -> Draws:
-        """Return D's targets, one for each logit, where labels are noisy; and conditions that do not fit the data."""
+    def _of_labels(self, real: Tensor, suffix: str) -> Draws:
+        """Return D's targets, one for each logit, where labels are noisy."""
         play, draws = self.play, dict[str, Tensor]()
-        if play.noise.on_labels:
-            for kind in ("real", "fake"):
-                generator = self.stream(f"label {kind}{suffix}")
-                draws[f"label {kind}"] = play.noise.targets(
-                    kind == "real", len(real) // play.packing, generator
-                )
-        # Real data with a wrong condition: a third kind of pair, which D should reject (Reed et al. 2016).
-        if play.objective.mismatch_weight > 0 and y is not None:
-            wrong = wrong_conditions(y, play.classes, self.stream(f"wrong{suffix}"))
-            draws |= {} if wrong is None else {"wrong": wrong}
+        for kind in ("real", "fake") if play.noise.on_labels else ():
+            generator = self.stream(f"label {kind}{suffix}")
+            draws[f"label {kind}"] = play.noise.targets(kind == "real", len(real) // play.packing, generator)
         return draws
 
+    def _wrong(self, key: str, y: Tensor | None, suffix: str) -> Draws:
+        """Return conditions that do not fit the data, for a third kind of pair, where the game has one."""
+        if self.play.objective.mismatch_weight == 0 or y is None:
+            return {}
+        wrong = wrong_conditions(y, self.play.classes, self.stream(f"wrong{suffix}"))
+        return {} if wrong is None else {key: wrong}
+
     def _on_device(self, draws: Draws) -> Draws:
-        return {key: value.to(self.play.device) for key, value in draws.items()}
+        return {key: upload(value, self.play.device) for key, value in draws.items()}
 
 
 class StepInputs:
     """The inputs of one step, made when they are needed: the number of D's updates may depend on how they go."""
 
-    def __init__(self, state: TrainState, batches: Batches, play: Play, rates: Rates):
-        self.state, self.batches, self.play, self.rates = state, batches, play, rates
+    def __init__(
+        self,
+        state: TrainState,
+        batches: Batches,
+        play: Play,
+        rates: Rates,
+        draws: StepDraws | None = None,
+    ):
+        self.state, self.batches, self.play, self.rates, self.draws = state, batches, play, rates, draws
         self.draw = Draw(play, state.G, state.step)
         self._last: tuple[Tensor, Tensor | None] | None = None
 
@@ -151,10 +189,30 @@ class StepInputs:
         for i in range(self.play.d_steps if self.play.objective.has_game else 0):
             real, y = self._last = self.batches(self.state.d_updates)
             self.state.d_updates += 1
-            yield Inputs(real, y, self.draw.for_d(real, y, i, self.rates.penalty is not None))
+            due, drawn = self.rates.penalty is not None, self.draws["d"][i] if self.draws else None
+            yield Inputs(real, y, self.draw.for_d(real, y, i, due, drawn))
 
     def of_g(self) -> Iterator[Inputs]:
         """Yield the inputs of G's updates: fresh latents, and the data of D's last update."""
         real, y = self._last or self.batches(self.state.step)
         for j in range(self.play.g_steps):
-            yield Inputs(real, y, self.draw.for_g(real, y, j))
+            drawn = self.draws["g"][j] if self.draws else None
+            yield Inputs(real, y, self.draw.for_g(real, y, j, drawn))
+
+
+def is_drawn_ahead(device: torch.device) -> bool:
+    """Return whether the draws of steps are made and copied in blocks, which spares CUDA's host a wait."""
+    return device.type == "cuda"
+
+
+def draws_ahead(state: TrainState, config: Config, play: Play) -> DrawBlocks | None:
+    """Return the draws of steps in blocks that are copied to CUDA ahead of time; None for other devices."""
+    if not is_drawn_ahead(play.device):
+        return None
+    # Shapes are all that the draws take of a batch.
+    batch = torch.zeros(()).expand(config.train.batch_size, *config.spec.shape)
+
+    def draws_of(step: int) -> StepDraws:
+        return Draw(play, state.G, step).of_step(batch, Rates.at(step, play).penalty is not None)
+
+    return DrawBlocks(draws_of, Sender(play.device))

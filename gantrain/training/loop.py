@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gantrain.config.options import Config
 from gantrain.training.batches import Batches
-from gantrain.training.draws import Rates, StepInputs
+from gantrain.training.draws import Rates, StepInputs, draws_ahead
 from gantrain.training.eager import eager_players
 from gantrain.training.early_stop import Batch, update_until_no_gain
 from gantrain.training.play import Play
@@ -44,11 +44,11 @@ def train(
         Diverged: Before an update that is not finite.
     """
     play, options = Play.create(config, runtime), config.train
-    players = eager_players(state, play)
+    players, ahead = eager_players(state, play), draws_ahead(state, config, play)
     while not options.is_over(state.step, state.seconds):
         # Data and random numbers of the step, and what its schedules set.
         rates = Rates.at(state.step, play)
-        inputs = StepInputs(state, batches, play, rates)
+        inputs = StepInputs(state, batches, play, rates, ahead(state.step) if ahead else None)
         of_d = inputs.of_d()
         if held_out and options.d_gain is not None:
             of_d = update_until_no_gain(of_d, state, options.d_gain, held_out, play, report)

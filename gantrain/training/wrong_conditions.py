@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from gantrain.core.device import upload
+
 
 def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Tensor | None:
     """Return another condition for each sample, uniform over those that differ from its own.
@@ -17,7 +19,7 @@ def wrong_conditions(y: Tensor, classes: int, generator: torch.Generator) -> Ten
     """
     if y.dim() == 1:
         # A shift of 1 to classes - 1 never hits the right class.
-        return (y + torch.randint(1, classes, y.shape, generator=generator).to(y.device)) % classes
+        return (y + upload(torch.randint(1, classes, y.shape, generator=generator), y.device)) % classes
     # Equal condition vectors count as one kind; each is shifted to another kind.
     kinds, which = torch.unique(y.cpu(), dim=0, return_inverse=True)
     if len(kinds) == 1:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from gantrain.datasets import base
 from gantrain.tracking.tracker import Means
-from gantrain.training.draw_blocks import ahead_of_steps
+from gantrain.training.draw_blocks import DrawBlocks
 from gantrain.training.loop import train
 from gantrain.training.state import TrainState
+from gantrain.training.transfer import Sender
 
 PLAIN = ("optimizer=sgd", "optimizer.d_lr=0.02", "optimizer.g_lr=0.02", "optimizer.schedule=constant")
 ADAM = ("optimizer=adam", "optimizer.schedule=constant")
@@ -124,7 +125,7 @@ def test_draws_on_a_gpu_are_those_of_the_cpu(kind, unwaited):
             "d0": {"wrong": torch.randint(9, (5,), generator=generator)},
         }
 
-    draws = ahead_of_steps(draws_of, torch.device(kind))
+    draws = DrawBlocks(draws_of, Sender(torch.device(kind)))
     draws(0)
     with unwaited():
         taken = [(step, draws(step)) for step in [*range(1, 40), 100, 101]]

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from small_game import EVERYTHING, game, same
 
 from gantrain.core.random import stream
-from gantrain.training import draw_blocks
-from gantrain.training.draw_blocks import DrawBlocks, ahead_of_steps
+from gantrain.training import draw_blocks, draws
+from gantrain.training.draw_blocks import DrawBlocks
 from gantrain.training.transfer import Sender
 
 CPU = torch.device("cpu")
@@ -51,5 +52,20 @@ def test_blocks_are_drawn_once_each_in_sequence():
     assert {drawn.count(step) for step in range(1, 64)} == {1}
 
 
-def test_draws_of_a_run_on_the_cpu_are_those_of_the_step():
-    assert ahead_of_steps(draws_of, CPU) is draws_of
+WORDS = {
+    "penalty": {"penalty": "wgan_gp"},
+    "updates": {"d_steps": 3, "g_steps": 2},
+    "unrolled": {"unroll": 2},
+    "relativistic": {"objective": "relativistic"},
+    "wrong": {"objective": "conditional", "condition": "concat"},
+    "baseline": {"objective": "regression", "condition": "concat"},
+}
+
+
+@pytest.mark.parametrize("options", WORDS.values(), ids=WORDS)
+def test_run_with_draws_ahead_plays_the_same_bits(monkeypatch, options):
+    known = game(**options).play()
+    monkeypatch.setattr(draws, "is_drawn_ahead", lambda device: True)
+    own = game(**options).play()
+    assert same(known.tensors(*EVERYTHING), own.tensors(*EVERYTHING))
+    assert own.state.step == 6
