@@ -9,6 +9,16 @@ from gantrain.core.spec import Spec
 EMBED_DIM = 16  # of the vector of a word
 
 
+def weight_layout(spec: Spec) -> torch.memory_format:
+    """Return the memory layout of both networks' weights, which changes the last bits: channels last for images.
+
+    Measured on a CPU, whole steps of dcgan from 8x8 to 64x64 pixels, with and without R1: 0.92 to 1.04 times the speed
+    of the usual layout with one thread, where R1's second derivatives lose what the rest gains; 1.12 to 1.16 times with
+    two threads and no penalty.
+    """
+    return torch.channels_last if spec.is_image else torch.contiguous_format
+
+
 class ConditionEmbedding(nn.Module):
     """Embeds conditions as [N, width]: a class as one-hot, a vector unchanged, words as the mean of their vectors.
 

@@ -18,6 +18,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, DataError, writing
 from gantrain.models.base import Generator
+from gantrain.models.layers import weight_layout
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, build_networks, tensors_of
@@ -28,7 +29,8 @@ log = logging.getLogger("gantrain")
 def describe(config: Config, data: Data, runtime: Runtime) -> dict[str, Any]:
     """Return what a checkpoint holds of its run besides tensors, as plain data."""
     plain = config.plain()
-    rest = {"environment": runtime.environment(), "spec": data.spec.plain()}
+    layout = str(weight_layout(data.spec)).removeprefix("torch.")
+    rest = {"environment": runtime.environment() | {"layout": layout}, "spec": data.spec.plain()}
     if config.dataset.files.entries:
         rest["data"] = config.dataset.files.summary
     return {"config": plain} | _origin(config, plain) | rest

@@ -244,7 +244,7 @@ def _status(error: BaseException) -> str:
 
 def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
     """Warn about each part of the environment that differs, since the run then does not continue bit for bit."""
-    before = {"deterministic": False} | before  # older versions had no such key
+    before = {"deterministic": False, "layout": now.get("layout")} | before  # older versions had no such keys
     changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
     if changed:
         log.warning("this run will not continue bit for bit: %s", ", ".join(changed))

@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 
 from gantrain.core.spec import Spec
 from gantrain.models.dcgan import DCGAN
-from gantrain.models.layers import LeakyReLU, UpsampleConv
+from gantrain.models.layers import LeakyReLU, UpsampleConv, weight_layout
 
 
 def seeded(*shape: int) -> Tensor:
@@ -83,3 +83,8 @@ def test_dcgan_upsamples_by_copied_pixels_and_a_convolution(shape):
         G.up[i] = nn.Sequential(nn.Upsample(scale_factor=2), plain)
     torch.testing.assert_close(x, G(latents, None))
     assert x.shape == (3, *shape)
+
+
+def test_weight_layout_is_a_rule_of_the_data_alone():
+    assert weight_layout(Spec((1, 8, 8))) == weight_layout(Spec((3, 64, 64))) == torch.channels_last
+    assert weight_layout(Spec((2,))) == torch.contiguous_format

@@ -299,7 +299,14 @@ def test_resume_of_a_frozen_weight_needs_no_moments():
 
 @pytest.mark.parametrize(
     "was",
-    [{"torch": "1.13.1"}, {"threads": 3}, {"device": "cuda:0", "machine": "arm64"}, {"precision": None}, {}],
+    [
+        {"torch": "1.13.1"},
+        {"threads": 3},
+        {"device": "cuda:0", "machine": "arm64"},
+        {"precision": None},
+        {"layout": "channels_last"},  # of images, and these are points
+        {},
+    ],
     ids=str,
 )
 def test_resume_warns_of_a_changed_environment(finished, was, capfd):
