@@ -105,7 +105,7 @@ class ImageFolder(FileDataset):
         if len(rows) < MIN_IMAGES:
             what = f"holds {_count(len(rows))} that can be read"
             raise DataError(self._root, what, f"add some: it takes {MIN_IMAGES}")
-        if flatness := image_pixels.describe_flatness(x, rows):
+        if flatness := image_pixels.describe_flatness(Split(x, rows=rows, file=stored)):
             self._warn(flatness, self._flatness_remedy(files, target))
         # Conditions of the images that could be read
         y = None if attributes is None else attributes[rows]

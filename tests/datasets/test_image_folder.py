@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import struct
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -452,6 +453,25 @@ def test_mapped_is_bit_for_bit_what_is_in_memory(sorted_folder, seed, tmp_path, 
             index = torch.arange(len(expected)).flip(0)
             for a, b in zip(expected.take(index), found.take(index), strict=True):
                 assert torch.equal(a, b)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_stored_pixels_stay_out_of_the_memory(tmp_path, monkeypatch):
+    def resident_kilobytes() -> int:
+        found = re.search(r"^RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        return int(found[1])
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    for i in range(80):
+        (tmp_path / "images" / f"{i}.png").write_bytes(png(np.full((2, 2, 3), i, np.uint8)))
+    dataset = ImageFolder(root=str(tmp_path / "images"), resolution=256, memory_limit=0)
+    dataset.load(0)  # writes the file, of 15 MiB
+    before = resident_kilobytes()
+    data = dataset.load(0)
+    for start in range(0, len(data.train), 8):
+        data.train.take(torch.arange(start, start + 8))
+    assert resident_kilobytes() - before < 6 * 2**10
 
 
 def test_the_cache_follows_files_and_options_but_not_the_seed(sorted_folder, tmp_path, monkeypatch):

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from gantrain.core.streams import redraws_lines
+from gantrain.datasets.base import Split
 from gantrain.datasets.files import image_file
 from gantrain.datasets.files.image_file import Target
 from gantrain.errors import DataError
@@ -22,7 +22,7 @@ UNREADABLE, OPAQUE, COMPOSITED = (
     1,
     2,
 )  # what an image is; the last one has transparent pixels over the background
-CHUNK = 256  # files given to the threads together
+CHUNK = 64  # files given to the threads together
 SAMPLE_FILES = 64  # whose largest level is looked up
 SAMPLE_IMAGES, SAMPLE_BYTES = (
     256,
@@ -84,10 +84,10 @@ def largest_level(root: str, names: list[str], max_pixels: int) -> int | None:
         return max((level for level in levels if level is not None), default=None)
 
 
-def describe_flatness(x: Tensor, rows: Tensor) -> str:
-    """Return why images that are spread over some rows of uint8 [N, C, H, W] show next to nothing, or an empty text."""
-    count = min(SAMPLE_IMAGES, max(4, SAMPLE_BYTES // x[0].numel()))
-    images = [x[rows[i]].flatten(1) for i in _spread(len(rows), count)]
+def describe_flatness(split: Split) -> str:
+    """Return why images uint8 [C, H, W] that are spread over a split show next to nothing, or an empty text."""
+    count = min(SAMPLE_IMAGES, max(4, SAMPLE_BYTES // split.x.shape[1:].numel()))
+    images = split.stored(torch.tensor(_spread(len(split), count)))[0].flatten(2)  # [n, C, H W]
     if any(len(image) == 4 and image[3].min() < image[3].max() for image in images):
         return ""  # transparency shows something
     colours = [image[:3] for image in images]
