@@ -88,6 +88,7 @@ def game(
     optimizer=None,
     seed=0,
     packing=1,
+    model=None,
     **options,
 ) -> Game:
     """Return a run on a ring of four modes; ``options`` are keys of ``train``."""
@@ -96,7 +97,7 @@ def game(
         | {
             "seed": seed,
             "dataset": dataset or {"name": "ring", "modes": 4, "n": 50, "n_holdout": 10},
-            "model": {"name": "auto", "width": 8, "condition": condition, "packing": packing},
+            "model": {"name": "auto", "width": 8, "condition": condition, "packing": packing} | (model or {}),
             "penalty": {"name": penalty},
             "objective": {"name": objective},
             "optimizer": {"name": "adam", "schedule": "constant"} | (optimizer or {}),

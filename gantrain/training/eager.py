@@ -74,7 +74,9 @@ class EagerLearner(Learner):
             loss, aux = loss_of(self.module)
             add_gradients(loss if len(losses) == 1 else loss / len(losses), self._list)
             total = total + loss.detach()
-            found.append(aux)
+            # Reports without their graph, of which nothing is left when the next part is computed.
+            found.append(aux | {"tags": {tag: value.detach() for tag, value in aux["tags"].items()}})
+            del loss, aux
         norm = gradients_norm(self._list)
         # A sum is NaN or infinite when any term is. Only the CPU is read at once: a device would have to be waited for.
         judged = norm + total

@@ -6,12 +6,16 @@ import math
 import pytest
 import torch
 from small_game import game
+from torch import Tensor, nn
 
-from gantrain.core.gradients import Autograd
+from gantrain.core.gradients import Autograd, Functional
+from gantrain.core.spec import Spec
+from gantrain.models.auto import Auto
 from gantrain.noise import Noise
 from gantrain.objectives.base import Logits, Targets
 from gantrain.penalties.base import FAKE, REAL
-from gantrain.training.d_loss import d_loss, outputs, pairs_of
+from gantrain.registry import REGISTERED, build
+from gantrain.training.d_loss import WRONG, Pairs, d_loss, outputs, pairs_of
 from gantrain.training.draws import Draw, Inputs
 from gantrain.training.play import Play
 from gantrain.training.wrong_conditions import wrong_conditions
@@ -105,3 +109,49 @@ def test_label_noise_gives_each_pack_one_target(packing):
     targets = Targets(torch.full_like(logits[REAL], 0.8), torch.zeros_like(logits[FAKE]))
     expected = play.objective.d_loss(Logits(logits[REAL], logits[FAKE]), targets)
     assert torch.equal(d_loss(logits, draws, play), expected)
+
+
+# One pass for all kinds
+
+ALONE = [
+    pytest.param(name, shape, condition, id=f"{name}-{'x'.join(map(str, shape))}-{condition}")
+    for name in sorted(name for name, cls in REGISTERED["model"].items() if cls is not Auto)
+    for shape in ((3, 8, 8), (2,), (1,))
+    for condition in ("none", "concat", "projection")
+    if build("model", {"name": name, "condition": condition}).why_unsupported(Spec(shape, 3)) is None
+]
+
+
+def pairs_for(name: str, shape: tuple[int, ...], condition: str) -> tuple[nn.Module, dict[str, Pairs]]:
+    """Return a D and three kinds of pairs for it."""
+    model = build("model", {"name": name, "condition": condition, "width": 8})
+    assert not model.couples_samples
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        D = model.build(Spec(shape, 3))[1]
+    real, fake = torch.randn(2, 6, *shape, generator=torch.Generator().manual_seed(1))
+    y = torch.arange(6) % 3 if condition != "none" else None
+    pairs = {REAL: Pairs(real, y), FAKE: Pairs(fake, y)}
+    return D, pairs if y is None else pairs | {WRONG: Pairs(real, (y + 1) % 3)}
+
+
+@pytest.mark.parametrize(("name", "shape", "condition"), ALONE)
+@pytest.mark.parametrize("slopes_of", [(), (REAL,), (REAL, FAKE)], ids=["", "r1", "r1r2"])
+def test_joint_pass_of_d_is_a_pass_for_each_kind(name, shape, condition, slopes_of):
+    D, pairs = pairs_for(name, shape, condition)
+    played = game()
+    play = Play.create(played.config, played.runtime)
+    for is_joint, derivatives in ((True, Autograd), (False, Autograd), (True, Functional)):
+        logits, slopes = outputs(
+            D, pairs, slopes_of, derivatives, dataclasses.replace(play, is_joint=is_joint)
+        )
+        assert set(slopes) == set(slopes_of)
+        for kind, (x, y) in pairs.items():
+            torch.testing.assert_close(logits[kind], D(x, y), rtol=1e-6, atol=1e-6)
+        for kind, slope in slopes.items():
+            torch.testing.assert_close(slope, slope_at(D, *pairs[kind]), rtol=1e-5, atol=1e-6)
+
+
+def slope_at(D: nn.Module, x: Tensor, y: Tensor | None) -> Tensor:
+    x = x.clone().requires_grad_(True)
+    return torch.autograd.grad(D(x, y).sum(), x)[0].flatten(1)

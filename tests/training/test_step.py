@@ -32,7 +32,8 @@ ALL_GAMES = pytest.mark.parametrize(
 def test_d_step_differentiates_d_and_touches_nothing_else(options):
     g = game(**options)
     before = g.tensors("G", "D", "G_ema", "opt_G", "opt_D")
-    g.move_d()
+    tags = g.move_d()
+    assert not any(value.requires_grad for value in tags.values())  # a report keeps no graph alive
     assert same(before, g.tensors("G", "D", "G_ema", "opt_G", "opt_D"))
     assert gradients(g.state.G) == [None] * len(list(g.state.G.parameters()))
     assert all(grad is not None for grad in gradients(g.state.D))
@@ -42,7 +43,8 @@ def test_d_step_differentiates_d_and_touches_nothing_else(options):
 def test_g_step_differentiates_g_and_touches_nothing_else(options):
     g = game(**options)
     before = g.tensors("G", "D", "G_ema", "opt_G", "opt_D")
-    g.move_g()
+    tags = g.move_g()
+    assert not any(value.requires_grad for value in tags.values())
     assert same(before, g.tensors("G", "D", "G_ema", "opt_G", "opt_D"))
     assert gradients(g.state.D) == [None] * len(list(g.state.D.parameters()))
     assert all(grad is not None and grad.abs().sum() > 0 for grad in gradients(g.state.G))
