@@ -34,11 +34,10 @@ from gantrain.sweeps.worker import Task
 MAX_FOLDER_BYTES = (
     64  # of a socket's path the system allows 104 to 108, of which multiprocessing adds about 32
 )
-# All that a run imports lazily; importing dynamo and the drawing libraries takes half of a new process's start.
+# What a run imports lazily.
 PRELOAD = [
     "gantrain.sweeps.fork_server",
     "gantrain.sweeps.process",
-    "torch._dynamo",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "tensorboard.plugins.text.metadata",
