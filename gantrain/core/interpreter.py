@@ -1,4 +1,4 @@
-"""What Python does besides the command: fewer searches for garbage, and a quick end. Imports little."""
+"""What Python does before and after the command: fewer searches for garbage, and a quick end. Imports little."""
 
 import gc
 import sys

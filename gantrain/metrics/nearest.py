@@ -13,7 +13,9 @@ from gantrain.metrics.tools.errors import bootstrap
 from gantrain.registry import option, register
 
 MAX_SAMPLES = 500  # in a median
-BYTES = 2**28  # of the training samples that are in memory at a time, and of their distances
+BYTES = (
+    2**25
+)  # of the training samples that are in memory at a time, and of their distances; more is slower too
 
 
 def nearest(x: Tensor, train: Split) -> tuple[Tensor, Tensor]:
