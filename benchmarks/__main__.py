@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -64,4 +65,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that players and their folders go as well
     sys.exit(main())

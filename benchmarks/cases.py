@@ -23,8 +23,9 @@ class Case:
     has_tutorial: bool = False
 
     def quick(self) -> "Case":
-        """Return the same game in tiny batches."""
-        return replace(self, words=(*self.words, *QUICK))
+        """Return the same game in tiny batches, of few images."""
+        few = ("dataset.n=400",) if "dataset=benchmark_images" in self.words else ()
+        return replace(self, words=(*self.words, *QUICK, *few))
 
 
 def images(side: int, channels: int = 1, data: str | None = None) -> tuple[str, ...]:
