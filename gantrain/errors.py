@@ -145,7 +145,8 @@ def to_user_error(error: BaseException) -> GantrainError:
     # torch's allocators for CPU and GPU, CUDA's libraries, and the kernel, each have their own wording.
     if isinstance(error, MemoryError) or re.search(OUT_OF_MEMORY, what):
         where = "memory of the GPU" if re.search("CUDA|HIP|MPS|CUBLAS|CUDNN", what) else "memory"
-        return GantrainError(where, "there is not enough", "lower train.batch_size, model.width or metric.n")
+        remedy = "lower train.batch_size, model.width or metric.n, or raise train.accumulate"
+        return GantrainError(where, "there is not enough", remedy)
     if operation := re.match(r"(.+?) does not have a deterministic implementation", what):
         what = f"{operation[1]} has no deterministic form on this device"
         return GantrainError("device.deterministic", what, "set device.deterministic=false")
