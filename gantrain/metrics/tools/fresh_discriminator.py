@@ -25,7 +25,8 @@ class PointFeatures(nn.Module):
 
     Up to eight coordinates: the sine and cosine of 1, 2, 4, … times each. A network of plain coordinates is slow to
     learn fine structure (Tancik et al. 2020), such as the width of the ring's modes. From three on: half of each
-    square, since the log ratio of two Gaussians is quadratic and a network needs many samples for 64 parabolas.
+    square, since the log ratio of two Gaussians is quadratic and a network needs many samples for 64 parabolas; and
+    waves whose amplitude falls with their frequency, so that fine structure is learnt last and chance with it.
     """
 
     def __init__(self, dims: int):
@@ -38,8 +39,10 @@ class PointFeatures(nn.Module):
         if self.has_squares:
             parts.append(x.clamp(-MAX_SQUARE_STDS, MAX_SQUARE_STDS).square() / 2)
         if self.has_waves:
-            phases = (x[:, :, None] * 2.0 ** torch.arange(OCTAVES, device=x.device)).flatten(1)
-            parts += [phases.sin(), phases.cos()]
+            frequencies = 2.0 ** torch.arange(OCTAVES, device=x.device)
+            amplitudes = 1 / frequencies if self.has_squares else torch.ones_like(frequencies)
+            phases = x[:, :, None] * frequencies
+            parts += [(wave * amplitudes).flatten(1) for wave in (phases.sin(), phases.cos())]
         return torch.cat(parts, 1)
 
 
