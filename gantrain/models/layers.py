@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv_transpose2d
+from torch.nn.functional import conv_transpose2d, linear
 
 from gantrain.core.spec import Spec
 
@@ -156,11 +156,15 @@ class UpsampleConv(nn.Conv2d):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__(inputs, outputs, 3, padding=1)
+        # Tap k of the 4 meets taps 3 - k and 2 - k of the 3, which see the same pixel; along both sides [16, 9].
+        taps = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        self.taps: Tensor
+        self.register_buffer("taps", torch.kron(taps, taps), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Tap k of the 4 meets taps 3 - k and 2 - k of the 3, which see the same pixel: [o, i, 3, 3] to [i, o, 4, 4].
-        taps = avg_pool2d(self.weight.flip(2, 3), 2, stride=1, padding=1, divisor_override=1).transpose(0, 1)
-        return conv_transpose2d(x, taps, self.bias, stride=2, padding=1)
+        # [o, i, 3, 3] to [i, o, 4, 4]
+        weight = linear(self.weight.flatten(2), self.taps).unflatten(2, (4, 4)).transpose(0, 1)
+        return conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
 
 
 class PixelNorm(nn.Module):
