@@ -97,7 +97,8 @@ def play_run(channel: Channel, words: list[str]) -> NoReturn:
             self.save(state)
 
     run.Housekeeping = Turns  # type: ignore[assignment,misc]
-    sys.exit(main(words) or 1)
+    sys.argv[1:] = words
+    sys.exit(main() or 1)
 
 
 def play_loop(channel: Channel, loop: Iterator[object]) -> NoReturn:

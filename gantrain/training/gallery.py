@@ -38,7 +38,7 @@ class Gallery:
     def begin(self, state: TrainState) -> None:
         """Show training images in the layout of the sample grids, and samples of the untrained generator.
 
-        Points are left to ``draw_untrained``, with networks that are kept until then: the first step does not wait for
+        Points are left to ``draw_untrained``, with networks that are kept until then: the first steps do not wait for
         matplotlib, which takes a third as long to import as torch.
         """
         if self.data.spec.is_image:
@@ -53,15 +53,16 @@ class Gallery:
 
     def draw_untrained(self) -> None:
         """Show the samples of step 0 that have no picture yet."""
-        if self._untrained:
-            self.sample(self._untrained, {})
+        if state := self._untrained:
             self._untrained = None
+            self.sample(state, {})
 
     def sample(self, state: TrainState, metrics: Mapping[str, float]) -> None:
         """Show what the averaged generator makes of fixed latents: a grid with nearest neighbours, or points.
 
         ``metrics`` are of this state, by tag, for the title of a plot.
         """
+        self.draw_untrained()  # whose picture comes before this one
         config, spec, step = self.config, self.data.spec, state.step
         count = self.cells if spec.is_image else 2000
         with in_eval(state.G_ema, state.D):

@@ -91,11 +91,11 @@ class Housekeeping:
         self.bar.advance(step, state.seconds)
         if step == 1:
             self.health.first_step = self.signs.distances_from_start(state)
-            self.gallery.draw_untrained()
 
         # Log the means; an evaluation computes its own divergence, so none is added then.
         evaluate = due(step, options.evaluate_every, last) or over
         if due(step, options.log_every, last):
+            self.gallery.draw_untrained()
             self.log_scalars(state, live=not evaluate)
         # Save the last step first: what follows may take long, and a resume can make up for it.
         if over:
