@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import hand_loop, tutorials, worker
+from benchmarks import gpu, hand_loop, tutorials, worker
 from benchmarks.__main__ import PARTS
 from benchmarks.cases import PLUGINS, all_cases
+from benchmarks.ceilings import Cost
 from benchmarks.clock import Stopwatch, Turn, own_cpu_seconds, spread
 from benchmarks.contest import Options, ratios
 from benchmarks.parts import loops
@@ -125,3 +126,31 @@ def test_options_of_a_quick_run():
     from benchmarks.__main__ import parse_options
 
     assert parse_options(["loops", "--quick"])[1] == Options(1, 0.0, True, None, (), 0)
+
+
+def test_gpu_benchmark_is_refused_without_a_gpu(capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.main([]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "benchmarks.gpu: there is no CUDA device; python -m benchmarks measures this machine\n",
+    )
+
+
+@pytest.mark.slow
+def test_gpu_benchmark_runs_through_on_the_cpu(capsys):
+    words = ["--device", "cpu", "--quick", "--case", "ring", "--case", "mnist_r1", "--precision", "float32"]
+    assert gpu.main([*words, "--seconds", "60"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if " float32  " in line]
+    assert [row[0] for row in rows] == ["ring", "mnist_r1"]
+    for row in rows:
+        assert float(row[4]) > 0  # ms a step
+        assert all(0 < float(share.rstrip("%")) < 100 for share in row[6:])
+
+
+def test_cost_counts_operations_and_bytes():
+    a, b = torch.ones(3, 4), torch.ones(4, 5)
+    with Cost() as cost:
+        (a @ b).t()
+    assert cost.flop == 2 * 3 * 4 * 5
+    assert cost.moved == 4 * (12 + 20 + 15)
