@@ -148,6 +148,8 @@ def test_errors_hold_or_have_a_caveat(pair, n):
             f"{pair:18} {n:6} {name:18} {found.holds:.3f} {found.caveat:.2f} {found.silent:.3f} {found.above:.3f}"
         )
         # The limit: in 300 terms a tail of k = 3/4 hides behind Jeffrey's linear part (0.917 hold, 35 % have a caveat).
+        # Readings that miss are those whose samples show no tail: with 0.39 for 0.42 as the doubtful shape, 41 % have a
+        # caveat and of the others 0.898 hold instead of 0.906; with 0.35 it is 50 % and 0.888.
         is_hidden = name == "jeffrey" and n == 300 and pair in ("circle", "scale 2")
         if not found.is_honest and not (is_hidden and found.holds > 0.9 and found.caveat > 0.3):
             wrong[name] = found
