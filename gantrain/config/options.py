@@ -122,6 +122,11 @@ class Device:
         "are for device=cuda",
         choices=("float32", "tf32", "bfloat16", "float16"),
     )
+    compile: str = option(
+        AUTO,
+        "play the whole step as one compiled function; auto does so where a run is long enough to pay for it",
+        choices=(AUTO, "true", "false"),
+    )
     deterministic: bool = option(
         False, "take algorithms that give the same bits each time, slower ones on a GPU"
     )
@@ -131,6 +136,7 @@ class Device:
     threads: str = option(AUTO, "CPU threads; auto is one for small networks, else at most one a core")
 
     def __post_init__(self) -> None:
+        self.compile = self.compile.lower()  # of a boolean in YAML
         if self.threads == "0":  # of runs from before there was auto
             self.threads = AUTO
         if self.threads != AUTO and not re.fullmatch("[1-9][0-9]{0,3}", self.threads):

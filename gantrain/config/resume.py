@@ -21,6 +21,7 @@ RESUMABLE_KEYS = (
     "device.kind",
     "device.index",
     "device.threads",
+    "device.compile",
     "device.precision",
     "device.deterministic",
     "device.memory_fraction",

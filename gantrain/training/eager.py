@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,6 @@ from gantrain.core.gradients import (
     Weights,
     add_gradients,
     clear_gradients,
-    divergence,
     gradients_norm,
 )
 from gantrain.core.spectral_norm import iterate
@@ -22,10 +22,14 @@ from gantrain.core.update_rules import Moments
 from gantrain.models.base import Generator
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
+from gantrain.training.batches import Batches
 from gantrain.training.d_loss import Network
+from gantrain.training.draws import Inputs, Rates
+from gantrain.training.finite import FiniteCheck
 from gantrain.training.learners import Aux, Average, Learner, Loss, Players
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
+from gantrain.training.step import Tags, step
 
 
 class EagerLearner(Learner):
@@ -44,9 +48,8 @@ class EagerLearner(Learner):
         self.name, self.module, self.rule, self.moments = name, module, rule, moments
         self.weights: Weights = dict(trainable_weights(module))
         self._list: list[Tensor] = list(self.weights.values())
-        self._on_host = all(weight.device.type == "cpu" for weight in self._list)
-        # On a device: 1 where an update was refused since it was not finite, read at log points.
-        self.refused: Tensor | None = None
+        self.check = FiniteCheck(name)
+        self._refused: Tensor | None = None
         self._spectral = dict(module.named_buffers()) if iterate(module, all_tensors(module)) else {}
 
     @property
@@ -78,18 +81,12 @@ class EagerLearner(Learner):
             found.append(aux | {"tags": {tag: value.detach() for tag, value in aux["tags"].items()}})
             del loss, aux
         norm = gradients_norm(self._list)
-        # A sum is NaN or infinite when any term is. Only the CPU is read at once: a device would have to be waited for.
-        judged = norm + total
-        if not self._on_host:
-            bad = judged.isfinite().logical_not().float()
-            self.refused = bad if self.refused is None else torch.maximum(self.refused, bad)
-        elif not torch.isfinite(judged).item():
-            raise divergence(self.name, float(total), float(norm))
+        self._refused = self.check.add(total / len(losses), norm)
         return norm, found
 
     def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
         slopes = [weight.grad for weight in self._list if weight.grad is not None]
-        self.rule.update_in_place(self._list, slopes, self.moments, float(lr), self.refused)
+        self.rule.update_in_place(self._list, slopes, self.moments, float(lr), self._refused)
         if penalty is not None and (after := penalty.project(self.weights)) is not self.weights:
             with torch.no_grad():
                 for name, weight in self.weights.items():
@@ -127,3 +124,34 @@ def eager_players(state: TrainState, play: Play) -> Players:
         average=EagerAverage(state.G_ema, state.G),
         memory=state.memory,
     )
+
+
+class EagerStep:
+    """The step of one run, played eagerly.
+
+    Args:
+        state: Changed in place by each call.
+        play: The run.
+    """
+
+    def __init__(self, state: TrainState, play: Play):
+        self._state, self._play = state, play
+        self._players = eager_players(state, play)
+
+    def __call__(self, of_d: Iterable[Inputs], of_g: Iterable[Inputs], rates: Rates) -> list[Tags]:
+        """Play one step; return what each update reports.
+
+        Raises:
+            Diverged: On the CPU, before an update that is not finite.
+        """
+        reports = step(self._players, of_d, of_g, rates, self._play)
+        self._state.memory = self._players.memory
+        return reports
+
+    def prepare(self, batches: Batches) -> None:
+        """Nothing has to be prepared."""
+
+    def read_checks(self) -> None:
+        """Wait for the device. Raises Diverged when an update was refused."""
+        for learner in (self._players.D, self._players.G):
+            cast(EagerLearner, learner).check.read()

@@ -92,6 +92,11 @@ class Play:
             is_mixed=runtime.precision != "float32",
         )
 
+    @property
+    def updates(self) -> int:
+        """The updates of a step, real and unrolled."""
+        return self.d_steps + self.g_steps * (1 + self.unroll)
+
     def d_input(self, x: Tensor, draws: dict[str, Tensor], kind: str) -> Tensor:
         """Return samples ``x`` [N, ...] as D sees them while training: augmented, then with instance noise."""
         if f"augment {kind}" in draws:

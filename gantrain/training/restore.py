@@ -1,6 +1,7 @@
 """From a run to the description in its checkpoints, and back: config, data spec, weights."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from gantrain.config.resolve import resolve
 from gantrain.core.data_files import DataFiles
 from gantrain.core.files import write_json
 from gantrain.core.plugin_loading import load_plugins_of, packages_of
-from gantrain.core.plugins import provenance
+from gantrain.core.plugins import provenance, versions
 from gantrain.core.run_folder import DIFFERS, PLUGINS, RunFolder
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.errors import CheckpointError, ConfigError, DataError, writing
 from gantrain.models.base import Generator
 from gantrain.models.layers import weight_layout
-from gantrain.training.checkpoint import Checkpoint
+from gantrain.training.checkpoint import Checkpoint, load_checkpoint
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, build_networks, tensors_of
 
@@ -122,3 +123,37 @@ def init_from(state: TrainState, checkpoint: Checkpoint) -> None:
     if missing:
         what = "not in %s with this shape, so initialised at random: %s"
         log.warning(what, checkpoint.path, ", ".join(missing))
+
+
+def load_weights(
+    state: TrainState,
+    config: Config,
+    resumed: Checkpoint | None,
+    description: Mapping[str, Any],
+    folder: Path,
+) -> None:
+    """Load the weights of the run's own checkpoint or of another run, if it does not begin from the seed."""
+    if resumed:
+        state.load(resumed.tensors, resumed.step, resumed.path)
+        state.seconds = resumed.seconds
+        if changes := changed_files(config, resumed):
+            log.warning("this run will not continue bit for bit: its data changed: %s", changes)
+        warn_of_changes(
+            resumed.environment | versions(resumed.plugins, folder),
+            description["environment"] | versions(description.get(PLUGINS, {}), folder),
+        )
+    elif config.train.init_from:
+        init_from(state, load_checkpoint(config.train.init_from))
+
+
+def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Warn about each part of the environment that differs, since the run then does not continue bit for bit."""
+    older = {
+        "deterministic": False,
+        "compiled": False,
+        "layout": now.get("layout"),
+    }  # versions had no such keys
+    before = older | before
+    changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+    if changed:
+        log.warning("this run will not continue bit for bit: %s", ", ".join(changed))

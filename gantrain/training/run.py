@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from shlex import quote
@@ -13,7 +12,6 @@ from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.atomic import replace_file
 from gantrain.core.files import write_json
-from gantrain.core.plugins import versions
 from gantrain.core.run_folder import DONE, PLUGINS, RunFolder
 from gantrain.core.signals import leave
 from gantrain.core.text import count, escape_controls
@@ -31,15 +29,17 @@ from gantrain.tracking.tensorboard import (
 )
 from gantrain.tracking.tracker import Tracker
 from gantrain.training.batches import Batches, visible_split
-from gantrain.training.checkpoint import Checkpoint, load_checkpoint
+from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import expected_tags, supported_metrics
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.loop import train
-from gantrain.training.restore import changed_files, check_same_data, describe, init_from, write_config
+from gantrain.training.play import Play
+from gantrain.training.restore import check_same_data, describe, load_weights, write_config
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
+from gantrain.training.steps import choose_play, step_of
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.threads import set_threads
 
@@ -117,10 +117,11 @@ def _run(
                 data = data or prepare(config, resumed)
                 state = TrainState.create(config, data.spec, runtime)
                 set_threads(config, data, state, resumed.environment if resumed else None)
+                choose_play(config, data, state, runtime, resumed.environment if resumed else None)
                 description = describe(config, data, runtime)
                 if PLUGINS in description:
                     result[PLUGINS] = description[PLUGINS]
-                _load_weights(state, config, resumed, description, folder)
+                load_weights(state, config, resumed, description, folder)
                 if config.dataset.files.entries:
                     replace_file(files.data_file, config.dataset.files.content)
                 with stop_signal.waiting():
@@ -155,27 +156,6 @@ def _write_result(run: RunFolder, result: dict[str, Any]) -> None:
         raise
 
 
-def _load_weights(
-    state: TrainState,
-    config: Config,
-    resumed: Checkpoint | None,
-    description: Mapping[str, Any],
-    folder: Path,
-) -> None:
-    """Load the weights of the run's own checkpoint or of another run, if it does not begin from the seed."""
-    if resumed:
-        state.load(resumed.tensors, resumed.step, resumed.path)
-        state.seconds = resumed.seconds
-        if changes := changed_files(config, resumed):
-            log.warning("this run will not continue bit for bit: its data changed: %s", changes)
-        warn_of_changes(
-            resumed.environment | versions(resumed.plugins, folder),
-            description["environment"] | versions(description.get(PLUGINS, {}), folder),
-        )
-    elif config.train.init_from:
-        init_from(state, load_checkpoint(config.train.init_from))
-
-
 def _train(
     config: Config,
     folder: Path,
@@ -188,18 +168,15 @@ def _train(
 ) -> dict[str, Any]:
     # A run that starts again in a folder drops what an earlier attempt logged there.
     tracker = Tracker(folder, state.step if resumed else -1)
-    if data.summary:
-        log.info("%s", escape_controls(data.summary))
-    log.info("%s on %s, %s: %s", config.name, runtime.device, count(runtime.threads, "thread"), folder)
-    log.info("%s", meaning(config))
-    for line in cautions(config):
-        log.warning("%s", line)
+    _log_start(config, folder, data, runtime)
     # What a run does besides training; a resumed one goes on with the state of its logs.
     housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session, stop_signal)
     if resumed:
         housekeeping.resume(resumed)
     batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
     held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
+    advance = step_of(state, Play.create(config, runtime), runtime)
+    advance.prepare(batches)
     # Train; a signal ends the run after the current step.
     with closing(tracker), closing(housekeeping.bar):
         if resumed:
@@ -212,7 +189,7 @@ def _train(
             tracker.record(0, charts_summary(expected_tags(config)))
             tracker.text(0, "run/config", run_page(session.command, config, runtime.environment()))
             housekeeping.begin(state)
-        train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out)
+        train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out, advance)
     # The result. Speed is that of this process, which made the steps from ``began`` on.
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0
@@ -220,6 +197,7 @@ def _train(
     final = evaluation.final
     return {
         "status": "finished",
+        "compiled": runtime.compile_failure or runtime.is_compiled,
         "stopped_by": config.train.budget,
         "step": state.step,
         "images": images,
@@ -236,15 +214,17 @@ def _train(
     }
 
 
+def _log_start(config: Config, folder: Path, data: Data, runtime: Runtime) -> None:
+    """Log what is trained, on what, and what is seldom meant."""
+    if data.summary:
+        log.info("%s", escape_controls(data.summary))
+    log.info("%s on %s, %s: %s", config.name, runtime.device, count(runtime.threads, "thread"), folder)
+    log.info("%s", meaning(config))
+    for line in cautions(config):
+        log.warning("%s", line)
+
+
 def _status(error: BaseException) -> str:
     if isinstance(error, Interrupted | KeyboardInterrupt):
         return "interrupted"
     return "diverged" if isinstance(error, Diverged) else "pruned" if isinstance(error, Pruned) else "failed"
-
-
-def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Warn about each part of the environment that differs, since the run then does not continue bit for bit."""
-    before = {"deterministic": False, "layout": now.get("layout")} | before  # older versions had no such keys
-    changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
-    if changed:
-        log.warning("this run will not continue bit for bit: %s", ", ".join(changed))

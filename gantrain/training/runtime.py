@@ -21,6 +21,8 @@ class Runtime:
     Attributes:
         device: The torch device.
         precision: ``float32``, ``tf32``, ``bfloat16`` or ``float16``.
+        is_compiled: Whether steps are compiled; ``choose_play`` decides.
+        compile_failure: Why they could not be, and are played eagerly; empty if they could.
     """
 
     def __init__(self, options: Device):
@@ -29,6 +31,7 @@ class Runtime:
         self.device = resolve_device(options.kind, options.index)
         self.precision = options.precision
         check_precision(self.precision, self.device)
+        self.is_compiled, self.compile_failure = False, ""
         keep_memory()
 
     @property
@@ -63,6 +66,7 @@ class Runtime:
             "device": str(self.device),
             "precision": self.precision,
             "threads": self.threads,
+            "compiled": self.is_compiled,
             "deterministic": self._options.deterministic,
             **self._card(),
         }
