@@ -92,11 +92,11 @@ class Split:
 
     def take(self, index: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
         """Return the samples at ``index`` as float32 on ``device``, images in [-1, 1], and their labels."""
-        (x, y), place = self.stored(index), torch.device(device)
+        (x, y), place = self.select(index), torch.device(device)
         # Scaled on the device, since bytes are a quarter of the transfer
         return scaled(upload(x, place)), None if y is None else upload(y, place)
 
-    def stored(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
+    def select(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the samples at ``index`` as they are stored, and their labels, where the split is."""
         index = index.to(self.x.device)
         rows = self.places(index)

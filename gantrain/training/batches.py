@@ -51,7 +51,7 @@ class Batches:
 
     def _send(self, number: int) -> Sent:
         """Gather a batch as it is stored, and start to copy it."""
-        x, y = self.split.stored(self._index(number))
+        x, y = self.split.select(self._index(number))
         return self._sender.send([x] if y is None else [x, y])
 
     def _index(self, number: int) -> Tensor:

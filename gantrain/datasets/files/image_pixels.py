@@ -87,7 +87,7 @@ def largest_level(root: str, names: list[str], max_pixels: int) -> int | None:
 def describe_flatness(split: Split) -> str:
     """Return why images uint8 [C, H, W] that are spread over a split show next to nothing, or an empty text."""
     count = min(SAMPLE_IMAGES, max(4, SAMPLE_BYTES // split.x.shape[1:].numel()))
-    images = split.stored(torch.tensor(_spread(len(split), count)))[0].flatten(2)  # [n, C, H W]
+    images = split.select(torch.tensor(_spread(len(split), count)))[0].flatten(2)  # [n, C, H W]
     if any(len(image) == 4 and image[3].min() < image[3].max() for image in images):
         return ""  # transparency shows something
     colours = [image[:3] for image in images]
