@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 
+from gantrain.core.device import upload
 from gantrain.training.batches import Batches
 from gantrain.training.draws import Draws, Inputs, Rates, StepInputs
 from gantrain.training.eager import EagerStep
@@ -46,6 +47,10 @@ class CompiledStep:
         self._eager = EagerStep(state, play)
         self._checks = {kind: FiniteCheck(kind) for kind in ("d", "g")}
         self._compiled: dict[object, Callable[..., list[Tags]]] = {}  # by the kind of a step's inputs
+        if play.device.type == "cuda":
+            # A CUDA graph changes tensors in place only where it is told that they stay where they are.
+            for tensor, _ in pairs_of_leaves(self._tensors, self._tensors):
+                torch._dynamo.mark_static_address(tensor, guard=False)
 
     def __call__(self, of_d: Iterable[Inputs], of_g: Iterable[Inputs], rates: Rates) -> list[Tags]:
         """Play one step; return what each update reports.
@@ -96,7 +101,7 @@ class CompiledStep:
             self._compiled[form] = lazily_compiled(self._advance, self._play.device)
         with torch.no_grad():
             reports = self._compiled[form](
-                self._tensors, plain_d, plain_g, numbers.to(self._play.device), has_penalty
+                self._tensors, plain_d, plain_g, upload(numbers, self._play.device), has_penalty
             )
         for tags in reports:
             kind = "d" if "loss/d" in tags else "g"

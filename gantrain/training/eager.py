@@ -17,6 +17,7 @@ from gantrain.core.gradients import (
     clear_gradients,
     gradients_norm,
 )
+from gantrain.core.loss_scale import LossScale
 from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
 from gantrain.models.base import Generator
@@ -40,11 +41,20 @@ class EagerLearner(Learner):
         module: The network.
         rule: Its update rule.
         moments: Those of the rule, changed in place.
+        scale: Scale and streak of its loss in float16, changed in place; None in other precisions.
     """
 
     derivatives: type[Derivatives] = Autograd
 
-    def __init__(self, name: str, module: nn.Module, rule: OptimizerOptions, moments: Moments):
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        rule: OptimizerOptions,
+        moments: Moments,
+        scale: LossScale | None = None,
+    ):
+        self.scale = scale
         self.name, self.module, self.rule, self.moments = name, module, rule, moments
         self.weights: Weights = dict(trainable_weights(module))
         self._list: list[Tensor] = list(self.weights.values())
@@ -75,13 +85,19 @@ class EagerLearner(Learner):
         found, total = [], torch.zeros(())
         for loss_of in losses:
             loss, aux = loss_of(self.module)
-            add_gradients(loss if len(losses) == 1 else loss / len(losses), self._list)
+            share = loss if len(losses) == 1 else loss / len(losses)
+            add_gradients(share if self.scale is None else share * self.scale.scale, self._list)
             total = total + loss.detach()
             # Reports without their graph, of which nothing is left when the next part is computed.
             found.append(aux | {"tags": {tag: value.detach() for tag, value in aux["tags"].items()}})
             del loss, aux
+        if self.scale is not None:
+            self.scale.unscale([weight.grad for weight in self._list if weight.grad is not None])
         norm = gradients_norm(self._list)
-        self._refused = self.check.add(total / len(losses), norm)
+        self._refused = self.check.add(total / len(losses), norm, self.scale)
+        if self.scale is not None and self._refused is not None:
+            self.scale.adapt(self._refused == 0)
+            norm = torch.where(self._refused == 0, norm, 0.0)  # of an update that is not made
         return norm, found
 
     def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
@@ -119,8 +135,8 @@ class EagerAverage(Average):
 def eager_players(state: TrainState, play: Play) -> Players:
     """Return the players that change a run's state in place."""
     return Players(
-        G=EagerLearner("g", state.G, play.rule, state.opt_G),
-        D=EagerLearner("d", state.D, play.rule, state.opt_D),
+        G=EagerLearner("g", state.G, play.rule, state.opt_G, state.scales.get("g")),
+        D=EagerLearner("d", state.D, play.rule, state.opt_D, state.scales.get("d")),
         average=EagerAverage(state.G_ema, state.G),
         memory=state.memory,
     )

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.gradients import divergence
+from gantrain.core.loss_scale import LossScale
 
 
 class FiniteCheck:
@@ -22,28 +23,30 @@ class FiniteCheck:
             None  # loss and gradient norm of the first update that was refused, [2]
         )
 
-    def add(self, loss: Tensor, norm: Tensor) -> Tensor | None:
+    def add(self, loss: Tensor, norm: Tensor, scale: LossScale | None = None) -> Tensor | None:
         """Return 1.0 where an update must not be made, 0-dim on the device; None on the CPU.
 
         Args:
             loss: 0-dim.
             norm: Of its gradient, 0-dim.
+            scale: Of the loss in float16, which may be too large: then the next update has a smaller one.
 
         Raises:
             Diverged: On the CPU, when one of the two is not finite.
         """
         # A sum is NaN or infinite when any term is.
         total = norm + loss
-        if total.device.type == "cpu":
+        if total.device.type == "cpu" and scale is None:
             if not total.isfinite().item():
                 raise divergence(self.name, float(loss), float(norm))
             return None
         is_bad, numbers = total.isfinite().logical_not(), torch.stack([loss, norm])
+        is_final = is_bad if scale is None else is_bad & scale.is_exhausted
         if self._is_refused is None or self._numbers is None:
-            self._is_refused, self._numbers = is_bad, numbers
+            self._is_refused, self._numbers = is_final, numbers
         else:
             self._numbers = torch.where(self._is_refused, self._numbers, numbers)
-            self._is_refused = self._is_refused | is_bad
+            self._is_refused = self._is_refused | is_final
         return is_bad.float()
 
     def read(self) -> None:

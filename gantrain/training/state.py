@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.config.options import Config
+from gantrain.core.loss_scale import LossScale
 from gantrain.core.random import stream
 from gantrain.core.schedules import decay, warmup
 from gantrain.core.spec import Spec
@@ -34,6 +35,7 @@ class TrainState:
         opt_G: The moments of G's optimizer.
         opt_D: The moments of D's optimizer.
         memory: What the penalty keeps between updates.
+        scales: Of the losses of ``g`` and ``d`` in float16; empty in other precisions.
         step: Finished steps, each of ``train.g_steps`` generator updates.
         d_updates: Finished discriminator updates, which number the batches.
         seconds: Time spent in training, for ``train.seconds``; not among the tensors, since it is never the same.
@@ -45,6 +47,7 @@ class TrainState:
     opt_G: Moments
     opt_D: Moments
     memory: Memory = dataclasses.field(default_factory=dict)
+    scales: dict[str, LossScale] = dataclasses.field(default_factory=dict)
     step: int = 0
     d_updates: int = 0
     seconds: float = 0.0
@@ -59,7 +62,9 @@ class TrainState:
         G_ema = copy.deepcopy(G).requires_grad_(False)
         opt_G, opt_D = (rule.init(list(trainable_weights(network).values())) for network in (G, D))
         memory = {name: t.to(runtime.device) for name, t in config.penalty.initial_memory().items()}
-        return cls(G, D, G_ema, opt_G, opt_D, memory)
+        players = "gd" if runtime.precision == "float16" else ""
+        scales = {player: LossScale.create(runtime.device) for player in players}
+        return cls(G, D, G_ema, opt_G, opt_D, memory, scales)
 
     @property
     def batches(self) -> int:
@@ -79,6 +84,8 @@ class TrainState:
             tensors |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
         # A mean without a value yet is left out.
         tensors |= {f"penalty/{name}": t for name, t in self.memory.items() if t.isfinite()}
+        for player, scale in self.scales.items():
+            tensors |= {f"loss_scale/{player}/{name}": t for name, t in vars(scale).items()}
         for part, network in (("opt_G", self.G), ("opt_D", self.D)):
             moments: Moments = getattr(self, part)
             for name, of_weights in moments.items():
@@ -100,6 +107,9 @@ class TrainState:
                 load_moments(getattr(self, part), tensors, part, trainable_indices(network))
             memory = tensors_of(tensors, "penalty")
             self.memory = {name: memory.get(name, own).to(own) for name, own in self.memory.items()}
+            for player, scale in self.scales.items():
+                for name, number in tensors_of(tensors, f"loss_scale/{player}").items():
+                    getattr(scale, name).copy_(number)
             # D's updates number the batches, so a resumed run goes on in the same epoch.
             self.d_updates = int(tensors["loop/d_updates"])
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
