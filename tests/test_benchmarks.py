@@ -106,7 +106,7 @@ def test_tutorial_plays_and_prints_each_step(name, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [part for part in PARTS if part != "compile"])
+@pytest.mark.parametrize("part", PARTS)
 def test_part_runs_through_at_its_smallest(part):
     command = [sys.executable, "-m", "benchmarks", part, "--quick"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

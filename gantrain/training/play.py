@@ -89,7 +89,7 @@ class Play:
             ema=config.train.ema,
             device=runtime.device,
             autocast=runtime.autocast,
-            is_mixed=runtime.precision != "float32",
+            is_mixed=runtime.is_mixed,
         )
 
     @property

@@ -21,6 +21,7 @@ class Runtime:
     Attributes:
         device: The torch device.
         precision: ``float32``, ``tf32``, ``bfloat16`` or ``float16``.
+        is_mixed: Whether networks run in half precision.
         is_compiled: Whether steps are compiled; ``choose_play`` decides.
         compile_failure: Why they could not be, and are played eagerly; empty if they could.
     """
@@ -31,6 +32,7 @@ class Runtime:
         self.device = resolve_device(options.kind, options.index)
         self.precision = options.precision
         check_precision(self.precision, self.device)
+        self.is_mixed = self.precision in HALF
         self.is_compiled, self.compile_failure = False, ""
         keep_memory()
 

@@ -395,7 +395,14 @@ def test_signal_saves_the_step_and_names_how_to_resume(name, run_cli, tmp_path):
     number = getattr(signal, name)
     words = [*POINTS, "metric=js", "metric.n=64", "train.sample_every=0", "train.checkpoint_every=0"]
     process = subprocess.Popen(
-        [*COMMAND, *words, "train.steps=1000000", "train.evaluate_every=5", "run.dir=run"],
+        [
+            *COMMAND,
+            *words,
+            "train.steps=1000000",
+            "device.compile=false",
+            "train.evaluate_every=5",
+            "run.dir=run",
+        ],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,

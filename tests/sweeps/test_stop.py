@@ -44,6 +44,7 @@ def started(folder: Path, *words: str, jobs: int = 1) -> subprocess.Popen[str]:
         "-m",
         *SHORT,
         "train.steps=10000000",
+        "device.compile=false",
         "train.checkpoint_every=5",
     ]
     process = subprocess.Popen(
@@ -190,7 +191,14 @@ def test_job_ends_when_its_sweep_is_stopped_or_gone(tmp_path, monkeypatch, end):
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_signal_saves_running_jobs_and_resume_completes_them(launcher, tmp_path):
-    words = [*RING, "train.steps=400000", "train.log_every=20", "train.checkpoint_every=0", "seed=range(3)"]
+    words = [
+        *RING,
+        "train.steps=400000",
+        "device.compile=false",
+        "train.log_every=20",
+        "train.checkpoint_every=0",
+        "seed=range(3)",
+    ]
     command = [sys.executable, "-m", "gantrain"]
     process = subprocess.Popen(
         [*command, "-m", *words, f"hydra/launcher={launcher}", "run.dir=sweep"],
@@ -261,7 +269,15 @@ def relatives(tag: str) -> list[str]:
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_sweep_stopped_while_its_jobs_start_leaves_no_process(tmp_path, launcher, number, code):
-    words = ["-m", *SHORT, "train.steps=10000000", "seed=range(3)", f"hydra/launcher={launcher}", "run.dir=s"]
+    words = [
+        "-m",
+        *SHORT,
+        "train.steps=10000000",
+        "device.compile=false",
+        "seed=range(3)",
+        f"hydra/launcher={launcher}",
+        "run.dir=s",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "gantrain", *words], cwd=tmp_path, env={**os.environ, "TAG": str(tmp_path)},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
