@@ -25,12 +25,14 @@ from gantrain.datasets.base import Data
 from gantrain.tracking.tracker import Means
 from gantrain.training.batches import Batches, visible_split
 from gantrain.training.loop import train
+from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
+from gantrain.training.steps import step_of
 
 CASES = ("ring", "digits", "mnist_r1", "dcgan_64")
 PRECISIONS = ("float32", "tf32", "bfloat16")
-PLAYS = ("eager",)
+PLAYS = ("eager", "compiled")  # on CUDA the latter is replayed as a graph
 ROW_SECONDS, ALL_SECONDS, WINDOW_SECONDS, WINDOWS = 15, 240, 0.8, 3
 WARM_UP, PROFILED = 5, 10  # steps
 IMAGES = ("dataset.n=200",)
@@ -122,7 +124,9 @@ def game(words: tuple[str, ...]) -> tuple[Config, Data]:
     return config, config.dataset.load(config.seed)
 
 
-def measure(words: tuple[str, ...], device: Device, is_counted: bool, is_quick: bool) -> tuple[Clock, int]:
+def measure(
+    words: tuple[str, ...], device: Device, play: str, is_counted: bool, is_quick: bool
+) -> tuple[Clock, int]:
     """Train a game until the clock has its figures; return it and the training images of a step."""
     config, data = game(words)
     config = replace(config, device=device, train=replace(config.train, steps=10**9))
@@ -133,7 +137,11 @@ def measure(words: tuple[str, ...], device: Device, is_counted: bool, is_quick: 
             visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device
         )
         clock = Clock(config, runtime.device, is_counted, is_quick)
-        train(state, batches, config, runtime, Means().add, clock)
+        runtime.is_compiled = play == "compiled"
+        advance = step_of(state, Play.create(config, runtime), runtime)
+        train(state, batches, config, runtime, Means().add, clock, advance=advance)
+    if runtime.compile_failure:
+        raise RuntimeError(runtime.compile_failure)
     return clock, config.train.images_per_step(config.objective.has_game)
 
 
@@ -153,7 +161,9 @@ def rows(options: argparse.Namespace, device: torch.device, ceilings: Ceilings) 
                 place = Device(kind=device.type, precision=precision)
                 try:
                     with time_limit(min(options.row, left)):
-                        clock, images = measure(words, place, case not in costs, options.quick)
+                        clock, images = measure(
+                            words, place, play, case not in costs and play == "eager", options.quick
+                        )
                 except TooSlow:
                     yield [*head, f"not done in {min(options.row, left)} s"]
                     continue

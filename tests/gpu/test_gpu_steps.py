@@ -87,6 +87,14 @@ def test_steps_on_a_gpu_are_those_of_the_cpu_in_each_setting(kind, play_on, word
     assert_moves_agree(*games, 2e-3, str(words))
 
 
+@pytest.mark.parametrize("name", ["r1", "noise"])
+def test_compiled_steps_are_those_of_the_cpu(kind, play_on, name):
+    games = [play_on(place, *SETTINGS[name], *PLAIN) for place in (kind, "cpu")]
+    games[0].runtime.is_compiled = True  # on CUDA the third step is the first that replays a graph
+    assert_moves_agree(*games, 5e-3, name, steps=6)
+    assert games[0].runtime.compile_failure == ""
+
+
 @pytest.mark.parametrize("words", SETTINGS.values(), ids=SETTINGS)
 def test_host_waits_for_nothing_in_a_step(kind, play_on, unwaited, words):
     game, means, steps = play_on(kind, *words, *ADAM), Means(), 12
