@@ -191,6 +191,14 @@ def test_a_distance_of_infinite_variance_has_a_caveat(name):
     assert sum(bool(each.caveat) for each in found) > 6
 
 
+@pytest.mark.parametrize(("errors_of_a_mean", "has_caveat"), [(3, True), (4.3, True), (12, False)])
+def test_frechet_within_three_errors_of_equality_has_a_caveat(errors_of_a_mean, has_caveat):
+    """Of one dimension it is nearly a square, (d + e)^2: ±1.96 errors of d = 4.3 hold 0.93, of d = 3 0.91."""
+    shift = errors_of_a_mean * (2 / 300) ** 0.5
+    (found,) = readings("frechet", gaussians(1, shift=shift), 300, 12).values()
+    assert (sum(bool(each.caveat) for each in found) > 6) == has_caveat
+
+
 @pytest.mark.parametrize(
     ("share", "error", "is_near"),
     [(0.98, 0.008, True), (0.88, 0.033, False), (0.03, 0.011, True), (1.0, 0.0, True)],
