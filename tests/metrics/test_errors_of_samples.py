@@ -212,16 +212,19 @@ def test_students_margin_is_that_of_its_quantile():
         assert student_margin(freedom) == pytest.approx(t.ppf(0.975, freedom) / 1.96, rel=0.003)
 
 
-@pytest.mark.parametrize(("power", "has_caveat"), [(0.0, False), (0.1, False), (2.0, True)])
-def test_halves_and_quarters_show_the_variance_of_all(power, has_caveat):
-    """Of a mean whose n-fold variance is 1 + 300 power / n: at n = 300 (1 + power), of halves (1 + 2 power)."""
+@pytest.mark.parametrize(
+    ("order", "power", "has_caveat"),
+    [(-1, 0, False), (-1, 0.1, False), (-1, 2, True), (1, 0.3, False), (3, 100, True)],
+)
+def test_halves_and_quarters_show_the_variance_of_all(order, power, has_caveat):
+    """Of a mean whose n-fold variance is 1 + power (n / 300)^order."""
     x, draws = torch.randn(300, generator=torch.Generator().manual_seed(1)).double(), torch.Generator()
     draws.manual_seed(2)
 
     def statistic(parts: Tensor) -> dict[str, Tensor]:
         size = parts.shape[1]
-        noise = torch.randn(len(parts), generator=draws).double() * (300 * power) ** 0.5 / size
-        return {"mean": x[parts].mean(1) + noise}
+        sd = (power * (size / 300) ** order / size) ** 0.5
+        return {"mean": x[parts].mean(1) + sd * torch.randn(len(parts), generator=draws).double()}
 
     found = from_halves(statistic, 300, 0)["mean"]
     assert bool(found.caveat) == has_caveat

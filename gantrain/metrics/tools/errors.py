@@ -11,7 +11,7 @@ from gantrain.core.estimate import Z95, Estimate
 GROUPS = 80  # in all partitions together
 LARGEST_GROUP = 1000  # samples, so that a cost of n^2 stays small
 HALVINGS = 100
-LEAST_OF_HALVES = 0.8  # that n times a variance may be of all samples, for an extrapolation to hold
+LEAST_OF_HALVES, MOST_OF_HALVES = 0.8, 1.3  # times their n-fold variance that all samples may have
 CLEAR_OF_ENDS = 3  # errors from the end of its range that an estimate is, for them to be symmetric
 DRAWS = 400  # bootstrap draws
 CLEAR = 4  # times the quadratic part of a variance is a linear part that makes a distance nearly normal
@@ -80,7 +80,8 @@ def from_groups(statistic: Statistic, n: int, seed: int) -> dict[str, float]:
 def from_halves(statistic: Statistic, n: int, seed: int) -> dict[str, Estimate]:
     """Return the standard error of a statistic as ``from_groups`` does, where n times its variance changes with n.
 
-    From quarters to halves it changes twice as much as from halves to all samples, to the first order in 1/n.
+    From quarters to halves it changes twice as much as from halves to all samples, to the first order in 1/n. Where
+    that is much, the first order is not enough, and there is a caveat.
     """
     orders = _orders(n, HALVINGS, seed)
     halves, quarters = (_variances(statistic, orders, count) for count in (2, 4))
@@ -90,7 +91,8 @@ def from_halves(statistic: Statistic, n: int, seed: int) -> dict[str, Estimate]:
     found = {}
     for tag, half in halves.items():
         whole = 1.5 * half - 0.5 * quarters[tag]
-        caveat = "" if whole >= LEAST_OF_HALVES * half else "half as many samples vary in another way"
+        is_linear = LEAST_OF_HALVES * half <= whole <= MOST_OF_HALVES * half
+        caveat = "" if is_linear else "half as many samples vary in another way"
         found[tag] = Estimate(margin * max(whole, half / 2) ** 0.5, caveat=caveat)
     return found
 
