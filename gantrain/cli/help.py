@@ -46,7 +46,13 @@ def command_page(name: str) -> str:
     command = load_command(name)
     usage = "\n".join(["usage", *(usage_line(f"{name} {form}", text) for form, text in command.usage)])
     words = {offer(key, word.choices): word.help for key, word in command.known_words.items()}
-    parts = [usage, _indented_table("arguments", words), "All verbs: gantrain --help"]
+    # Keys, which docs/configuration.md explains, need no line each.
+    explained = {word: text for word, text in words.items() if text}
+    keys = textwrap.fill("  ".join(word for word, text in words.items() if not text), 96)
+    table = "\n".join(filter(None, [_indented_table("arguments", explained), textwrap.indent(keys, "  ")]))
+    if keys and not explained:
+        table = f"arguments\n{table}"
+    parts = [usage, table, "All verbs: gantrain --help"]
     return "\n\n".join(filter(None, parts))
 
 
