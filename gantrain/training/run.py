@@ -176,7 +176,8 @@ def _train(
     batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
     held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
     advance = step_of(state, Play.create(config, runtime), runtime)
-    advance.prepare(batches)
+    if not config.train.is_over(state.step, state.seconds):
+        advance.prepare(batches)
     # Train; a signal ends the run after the current step.
     with closing(tracker), closing(housekeeping.bar):
         if resumed:
