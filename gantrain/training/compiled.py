@@ -23,7 +23,6 @@ from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
 from gantrain.training.step import Tags, step
-from gantrain.training.steps import COMPILE_SECONDS
 
 log = logging.getLogger("gantrain")
 
@@ -66,7 +65,7 @@ class CompiledStep:
         """Compile before the first step, whose time is then that of a step: a lazy penalty makes two kinds of steps."""
         state, play = self._state, self._play
         what = "compiling the step: about %.0f s on two cores, once for these shapes; device.compile=false spares it"
-        log.info(what, COMPILE_SECONDS * play.updates)
+        log.info(what, play.compile_seconds)
         kinds: dict[bool, Rates] = {}
         for number in range(state.step, state.step + STEPS_AHEAD):
             rates = Rates.at(number, play)

@@ -17,6 +17,8 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.runtime import Runtime
 
+COMPILE_SECONDS = 25.0  # of one update
+
 
 @dataclass(frozen=True)
 class Play:
@@ -96,6 +98,11 @@ class Play:
     def updates(self) -> int:
         """The updates of a step, real and unrolled."""
         return self.d_steps + self.g_steps * (1 + self.unroll)
+
+    @property
+    def compile_seconds(self) -> float:
+        """What compiling a step takes on two cores of a server, about."""
+        return COMPILE_SECONDS * self.updates
 
     def d_input(self, x: Tensor, draws: dict[str, Tensor], kind: str) -> Tensor:
         """Return samples ``x`` [N, ...] as D sees them while training: augmented, then with instance noise."""

@@ -22,12 +22,11 @@ from gantrain.training.state import TrainState
 from gantrain.training.step import Tags
 from gantrain.training.threads import forward_flop
 
-# Per update of D or G, on two cores of a server: what compiling one costs, what a compiled one saves of Python's time
-# and what it saves of the time of its operations, whose intermediate results stay in the cache.
-COMPILE_SECONDS, SAVED_SECONDS, SAVED_SECONDS_PER_FLOP = 25.0, 0.003, 2e-12
-FORWARD_PASSES = (
-    4  # that an update costs as many operations as: a forward pass of G and D, and twice that backward
-)
+# Per update of D or G, on two cores of a server: what a compiled one saves of Python's time, and of the time of its
+# operations, whose intermediate results stay in the cache.
+SAVED_SECONDS, SAVED_SECONDS_PER_FLOP = 0.003, 2e-12
+# An update has as many operations as this many forward passes of G and D: forward, and twice that backward.
+FORWARD_PASSES = 4
 
 
 class Step(Protocol):
@@ -80,7 +79,7 @@ def choose_play(
     elif environment is not None:
         runtime.is_compiled = before is True  # runs from before there was a choice were eager
     else:
-        runtime.is_compiled = not reason and pays(config, data, state, Play.create(config, runtime).updates)
+        runtime.is_compiled = not reason and pays(config, data, state, Play.create(config, runtime))
 
 
 def why_not_compiled(config: Config, state: TrainState) -> str:
@@ -101,12 +100,11 @@ def why_not_compiled(config: Config, state: TrainState) -> str:
     return ""
 
 
-def pays(config: Config, data: Data, state: TrainState, updates: int) -> bool:
+def pays(config: Config, data: Data, state: TrainState, play: Play) -> bool:
     """Return whether a compiled step saves more time over a run than compiling it takes: by shapes and steps alone."""
-    cost = COMPILE_SECONDS * updates
     if config.train.seconds is not None:
-        return config.train.seconds >= 4 * cost
+        return config.train.seconds >= 4 * play.compile_seconds
     saved = SAVED_SECONDS
     if next(state.G.parameters()).device.type == "cpu":
         saved += SAVED_SECONDS_PER_FLOP * FORWARD_PASSES * forward_flop(config, data, state)
-    return config.train.steps * updates * saved >= 2 * cost
+    return config.train.steps * play.updates * saved >= 2 * play.compile_seconds

@@ -63,7 +63,8 @@ OVERRIDES = [
     row("device.threads=20000", "device.threads", "is neither auto nor a number"),
     # Choices.
     row("train.update=sometimes", "train.update", "choose from alternating, simultaneous"),
-    row("device.precision=float16", "device.precision", "did you mean 'bfloat16'?"),
+    row("device.precision=float61", "device.precision", "did you mean 'float16'?"),
+    row("device=cpu device.precision=float16", "device.precision", "needs a GPU"),
     row("metric.names=[js,prdd]", "metric.names", "did you mean 'prdc'?"),
     row("objective=conditional objective.base=hing", "objective.base", "did you mean 'hinge'?"),
     # Values that refer to others.

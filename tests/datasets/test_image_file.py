@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from picture_files import chunk, noise, png, saved, tiff
 from PIL import Image, PngImagePlugin
 
@@ -222,5 +223,6 @@ def test_fit_is_part_of_what_is_cached(memory_limit, tmp_path):
     first, other, again = (
         ImageFolder(**options, fit=fit).load(0).train for fit in ("cover", "contain", "cover")
     )
-    assert (first.take(slice(None))[0] == again.take(slice(None))[0]).all()
-    assert not (first.take(slice(None))[0] == other.take(slice(None))[0]).all()
+    every = torch.arange(len(first))
+    assert torch.equal(first.take(every)[0], again.take(every)[0])
+    assert not torch.equal(first.take(every)[0], other.take(every)[0])

@@ -221,7 +221,7 @@ def test_larger_networks_pay_sooner():
         lengths = [2**power for power in range(24)]
         for length in lengths:
             run.config.train.steps = length
-            if pays(run.config, run.data, run.state, run.play.updates):
+            if pays(run.config, run.data, run.state, run.play):
                 return length
         return None
 
