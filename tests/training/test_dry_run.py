@@ -20,7 +20,6 @@ from gantrain.core.text import format_duration, format_size
 from gantrain.training.dry_run.estimate import Chore, Estimate, estimate
 from gantrain.training.dry_run.layers import layers, total_parameters
 from gantrain.training.dry_run.report import summary_line
-from gantrain.training.loop import train
 from gantrain.training.run import prepare
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import build_networks
@@ -147,10 +146,10 @@ def test_dry_run_weighs_a_lazy_penalty_by_its_frequency(monkeypatch):
         now[0] += 1
         return stepped(*arguments)
 
-    loop = sys.modules[train.__module__]
-    stepped = loop.step
+    eager = sys.modules["gantrain.training.eager"]
+    stepped = eager.step
     monkeypatch.setattr(type(resolved.penalty), "__call__", cost)
-    monkeypatch.setattr(loop, "step", played)
+    monkeypatch.setattr(eager, "step", played)
     monkeypatch.setattr("gantrain.training.dry_run.estimate.time.perf_counter", lambda: now[0])
     found = estimate(resolved, prepare(resolved), Runtime(resolved.device), max_seconds=60)
     assert found.step_seconds == pytest.approx((1 + 15 * 1 + 9) / 16, rel=0.01)
