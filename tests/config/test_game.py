@@ -45,15 +45,15 @@ def test_meaning_of_a_plain_game_is_its_objectives():
 def test_chance_is_the_mean_loss_of_a_d_that_knows_nothing(objective):
     words = ["noise=labels", "noise.label_smoothing=0.2", "noise.label_flip=0.1"]
     config = resolve(composed(*RING, f"objective={objective}", *words))
-    x, y = torch.zeros(200_000, 2), torch.arange(200_000) % 8
-    loss, _ = d_loss(
-        lambda x, y: x[:, 0],
-        x,
-        x,
-        y if config.model.is_conditional else None,
-        lambda purpose: torch.Generator().manual_seed(len(purpose)),
-        Play.create(config, Runtime(config.device)),
-    )
+    kinds = ["real", "fake", *(["wrong"] if config.model.is_conditional else [])]
+    logits = {kind: torch.zeros(200_000) for kind in kinds}
+    draws = {
+        f"label {kind}": config.noise.targets(
+            kind == "real", 200_000, torch.Generator().manual_seed(len(kind))
+        )
+        for kind in ("real", "fake")
+    }
+    loss = d_loss(logits, draws, Play.create(config, Runtime(config.device)))
     assert chance(config) == pytest.approx(float(loss), abs=0.01)
     if objective in ("minimax", "conditional"):  # -log 1/2 whatever the target is
         assert chance(config) == pytest.approx(2 * math.log(2))
