@@ -17,7 +17,7 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.runtime import Runtime
 
-COMPILE_SECONDS = 25.0  # of one update
+COMPILE_SECONDS = 15.0  # of one update
 
 
 @dataclass(frozen=True)

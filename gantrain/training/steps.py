@@ -24,7 +24,7 @@ from gantrain.training.threads import forward_flop
 
 # Per update of D or G, on two cores of a server: what a compiled one saves of Python's time, and of the time of its
 # operations, whose intermediate results stay in the cache.
-SAVED_SECONDS, SAVED_SECONDS_PER_FLOP = 0.003, 2e-12
+SAVED_SECONDS, SAVED_SECONDS_PER_FLOP = 1e-3, 5e-13
 # An update has as many operations as this many forward passes of G and D: forward, and twice that backward.
 FORWARD_PASSES = 4
 
