@@ -216,7 +216,7 @@ def test_larger_networks_pay_sooner():
     def least_steps(width):
         model = {"name": "mlp", "width": width}
         run = Run(**(RING | {"model": model, "train": {"steps": 10_000}}))
-        lengths = [2**power for power in range(24)]
+        lengths = [round(1.2**power) for power in range(80)]
         for length in lengths:
             run.config.train.steps = length
             if pays(run.config, run.data, run.state, run.play):
