@@ -19,7 +19,13 @@ from benchmarks.clock import Stopwatch, Turn
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a worker inherits would decide how fast it is; each gets the defaults of a new shell.
-DECIDING = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "MALLOC_MMAP_THRESHOLD_")
+DECIDING = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_WAIT_POLICY",
+    "GOMP_SPINCOUNT",
+    "MALLOC_MMAP_THRESHOLD_",
+)
 EAGER = ("device.compile=false",)
 
 

@@ -7,8 +7,10 @@ from gantrain.core.interpreter import collect_less, end_quickly
 from gantrain.core.signals import StopRequest, handle_signals, ignore_signals, leave, listen, stop_now
 from gantrain.core.streams import tolerant_streams
 
-# Before torch is loaded: threads that spin while they wait cost a run with a busy neighbour most of its speed.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch is loaded: threads that spin for milliseconds while they wait cost a run with a busy neighbour most of
+# its speed, and threads that sleep at once cost a run on idle cores a third. These spin for a moment.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -103,10 +103,18 @@ def test_commands_import_nothing_heavy(tmp_path):
     assert not modules & {"dataclasses", "hashlib", "json"}  # a fifth of the time of the help page
 
 
-@pytest.mark.parametrize(("typed", "policy"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+
+@pytest.mark.parametrize(
+    ("typed", "policy"),
+    [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
 def test_command_lets_waiting_threads_sleep_before_torch(typed, policy):
-    script = "import os, sys, gantrain.cli.main; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
-    untouched = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    script = (
+        "import os, sys, gantrain.cli.main; print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
+    )
+    untouched = {name: value for name, value in os.environ.items() if name not in WAITING}
     done = subprocess.run(
         [sys.executable, "-c", script], env=untouched | typed, capture_output=True, text=True
     )
