@@ -116,7 +116,8 @@ def test_pure_step_equals_eager_play(name, pure):
 @pytest.mark.parametrize("objective", GAMES)
 def test_every_game_and_penalty_is_a_pure_function(objective, penalty, pure):
     groups = {"objective": {"name": objective}, "penalty": {"name": penalty}, "optimizer": {"name": "sgd"}}
-    is_conditional = REGISTERED["objective"][objective]().needs_condition
+    game = REGISTERED["objective"][objective]()
+    is_conditional = game.needs_condition or game.mismatch_weight > 0
     model = {"name": "mlp", "width": 8, "condition": "concat" if is_conditional else "none"}
     assert_equal_play(RING | groups | {"model": model}, count=1)
 
