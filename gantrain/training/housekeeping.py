@@ -225,6 +225,7 @@ class Housekeeping:
         """After a signal, save and raise Interrupted."""
         if self.stop_signal.number:
             self.save(state)
+            self.gallery.draw_untrained()
             raise self.stop_signal.interruption(state.step, is_over=self.is_over(state))
 
     def save(self, state: TrainState) -> None:
