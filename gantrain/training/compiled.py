@@ -97,7 +97,7 @@ class CompiledStep:
         # Shapes of a run never change, but a penalty may be lazy, and wrong pairs may be missing in a batch.
         form = has_penalty, *((name, t.shape) for one in (*of_d, *of_g) for name, t in one.draws.items())
         if form not in self._compiled:
-            self._compiled[form] = lazily_compiled(self._advance, self._play.device)
+            self._compiled[form] = compile_lazily(self._advance, self._play.device)
         with torch.no_grad():
             reports = self._compiled[form](
                 self._tensors, plain_d, plain_g, upload(numbers, self._play.device), has_penalty
@@ -139,7 +139,7 @@ class CompiledStep:
         return reports
 
 
-def lazily_compiled(advance: Any, device: torch.device) -> Callable[..., list[Tags]]:
+def compile_lazily(advance: Any, device: torch.device) -> Callable[..., list[Tags]]:
     """Return a method that is compiled at its first call, for inputs of that kind alone."""
     # Comparing hundreds of tensors and modules with those of the first call would take a quarter of a small step. What
     # is compiled is kept by the code object, so each kind of inputs has one of its own.
