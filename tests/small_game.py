@@ -89,24 +89,27 @@ def game(
     seed=0,
     packing=1,
     model=None,
+    device=None,
+    group=None,
     **options,
 ) -> Game:
-    """Return a run on a ring of four modes; ``options`` are keys of ``train``."""
+    """Return a run on a ring of four modes, or a process's part of it; ``options`` are keys of ``train``."""
     config = resolve(
         composed(*CHOICES)
         | {
             "seed": seed,
             "dataset": dataset or {"name": "ring", "modes": 4, "n": 50, "n_holdout": 10},
             "model": {"name": "auto", "width": 8, "condition": condition, "packing": packing} | (model or {}),
-            "penalty": {"name": penalty},
+            "penalty": {"name": penalty} if isinstance(penalty, str) else penalty,
             "objective": {"name": objective},
             "optimizer": {"name": "adam", "schedule": "constant"} | (optimizer or {}),
+            "device": {"kind": "cpu"} | (device or {}),
             "train": {"steps": 6, "batch_size": 8} | options,
         }
     )
-    runtime, data = Runtime(config.device), config.dataset.load(config.seed)
+    runtime, data = Runtime(config.device, group), config.dataset.load(config.seed)
     state = TrainState.create(config, data.spec, runtime)
-    batches = Batches(data.train, config.train.batch_size, seed, runtime.device)
+    batches = Batches(data.train, config.train.batch_size, seed, runtime.device, runtime.group)
     return Game(config, data, state, batches, runtime)
 
 

@@ -134,6 +134,22 @@ class Device:
         1.0, "largest fraction of a GPU's memory that the run may take", above=0, maximum=1
     )
     threads: str = option(AUTO, "CPU threads; auto is one for small networks, else at most one a core")
+    processes: int = option(
+        1, "processes of this machine that play the run together", minimum=1, maximum=4096
+    )
+    shards: int | None = option(
+        None,
+        "equal parts of each batch that the processes share; with the same number, any processes that share them "
+        "equally play the same run. null is one for each process",
+        minimum=1,
+        maximum=4096,
+    )
+    reduce: str = option(
+        "exact",
+        "sum of the shards' gradients: exact has the same bits for any number of processes, fast takes less memory and "
+        "traffic",
+        choices=("exact", "fast"),
+    )
 
     def __post_init__(self) -> None:
         self.compile = self.compile.lower()  # of a boolean in YAML

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 
 from gantrain.config.options import ENDLESS, Config
+from gantrain.config.parts import accumulate_errors, shards_cautions, shards_errors
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError
 from gantrain.objectives.base import Objective
@@ -15,7 +16,7 @@ from gantrain.registry import REGISTERED
 def check_together(config: Config) -> None:
     """Check that the groups can be run together. Raises ConfigError, naming the key to change."""
     groups = (_name_errors, _model_errors, _condition_errors, _objective_errors)
-    for errors in (*groups, _unroll_errors, _update_errors, _accumulate_errors, _budget_errors):
+    for errors in (*groups, _unroll_errors, _update_errors, accumulate_errors, shards_errors, _budget_errors):
         for error in errors(config):
             raise error
 
@@ -45,7 +46,7 @@ def cautions(config: Config) -> list[str]:
         lines.append(
             f"both learning rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to continue training"
         )
-    return lines
+    return lines + list(shards_cautions(config))
 
 
 def _words_of_d(config: Config) -> Iterator[str]:
@@ -185,28 +186,6 @@ def _update_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("train.d_gain", "cannot stop D when both networks are updated at once", remedy)
     if config.train.g_steps > 1:
         yield ConfigError("train.g_steps", "must be 1 when both networks are updated at once", remedy)
-
-
-def _accumulate_errors(config: Config) -> Iterator[ConfigError]:
-    """A batch in parts must give the gradient of the whole."""
-    parts, size, packing = config.train.accumulate, config.train.batch_size, config.model.packing
-    if parts == 1:
-        return
-    if size % (parts * packing) or size == parts * packing:
-        what = f"is {parts}, and a batch of {size} has no {parts} equal parts of several samples"
-        multiple = parts * packing * max(round(size / (parts * packing)), 2)
-        yield ConfigError("train.accumulate", what, f"set train.batch_size={multiple}")
-    causes = {
-        "model.minibatch_std": (config.model.minibatch_std, "false"),
-        "model.condition": (config.model.condition == "conditional_batch_norm", "projection"),
-        "penalty": (not config.penalty.averages_samples, "none"),
-        "train.unroll": (config.train.unroll > 0, "0"),
-        "train.compare_gradients": (config.train.compare_gradients, "false"),
-    }
-    for key, (is_set, other) in causes.items():
-        if is_set:
-            what = f"is {parts}, and {key} uses a whole batch at once"
-            yield ConfigError("train.accumulate", what, f"set train.accumulate=1 or {key}={other}")
 
 
 def _budget_errors(config: Config) -> Iterator[ConfigError]:

@@ -94,6 +94,18 @@ class ConditionalBatchNorm(nn.Module):
         return x * (1 + gain) + offset
 
 
+def batch_statistics(network: nn.Module) -> dict[str, Tensor]:
+    """Return the running statistics of a network's batch norms, this package's and torch's, by name."""
+    kinds = ConditionalBatchNorm | nn.modules.batchnorm._BatchNorm
+    return {
+        f"{prefix}.{name}" if prefix else name: buffer
+        for prefix, module in network.named_modules()
+        if isinstance(module, kinds)
+        for name, buffer in module.named_buffers(recurse=False)
+        if buffer.is_floating_point()  # not torch's count of batches
+    }
+
+
 class Head(nn.Module):
     """Maps D's features phi [N, d] to logits [N]: w phi + b + (V e) phi, e [N, width] the embedded condition.
 

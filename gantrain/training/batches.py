@@ -1,6 +1,6 @@
 """Training batches by number: shuffled, endless, a function of the seed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from gantrain.config.options import Config
 from gantrain.core.device import upload
 from gantrain.core.random import stream
 from gantrain.datasets.base import Split, scaled
+from gantrain.distributed.group import Group, OneProcess
 from gantrain.training.transfer import Ahead, Sender, Sent
 
 
@@ -24,12 +25,14 @@ class Batches:
         size: Samples in a batch.
         seed: The run's seed.
         device: Where batches go.
+        group: The processes that share each batch, in equal parts.
     """
 
     split: Split
     size: int
     seed: int
     device: torch.device
+    group: Group = field(default_factory=OneProcess)
 
     def __post_init__(self) -> None:
         self._orders: dict[int, Tensor] = {}
@@ -40,19 +43,29 @@ class Batches:
                 self._sender, self._ahead = Sender(self.device), Ahead(self._send)
 
     def __call__(self, number: int) -> tuple[Tensor, Tensor | None]:
-        """Return batch ``number`` of the run: samples [size, ...] and their labels [size] or None."""
+        """Return this process's rows of batch ``number``: samples [size / processes, ...] and their labels or None."""
         if self._ahead is None:
-            batch = self.split.take(self._index(number), self.device)
+            batch = self.split.take(self._own_index(number), self.device)
             if self.split.file is not None:
-                self.split.file.prefetch(self.split.places(self._index(number + 1)))
+                self.split.file.prefetch(self.split.places(self._own_index(number + 1)))
             return batch
         x, *labels = self._sender.receive(self._ahead(number))
         return scaled(x), labels[0] if labels else None
 
     def _send(self, number: int) -> Sent:
         """Gather a batch as it is stored, and start to copy it."""
-        x, y = self.split.select(self._index(number))
+        x, y = self.split.select(self._own_index(number))
         return self._sender.send([x] if y is None else [x, y])
+
+    def conditions(self, number: int) -> Tensor | None:
+        """Return the labels of all processes' rows of batch ``number``, or None."""
+        y = self.split.y
+        return None if y is None else upload(y[self._index(number)], self.device)
+
+    def _own_index(self, number: int) -> Tensor:
+        """Return which samples of batch ``number`` this process has."""
+        index = self._index(number)
+        return index if self.group.size == 1 else index.chunk(self.group.size)[self.group.rank]
 
     def _index(self, number: int) -> Tensor:
         """Return which samples batch ``number`` has, shape [size]."""

@@ -38,6 +38,11 @@ class Inputs:
     y: Tensor | None
     draws: Draws = field(default_factory=dict)
 
+    @property
+    def latents(self) -> tuple[Tensor, Tensor | None]:
+        """The latents and conditions of the samples."""
+        return self.draws["z"], self.y
+
     def parts(self, count: int) -> list[Inputs]:
         """Return the inputs cut into ``count`` equal parts, in order."""
         if count == 1:
@@ -90,10 +95,10 @@ class Draw:
     def for_d(
         self, real: Tensor, y: Tensor | None, i: int, penalty: bool, drawn: Draws | None = None
     ) -> Draws:
-        """Return the draws of update ``i`` of D on the device.
+        """Return the draws of update ``i`` of D on the device, of this process's rows.
 
         Args:
-            real: Of the shape of the batch.
+            real: Of the shape of the whole batch.
             y: Its conditions, or None.
             i: Index within the step.
             penalty: Whether one is due.
@@ -103,7 +108,7 @@ class Draw:
         return draws | self._wrong("wrong", y, f"{i}")
 
     def for_g(self, real: Tensor, y: Tensor | None, j: int, drawn: Draws | None = None) -> Draws:
-        """Return the draws of update ``j`` of G on the device; arguments as for ``for_d``."""
+        """Return the draws of update ``j`` of G on the device, of this process's rows; arguments as for ``for_d``."""
         draws = self._on_device(self._numbers_of_g(real, j)) if drawn is None else drawn
         return draws | (self._wrong("unroll wrong", y, f" unroll{j}") if self.play.unroll else {})
 
@@ -121,7 +126,7 @@ class Draw:
         draws |= self._of_labels(real, f"{i}")
         if penalty:
             draws["penalty"] = self.play.penalty.draw(real, self.stream(f"penalty{i}"))
-        return draws
+        return self._own(draws)
 
     def _numbers_of_g(self, real: Tensor, j: int) -> Draws:
         draws = {"z": self.G.latents(len(real), self.stream(f"g{j}"))}
@@ -133,7 +138,7 @@ class Draw:
                 unrolled = self._of_inputs(real, {"real": f"real unroll{j}"})
                 unrolled |= self._of_labels(real, f" unroll{j}")
                 draws |= {f"unroll {key}": value for key, value in unrolled.items()}
-        return draws
+        return self._own(draws)
 
     def held_out(self, n: int) -> Tensor:
         """Return ``n`` latents for D's loss on held-out data, the same throughout the step."""
@@ -163,7 +168,14 @@ class Draw:
         if self.play.objective.mismatch_weight == 0 or y is None:
             return {}
         wrong = wrong_conditions(y, self.play.classes, self.stream(f"wrong{suffix}"))
-        return {} if wrong is None else {key: wrong}
+        return {} if wrong is None else self._own({key: wrong})
+
+    def _own(self, draws: Draws) -> Draws:
+        """Return the rows of this process: the numbers are those of the whole batch, however many share it."""
+        group = self.play.parts.group
+        if group.size == 1:
+            return draws
+        return {key: t.chunk(group.size)[group.rank] if len(t) else t for key, t in draws.items()}
 
     def _on_device(self, draws: Draws) -> Draws:
         return {key: upload(value, self.play.device) for key, value in draws.items()}
@@ -182,22 +194,36 @@ class StepInputs:
     ):
         self.state, self.batches, self.play, self.rates, self.draws = state, batches, play, rates, draws
         self.draw = Draw(play, state.G, state.step)
-        self._last: tuple[Tensor, Tensor | None] | None = None
+        self._last: tuple[Tensor, Tensor | None] | None = None  # batch of D, and its number
+        self._number: int | None = None
 
     def of_d(self) -> Iterator[Inputs]:
         """Yield the inputs of D's updates, each with fresh data."""
         for i in range(self.play.d_steps if self.play.objective.has_game else 0):
-            real, y = self._last = self.batches(self.state.d_updates)
+            number = self._number = self.state.d_updates
             self.state.d_updates += 1
             due, drawn = self.rates.penalty is not None, self.draws["d"][i] if self.draws else None
-            yield Inputs(real, y, self.draw.for_d(real, y, i, due, drawn))
+            real, y = self._last = self.batches(number)
+            yield Inputs(real, y, self.draw.for_d(*self._whole(number, real, y), i, due, drawn))
 
     def of_g(self) -> Iterator[Inputs]:
         """Yield the inputs of G's updates: fresh latents, and the data of D's last update."""
-        real, y = self._last or self.batches(self.state.step)
+        number = self.state.step if self._number is None else self._number
+        real, y = self._last or self.batches(number)
         for j in range(self.play.g_steps):
             drawn = self.draws["g"][j] if self.draws else None
-            yield Inputs(real, y, self.draw.for_g(real, y, j, drawn))
+            yield Inputs(real, y, self.draw.for_g(*self._whole(number, real, y), j, drawn))
+
+    def _whole(self, number: int, real: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return a tensor of the shape of a whole batch, and its conditions; ``real`` and ``y`` are the own rows."""
+        if self.play.parts.group.size == 1:
+            return real, y
+        return whole_shape(self.play, real), self.batches.conditions(number)
+
+
+def whole_shape(play: Play, real: Tensor) -> Tensor:
+    """Return a tensor of the shape of a whole batch on the CPU, without memory of its own."""
+    return torch.zeros(()).expand(play.batch_size, *real.shape[1:])
 
 
 def is_drawn_ahead(device: torch.device) -> bool:
@@ -210,7 +236,7 @@ def draws_ahead(state: TrainState, config: Config, play: Play) -> DrawBlocks | N
     if not is_drawn_ahead(play.device):
         return None
     # Shapes are all that the draws take of a batch.
-    batch = torch.zeros(()).expand(config.train.batch_size, *config.spec.shape)
+    batch = torch.zeros(()).expand(play.batch_size, *config.spec.shape)
 
     def draws_of(step: int) -> StepDraws:
         return Draw(play, state.G, step).of_step(batch, Rates.at(step, play).penalty is not None)

@@ -20,14 +20,16 @@ from gantrain.core.gradients import (
 from gantrain.core.loss_scale import LossScale
 from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
+from gantrain.distributed.shards import Parts
 from gantrain.models.base import Generator
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
+from gantrain.training.batch_statistics import BatchStatistics
 from gantrain.training.batches import Batches
 from gantrain.training.d_loss import Network
 from gantrain.training.draws import Inputs, Rates
 from gantrain.training.finite import FiniteCheck
-from gantrain.training.learners import Aux, Average, Learner, Loss, Players
+from gantrain.training.learners import Aux, Average, Batch, Learner, Loss, Players
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
 from gantrain.training.step import Tags, step
@@ -41,6 +43,7 @@ class EagerLearner(Learner):
         module: The network.
         rule: Its update rule.
         moments: Those of the rule, changed in place.
+        parts: Of a batch.
         scale: Scale and streak of its loss in float16, changed in place; None in other precisions.
     """
 
@@ -52,10 +55,12 @@ class EagerLearner(Learner):
         module: nn.Module,
         rule: OptimizerOptions,
         moments: Moments,
+        parts: Parts,
         scale: LossScale | None = None,
     ):
         self.scale = scale
         self.name, self.module, self.rule, self.moments = name, module, rule, moments
+        self._parts, self._statistics = parts, BatchStatistics(module, parts)
         self.weights: Weights = dict(trainable_weights(module))
         self._list: list[Tensor] = list(self.weights.values())
         self.check = FiniteCheck(name)
@@ -70,9 +75,10 @@ class EagerLearner(Learner):
         return lambda x, y: functional_call(self.module, weights, (x, y))
 
     @torch.no_grad()
-    def sample(self, x: Tensor, y: Tensor | None) -> Tensor:
-        output: Tensor = self.module(x, y)
-        return output
+    def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:
+        outputs: list[Tensor] = []
+        self._statistics.over_parts(lambda batch: outputs.append(self.module(*batch)), inputs)
+        return outputs
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -80,25 +86,44 @@ class EagerLearner(Learner):
             for name, vector in iterate(self.module, all_tensors(self.module)).items():
                 self._spectral[name].copy_(vector)
 
-    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, list[Aux]]:
-        clear_gradients(self._list)
-        found, total = [], torch.zeros(())
-        for loss_of in losses:
-            loss, aux = loss_of(self.module)
-            share = loss if len(losses) == 1 else loss / len(losses)
-            add_gradients(share if self.scale is None else share * self.scale.scale, self._list)
-            total = total + loss.detach()
-            # Reports without their graph, of which nothing is left when the next part is computed.
-            found.append(aux | {"tags": {tag: value.detach() for tag, value in aux["tags"].items()}})
-            del loss, aux
+    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+        if self._parts.count == 1:
+            loss, aux = self._add_gradients(losses[0])
+        else:
+            loss, aux = self._add_mean_gradients(losses)
         if self.scale is not None:
             self.scale.unscale([weight.grad for weight in self._list if weight.grad is not None])
         norm = gradients_norm(self._list)
-        self._refused = self.check.add(total / len(losses), norm, self.scale)
+        self._refused = self.check.add(loss, norm, self.scale)
         if self.scale is not None and self._refused is not None:
             self.scale.adapt(self._refused == 0)
             norm = torch.where(self._refused == 0, norm, 0.0)  # of an update that is not made
-        return norm, found
+        return norm, aux
+
+    def _add_gradients(self, loss_of: Loss) -> tuple[Tensor, Aux]:
+        """Put the gradient of a loss into the weights' ``.grad``; return the loss and its tags, without their graph."""
+        clear_gradients(self._list)
+        loss, aux = loss_of(self.module)
+        add_gradients(loss if self.scale is None else loss * self.scale.scale, self._list)
+        return loss.detach(), aux | {"tags": {tag: value.detach() for tag, value in aux["tags"].items()}}
+
+    def _add_mean_gradients(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+        """Do the same for the mean loss of all parts of a batch, which other processes may have too."""
+        names: list[tuple[str, str]] = []
+
+        def tensors_of(loss_of: Loss) -> list[Tensor]:
+            loss, aux = self._add_gradients(loss_of)
+            names[:] = [(kind, name) for kind, values in aux.items() for name in values]
+            gradients = [weight.grad for weight in self._list if weight.grad is not None]
+            return [*gradients, loss, *(aux[kind][name] for kind, name in names)]
+
+        means = self._statistics.mean_over_parts(tensors_of, losses)
+        for weight in self._list:
+            weight.grad = means.pop(0)
+        loss, aux = means.pop(0), dict[str, dict[str, Tensor]]()
+        for (kind, name), value in zip(names, means, strict=True):
+            aux.setdefault(kind, {})[name] = value
+        return loss, aux
 
     def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
         slopes = [weight.grad for weight in self._list if weight.grad is not None]
@@ -112,17 +137,18 @@ class EagerLearner(Learner):
 class EagerAverage(Average):
     """The average that changes in place."""
 
-    def __init__(self, module: Generator, G: Generator):
+    def __init__(self, module: Generator, G: Generator, parts: Parts):
         self.module, self.has_batch_stats = module, module.has_batch_stats
+        self._statistics = BatchStatistics(module, parts)
         # Listing the weights takes as long as updating them.
         self.weights: list[Tensor] = list(module.parameters())
         self.live: list[Tensor] = list(G.parameters())
         self.buffers = list(zip(module.buffers(), G.buffers(), strict=True))
 
     @torch.no_grad()
-    def track(self, z: Tensor, y: Tensor | None) -> None:
+    def track(self, inputs: Sequence[Batch]) -> None:
         if self.has_batch_stats:
-            self.module(z, y)
+            self._statistics.over_parts(lambda batch: self.module(*batch), inputs)
 
     @torch.no_grad()
     def update(self, G: EagerLearner, rate: float | Tensor) -> None:
@@ -135,9 +161,9 @@ class EagerAverage(Average):
 def eager_players(state: TrainState, play: Play) -> Players:
     """Return the players that change a run's state in place."""
     return Players(
-        G=EagerLearner("g", state.G, play.rule, state.opt_G, state.scales.get("g")),
-        D=EagerLearner("d", state.D, play.rule, state.opt_D, state.scales.get("d")),
-        average=EagerAverage(state.G_ema, state.G),
+        G=EagerLearner("g", state.G, play.rule, state.opt_G, play.parts, state.scales.get("g")),
+        D=EagerLearner("d", state.D, play.rule, state.opt_D, play.parts, state.scales.get("d")),
+        average=EagerAverage(state.G_ema, state.G, play.parts),
         memory=state.memory,
     )
 

@@ -12,11 +12,13 @@ from torch.func import functional_call
 from gantrain.core.gradients import Derivatives, Functional, Weights, total_norm
 from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
+from gantrain.distributed.shards import tree_sum
 from gantrain.models.base import Generator
+from gantrain.models.layers import batch_statistics
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.d_loss import Network
-from gantrain.training.learners import Aux, Average, Learner, Loss
+from gantrain.training.learners import Aux, Average, Batch, Learner, Loss
 
 
 @dataclass
@@ -52,15 +54,20 @@ class FunctionalLearner(Learner):
         """Return the network with these tensors; it moves batch statistics among the buffers."""
         return lambda x, y: functional_call(self.module, {**buffers, **weights}, (x, y))
 
-    def sample(self, x: Tensor, y: Tensor | None) -> Tensor:
-        self.buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
-        return self._call(self.weights, self.buffers)(x, y)
+    def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:
+        outputs, after = [], []
+        for batch in inputs:
+            buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
+            outputs.append(self._call(self.weights, buffers)(*batch))
+            after.append(buffers)
+        self.buffers = mean_buffers(self.module, after)
+        return outputs
 
     def refresh(self) -> None:
         self.buffers = self.buffers | iterate(self.module, {**self.buffers, **self.weights})
 
-    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, list[Aux]]:
-        found, gradients = [], []
+    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+        found: list[tuple[Weights, Tensor, Aux, Weights]] = []
         for loss_of in losses:
 
             def total(
@@ -71,19 +78,14 @@ class FunctionalLearner(Learner):
                 loss, aux = loss_of(self._call(weights, buffers))
                 return loss, (loss, aux, buffers)
 
-            slopes, (loss, aux, self.buffers) = torch.func.grad(total, has_aux=True)(self.weights)
-            self.is_finite = self.is_finite & loss.isfinite()
-            gradients.append(slopes)
-            found.append(aux)
-        self.slopes = {
-            name: sum(slopes[name] for slopes in gradients) / len(losses)
-            if len(losses) > 1
-            else gradients[0][name]
-            for name in self.weights
-        }
+            slopes, (loss, aux, buffers) = torch.func.grad(total, has_aux=True)(self.weights)
+            found.append((slopes, loss, aux, buffers))
+        of_weights, of_losses, auxes, buffers_after = zip(*found, strict=True)
+        self.buffers = mean_buffers(self.module, buffers_after)
+        self.slopes = mean_of(of_weights)
         norm = total_norm(list(self.slopes.values()))
-        self.is_finite = self.is_finite & norm.isfinite()
-        return norm, found
+        self.is_finite = self.is_finite & mean(of_losses).isfinite() & norm.isfinite()
+        return norm, {kind: mean_of([aux[kind] for aux in auxes]) for kind in auxes[0]}
 
     def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
         names = list(self.weights)
@@ -103,13 +105,31 @@ class FunctionalAverage(Average):
     weights: Weights
     buffers: dict[str, Tensor]
 
-    def track(self, z: Tensor, y: Tensor | None) -> None:
+    def track(self, inputs: Sequence[Batch]) -> None:
         if self.module.has_batch_stats:
-            self.buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
-            functional_call(self.module, {**self.weights, **self.buffers}, (z, y))
+            after = [{name: buffer.clone() for name, buffer in self.buffers.items()} for _ in inputs]
+            for batch, buffers in zip(inputs, after, strict=True):
+                functional_call(self.module, {**self.weights, **buffers}, batch)
+            self.buffers = mean_buffers(self.module, after)
 
     def update(self, G: FunctionalLearner, rate: float | Tensor) -> None:
         live = {**G.buffers, **G.weights}
         self.weights = {name: torch.lerp(w, live[name], rate) for name, w in self.weights.items()}
         if not self.module.has_batch_stats:
             self.buffers = {name: live[name] for name in self.buffers}
+
+
+def mean(of_parts: Sequence[Tensor]) -> Tensor:
+    """Return the mean of tensors that the parts of a batch computed, in the order of eager play."""
+    return of_parts[0] if len(of_parts) == 1 else tree_sum(of_parts) / len(of_parts)
+
+
+def mean_of(of_parts: Sequence[Weights]) -> Weights:
+    """Return the mean of each named tensor."""
+    return {name: mean([tensors[name] for tensors in of_parts]) for name in of_parts[0]}
+
+
+def mean_buffers(network: nn.Module, of_parts: Sequence[Weights]) -> Weights:
+    """Return the buffers after the last part, and of batch norm's statistics the means over all parts."""
+    statistics = [{name: tensors[name] for name in batch_statistics(network)} for tensors in of_parts]
+    return {**of_parts[-1], **mean_of(statistics)}

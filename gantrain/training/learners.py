@@ -13,7 +13,10 @@ from gantrain.core.gradients import Derivatives, Weights
 from gantrain.penalties.base import Memory, Penalty
 from gantrain.training.d_loss import Network
 
-Aux = dict[str, Any]  # what a loss computes along the way: tensors by name
+Aux = dict[
+    str, dict[str, Tensor]
+]  # what a loss computes along the way: 0-dim tags, and a penalty's memory, by name
+Batch = tuple[Tensor, Tensor | None]  # a network's inputs x [N, ...] and y
 Loss = Callable[[Network], tuple[Tensor, Aux]]
 
 
@@ -39,16 +42,23 @@ class Learner(ABC):
         """Return the network with other weights, differentiable with respect to these too."""
 
     @abstractmethod
-    def sample(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Return the network's output without a graph; batch statistics move."""
+    def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:
+        """Return the network's outputs on each part of a batch without a graph; batch statistics move once."""
 
     @abstractmethod
     def refresh(self) -> None:
         """Make one power iteration where the network has spectral norms."""
 
     @abstractmethod
-    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, list[Aux]]:
-        """Keep the gradient of the mean of losses for ``update``; return its norm, and what each loss computed."""
+    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+        """Keep the gradient of the mean loss of all parts of a batch for ``update``.
+
+        Args:
+            losses: Of the own parts, in order.
+
+        Returns:
+            The gradient's norm, 0-dim, and the means of what the losses computed along the way.
+        """
 
     @abstractmethod
     def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
@@ -59,8 +69,8 @@ class Average(ABC):
     """The moving average of G's weights."""
 
     @abstractmethod
-    def track(self, z: Tensor, y: Tensor | None) -> None:
-        """Move its own batch statistics by a pass, if it has any."""
+    def track(self, inputs: Sequence[Batch]) -> None:
+        """Move its own batch statistics by a pass over each part of a batch, if it has any."""
 
     @abstractmethod
     def update(self, G: Any, rate: float | Tensor) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gantrain.augment.base import Augmentation
 from gantrain.config.options import Config
+from gantrain.distributed.shards import Parts
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
 from gantrain.optimizers.base import OptimizerOptions
@@ -37,7 +38,8 @@ class Play:
         g_steps: Updates of G in a step.
         is_simultaneous: Whether D's last update of a step waits for G's gradient.
         is_joint: Whether D may see data and samples in one pass: it looks at each on its own.
-        accumulate: Parts that a batch is differentiated in, one after another.
+        batch_size: Samples of data in a batch, and fakes.
+        parts: Those that a batch is differentiated in, by one process or several.
         unroll: Discriminator updates to unroll in G's loss.
         unroll_lr: Learning rate of those updates; None for D's own.
         compare_gradients: Whether to measure the minimax and the non-saturating gradient of G.
@@ -59,7 +61,8 @@ class Play:
     g_steps: int
     is_simultaneous: bool
     is_joint: bool
-    accumulate: int
+    batch_size: int
+    parts: Parts
     unroll: int
     unroll_lr: float | None
     compare_gradients: bool
@@ -71,6 +74,7 @@ class Play:
     @classmethod
     def create(cls, config: Config, runtime: Runtime) -> Play:
         """Return what a step uses of a run."""
+        shards = config.device.shards or config.device.processes
         return cls(
             objective=config.objective,
             penalty=config.penalty,
@@ -84,7 +88,8 @@ class Play:
             g_steps=config.train.g_steps,
             is_simultaneous=config.train.update == "simultaneous",
             is_joint=not config.model.couples_samples,
-            accumulate=config.train.accumulate,
+            batch_size=config.train.batch_size,
+            parts=Parts(shards * config.train.accumulate, runtime.group, config.device.reduce == "exact"),
             unroll=config.train.unroll,
             unroll_lr=config.train.unroll_lr,
             compare_gradients=config.train.compare_gradients,

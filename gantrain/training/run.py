@@ -173,7 +173,8 @@ def _train(
     housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session, stop_signal)
     if resumed:
         housekeeping.resume(resumed)
-    batches = Batches(visible_split(data.train, config), config.train.batch_size, config.seed, runtime.device)
+    size, split = config.train.batch_size, visible_split(data.train, config)
+    batches = Batches(split, size, config.seed, runtime.device, runtime.group)
     held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
     advance = step_of(state, Play.create(config, runtime), runtime)
     if not config.train.is_over(state.step, state.seconds):

@@ -10,6 +10,7 @@ import torch
 import gantrain
 from gantrain.config.options import Device
 from gantrain.core.device import check_precision, resolve_device
+from gantrain.distributed.group import Group, OneProcess
 from gantrain.training.torch_settings import torch_settings
 
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # in which networks run by autocast
@@ -19,6 +20,7 @@ class Runtime:
     """Where and how precisely the networks run.
 
     Attributes:
+        group: The processes that play the run.
         device: The torch device.
         precision: ``float32``, ``tf32``, ``bfloat16`` or ``float16``.
         is_mixed: Whether networks run in half precision.
@@ -26,9 +28,9 @@ class Runtime:
         compile_failure: Why they could not be, and are played eagerly; empty if they could.
     """
 
-    def __init__(self, options: Device):
+    def __init__(self, options: Device, group: Group | None = None):
         """Resolve the device. Raises ConfigError for one that is not available, or has not this precision."""
-        self._options = options
+        self._options, self.group = options, group or OneProcess()
         self.device = resolve_device(options.kind, options.index)
         self.precision = options.precision
         check_precision(self.precision, self.device)

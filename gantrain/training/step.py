@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -58,14 +57,14 @@ def step(
 
 def differentiate_d(players: Players, inputs: Inputs, rates: Rates, play: Play) -> Tags:
     """Differentiate D's loss on one batch; G is left untouched."""
-    D, penalty = players.D, play.penalty
+    D, penalty, parts = players.D, play.penalty, inputs.parts(play.parts.own)
     D.refresh()
+    # Fakes without a graph: nothing of this reaches G.
+    with play.autocast():
+        fakes = players.G.sample([part.latents for part in parts])
 
-    def loss_on(part: Inputs) -> Loss:
-        # Fakes without a graph: nothing of this reaches G.
-        with play.autocast():
-            fake = players.G.sample(part.draws["z"], part.y).float()
-        pairs = pairs_of(part, play.d_input(fake, part.draws, FAKE), part.draws, play)
+    def loss_on(part: Inputs, fake: Tensor) -> Loss:
+        pairs = pairs_of(part, play.d_input(fake.float(), part.draws, FAKE), part.draws, play)
 
         def loss_of(network: Network) -> tuple[Tensor, Aux]:
             # D's gradient by its inputs comes from the same pass, unless that is less precise than a penalty may be.
@@ -99,23 +98,22 @@ def differentiate_d(players: Players, inputs: Inputs, rates: Rates, play: Play) 
 
         return loss_of
 
-    norm, found = D.differentiate([loss_on(part) for part in inputs.parts(play.accumulate)])
-    if rates.penalty is not None:
-        players.memory = found[-1]["memory"]
-    return mean_of([aux["tags"] for aux in found]) | {"gradient/d": norm}
+    norm, aux = D.differentiate([loss_on(part, fake) for part, fake in zip(parts, fakes, strict=True)])
+    players.memory = aux.get("memory", players.memory)
+    return aux["tags"] | {"gradient/d": norm}
 
 
 def differentiate_g(players: Players, inputs: Inputs, rates: Rates, play: Play) -> Tags:
     """Differentiate G's loss on fresh samples, or a baseline's on data; D is left untouched."""
-    parts, of_game = inputs.parts(play.accumulate), play.objective.has_game
+    parts, of_game = inputs.parts(play.parts.own), play.objective.has_game
     losses = [
         game_loss(players, part, rates, play) if of_game else baseline_loss(part, play) for part in parts
     ]
-    norm, found = players.G.differentiate(losses)
-    for part in parts if of_game else ():
+    norm, aux = players.G.differentiate(losses)
+    if of_game:
         with play.autocast():
-            players.average.track(part.draws["z"], part.y)
-    return mean_of([aux["tags"] for aux in found]) | {"gradient/g": norm}
+            players.average.track([part.latents for part in parts])
+    return aux["tags"] | {"gradient/g": norm}
 
 
 def game_loss(players: Players, part: Inputs, rates: Rates, play: Play) -> Loss:
@@ -175,10 +173,3 @@ def baseline_loss(part: Inputs, play: Play) -> Loss:
         return loss, {"tags": {"loss/g": loss}}
 
     return loss_of
-
-
-def mean_of(reports: list[Tags]) -> Tags:
-    """Return the mean of each tag over the parts of a batch."""
-    if len(reports) == 1:
-        return reports[0]
-    return {tag: torch.stack([report[tag] for report in reports]).mean() for tag in reports[0]}

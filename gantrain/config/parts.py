@@ -1,0 +1,66 @@
+"""Checks of a batch in parts: those of ``train.accumulate`` and of the shards of several processes."""
+
+from collections.abc import Iterator
+
+from gantrain.config.options import Config
+from gantrain.errors import ConfigError
+
+
+def accumulate_errors(config: Config) -> Iterator[ConfigError]:
+    """A batch in parts must give the gradient of the whole."""
+    parts, size, packing = config.train.accumulate, config.train.batch_size, config.model.packing
+    if parts == 1:
+        return
+    if size % (parts * packing) or size == parts * packing:
+        what = f"is {parts}, and a batch of {size} has no {parts} equal parts of several samples"
+        multiple = parts * packing * max(round(size / (parts * packing)), 2)
+        yield ConfigError("train.accumulate", what, f"set train.batch_size={multiple}")
+    causes = {
+        "model.minibatch_std": (config.model.minibatch_std, "false"),
+        "model.condition": (config.model.condition == "conditional_batch_norm", "projection"),
+        "penalty": (not config.penalty.averages_samples, "none"),
+        "train.unroll": (config.train.unroll > 0, "0"),
+        "train.compare_gradients": (config.train.compare_gradients, "false"),
+    }
+    for key, (is_set, other) in causes.items():
+        if is_set:
+            what = f"is {parts}, and {key} uses a whole batch at once"
+            yield ConfigError("train.accumulate", what, f"set train.accumulate=1 or {key}={other}")
+
+
+def shards_errors(config: Config) -> Iterator[ConfigError]:
+    """Each process has equally many shards, and each shard equally many samples, or packs."""
+    processes, accumulate, unit = config.device.processes, config.train.accumulate, config.model.packing
+    shards = config.device.shards or processes
+    if shards == 1:
+        return
+    if shards % processes:
+        what = f"is {shards}, which {processes} processes cannot share equally"
+        yield ConfigError("device.shards", what, f"set device.shards={processes} or a multiple of it")
+    parts, size = shards * accumulate, config.train.batch_size
+    if size % (parts * unit) or size == parts * unit:
+        what = f"is {size}, which has no {parts} equal shards of several samples"
+        multiple = parts * unit * max(round(size / (parts * unit)), 2)
+        yield ConfigError("train.batch_size", what, f"set train.batch_size={multiple} or device.shards=null")
+    causes = {
+        "penalty": (not config.penalty.averages_samples, "none"),
+        "train.d_gain": (config.train.d_gain is not None, "null"),
+        "train.compare_gradients": (config.train.compare_gradients, "false"),
+    }
+    for key, (is_set, other) in causes.items():
+        if is_set:
+            what = f"uses a whole batch at once, and device.shards cuts it into {shards}"
+            yield ConfigError(key, what, f"set {key}={other}, or one process and device.shards=null")
+
+
+def shards_cautions(config: Config) -> Iterator[str]:
+    """Yield a line for each choice that looks across a batch, and sees a shard only."""
+    shards = config.device.shards or config.device.processes
+    choices = {
+        "model.minibatch_std=true": config.model.minibatch_std,
+        "model.condition=conditional_batch_norm": config.model.condition == "conditional_batch_norm",
+        f"train.unroll={config.train.unroll}": config.train.unroll > 0,
+    }
+    for words, is_set in choices.items():
+        if is_set and shards > 1:
+            yield f"{words} looks across a batch, of which it sees each of {shards} shards on its own"

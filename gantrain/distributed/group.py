@@ -1,0 +1,79 @@
+"""The processes that play one run together, and the null object for a run of one process."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+
+class Group(ABC):
+    """What a process knows of the others, and how it exchanges tensors and plain data with them.
+
+    Every method but ``close`` is called by all processes, in the same order.
+
+    Attributes:
+        rank: The number of this process, from 0.
+        size: How many there are.
+    """
+
+    rank: int
+    size: int
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this is the process that writes: rank 0."""
+        return self.rank == 0
+
+    @abstractmethod
+    def gather(self, x: Tensor) -> list[Tensor]:
+        """Return the tensors of all processes, equal in shape, in the order of their ranks."""
+
+    @abstractmethod
+    def sum(self, x: Tensor) -> Tensor:
+        """Return the sum of all processes' tensors, added in an order that depends on their number."""
+
+    @abstractmethod
+    def exchange(self, value: Any) -> list[Any]:
+        """Return the plain data of all processes, as JSON has them, in the order of their ranks."""
+
+    @abstractmethod
+    def share(self, value: Any) -> Any:
+        """Return the leader's plain data; those of the others are ignored."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Wait until the leader calls it too, for as long as it shows that it lives.
+
+        Raises:
+            ProcessLost: When it has not for ``device.timeout`` seconds.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class OneProcess(Group):
+    """A run of one process, which exchanges with nobody."""
+
+    rank, size = 0, 1
+
+    def gather(self, x: Tensor) -> list[Tensor]:
+        return [x]
+
+    def sum(self, x: Tensor) -> Tensor:
+        return x
+
+    def exchange(self, value: Any) -> list[Any]:
+        return [value]
+
+    def share(self, value: Any) -> Any:
+        return value
+
+    def wait(self) -> None:
+        """Return at once."""
+
+    def close(self) -> None:
+        """Do nothing."""
