@@ -119,6 +119,15 @@ def run_cli(tmp_path, monkeypatch, capfd):
     return run
 
 
+@pytest.fixture(scope="module")
+def fresh():
+    """Return the command as a function, each call of which is a new process: ``fresh_commands``."""
+    from fresh_processes import fresh_commands
+
+    with fresh_commands() as run:
+        yield run
+
+
 @pytest.fixture
 def no_run(monkeypatch) -> str:
     """Let each line that is not refused end in an error of its own in place of a run, and return that error."""

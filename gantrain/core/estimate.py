@@ -64,6 +64,10 @@ class Estimate(float):
                 caveat = caveat or "its scale bends within the error"
         return Estimate(function(value), error, self.n, self.is_lower_bound, caveat)
 
+    def plain(self) -> list[Any]:
+        """Return plain data that make an equal estimate: ``Estimate(*plain)``."""
+        return list(self.__getnewargs__())
+
     def description(self) -> dict[str, Any]:
         """Return what is known of it besides its value, as plain data."""
         known = {

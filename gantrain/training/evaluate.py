@@ -13,6 +13,7 @@ from gantrain.config.options import Config
 from gantrain.core.estimate import ERROR_SUFFIX, Estimate
 from gantrain.core.random import stream
 from gantrain.datasets.base import Data, SyntheticPoints
+from gantrain.distributed.group import Group, OneProcess
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.floors import floors
@@ -176,25 +177,52 @@ def evaluation_mode(evaluation: Evaluation) -> Iterator[None]:
         yield
 
 
-def compute(metrics: list[Metric], evaluation: Evaluation, final: bool = False) -> EvaluationResult:
-    """Compute metrics without effect on training; if ``final``, also costly errors and real-against-real floors."""
-    result, tags = EvaluationResult(), dict[str, list[str]]()
+def compute(
+    metrics: list[Metric], evaluation: Evaluation, final: bool = False, group: Group | None = None
+) -> EvaluationResult:
+    """Compute metrics without effect on training; several processes share them out.
+
+    Args:
+        metrics: In the order of the result.
+        evaluation: The same for all processes.
+        final: Whether to compute costly errors and real-against-real floors too.
+        group: The processes.
+    """
+    group = group or OneProcess()
     with evaluation_mode(evaluation):
-        for metric in metrics:
-            values = metric(evaluation)
-            result.estimates.update((tag, Estimate.of(value)) for tag, value in values.items())
-            tags[metric.name] = list(values)
-            if final:
-                result.final_errors.update(metric.errors(evaluation))
-            if final and metric.has_floor:
-                result.floors.update(floors(metric, evaluation))
-        # Afterwards, since a protocol may depend on what its metric computed.
-        for metric in metrics:
-            protocol = metric.protocol(evaluation) | {"tags": tags[metric.name]}
-            if protocol.get("G") == "averaged weights" and not evaluation.is_averaged:
-                protocol["G"] = "live weights"
-            result.protocol[metric.name] = protocol
+        own = {metric.name: _reading(metric, evaluation, final) for metric in own_metrics(metrics, group)}
+    found = {name: reading for readings in group.exchange(own) for name, reading in readings.items()}
+    result = EvaluationResult()
+    for name in (metric.name for metric in metrics):
+        for kind in ("estimates", "final_errors", "floors"):
+            getattr(result, kind).update((tag, Estimate(*plain)) for tag, plain in found[name][kind].items())
+        result.protocol[name] = found[name]["protocol"]
     return result
+
+
+def own_metrics(metrics: list[Metric], group: Group) -> list[Metric]:
+    """Return the metrics that this process computes; the leader has those with figures, which it draws."""
+    names = [metric.name for metric in metrics if not has_figures(metric)][group.rank :: group.size]
+    return [m for m in metrics if (group.is_leader if has_figures(m) else m.name in names)]
+
+
+def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, Any]:
+    """Return what one metric computes, as plain data."""
+    values = metric(evaluation)
+    errors = metric.errors(evaluation) if final else {}
+    real = floors(metric, evaluation) if final and metric.has_floor else {}
+    # Afterwards, since a protocol may depend on what its metric computed.
+    protocol = metric.protocol(evaluation) | {"tags": list(values)}
+    if protocol.get("G") == "averaged weights" and not evaluation.is_averaged:
+        protocol["G"] = "live weights"
+    kinds: dict[str, Mapping[str, float]] = {"estimates": values, "final_errors": errors, "floors": real}
+    plain = {kind: {tag: Estimate.of(v).plain() for tag, v in found.items()} for kind, found in kinds.items()}
+    return plain | {"protocol": protocol}
+
+
+def has_figures(metric: Metric) -> bool:
+    """Return whether a metric draws figures."""
+    return type(metric).figures is not Metric.figures
 
 
 def draw_figures(

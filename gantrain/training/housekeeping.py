@@ -5,24 +5,32 @@ import threading
 import time
 from pathlib import Path
 from shlex import quote
+from typing import NoReturn
 
 from gantrain.config.options import ENDLESS, Config
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.schedules import due
 from gantrain.core.signals import StopRequest
 from gantrain.datasets.base import Data
 from gantrain.errors import writing
-from gantrain.metrics.base import Metric
 from gantrain.metrics.js import JS
 from gantrain.tracking.health.check import Health
 from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import Checkpoint, save_checkpoint
-from gantrain.training.evaluate import EvaluationResult, compute, draw_figures, supported_metrics, view
+from gantrain.training.due import Due
+from gantrain.training.evaluate import (
+    EvaluationResult,
+    compute,
+    draw_figures,
+    has_figures,
+    supported_metrics,
+    view,
+)
 from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
+from gantrain.training.shared_view import shared_view
 from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.vitals import VitalSigns
@@ -76,75 +84,64 @@ class Housekeeping:
         if scalars := state.network_scalars():
             self.tracker.scalars(state.step, scalars)
         self.gallery.begin(state)
+        self.runtime.group.wait()
         self._since = time.perf_counter()
 
     def __call__(self, state: TrainState) -> None:
         """Do what is due after the state's step; after a signal, save and raise Interrupted."""
         # Training time is what passed since the last call returned; a GPU may have some of it still before it.
-        if self.reads_device(state.step):
+        options, step = self.config.train, state.step
+        if Due.after(step, 0.0, options).anything:
             self.runtime.wait()
         elapsed = time.perf_counter() - self._since
         self.seconds += elapsed
-        state.seconds += elapsed
-        options, step, over = self.config.train, state.step, self.is_over(state)
-        last = step if over else options.steps
+        state.seconds = self.stop_signal.agree(state.seconds + elapsed)
+        due = Due.after(step, state.seconds, options)
         self.bar.advance(step, state.seconds)
         if step == 1:
             self.health.first_step = self.signs.distances_from_start(state)
 
         # Log the means; an evaluation computes its own divergence, so none is added then.
-        evaluate = due(step, options.evaluate_every, last) or over
-        if due(step, options.log_every, last):
+        if due.log:
             self.gallery.draw_untrained()
-            self.log_scalars(state, live=not evaluate)
+            self.log_scalars(state, live=not due.evaluation)
         # Save the last step first: what follows may take long, and a resume can make up for it.
-        if over:
+        if due.is_last:
             self.save(state)
 
         # Evaluate, show samples (the title has only metrics of this very step) and save.
-        if evaluate:
+        if due.evaluation:
             self.evaluate(state)
         elif self.bar.is_report_due:
             self.report(state)
-        if sample := due(step, options.sample_every, last):
+        if due.samples:
             self.gallery.sample(state, self.last_evaluation.metrics if step == self._evaluated_step else {})
-        if self.session.draw and (sample or evaluate):
+        if self.session.draw and (due.samples or due.evaluation):
             self.session.draw(self.folder)
-        if due(step, options.checkpoint_every, last):
+        if due.checkpoint:
             self.save(state)
-        if over and (rest := self.remaining_lr_fraction(state)):
+        if due.is_last and (rest := self.remaining_lr_fraction(state)):
             what = "train.seconds ended the run with the learning rates at %.0f %% of their start"
             log.warning(what, 100 * rest)
         self.stop_if_requested(state)
+        if due.takes_long:
+            self.runtime.group.wait()
         self._since = time.perf_counter()
 
     def catch_up(self, state: TrainState) -> None:
         """Compute the metrics and samples of a checkpoint's step, if they are due and an earlier process did not."""
-        options, over = self.config.train, self.is_over(state)
-        if self.needs_evaluation(state):
+        if self.runtime.group.share(self.needs_evaluation(state)):
             self.evaluate(state)
-            if due(state.step, options.sample_every, state.step if over else options.steps):
+            if Due.after(state.step, state.seconds, self.config.train).samples:
                 self.gallery.sample(state, self.last_evaluation.metrics)
         self.stop_if_requested(state)
+        self.runtime.group.wait()
         self._since = time.perf_counter()
 
     def needs_evaluation(self, state: TrainState) -> bool:
         """Return whether metrics are due at a checkpoint's step: those of the result, or those that are not logged."""
-        if self.is_over(state):
-            return True
-        is_checked = self.health.step == state.step
-        return due(state.step, self.config.train.evaluate_every, self.config.train.steps) and not is_checked
-
-    def reads_device(self, step: int) -> bool:
-        """Return whether what is due after a step reads numbers of the device, and so waits for it."""
-        options = self.config.train
-        intervals = (
-            options.log_every,
-            options.sample_every,
-            options.evaluate_every,
-            options.checkpoint_every,
-        )
-        return any(due(step, every, options.steps) for every in intervals)
+        due = Due.after(state.step, state.seconds, self.config.train)
+        return due.is_last or (due.evaluation and self.health.step != state.step)
 
     def is_over(self, state: TrainState) -> bool:
         """Return whether the run's budget is used up."""
@@ -186,7 +183,8 @@ class Housekeeping:
         try:
             self.compute_metrics(state)
         except StopRequest:
-            self.stop_if_requested(state)
+            if self.stop_signal.number:
+                self.stop(state)
             raise  # of a dry run, which has nothing to save
         self.bar.show(state.step, self._latest)
         self.report(state)
@@ -197,17 +195,16 @@ class Housekeeping:
 
     def compute_metrics(self, state: TrainState) -> None:
         """Compute the metrics and their figures, log them, and check the run's health."""
-        evaluation = view(self.config, self.data, state, self.runtime)
         with self.stop_signal.interruptible(lambda: self.save(state)):
-            computed = compute(self.metrics, evaluation, final=self.is_over(state))
-            drawing = [metric for metric in self.metrics if type(metric).figures is not Metric.figures]
+            evaluation = shared_view(self.config, self.data, state, self.runtime)
+            computed = compute(self.metrics, evaluation, self.is_over(state), self.runtime.group)
+            drawing = filter(has_figures, self.metrics)
             figures = [draw_figures(metric, evaluation, self.tracker.history()) for metric in drawing]
             vitals = self.signs.measure(
                 state, evaluation, computed.estimates, self._latest | computed.metrics
             )
         # From here on a signal waits: all of it is logged, or nothing.
-        self.last_evaluation = computed
-        self._evaluated_step = state.step
+        self.last_evaluation, self._evaluated_step = computed, state.step
         if computed.metrics:
             self.tracker.scalars(state.step, computed.metrics)
         self._latest |= self.last_evaluation.metrics
@@ -222,11 +219,17 @@ class Housekeeping:
         self.bar.report(state.step, state.seconds, self._latest, metrics)
 
     def stop_if_requested(self, state: TrainState) -> None:
-        """After a signal, save and raise Interrupted."""
-        if self.stop_signal.number:
+        """After a signal that all processes know of, save and raise Interrupted."""
+        if self.stop_signal.agreed_number:
             self.save(state)
-            self.gallery.draw_untrained()
-            raise self.stop_signal.interruption(state.step, is_over=self.is_over(state))
+            self.runtime.group.wait()
+            self.stop(state)
+
+    def stop(self, state: TrainState) -> NoReturn:
+        """Save and raise Interrupted."""
+        self.save(state)
+        self.gallery.draw_untrained()
+        raise self.stop_signal.interruption(state.step, is_over=self.is_over(state))
 
     def save(self, state: TrainState) -> None:
         """Write a checkpoint, unless this step has one.
@@ -240,11 +243,8 @@ class Housekeeping:
             tensors = state.tensors() | self.means.state_dict()
             description = describe(self.config, self.data, self.runtime)
             description |= {"seconds": state.seconds, "health": self.health.state()}
-            path, resume = (
-                RunFolder(self.folder).checkpoint(state.step),
-                f"gantrain resume {quote(str(self.folder))}",
-            )
-            with writing(path, then=resume):
+            path = RunFolder(self.folder).checkpoint(state.step)
+            with writing(path, then=f"gantrain resume {quote(str(self.folder))}"):
                 keep = self.config.train.keep_checkpoints
                 save_checkpoint(self.folder, state.step, tensors, description, keep)
             self.saved_step = state.step

@@ -16,6 +16,7 @@ from gantrain.core.run_folder import DONE, PLUGINS, RunFolder
 from gantrain.core.signals import leave
 from gantrain.core.text import count, escape_controls
 from gantrain.datasets.base import Data
+from gantrain.distributed.group import Group
 from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
 from gantrain.reports.end_table import metric_table
 from gantrain.reports.tail import tail_errors, tail_means
@@ -28,20 +29,16 @@ from gantrain.tracking.tensorboard import (
     run_page,
 )
 from gantrain.tracking.tracker import Tracker
-from gantrain.training.batches import Batches, visible_split
+from gantrain.training.begin import Steps, initial_state
 from gantrain.training.checkpoint import Checkpoint
-from gantrain.training.early_stop import held_out_batch
 from gantrain.training.evaluate import expected_tags, supported_metrics
+from gantrain.training.follower import follow
 from gantrain.training.housekeeping import Housekeeping
-from gantrain.training.loop import train
-from gantrain.training.play import Play
-from gantrain.training.restore import check_same_data, describe, load_weights, write_config
+from gantrain.training.restore import check_same_data, write_config
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
-from gantrain.training.steps import choose_play, step_of
 from gantrain.training.stop_signal import StopSignal
-from gantrain.training.threads import set_threads
 
 log = logging.getLogger("gantrain")
 
@@ -80,6 +77,7 @@ def run(
     resumed: Checkpoint | None = None,
     session: Session | None = None,
     data: Data | None = None,
+    group: Group | None = None,
 ) -> dict[str, Any]:
     """Train in a folder, and return what ``result.json`` holds.
 
@@ -89,17 +87,24 @@ def run(
         resumed: The checkpoint to continue from, in the same folder.
         session: How the run was started.
         data: Of ``prepare`` for this config, if it was called before.
+        group: The processes that play the run; None for this one alone.
+
+    Returns:
+        Nothing in a process that does not lead the run.
 
     Raises:
         GantrainError: Any user error, after ``result.json`` has its status.
     """
-    runtime = Runtime(config.device)
+    runtime = Runtime(config.device, group)
     # In a function of its own, whose variables are gone when the device's memory is returned.
     with runtime.settings():
-        return _run(config, folder, runtime, resumed, session or Session(), data)
+        if runtime.group.is_leader:
+            return _lead(config, folder, runtime, resumed, session or Session(), data)
+        follow(config, folder, runtime, resumed, data or prepare(config, resumed))
+        return {}
 
 
-def _run(
+def _lead(
     config: Config,
     folder: Path,
     runtime: Runtime,
@@ -108,20 +113,16 @@ def _run(
     data: Data | None,
 ) -> dict[str, Any]:
     began = time.perf_counter()
-    files, stop_signal = RunFolder(folder), StopSignal(folder)
+    files, stop_signal = RunFolder(folder), StopSignal(folder, runtime.group)
     with files.lock(), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
         try:
             with stop_signal.listening():
                 write_config(config, folder)
                 data = data or prepare(config, resumed)
-                state = TrainState.create(config, data.spec, runtime)
-                set_threads(config, data, state, resumed.environment if resumed else None)
-                choose_play(config, data, state, runtime, resumed.environment if resumed else None)
-                description = describe(config, data, runtime)
+                state, description = initial_state(config, folder, data, runtime, resumed)
                 if PLUGINS in description:
                     result[PLUGINS] = description[PLUGINS]
-                load_weights(state, config, resumed, description, folder)
                 if config.dataset.files.entries:
                     replace_file(files.data_file, config.dataset.files.content)
                 with stop_signal.waiting():
@@ -173,12 +174,7 @@ def _train(
     housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session, stop_signal)
     if resumed:
         housekeeping.resume(resumed)
-    size, split = config.train.batch_size, visible_split(data.train, config)
-    batches = Batches(split, size, config.seed, runtime.device, runtime.group)
-    held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
-    advance = step_of(state, Play.create(config, runtime), runtime)
-    if not config.train.is_over(state.step, state.seconds):
-        advance.prepare(batches)
+    steps = Steps(config, data, state, runtime)
     # Train; a signal ends the run after the current step.
     with closing(tracker), closing(housekeeping.bar):
         if resumed:
@@ -191,7 +187,7 @@ def _train(
             tracker.record(0, charts_summary(expected_tags(config)))
             tracker.text(0, "run/config", run_page(session.command, config, runtime.environment()))
             housekeeping.begin(state)
-        train(state, batches, config, runtime, housekeeping.means.add, housekeeping, held_out, advance)
+        steps.play(housekeeping.means.add, housekeeping)
     # The result. Speed is that of this process, which made the steps from ``began`` on.
     images = state.batches * config.train.batch_size
     began = resumed.step if resumed else 0

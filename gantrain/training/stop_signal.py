@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
+import torch
+
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.signals import (
     WARNINGS,
@@ -17,6 +19,7 @@ from gantrain.core.signals import (
     patience,
     stop_now,
 )
+from gantrain.distributed.group import Group, OneProcess
 from gantrain.errors import Interrupted
 
 ECHO_SECONDS = 0.25  # in which a repetition is the same request: ``timeout`` sends its signal twice
@@ -27,17 +30,38 @@ class StopSignal:
 
     Args:
         folder: The run's folder, for the message.
+        group: The processes that play the run, which stop after the same step.
 
     Attributes:
-        number: The first signal received; 0 before there is one.
         can_wait: Whether the run stops by itself after a signal, at the end of a step. Otherwise, as while its data
             load or its metrics are computed, a signal raises StopRequest at once.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.number, self.can_wait = 0, False
+    def __init__(self, folder: Path, group: Group | None = None):
+        self.folder, self._group = folder, group or OneProcess()
+        self.can_wait = False
+        self._received = self._agreed = 0
         self._since: float | None = None
+
+    @property
+    def number(self) -> int:
+        """The first signal that this process received, or learnt of; 0 before there is one."""
+        return self._received or self._agreed
+
+    @property
+    def agreed_number(self) -> int:
+        """The signal that all processes of the run know of, since the last step; 0 for none."""
+        return self._received if self._group.size == 1 else self._agreed
+
+    def agree(self, seconds: float) -> float:
+        """Learn after a step of a signal that any process received; return the leader's seconds of training."""
+        if self._group.size == 1:
+            return seconds
+        own = torch.tensor([self._received, seconds], dtype=torch.float64)
+        of_ranks = [x.tolist() for x in self._group.gather(own)]
+        self._agreed = max(int(number) for number, _ in of_ranks)
+        leaders: float = of_ranks[0][1]
+        return leaders
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -46,7 +70,7 @@ class StopSignal:
             with handle_signals(self._receive, is_patient=False):
                 yield
         except StopRequest as request:
-            self.number = request.number
+            self._received = request.number
             raise self._interruption(f"stopped by {self._name} before it trained") from None
 
     @contextmanager
@@ -82,7 +106,7 @@ class StopSignal:
 
     def _receive(self, number: int) -> None:
         # This may interrupt any line of Python, so it only stores the number, or raises.
-        self.number = self.number or number
+        self._received = self._received or number
         if not self.can_wait:
             stop_now(self.number)
         if number in WARNINGS:

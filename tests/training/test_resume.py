@@ -9,10 +9,7 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,65 +41,6 @@ SMALL = [
 ]
 HARD = ["penalty=r1", "penalty.gamma=0.5", "train.d_steps=2"]  # double backward, several updates of D
 RING = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=100"]
-
-
-# Runs each command in a child of its own, which shares nothing with the last one but what was imported. A child may
-# end itself, so that the moment is exact: before the books of a step, or before a checkpoint is seen.
-PROCESSES = """
-import json, os, pathlib, signal, sys
-import matplotlib.figure, tensorboard.summary.writer.record_writer  # what a run imports on its way
-from gantrain.cli import main as cli
-from gantrain.cli import train as train_command
-from gantrain.training import housekeeping, run, start
-called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
-
-def child(argv, where, moment, errors):
-    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-    os.dup2(2, 1)
-    os.chdir(where)
-
-    def call(self, state):
-        if moment == f"step {state.step}":
-            os.kill(os.getpid(), signal.SIGKILL)
-        called(self, state)
-
-    def rename(self, target):
-        if moment == f"save {target.name}":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return renamed(self, target)
-
-    housekeeping.Housekeeping.__call__, pathlib.Path.rename = call, rename
-    return cli.main(argv)
-
-for line in sys.stdin:
-    number = os.fork()
-    if not number:
-        code = child(*json.loads(line))
-        sys.stderr.flush()
-        os._exit(code)
-    print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def fresh() -> Iterator[Callable[..., tuple[int, str]]]:
-    """Return ``run(*argv, where, moment="") -> (exit code, what was said)``: the command in a new process.
-
-    ``moment`` is when it is killed: ``"step 46"`` or ``"save 000048"``.
-    """
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", PROCESSES]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:
-
-        def run(*argv: str, where: Path, moment: str = "") -> tuple[int, str]:
-            errors = where / "errors.txt"
-            server.stdin.write(json.dumps([argv, str(where), moment, str(errors)]) + "\n")
-            server.stdin.flush()
-            return int(server.stdout.readline()), errors.read_text()
-
-        yield run
 
 
 def train(folder: Path, *words: str) -> Path:
@@ -265,7 +203,7 @@ def test_result_of_a_full_disk_has_the_exit_code_of_the_process(tmp_path, monkey
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("gantrain.training.run.train", full)
+    monkeypatch.setattr("gantrain.training.begin.train", full)
     with pytest.raises(OSError, match="No space") as found:
         run(resolve(composed(*SMALL, *RING, "train.steps=2")), tmp_path / "run")
     fault, result = to_user_error(found.value), json.loads((tmp_path / "run" / "result.json").read_text())

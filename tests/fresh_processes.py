@@ -1,0 +1,65 @@
+"""The command in processes that share nothing with the last one but what was imported."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Runs each command in a child of its own, which shares nothing with the last one but what was imported. A child may
+# end itself, so that the moment is exact: before the books of a step, or before a checkpoint is seen.
+PROCESSES = """
+import json, os, pathlib, signal, sys
+import matplotlib.figure, tensorboard.summary.writer.record_writer  # what a run imports on its way
+from gantrain.cli import main as cli
+from gantrain.cli import train as train_command
+from gantrain.training import housekeeping, run, start
+called, renamed = housekeeping.Housekeeping.__call__, pathlib.Path.rename
+
+def child(argv, where, moment, errors):
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+    os.dup2(2, 1)
+    os.chdir(where)
+
+    def call(self, state):
+        if moment == f"step {state.step}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        called(self, state)
+
+    def rename(self, target):
+        if moment == f"save {target.name}":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return renamed(self, target)
+
+    housekeeping.Housekeeping.__call__, pathlib.Path.rename = call, rename
+    return cli.main(argv)
+
+for line in sys.stdin:
+    number = os.fork()
+    if not number:
+        code = child(*json.loads(line))
+        sys.stderr.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
+"""
+
+
+@contextmanager
+def fresh_commands() -> Iterator[Callable[..., tuple[int, str]]]:
+    """Yield ``run(*argv, where, moment="") -> (exit code, what was said)``: the command in a new process.
+
+    ``moment`` is when it is killed: ``"step 46"`` or ``"save 000048"``.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command, pipe = [sys.executable, "-c", PROCESSES], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as server:
+
+        def run(*argv: str, where: Path, moment: str = "") -> tuple[int, str]:
+            errors = where / "errors.txt"
+            server.stdin.write(json.dumps([argv, str(where), moment, str(errors)]) + "\n")
+            server.stdin.flush()
+            return int(server.stdout.readline()), errors.read_text()
+
+        yield run

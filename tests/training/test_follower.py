@@ -1,0 +1,196 @@
+"""Several processes play one run: what they write together, and how all of them end. Threads stand for processes."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+from composed import composed
+from run_contents import events, fingerprint, lines
+from thread_group import in_threads
+
+from gantrain.config.options import Config
+from gantrain.config.resolve import resolve
+from gantrain.core.run_folder import RunFolder
+from gantrain.errors import Diverged, Interrupted, to_user_error
+from gantrain.training import housekeeping
+from gantrain.training.batches import Batches
+from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view
+from gantrain.training.follower import Follower
+from gantrain.training.run import run
+from gantrain.training.runtime import Runtime
+from gantrain.training.shared_view import samples
+from gantrain.training.state import TrainState
+from gantrain.training.stop_signal import StopSignal
+
+WORDS = [
+    "dataset=ring", "dataset.n=300", "dataset.n_holdout=60", "device=cpu", "device.threads=1", "device.shards=4",
+    "seed=5", "model.width=4", "train.batch_size=16", "metric=toy", "metric.n=60", "train.steps=8",
+    "train.log_every=2", "train.evaluate_every=4", "train.sample_every=8", "train.checkpoint_every=4",
+]  # fmt: skip
+QUICK = [*WORDS, "metric=none", "train.sample_every=0"]
+
+
+def config_of(words: list[str], size: int) -> Config:
+    return resolve(composed(*words, f"device.processes={size}"))
+
+
+def play(folder: Path, size: int, words: list[str] = WORDS) -> Path:
+    """Train in as many threads, into one folder."""
+    config = config_of(words, size)
+    results = in_threads(size, lambda group: run(copy.deepcopy(config), folder, group=group))
+    assert results[1:] == [{}] * (size - 1)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks_one_at_a_time() -> Iterator[None]:
+    """Threads share torch's generator, from which the initial weights of networks are drawn."""
+    lock, create = threading.Lock(), TrainState.create
+
+    def create_alone(*args: object) -> TrainState:
+        with lock:
+            return create(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainState, "create", create_alone)
+        yield
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    """The run of one process."""
+    return play(tmp_path_factory.mktemp("alone") / "run", 1)
+
+
+@pytest.mark.parametrize("size", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_processes_write_together_what_one_writes(size, alone, tmp_path):
+    together = play(tmp_path / "run", size)
+    assert fingerprint(together) == fingerprint(alone)
+    assert lines(together) == lines(alone)
+    assert events(together) == events(alone)
+    results = [json.loads((folder / "result.json").read_text()) for folder in (together, alone)]
+    for key in (
+        "metrics",
+        "errors",
+        "floors",
+        "floor_errors",
+        "protocol",
+        "health",
+        "step",
+        "images",
+    ):
+        assert results[0][key] == results[1][key], key
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_samples_of_processes_are_those_of_one(size):
+    words = ["dataset=ring", "dataset.n_holdout=2100", "metric.n=2100", "device=cpu", "objective=conditional"]
+    config = resolve(composed(*words))
+    data, runtime = config.dataset.load(0), Runtime(config.device)
+    scene = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
+
+    def draw(group):
+        with evaluation_mode(scene):  # 5 chunks, the last of 100
+            return samples(scene, group)[0]
+
+    with evaluation_mode(scene):
+        expected = scene.fake[0]
+    assert len(expected) == 2100
+    assert all(torch.equal(x, expected) for x in in_threads(size, draw))
+
+
+def test_metrics_of_processes_are_those_of_one():
+    words = ["dataset=ring", "dataset.n=100", "dataset.n_holdout=60", "device=cpu", "objective=conditional"]
+    config = resolve(composed(*words, "metric.names=[js,prdc,modes,exact,gradients]"))
+    data, runtime = config.dataset.load(0), Runtime(config.device)
+    scene = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
+    metrics = supported_metrics(config, data)
+    expected = compute(metrics, scene, final=True)
+    for found in in_threads(3, lambda group: compute(metrics, scene, True, group)):
+        assert found == expected
+        assert list(found.estimates) == list(expected.estimates)  # in the order of metrics.jsonl
+
+
+def ends_of(folder: Path, words: list[str]) -> list[BaseException]:
+    """Return how each of two processes of a run ended that did not finish."""
+    ends, config = dict[int, BaseException](), config_of(words, 2)
+
+    def play_to_the_end(group) -> None:
+        try:
+            run(copy.deepcopy(config), folder, group=group)
+        except BaseException as error:
+            ends[group.rank] = error
+            raise
+
+    with suppress(Exception):
+        in_threads(2, play_to_the_end)
+    return [ends[0], ends[1]]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_signal_of_any_process_stops_all_after_one_step(rank, tmp_path, monkeypatch):
+    owner = Follower if rank else housekeeping.Housekeeping
+    called = owner.__call__
+
+    def call(self, state: TrainState) -> None:
+        if state.step == 3:
+            self.stop_signal._receive(signal.SIGTERM)
+        called(self, state)
+
+    monkeypatch.setattr(owner, "__call__", call)
+    ends = ends_of(tmp_path / "run", QUICK)
+    assert [type(end) for end in ends] == [Interrupted, Interrupted]
+    assert [end.exit_code for end in ends] == [143, 143]
+    assert all("stopped by SIGTERM at step 3; go on with" in str(end) for end in ends)
+    folder = RunFolder(tmp_path / "run")
+    assert [path.name for path in folder.checkpoints] == ["000003"]
+    assert folder.result["exit_code"] == 143
+
+
+def test_budget_of_seconds_is_of_the_leaders_clock(tmp_path, monkeypatch):
+    agree = StopSignal.agree
+
+    def agree_after(self, seconds: float) -> float:
+        self.steps = getattr(self, "steps", 0) + 1
+        return agree(self, 0.3 * self.steps if self._group.is_leader else 100.0)
+
+    monkeypatch.setattr(StopSignal, "agree", agree_after)
+    folder = play(tmp_path / "run", 2, [*QUICK, "train.seconds=1"])
+    assert RunFolder(folder).result["step"] == 4
+    assert load_checkpoint(folder).seconds == pytest.approx(1.2)
+
+
+def test_nan_in_one_process_ends_all(tmp_path, monkeypatch):
+    take = Batches.__call__
+
+    def take_broken(self, number: int):
+        x, y = take(self, number)
+        return (x * float("nan") if self.group.rank and number == 5 else x), y
+
+    monkeypatch.setattr(Batches, "__call__", take_broken)
+    ends = ends_of(tmp_path / "run", QUICK)
+    assert [type(end) for end in ends] == [Diverged, Diverged]
+    assert str(ends[0]) == str(ends[1])
+    assert [path.name for path in RunFolder(tmp_path / "run").checkpoints] == ["000004"]
+
+
+@pytest.mark.parametrize("what", ["save_checkpoint", "compute"])
+def test_error_of_the_leader_ends_all(what, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(housekeeping, what, fail)
+    ends = ends_of(tmp_path / "run", WORDS)
+    assert isinstance(ends[1], threading.BrokenBarrierError)  # as a process learns that the leader has ended
+    assert (to_user_error(ends[0]).exit_code, RunFolder(tmp_path / "run").result["exit_code"]) == (5, 5)
