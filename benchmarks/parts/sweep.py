@@ -16,9 +16,9 @@ JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 STEPS = {"ring": 2500, "digits": 500}  # of a job, which then take about as long
 
 
-def sweep(words: Sequence[str], folder: Path) -> Turn:
+def sweep(words: Sequence[str], folder: Path, seeds: str = "0,1") -> Turn:
     """Run a sweep to its end, and return its turn. Raises PlayerError when it fails."""
-    command = [sys.executable, "-m", "gantrain", "-m", "seed=0,1", *words, f"run.dir={folder}"]
+    command = [sys.executable, "-m", "gantrain", "-m", f"seed={seeds}", *words, f"run.dir={folder}"]
     before, watch = sum(os.times()[2:4]), Stopwatch()
     done = subprocess.run(command, env=environment(folder.parent), capture_output=True, text=True)
     if done.returncode:

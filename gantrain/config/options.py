@@ -68,6 +68,9 @@ class Train:
     unroll_lr: float | None = option(
         None, "learning rate of the unrolled gradient descent; null is that of D", minimum=0, maximum=1e3
     )
+    replicas: int = option(
+        1, "runs with as many seeds, from seed on, played at once; on the command line alone", minimum=1
+    )
     init_from: str | None = option(None, "run or checkpoint to take the initial weights of G and D from")
     compare_gradients: bool = option(False, "log both the minimax and the non-saturating generator gradient")
     ema: float = option(0.999, "decay of the moving average of G's weights; 0 is none", minimum=0, below=1)

@@ -19,6 +19,7 @@ from gantrain.config.flags import parse_flags
 from gantrain.config.grammar import Word, read_word
 from gantrain.config.key_types import UNKNOWN, type_of_key
 from gantrain.config.paths import READ_PATHS, absolute
+from gantrain.config.replicas import REPLICAS, with_seeds
 from gantrain.config.sources import load_plugins
 from gantrain.core.groups import GROUPS, check_choices, choices
 from gantrain.core.override import Override, values_by_key
@@ -33,7 +34,8 @@ from gantrain.core.suggestions import (
 from gantrain.errors import ConfigError
 
 MAX_JOBS = 100_000  # of a sweep
-SWEEPS = re.compile(r"sweep=(?!null$|grid$).+|hydra\.mode=MULTIRUN")  # overrides that need no -m
+# Overrides that need no -m.
+SWEEPS = re.compile(rf"sweep=(?!null$|grid$).+|hydra\.mode=MULTIRUN|{re.escape(REPLICAS)}=always")
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,11 @@ class CommandLine:
 
         # Check the overrides; some of them make a sweep without -m.
         load_plugins()
-        line = values_by_key(known.overrides)
-        read = [check_override(word, line) for word in known.overrides]
-        overrides = [word.text for word in read]
         is_query = bool(known.cfg or known.info or known.shell_completion or known.hydra_help)
+        typed = known.overrides if is_query else with_seeds(known.overrides)
+        line = values_by_key(typed)
+        read = [check_override(word, line) for word in typed]
+        overrides = [word.text for word in read]
         if not (is_query or known.run or known.multirun) and any(map(SWEEPS.fullmatch, overrides)):
             known.multirun = True
             flags.append("--multirun")
@@ -101,6 +104,9 @@ class CommandLine:
 def _check_single(words: Sequence[Word]) -> None:
     """Check that each override has one value. Raises ConfigError."""
     for word in words:
+        if word.override.key_or_group == REPLICAS:
+            remedy = "add what varies, as in -m 'seed=range(8)', or give train.replicas=8"
+            raise ConfigError("sweep.replicas", "is for several runs, and this is one", remedy)
         if word.override.is_sweep_override():
             key = word.override.key_or_group
             remedy = "add sweep=optuna" if word.override.is_interval_sweep() else "add -m"
@@ -164,6 +170,8 @@ def check_override(word: str, line: Mapping[str, str]) -> Word:
         raise ConfigError(word, "is not an override", remedy)
     if word == "hydra/sweeper=basic":  # Hydra's name for every combination
         word = "hydra/sweeper=grid"
+    if word.startswith("sweep.replicas="):
+        word = word.replace("sweep.replicas", REPLICAS, 1)
     read = read_word(word)
     if "=" in word:
         _check_key(Override.parse(word), line)

@@ -16,7 +16,15 @@ from gantrain.registry import REGISTERED
 def check_together(config: Config) -> None:
     """Check that the groups can be run together. Raises ConfigError, naming the key to change."""
     groups = (_name_errors, _model_errors, _condition_errors, _objective_errors)
-    for errors in (*groups, _unroll_errors, _update_errors, accumulate_errors, shards_errors, _budget_errors):
+    others = (
+        _unroll_errors,
+        _update_errors,
+        accumulate_errors,
+        shards_errors,
+        _replica_errors,
+        _budget_errors,
+    )
+    for errors in (*groups, *others):
         for error in errors(config):
             raise error
 
@@ -186,6 +194,12 @@ def _update_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("train.d_gain", "cannot stop D when both networks are updated at once", remedy)
     if config.train.g_steps > 1:
         yield ConfigError("train.g_steps", "must be 1 when both networks are updated at once", remedy)
+
+
+def _replica_errors(config: Config) -> Iterator[ConfigError]:
+    if config.train.replicas != 1:  # which the command line has turned into as many runs
+        what = "makes several runs, and is read from the command line alone"
+        yield ConfigError("train.replicas", what, f"type gantrain train.replicas={config.train.replicas}")
 
 
 def _budget_errors(config: Config) -> Iterator[ConfigError]:

@@ -45,6 +45,12 @@ class Plan:
     pid: int = 0  # the sweeping process; a job ends with it
     plugins: dict[str, Any] = field(default_factory=dict)  # of ``core.plugins.provenance``
     tags: tuple[str, ...] = ()  # of the metrics that its jobs compute
+    groups: tuple[tuple[str, ...], ...] = ()  # folders of the jobs that are played at once
+
+    def played_with(self, job: Job) -> list[Job]:
+        """Return the jobs that are played at once with this one, which is the first of them."""
+        folders = next((group for group in self.groups if group[0] == job.folder), ())
+        return [other for other in self.jobs if other.folder in folders[1:]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,8 @@ class SweepFolder(LockedFolder):
             jobs = tuple(_job(entry) for entry in plain["jobs"])
             at_once, pid, plugins = int(plain["at_once"]), int(plain["pid"]), dict(plain.get("plugins", {}))
             tags = tuple(map(str, plain.get("tags", ())))
-            return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins, tags)
+            groups = tuple(tuple(map(str, group)) for group in plain.get("groups", ()))
+            return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins, tags, groups)
         except CheckpointError as error:
             raise CheckpointError(error.where, error.what, remedy) from error
         except (ValueError, KeyError, TypeError, OverflowError) as error:

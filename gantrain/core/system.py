@@ -4,12 +4,15 @@ import logging
 import os
 import platform
 import re
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gantrain.errors import ConfigError
+
+BASIC_FILES = 256  # that a process may have open at once for any other reason
 
 
 @contextmanager
@@ -48,6 +51,15 @@ def physical_memory() -> int:
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
         return sys.maxsize
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def allow_open_files(count: int) -> None:
+    """Let this process open ``count`` more files, as far as its hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wish = count + BASIC_FILES if hard == resource.RLIM_INFINITY else min(count + BASIC_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wish:
+        with suppress(OSError, ValueError):  # the system has a limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wish, hard))
 
 
 def processor_name() -> str:

@@ -16,6 +16,7 @@ class Adam(OptimizerOptions):
     """Adam (Kingma and Ba 2015, alg. 1), one for each network, in one kernel where played eagerly."""
 
     name: str = option("adam", "registered name")
+    acts_elementwise = True
     beta1: float = option(0.5, "decay of the mean of gradients", minimum=0, below=1)
     beta2: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,7 +14,14 @@ from gantrain.registry import option
 
 @dataclass
 class OptimizerOptions(ABC):
-    """Keys that every optimizer shares."""
+    """Keys that every optimizer shares.
+
+    Attributes:
+        acts_elementwise: Whether ``update`` treats each number of a weight on its own, so that several weights may
+            be one vector.
+    """
+
+    acts_elementwise: ClassVar[bool] = False
 
     g_lr: float = option(1e-3, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
     d_lr: float = option(1e-3, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)

@@ -16,6 +16,7 @@ class RMSprop(OptimizerOptions):
     """Gradients divided by their root mean square (Tieleman and Hinton 2012), the choice of WGAN and GAN_stability."""
 
     name: str = option("rmsprop", "registered name")
+    acts_elementwise = True
     # Gradients are scaled to about 1, so its learning rates are those of Adam, not of SGD.
     g_lr: float = option(1e-4, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
     d_lr: float = option(1e-4, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)

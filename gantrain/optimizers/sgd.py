@@ -16,6 +16,7 @@ class SGD(OptimizerOptions):
     """Gradient descent, optionally with heavy-ball momentum (Polyak 1964)."""
 
     name: str = option("sgd", "registered name")
+    acts_elementwise = True
     g_lr: float = option(1e-2, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
     d_lr: float = option(1e-2, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
     momentum: float = option(0.0, "fraction of the last update that is added to the next", minimum=0, below=1)

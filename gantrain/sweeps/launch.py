@@ -53,14 +53,14 @@ def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
     if invalid:
         (title, first), *others = invalid
         lines = [f"{title}: {error}" for title, error in others[: MAX_ERROR_LINES - 1]]
-        _warn(
+        warn(
             *lines,
             *[f"and {len(invalid) - MAX_ERROR_LINES} more invalid jobs"] * (len(invalid) > MAX_ERROR_LINES),
         )
         raise ConfigError(f"nothing was started: {title}", f"{first.where}: {first.what}", first.remedy)
     if len(errors) == len(jobs):  # all data are absent
         raise errors[0][1]
-    _warn(*(f"{title} will fail unless fixed before its turn: {error}" for title, error in errors))
+    warn(*(f"{title} will fail unless fixed before its turn: {error}" for title, error in errors))
     return checked
 
 
@@ -71,7 +71,7 @@ def warn_of_repeats(jobs: Sequence[Job], configs: Sequence[Config | None]) -> No
         plain = config.plain() if config else {"job": job.number}
         earlier = first.setdefault(repr([plain[key] for key in plain if key not in ("name", "run")]), job)
         if earlier is not job:
-            _warn(f"{_title(job, jobs)} is the same run as {_title(earlier, jobs)}; leave one of them out")
+            warn(f"{_title(job, jobs)} is the same run as {_title(earlier, jobs)}; leave one of them out")
 
 
 def _title(job: Job, jobs: Sequence[Job]) -> str:
@@ -103,7 +103,7 @@ def concurrent_jobs(launcher: Mapping[str, Any], jobs: int) -> int:
 def warn_of_many(jobs: int) -> None:
     """Print a line when more jobs run at once than this process may use cores, of which each needs one."""
     if jobs > (cores := usable_cores()):
-        _warn(
+        warn(
             f"{jobs} jobs at once share {count(cores, 'core')}: on a CPU they take as long as {cores} at once"
         )
 
@@ -143,8 +143,8 @@ def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any
     """Print a job's table or its error, or of concurrent jobs a line with the time left for the sweep."""
     status = result["status"]
     if status not in DONE:
-        _warn(f"job {job.number}: {result.get('error', status)}")
-    if plan.at_once == 1:  # the terminal is this job's alone
+        warn(f"job {job.number}: {result.get('error', status)}")
+    if plan.at_once == 1 and not plan.groups:  # the terminal is this job's alone
         if status == "finished":
             print(end_table(result, sweep.run(job).path), flush=True)
         elif status == "pruned":
@@ -157,7 +157,8 @@ def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any
     if "seconds" in result:
         message += f", {result['seconds']:.0f} s"
     # Jobs of a sweep take about as long as each other.
-    left = statistics.fmean(seconds) * remaining / plan.at_once if seconds else 0.0
+    side_by_side = plan.at_once * max(map(len, plan.groups), default=1)
+    left = statistics.fmean(seconds) * remaining / side_by_side if seconds else 0.0
     print(f"{message}; about {format_duration(left)} left" if left else message, flush=True)
 
 
@@ -176,6 +177,7 @@ def print_summary(sweep: SweepFolder, plan: Plan) -> None:
         raise GantrainError(sweep.path, f"{not_done} of {len(results)} jobs failed", remedy)
 
 
-def _warn(*lines: str) -> None:
+def warn(*lines: str) -> None:
+    """Print lines to stderr."""
     for line in lines:
         print(f"gantrain: {one_line(line)}", file=sys.stderr, flush=True)

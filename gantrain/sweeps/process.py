@@ -29,7 +29,7 @@ from gantrain.sweeps import worker
 from gantrain.sweeps.launch import print_job
 from gantrain.sweeps.outcomes import record_exit, record_outcome, wait_until_free
 from gantrain.sweeps.stop import POLL_SECONDS, block_signals, signals_to_obey
-from gantrain.sweeps.worker import Task
+from gantrain.sweeps.worker import Other, Task
 
 MAX_FOLDER_BYTES = (
     64  # of a socket's path the system allows 104 to 108, of which multiprocessing adds about 32
@@ -71,6 +71,8 @@ def run_job(
     if plan.at_once > 1:
         # More threads than cores slow all jobs down.
         task = replace(task, cores=max(1, usable_cores() // plan.at_once))
+    others = plan.played_with(job)
+    task = replace(task, others=tuple(Other.of(sweep.run(other), other.overrides) for other in others))
     is_submitted = "submitit" in launcher  # which started this process for this job alone
     if os.getpid() != plan.pid and not is_submitted:
         block_signals()
@@ -85,6 +87,8 @@ def run_job(
     result = run_in_process(task)
     with tolerant_streams():  # in a worker of joblib, which has streams of its own
         print_job(sweep, job, plan, result)
+        for other in others:
+            print_job(sweep, other, plan, sweep.run(other).outcome())
     return result
 
 
@@ -122,8 +126,12 @@ def assign_gpu(number: int, given: Mapping[str, str]) -> str | None:
 
 
 def run_in_process(task: Task) -> dict[str, Any]:
-    """Run a task in a new process, and return its ``result.json``, or a result for a process that left none."""
-    task.run.result_file.unlink(missing_ok=True)
+    """Run a task in a new process, and return its ``result.json``, or a result for a process that left none.
+
+    The results of the runs that it plays at once with this one are written too.
+    """
+    for run in task.runs:
+        run.result_file.unlink(missing_ok=True)
     process: Any = None
     try:
         process = _context().Process(target=worker.main, args=(task,))
@@ -135,15 +143,22 @@ def run_in_process(task: Task) -> dict[str, Any]:
             process.kill()
         raise
     except EOFError:
-        what = "its process was not started: the process that starts them died, with the messages above"
-        return record_outcome(task.run, "failed", what, 1)
+        return _unstarted(task, ": the process that starts them died, with the messages above")
     except OSError as error:
-        return record_outcome(task.run, "failed", f"its process was not started ({error})", 1)
+        return _unstarted(task, f" ({error})")
     wait_until_free(task.run)  # should the process that started it have died first
-    result, signals = task.run.outcome(), SweepFolder(task.run.path.parent).signals()
-    if result["status"] != "missing":
-        return result
-    return record_exit(task.run, process.exitcode, signals[0] if signals else 0)
+    signals = SweepFolder(task.run.path.parent).signals()
+    for run in task.runs:
+        if run.outcome()["status"] == "missing":
+            record_exit(run, process.exitcode, signals[0] if signals else 0)
+    return task.run.outcome()
+
+
+def _unstarted(task: Task, cause: str) -> dict[str, Any]:
+    """Write why the process of a task was not started, and return the result of its own run."""
+    what = f"its process was not started{cause}"
+    own, *_ = [record_outcome(run, "failed", what, 1) for run in task.runs]
+    return own
 
 
 @contextlib.contextmanager

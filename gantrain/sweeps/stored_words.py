@@ -21,7 +21,10 @@ from gantrain.core.scalars import read_text
 from gantrain.errors import CheckpointError, ConfigError
 
 ROOTS = {field.name for field in fields(Root)} | set(GROUPS)  # what a key begins with, besides hydra
-RETYPED = ("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials", "hydra.sweeper.storage")
+RETYPED = (
+    *("hydra/launcher", "hydra.launcher.", "hydra.sweeper.n_trials", "hydra.sweeper.storage"),
+    *("hydra.sweeper.replicas", "sweep.replicas"),
+)
 FLAGS = ("-m", "--multirun")
 PLAIN, TAGS = r"[\w.+-]+", r"\[?[\w./-]+(,[\w./-]+)*\]?"
 LAUNCHER = (
@@ -35,6 +38,7 @@ HYDRA_WORDS = {
     "hydra.mode": "MULTIRUN",
     "hydra/launcher": r"[A-Za-z]\w*",
     "hydra/sweeper": "grid|optuna",
+    "hydra.sweeper.replicas": "false|true|always",
     "hydra.sweeper.metric": TAGS,
     "hydra.sweeper.direction": TAGS,
     **{f"hydra.launcher.{key}": PLAIN for key in LAUNCHER},

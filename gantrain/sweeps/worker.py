@@ -1,18 +1,20 @@
 """The job's side of its process: its share of the machine, its training, and its result if it fails."""
 
+from __future__ import annotations
+
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
 from gantrain.config.resume import conflicting_keys
 from gantrain.core.atomic import append_to
+from gantrain.core.override import values_by_key
 from gantrain.core.plugin_loading import load
 from gantrain.core.plugins import PluginFolder, active_folders, use
 from gantrain.core.run_folder import TERMINAL, RunFolder
@@ -22,11 +24,31 @@ from gantrain.core.sweep_folder import Plan, SweepFolder
 from gantrain.errors import ConfigError, to_user_error
 from gantrain.sweeps.optuna.pruning import pruning_callback
 from gantrain.sweeps.outcomes import record_error
+from gantrain.sweeps.replicas import with_numbers
 from gantrain.sweeps.stop import stop_before_training, watch_sweep
 from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.replicas.replica import Member
 from gantrain.training.restore import config_and_spec
 from gantrain.training.run import run
 from gantrain.training.session import Session
+
+
+@dataclass(frozen=True)
+class Other:
+    """A run that is played at once with another one.
+
+    Attributes:
+        run: The run's folder.
+        given: The values typed by the user, by key.
+    """
+
+    run: RunFolder
+    given: Mapping[str, str]
+
+    @classmethod
+    def of(cls, run: RunFolder, overrides: Sequence[str]) -> Other:
+        """Return the run of a job with these overrides."""
+        return cls(run, values_by_key(word for word in overrides if not word.startswith("hydra")))
 
 
 @dataclass(frozen=True)
@@ -44,6 +66,7 @@ class Task:
         is_remote: Whether it may run on another machine than its sweep.
         plan: Of the sweep.
         plugins: The user's folders of plug-ins with their contents: every job of a sweep runs the same code.
+        others: The runs that are played at once with this one.
     """
 
     plain: Mapping[str, Any]
@@ -56,6 +79,12 @@ class Task:
     is_remote: bool = False
     plan: Plan | None = None
     plugins: tuple[PluginFolder, ...] = field(default_factory=active_folders)
+    others: tuple[Other, ...] = ()
+
+    @property
+    def runs(self) -> list[RunFolder]:
+        """The folders of all runs of this process."""
+        return [self.run, *(other.run for other in self.others)]
 
 
 def main(task: Task) -> None:
@@ -93,8 +122,9 @@ def run_task(task: Task) -> int:
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: every job leaves a result
         if os.environ.get("GANTRAIN_DEBUG") == "1":
             traceback.print_exception(error)
-        if task.run.outcome()["status"] == "missing":  # it failed before the training loop could write one
-            record_error(task.run, error)
+        for one in task.runs:
+            if one.outcome()["status"] == "missing":  # it failed before the training loop could write one
+                record_error(one, error)
         return to_user_error(error).exit_code
     return 0
 
@@ -103,24 +133,33 @@ def train_or_resume(task: Task) -> None:
     """Train a task's config in its folder, from the newest checkpoint of an earlier attempt. Raises GantrainError."""
     use(task.plugins)
     load()
-    config = resolve(task.plain)
-    watch = pruning_callback(task.run.path, config.train)
-    session = Session(task.command, task.given, bar=task.at_once == 1, watch=watch, plan=task.plan)
-    with task.run.lock():  # before anything is read: another process may be writing there
-        _train_or_resume(task, config, session)
+    if task.others:
+        from gantrain.training.replicas.train import train_together
 
-
-def _train_or_resume(task: Task, config: Config, session: Session) -> None:
-    if task.run.newest_checkpoint is None:
-        run(config, task.run.path, session=session)
+        members = [member_of(task, task.plain, task.run, task.given)]
+        for other in task.others:
+            members.append(member_of(task, with_numbers(task.plain, other.given), other.run, other.given))
+        train_together(members)
         return
-    checkpoint = load_checkpoint(task.run.path)
-    if task.plain["seed"] is None:  # resolve drew a new one
+    with task.run.lock():  # before anything is read: another process may be writing there
+        member = member_of(task, task.plain, task.run, task.given)
+        run(member.config, member.folder, member.resumed, member.session)
+
+
+def member_of(task: Task, plain: Mapping[str, Any], folder: RunFolder, given: Mapping[str, str]) -> Member:
+    """Return a run of a task with the checkpoint that it goes on from, if it has one. Raises GantrainError."""
+    config = resolve(plain)
+    watch = pruning_callback(folder.path, config.train)
+    session = Session(task.command, given, bar=task.at_once == 1, watch=watch, plan=task.plan)
+    if folder.newest_checkpoint is None:
+        return Member(config, folder.path, session)
+    checkpoint = load_checkpoint(folder.path)
+    if plain["seed"] is None:  # resolve drew a new one
         config.seed = checkpoint.config["seed"]
     # The folder's name shows only what varies: a checkpoint of another config may be in it.
     before, _ = config_and_spec(checkpoint)  # with the defaults of keys that are younger than the checkpoint
     conflicts = conflicting_keys(before.plain(), config.plain())
     if conflicts:
         what = f"its checkpoint was made with another {', '.join(conflicts)}"
-        raise ConfigError(task.run.path, what, "remove the folder to run the job from scratch")
-    run(config, task.run.path, checkpoint, session)
+        raise ConfigError(folder.path, what, "remove the folder to run the job from scratch")
+    return Member(config, folder.path, session, checkpoint)

@@ -42,18 +42,28 @@ class _Console(logging.StreamHandler[Any]):
             super().emit(record)
 
 
-@contextmanager
-def logging_to(folder: Path) -> Iterator[None]:
-    """Log to the terminal, above a progress bar if there is one, and to ``gantrain.log``."""
+def console_handler() -> logging.Handler:
+    """Return a handler that writes to the terminal, above a progress bar if there is one."""
     console = _Console()
     console.setFormatter(_ForTerminal("%(message)s"))
-    handlers: list[logging.Handler] = [console]
+    return console
+
+
+def file_handlers(folder: Path) -> list[logging.Handler]:
+    """Return the handler that writes to a run's ``gantrain.log``; none, after a warning, if that cannot be written."""
     try:
         file = _LogFile(RunFolder(folder).log_file, encoding="utf-8", errors="backslashreplace")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        handlers.append(file)
     except OSError as error:
         log.warning("gantrain.log cannot be written (%s)", error)
+        return []
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    return [file]
+
+
+@contextmanager
+def logging_to(folder: Path | None) -> Iterator[None]:
+    """Log to the terminal, above a progress bar if there is one, and to a run's ``gantrain.log``."""
+    handlers = [console_handler(), *(file_handlers(folder) if folder else ())]
     # This logger alone, so that messages of libraries are not mixed in.
     log.handlers, log.propagate = handlers, False
     log.setLevel(logging.INFO)

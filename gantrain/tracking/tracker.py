@@ -1,11 +1,13 @@
 """What a run writes while it trains: one TensorBoard event file, ``metrics.jsonl``, and its log."""
 
+from __future__ import annotations
+
 import json
 import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,14 +37,14 @@ class Means:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, values: Mapping[str, Tensor]) -> None:
-        """Add one value to each tag."""
+    def add(self, values: Mapping[str, Tensor], count: int = 1) -> None:
+        """Add one value to each tag, or the sum of ``count`` of them."""
         # Summed on the device: reading a value here would wait for it.
         for tag, value in values.items():
             total = self._sums.get(tag)
             # A copy, since the next replay of a CUDA graph overwrites what this one returned.
             self._sums[tag] = value.detach().clone() if total is None else total.add_(value.detach())
-            self._counts[tag] = self._counts.get(tag, 0) + 1
+            self._counts[tag] = self._counts.get(tag, 0) + count
 
     def flush(self) -> dict[str, float]:
         """Return the mean of each tag since the last flush, and reset them."""
@@ -54,6 +56,13 @@ class Means:
         means = {tag: total / self._counts[tag] for tag, total in totals.items()}
         self._sums, self._counts = {}, {}
         return means
+
+    def deal(self, others: Sequence[Means]) -> None:
+        """Add the sums, each with one row for each of ``others``, to theirs, and reset them."""
+        for tag, total in self._sums.items():
+            for other, value in zip(others, total.unbind(), strict=True):
+                other.add({tag: value}, self._counts[tag])
+        self._sums, self._counts = {}, {}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return sum and count of each tag since the last flush, as a checkpoint stores them."""

@@ -83,9 +83,13 @@ class FunctionalLearner(Learner):
         of_weights, of_losses, auxes, buffers_after = zip(*found, strict=True)
         self.buffers = mean_buffers(self.module, buffers_after)
         self.slopes = mean_of(of_weights)
-        norm = total_norm(list(self.slopes.values()))
+        norm = self.norm()
         self.is_finite = self.is_finite & mean(of_losses).isfinite() & norm.isfinite()
         return norm, {kind: mean_of([aux[kind] for aux in auxes]) for kind in auxes[0]}
+
+    def norm(self) -> Tensor:
+        """Return the L2 norm of the gradient that ``update`` will apply, 0-dim."""
+        return total_norm(list(self.slopes.values()))
 
     def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
         names = list(self.weights)

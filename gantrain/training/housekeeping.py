@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
 from typing import NoReturn
@@ -39,7 +40,7 @@ log = logging.getLogger("gantrain")
 
 
 class Housekeeping:
-    """Called once after each step with the state.
+    """Called after each step, or at least after those with something due, with the state.
 
     Attributes:
         last_evaluation: Empty before the first.
@@ -56,8 +57,9 @@ class Housekeeping:
         state: TrainState,
         session: Session,
         stop_signal: StopSignal,
+        now: Callable[[], float] = time.perf_counter,
     ):
-        self.folder, self.config, self.data = folder, config, data
+        self.folder, self.config, self.data, self._now = folder, config, data, now
         self.runtime, self.tracker, self.session, self.stop_signal = runtime, tracker, session, stop_signal
         self.means, self.metrics = Means(), supported_metrics(config, data)
         self.last_evaluation, self._evaluated_step = EvaluationResult(), -1
@@ -66,9 +68,8 @@ class Housekeeping:
         self._latest: dict[str, float] = {}  # of each tag
         self.gallery = Gallery(folder, config, data, runtime, tracker)
         self.saved_step, self._saving = state.step, threading.Lock()
-        self.seconds, self._since = 0.0, time.perf_counter()
-        # Batches and seconds at the last log point: the speed is that of the steps since.
-        self._window = (state.batches, 0.0)
+        self.seconds, self._since = 0.0, now()
+        self._window = (state.batches, 0.0)  # at the last log point: the speed is that of the steps since
         # A bar needs a terminal; without one, each evaluation writes a line, and so does a minute without any.
         self.bar = ProgressBar(config.train, state.step, state.seconds, session.bar)
 
@@ -85,7 +86,7 @@ class Housekeeping:
             self.tracker.scalars(state.step, scalars)
         self.gallery.begin(state)
         self.runtime.group.wait()
-        self._since = time.perf_counter()
+        self._since = self._now()
 
     def __call__(self, state: TrainState) -> None:
         """Do what is due after the state's step; after a signal, save and raise Interrupted."""
@@ -93,7 +94,7 @@ class Housekeeping:
         options, step = self.config.train, state.step
         if Due.after(step, 0.0, options).anything:
             self.runtime.wait()
-        elapsed = time.perf_counter() - self._since
+        elapsed = self._now() - self._since
         self.seconds += elapsed
         state.seconds = self.stop_signal.agree(state.seconds + elapsed)
         due = Due.after(step, state.seconds, options)
@@ -126,7 +127,7 @@ class Housekeeping:
         self.stop_if_requested(state)
         if due.takes_long:
             self.runtime.group.wait()
-        self._since = time.perf_counter()
+        self._since = self._now()
 
     def catch_up(self, state: TrainState) -> None:
         """Compute the metrics and samples of a checkpoint's step, if they are due and an earlier process did not."""
@@ -136,7 +137,7 @@ class Housekeeping:
                 self.gallery.sample(state, self.last_evaluation.metrics)
         self.stop_if_requested(state)
         self.runtime.group.wait()
-        self._since = time.perf_counter()
+        self._since = self._now()
 
     def needs_evaluation(self, state: TrainState) -> bool:
         """Return whether metrics are due at a checkpoint's step: those of the result, or those that are not logged."""
@@ -162,7 +163,6 @@ class Housekeeping:
         tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
         tags |= {f"schedule/{name}": value for name, value in self.config.noise.levels(before).items()}
         tags |= state.network_scalars()
-        # Speed since the last log point, in training images a second.
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size
         tags[SPEED] = images / max(self.seconds - seconds, 1e-9)

@@ -151,6 +151,7 @@ def warn_of_changes(before: dict[str, Any], now: dict[str, Any]) -> None:
     older = {
         "deterministic": False,
         "compiled": False,
+        "replicas": 1,
         "layout": now.get("layout"),
     }  # versions had no such keys
     before = older | before

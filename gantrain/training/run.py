@@ -1,46 +1,27 @@
 """One run from config to result: build, train, and write ``result.json``."""
 
-import logging
 import time
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
-from gantrain.config.game import chance, meaning
 from gantrain.config.options import Config
-from gantrain.config.validate import cautions
-from gantrain.core.atomic import replace_file
-from gantrain.core.files import write_json
-from gantrain.core.run_folder import DONE, PLUGINS, RunFolder
+from gantrain.core.run_folder import RunFolder
 from gantrain.core.signals import leave
-from gantrain.core.text import count, escape_controls
 from gantrain.datasets.base import Data
 from gantrain.distributed.group import Group
-from gantrain.errors import ConfigError, Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
-from gantrain.reports.end_table import metric_table
-from gantrain.reports.tail import tail_errors, tail_means
+from gantrain.errors import ConfigError
 from gantrain.tracking.run_log import logging_to
-from gantrain.tracking.tensorboard import (
-    charts_summary,
-    differing_keys,
-    hparams_columns,
-    hparams_row,
-    run_page,
-)
-from gantrain.tracking.tracker import Tracker
 from gantrain.training.begin import Steps, initial_state
 from gantrain.training.checkpoint import Checkpoint
-from gantrain.training.evaluate import expected_tags, supported_metrics
+from gantrain.training.evaluate import supported_metrics
 from gantrain.training.follower import follow
-from gantrain.training.housekeeping import Housekeeping
+from gantrain.training.open_run import OpenRun, failure, record_origin, write_result
 from gantrain.training.restore import check_same_data, write_config
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
-
-log = logging.getLogger("gantrain")
 
 
 def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
@@ -121,40 +102,18 @@ def _lead(
                 write_config(config, folder)
                 data = data or prepare(config, resumed)
                 state, description = initial_state(config, folder, data, runtime, resumed)
-                if PLUGINS in description:
-                    result[PLUGINS] = description[PLUGINS]
-                if config.dataset.files.entries:
-                    replace_file(files.data_file, config.dataset.files.content)
+                result |= record_origin(config, folder, description)
                 with stop_signal.waiting():
                     result |= _train(config, folder, data, state, runtime, session, stop_signal, resumed)
                     leave()  # what is left to write is the result
         except BaseException as error:
             leave()
-            user_error = to_user_error(error)
-            result |= {"status": _status(error), "error": str(user_error), "exit_code": user_error.exit_code}
-            if isinstance(error, Pruned):
-                result |= {"step": error.step, "metrics": error.metrics}
+            result |= failure(error)
             raise
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)
-            _write_result(files, result)
+            write_result(files, result)
     return result
-
-
-def _write_result(run: RunFolder, result: dict[str, Any]) -> None:
-    """Write ``result.json``. Raises OutputError if that fails, but for a run that failed, whose error comes first."""
-    try:
-        with writing(run.result_file, then=f"gantrain resume {quote(str(run.path))}"):
-            write_json(run.result_file, result)
-    except OutputError as error:
-        with suppress(OSError):  # that of an earlier attempt would be taken for this one's
-            run.result_file.unlink(missing_ok=True)
-        if result["status"] not in DONE:
-            log.warning("%s", error)
-            return
-        if result["status"] == "finished":
-            log.warning("%s", metric_table(result))  # its numbers are in no file
-        raise
 
 
 def _train(
@@ -167,62 +126,10 @@ def _train(
     stop_signal: StopSignal,
     resumed: Checkpoint | None,
 ) -> dict[str, Any]:
-    # A run that starts again in a folder drops what an earlier attempt logged there.
-    tracker = Tracker(folder, state.step if resumed else -1)
-    _log_start(config, folder, data, runtime)
-    # What a run does besides training; a resumed one goes on with the state of its logs.
-    housekeeping = Housekeeping(folder, config, data, runtime, tracker, state, session, stop_signal)
-    if resumed:
-        housekeeping.resume(resumed)
+    opened = OpenRun(config, folder, data, state, runtime, session, stop_signal, resumed)
     steps = Steps(config, data, state, runtime)
     # Train; a signal ends the run after the current step.
-    with closing(tracker), closing(housekeeping.bar):
-        if resumed:
-            housekeeping.catch_up(state)
-        else:
-            tracker.record(0, hparams_row(config, session.overrides, folder))
-            if session.plan and session.plan.tags:
-                jobs = [job.overrides for job in session.plan.jobs]
-                tracker.record(0, hparams_columns(differing_keys(jobs), session.plan.tags))
-            tracker.record(0, charts_summary(expected_tags(config)))
-            tracker.text(0, "run/config", run_page(session.command, config, runtime.environment()))
-            housekeeping.begin(state)
-        steps.play(housekeeping.means.add, housekeeping)
-    # The result. Speed is that of this process, which made the steps from ``began`` on.
-    images = state.batches * config.train.batch_size
-    began = resumed.step if resumed else 0
-    evaluation, history = housekeeping.last_evaluation, tracker.history()
-    final = evaluation.final
-    return {
-        "status": "finished",
-        "compiled": runtime.compile_failure or runtime.is_compiled,
-        "stopped_by": config.train.budget,
-        "step": state.step,
-        "images": images,
-        "training_seconds": round(state.seconds, 2),
-        "images_per_second": round(images * (1 - began / state.step) / max(housekeeping.seconds, 1e-9), 1),
-        **evaluation.description(),
-        "health": [str(finding) for finding in housekeeping.health.standing.values()],
-        "unchecked": housekeeping.health.blind_spots(),
-        "tail": tail_means(history, state.step),
-        "tail_errors": tail_errors(history, state.step, {*final, *config.metric.published}, final),
-        "published": config.metric.published,
-        "meaning": meaning(config),
-        "chance": chance(config),
-    }
-
-
-def _log_start(config: Config, folder: Path, data: Data, runtime: Runtime) -> None:
-    """Log what is trained, on what, and what is seldom meant."""
-    if data.summary:
-        log.info("%s", escape_controls(data.summary))
-    log.info("%s on %s, %s: %s", config.name, runtime.device, count(runtime.threads, "thread"), folder)
-    log.info("%s", meaning(config))
-    for line in cautions(config):
-        log.warning("%s", line)
-
-
-def _status(error: BaseException) -> str:
-    if isinstance(error, Interrupted | KeyboardInterrupt):
-        return "interrupted"
-    return "diverged" if isinstance(error, Diverged) else "pruned" if isinstance(error, Pruned) else "failed"
+    with closing(opened):
+        opened.begin()
+        steps.play(opened.housekeeping.means.add, opened.housekeeping)
+    return opened.result()

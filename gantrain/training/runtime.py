@@ -26,6 +26,7 @@ class Runtime:
         is_mixed: Whether networks run in half precision.
         is_compiled: Whether steps are compiled; ``choose_play`` decides.
         compile_failure: Why they could not be, and are played eagerly; empty if they could.
+        replicas: How many runs are played at once, this one among them.
     """
 
     def __init__(self, options: Device, group: Group | None = None):
@@ -36,6 +37,7 @@ class Runtime:
         check_precision(self.precision, self.device)
         self.is_mixed = self.precision in HALF
         self.is_compiled, self.compile_failure = False, ""
+        self.replicas = 1
         keep_memory()
 
     @property
@@ -72,6 +74,7 @@ class Runtime:
             "threads": self.threads,
             "compiled": self.is_compiled,
             "deterministic": self._options.deterministic,
+            "replicas": self.replicas,
             **self._card(),
         }
 

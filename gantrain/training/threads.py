@@ -27,7 +27,11 @@ log = logging.getLogger("gantrain")
 
 
 def set_threads(
-    config: Config, data: Data, state: TrainState, environment: dict[str, Any] | None = None
+    config: Config,
+    data: Data,
+    state: TrainState,
+    environment: dict[str, Any] | None = None,
+    replicas: int = 1,
 ) -> None:
     """Set the CPU threads of a run to ``device.threads``, at most one for each core that this process may use.
 
@@ -39,6 +43,7 @@ def set_threads(
         data: Of the run.
         state: Of the run; nothing in it changes.
         environment: Of the run's checkpoint if it goes on from one, whose number ``auto`` keeps.
+        replicas: How many such runs are played at once.
     """
     before = (environment or {}).get("threads")
     if config.device.threads != AUTO:
@@ -48,7 +53,8 @@ def set_threads(
     elif next(state.G.parameters()).device.type != "cpu":
         number = TORCH_THREADS
     else:
-        number = max(1, min(forward_flop(config, data, state) // FLOP_PER_THREAD, TORCH_THREADS))
+        flop = replicas * forward_flop(config, data, state)
+        number = max(1, min(flop // FLOP_PER_THREAD, TORCH_THREADS))
     if number > 1 and number > (cores := usable_cores()):
         if config.device.threads != AUTO:
             what = "device.threads=%d: this process may use %s, so the run has no more threads"

@@ -5,6 +5,7 @@ Hydra imports this module for every run, so whatever is heavy is imported where 
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
 import sys
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
+    from gantrain.config.options import Config
     from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 
 JOB_NUMBER = "${hydra.job.num}"  # Hydra's default of hydra.sweep.subdir
@@ -36,8 +38,14 @@ class GridSweeper(BasicSweeper):
     hydra_context: Any
     launcher: Any
 
-    def __init__(self, params: dict[str, str] | None = None, **_: Any):
+    def __init__(self, params: dict[str, str] | None = None, replicas: str | bool = False, **_: Any):
         super().__init__(max_batch_size=None, params=params)
+        self.replicas = str(replicas).lower()
+        if self.replicas not in ("false", "true", "always"):
+            from gantrain.errors import ConfigError
+
+            what = f"{replicas!r} is not one of its values"
+            raise ConfigError("sweep.replicas", what, "choose from false, true, always")
 
     def setup(self, *, config: DictConfig, **context: Any) -> None:
         """Take the sweep's config and Hydra's context. Raises ConfigError for a folder that jobs cannot have."""
@@ -143,45 +151,90 @@ class GridSweeper(BasicSweeper):
         with launch.sweep_lock(sweep):
             plan = replace(plan, tags=launch.metric_tags(configs))
             open_sweep(sweep, plan)
-            left = [
-                job
+            pairs = [
+                (job, config)
                 for job, config in zip(plan.jobs, configs, strict=True)
                 if config is None or not is_done(sweep.run(job).outcome(), config.train)
             ]
-            launch.warn_of_many(launch.concurrent_jobs(self.config.hydra.launcher, len(left)))
+            groups = self.group([job for job, _ in pairs], [config for _, config in pairs])
+            launch.warn_of_many(launch.concurrent_jobs(self.config.hydra.launcher, len(groups)))
             with forward_signals(sweep, self.starts_processes):
-                returned = self.launch(plan, left)
+                returned = self.launch(plan, groups)
             launch.print_summary(sweep, plan)
         return returned
 
-    def launch(self, plan: Plan, jobs: Sequence[Job]) -> Any:
-        """Pass jobs to the launcher and return what it returns; jobs that it did not start get the reason."""
+    def group(self, jobs: Sequence[Job], configs: Sequence[Config | None]) -> list[tuple[Job, ...]]:
+        """Return the jobs of each process: one, or with ``replicas`` all that can be played at once."""
+        from gantrain.config.resolve import plain_data
+        from gantrain.sweeps import launch
+        from gantrain.sweeps.replicas import plan_groups
+
+        if self.replicas == "false":
+            return [(job,) for job in jobs]
+        at_once = launch.concurrent_jobs(self.config.hydra.launcher, len(jobs))
+        groups, lines = plan_groups(
+            self.folder,
+            jobs,
+            configs,
+            lambda job: plain_data(self.compose(job)),
+            at_once,
+            self.replicas == "always",
+        )
+        launch.warn(*lines)
+        return groups
+
+    def launch(self, plan: Plan, groups: Sequence[tuple[Job, ...]]) -> Any:
+        """Pass the first job of each group to the launcher and return what it returns.
+
+        The others are played by the process of the first; jobs that were not started get the reason.
+        """
         from gantrain.errors import GantrainError
         from gantrain.sweeps.launch import concurrent_jobs
         from gantrain.sweeps.outcomes import record_unstarted
         from gantrain.sweeps.stop import UntilStopped
 
-        if not jobs:
+        if not groups:
             return []
         # The launcher passes only overrides to a job, which reads the rest from the plan.
-        sweep, at_once = self.folder, concurrent_jobs(self.config.hydra.launcher, len(jobs))
-        sweep.write(replace(plan, at_once=at_once, pid=os.getpid()))
-        runs = [sweep.run(job) for job in jobs]
+        sweep, at_once = self.folder, concurrent_jobs(self.config.hydra.launcher, len(groups))
+        together = tuple(tuple(job.folder for job in group) for group in groups if len(group) > 1)
+        sweep.write(replace(plan, at_once=at_once, pid=os.getpid(), groups=together))
+        runs = [sweep.run(job) for group in groups for job in group]
         for run in runs:  # a result of an earlier attempt would be taken for that of this one
             run.result_file.unlink(missing_ok=True)
+        for job in (job for group in groups for job in group[1:]):
+            self.write_hydra_files(job)
         params = getattr(self.launcher, "params", {})
         if str(params.get("submitit_folder")).startswith(f"{self.config.hydra.sweep.dir}/"):
             # submitit reads pickles by the ids of its jobs, and the sweep's folder may be a stranger's.
             params["submitit_folder"] = f"{tempfile.mkdtemp(prefix='.submitit-', dir=sweep.path)}/%j"
-        overrides = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in jobs]
+        first = [group[0] for group in groups]
+        overrides = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in first]
         returned: Sequence[Any] = []
         reason = "its launcher did not start it"
         try:
-            returned = self.launcher.launch(UntilStopped(overrides, sweep), int(jobs[0].number))
+            returned = self.launcher.launch(UntilStopped(overrides, sweep), int(first[0].number))
         except GantrainError:
             raise
         except Exception as error:  # as joblib's, when the kernel killed a worker for memory
             reason = f"its launcher failed ({' '.join(str(error).split()) or type(error).__name__})"
         if not sweep.signals():
-            record_unstarted(runs, returned, reason)
+            of_runs = [one for one, group in zip(returned, groups, strict=False) for _ in group]
+            record_unstarted(runs, of_runs, reason)
         return returned
+
+    def write_hydra_files(self, job: Job) -> None:
+        """Write what Hydra writes into the folder of a job that it starts, for one that another job's process plays."""
+        from gantrain.core.atomic import replace_file
+
+        composed = self.compose(job)
+        folder = self.folder.run(job).path / str(composed.hydra.output_subdir)
+        with open_dict(composed):
+            composed.hydra.runtime.output_dir = str(folder.parent)
+        plain = copy.copy(composed)
+        with open_dict(plain):
+            del plain["hydra"]
+        parts = {"config": plain, "hydra": composed.hydra, "overrides": composed.hydra.overrides.task}
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, part in parts.items():
+            replace_file(folder / f"{name}.yaml", OmegaConf.to_yaml(part).encode())

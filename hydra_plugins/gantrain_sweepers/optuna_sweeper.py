@@ -100,7 +100,7 @@ class OptunaSweeper(GridSweeper):
                 if not jobs:
                     break
                 valid = [job for job in jobs if self.is_valid(job)]
-                returned += self.launch(self.plan(study.jobs()), valid)
+                returned += self.launch(self.plan(study.jobs()), [(job,) for job in valid])
                 _print_warnings(study.tell_results())
                 print(progress_line(study), flush=True)
         plan = self.plan(study.jobs())

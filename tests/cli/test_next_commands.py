@@ -124,7 +124,7 @@ def test_commands_are_not_advised_while_the_run_goes_on(run_of, run_cli, tmp_pat
 def test_resume_begins_a_killed_run_anew_with_the_same_bits(run_cli, tmp_path, monkeypatch):
     assert run_cli(*WORDS, f"run.dir={tmp_path / 'whole'}")[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr("gantrain.training.run._write_result", lambda *_: None)
+        patch.setattr("gantrain.training.run.write_result", lambda *_: None)
         patch.setattr(housekeeping, "save_checkpoint", die)
         run_cli(*WORDS, f"run.dir={tmp_path / 'run'}")
     run = RunFolder(tmp_path / "run")

@@ -1,0 +1,189 @@
+"""One step of several runs at once: the pure step of one, vectorised over them, as one graph of tensor operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+from gantrain.penalties.base import Penalty
+from gantrain.training.compiled import Tensors, pairs_of_leaves
+from gantrain.training.draws import Inputs, Rates
+from gantrain.training.functional import FunctionalAverage, FunctionalLearner
+from gantrain.training.learners import Players
+from gantrain.training.play import Play
+from gantrain.training.replicas.stack import Stack, flatten, unflatten
+from gantrain.training.runtime import Runtime
+from gantrain.training.state import TrainState
+from gantrain.training.step import Tags, step
+
+Step = Callable[..., tuple[list[Tags], Tensor]]
+
+
+@dataclass(frozen=True)
+class StackedInputs:
+    """What all runs take into one step, stacked.
+
+    Attributes:
+        of_d: The inputs of each update of D: ``real``, ``y`` if there are conditions, and ``draws`` by purpose.
+        of_g: Those of each update of G.
+        rates: G's and D's learning rates, how far the average moves, and the penalty's weight, [R, 4].
+        has_penalty: Whether one is due, to all runs or to none.
+    """
+
+    of_d: list[dict[str, Any]]
+    of_g: list[dict[str, Any]]
+    rates: Tensor
+    has_penalty: bool
+
+
+@dataclass
+class FlatLearner(FunctionalLearner):
+    """A network whose weights are one vector.
+
+    Attributes:
+        flat: They, [n].
+    """
+
+    flat: Tensor = field(kw_only=True)
+
+    def norm(self) -> Tensor:
+        self._slope = flatten(list(self.slopes.values()))
+        return torch.linalg.vector_norm(self._slope)
+
+    def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
+        (self.flat,), self.moments = self.rule.update([self.flat], [self._slope], self.moments, lr)
+        self.weights = unflatten(self.flat, self.weights)
+        if penalty is not None and (after := penalty.project(self.weights)) is not self.weights:
+            self.weights, self.flat = after, flatten(list(after.values()))
+
+
+@dataclass
+class FlatAverage(FunctionalAverage):
+    """The average of such a network.
+
+    Attributes:
+        flat: Its weights, [n].
+    """
+
+    flat: Tensor = field(kw_only=True)
+
+    def update(self, G: FlatLearner, rate: float | Tensor) -> None:  # type: ignore[override]
+        self.flat = torch.lerp(self.flat, G.flat, rate)
+        self.weights = unflatten(self.flat, self.weights)
+        if not self.module.has_batch_stats:
+            self.buffers = {name: G.buffers[name] for name in self.buffers}
+
+
+class StackedStep:
+    """The step of several runs, traced at the first step of each kind: a lazy penalty makes two.
+
+    Args:
+        states: Of the runs, whose tensors become views of stacked ones, which each call changes.
+        play: Of the first run; the numbers in which the others differ are inputs.
+        runtime: Says whether the graph is compiled.
+    """
+
+    def __init__(self, states: Sequence[TrainState], play: Play, runtime: Runtime):
+        self._structure, self._play, self._runtime = states[0], play, runtime
+        self._stack = Stack(states)
+        self._state_leaves = tree_leaves(self._stack.tensors)
+        self._graphs: dict[object, Step] = {}
+
+    def __call__(self, inputs: StackedInputs) -> tuple[list[Tags], Tensor]:
+        """Play one step.
+
+        Returns:
+            What each update reports, each tag with a number a run, [R]; and whether all losses and gradients of a run
+            were finite, [R]: a run of which one was not stays as it was.
+        """
+        leaves, form = tree_flatten((inputs.of_d, inputs.of_g, inputs.rates))
+        key = inputs.has_penalty, form
+        if key not in self._graphs:
+            self._graphs[key] = self._graph(inputs, leaves, form)
+        with torch.no_grad():
+            return self._graphs[key](*self._state_leaves, *leaves)
+
+    def _graph(self, inputs: StackedInputs, leaves: list[Tensor], form: Any) -> Step:
+        """Return the step of this kind of inputs as a graph of tensor operations on leaves."""
+        count, whole = len(self._state_leaves), tree_flatten(self._stack.tensors)[1]
+
+        def advance(*leaves: Tensor) -> tuple[list[Tags], Tensor]:
+            tensors = tree_unflatten(leaves[:count], whole)
+            of_d, of_g, rates = tree_unflatten(leaves[count:], form)
+            one = partial(self._one, has_penalty=inputs.has_penalty)
+            after, reports, finite = torch.func.vmap(one)(tensors, of_d, of_g, rates)
+            for old, new in pairs_of_leaves(tensors, after):
+                old.copy_(torch.where(finite.view(-1, *[1] * (old.dim() - 1)), new, old))
+            return reports, finite
+
+        graph = graph_of(advance, [*self._state_leaves, *leaves])
+        return compiled(graph, self._play.device) if self._runtime.is_compiled else graph
+
+    def _one(
+        self,
+        tensors: Tensors,
+        of_d: list[dict[str, Any]],
+        of_g: list[dict[str, Any]],
+        rates: Tensor,
+        has_penalty: bool,
+    ) -> tuple[Tensors, list[Tags], Tensor]:
+        """Play one step of one run; return its tensors, its reports, and whether all was finite."""
+        state, shapes = self._structure, self._stack.shapes
+        G, D = (
+            FlatLearner(
+                network,
+                self._play.rule,
+                unflatten(tensors[f"{part} weights"], shapes[part]),
+                tensors[f"{part} buffers"],
+                tensors[f"opt_{part}"],
+                torch.ones((), dtype=torch.bool, device=self._play.device),
+                flat=tensors[f"{part} weights"],
+            )
+            for part, network in (("G", state.G), ("D", state.D))
+        )
+        flat = tensors["G_ema weights"]
+        weights = unflatten(flat, shapes["G_ema"])
+        average = FlatAverage(state.G_ema, weights, tensors["G_ema buffers"], flat=flat)
+        players = Players(G, D, average, tensors["memory"])
+        g_lr, d_lr, ema, penalty = rates.unbind()
+        reports = step(
+            players,
+            [Inputs(one["real"], one.get("y"), one["draws"]) for one in of_d],
+            [Inputs(one["real"], one.get("y"), one["draws"]) for one in of_g],
+            Rates(g_lr, d_lr, ema, penalty if has_penalty else None),
+            self._play,
+        )
+        after = {
+            "opt_G": G.moments,
+            "opt_D": D.moments,
+            "memory": players.memory,
+            "G weights": G.flat,
+            "G buffers": G.buffers,
+            "D weights": D.flat,
+            "D buffers": D.buffers,
+            "G_ema weights": average.flat,
+            "G_ema buffers": average.buffers,
+        }
+        return after, reports, G.is_finite & D.is_finite
+
+
+def graph_of(advance: Step, leaves: list[Tensor]) -> Step:
+    """Return a function of tensors as the list of its operations, without Python between them."""
+    with torch.no_grad():
+        graph = make_fx(advance, tracing_mode="fake")(*leaves)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
+
+
+def compiled(graph: Step, device: torch.device) -> Step:
+    """Return a graph that is compiled at its first call."""
+    options = {"triton.cudagraphs": True} if device.type == "cuda" else None
+    return torch.compile(graph, fullgraph=True, dynamic=False, options=options)

@@ -1,0 +1,138 @@
+"""The step of several runs at once: each run gets what it would have computed alone."""
+
+import pytest
+import torch
+from composed import composed
+
+import gantrain.objectives
+import gantrain.penalties  # noqa: F401  (registers every objective and penalty)
+from gantrain.config.resolve import resolve
+from gantrain.registry import REGISTERED
+from gantrain.training.batches import Batches, visible_split
+from gantrain.training.draws import Rates, StepInputs
+from gantrain.training.eager import EagerStep
+from gantrain.training.play import Play
+from gantrain.training.replicas import stacked_step
+from gantrain.training.replicas.inputs import InputsOfAll
+from gantrain.training.replicas.stacked_step import StackedStep
+from gantrain.training.runtime import Runtime
+from gantrain.training.state import TrainState
+
+MLP = {"name": "mlp", "width": 8}
+RING = {"dataset": {"name": "ring", "n": 64, "n_holdout": 10}, "model": MLP}
+# Adam makes an update of full size of a gradient that is 0 up to rounding, as that of a bias before batch norm.
+IMAGES = {
+    "dataset": {"name": "digits"},
+    "model": {"name": "dcgan", "width": 4},
+    "optimizer": {"name": "sgd"},
+}
+CONDITIONAL = {"name": "dcgan", "width": 4, "condition": "concat"}
+GAMES = [name for name, kind in REGISTERED["objective"].items() if kind.has_game]
+PENALTIES = list(REGISTERED["penalty"])
+FEATURES = {
+    "lazy penalty": RING | {"penalty": {"name": "r1", "every": 2, "gamma_end": 3.0}},
+    "lecam": RING | {"penalty": {"name": "lecam"}},
+    "several updates": RING | {"train": {"d_steps": 3, "g_steps": 2}},
+    "simultaneous": RING | {"train": {"update": "simultaneous"}},
+    "unrolled": RING | {"train": {"unroll": 2}},
+    "in parts": RING | {"train": {"accumulate": 2}, "penalty": {"name": "r1"}},
+    "packed": RING | {"model": MLP | {"packing": 2}},
+    "spread of the batch": RING | {"model": MLP | {"minibatch_std": True}},
+    "spectral norm": RING | {"model": MLP | {"spectral_norm": True}},
+    "noise": RING
+    | {"noise": {"name": "noise", "instance_std": 0.3, "label_smoothing": 0.1, "label_flip": 0.1}},
+    "flow": RING | {"model": {"name": "flow"}},
+    "clip": RING | {"penalty": {"name": "weight_clip"}, "optimizer": {"name": "rmsprop"}},
+    "momentum": RING | {"optimizer": {"name": "sgd", "momentum": 0.9, "g_lr": 0.1}},
+    "condition": RING | {"model": MLP | {"condition": "concat"}},
+    "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "flip"}},
+    "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
+    "batch norm": IMAGES | {"model": {"name": "dcgan", "width": 4, "condition": "conditional_batch_norm"}},
+    "dropout": IMAGES | {"model": {"name": "dcgan", "width": 4, "source": "both", "spectral_norm": True}},
+}
+
+
+class Runs:
+    """Small runs, played one by one or at once."""
+
+    def __init__(self, *configs):
+        plain = composed("dataset=ring", "device=cpu", "metric=none", "model=mlp", "name=test")
+        self.configs = []
+        for groups in configs:
+            train = {"steps": 100, "batch_size": 8, "log_every": 0} | groups.get("train", {})
+            own = plain | {"optimizer": {"name": "adam"}} | groups | {"train": train}
+            self.configs.append(resolve(own))
+        self.runtime = Runtime(self.configs[0].device)
+        datas = [config.dataset.load(config.seed) for config in self.configs]
+        self.states, self.batches, self.plays = [], [], []
+        for config, data in zip(self.configs, datas, strict=True):
+            self.states.append(TrainState.create(config, data.spec, self.runtime))
+            split = visible_split(data.train, config)
+            self.batches.append(Batches(split, 8, config.seed, self.runtime.device))
+            self.plays.append(Play.create(config, self.runtime))
+
+    def at_once(self, count):
+        inputs = InputsOfAll(self.states, self.batches, self.plays)
+        advance = StackedStep(self.states, self.plays[0], self.runtime)
+        for step in range(count):
+            reports, finite = advance(inputs(step))
+        for state in self.states:
+            state.step, state.d_updates = count, count * self.plays[0].d_steps
+        return reports, finite
+
+    def alone(self, count):
+        found = []
+        for state, batches, play in zip(self.states, self.batches, self.plays, strict=True):
+            advance = EagerStep(state, play)
+            for _ in range(count):
+                rates = Rates.at(state.step, play)
+                inputs = StepInputs(state, batches, play, rates)
+                reports = advance(inputs.of_d(), inputs.of_g(), rates)
+                state.step += 1
+            found.append(reports)
+        return found
+
+
+@pytest.fixture
+def untraced(monkeypatch):
+    """Play the vectorised function as it is, without a graph."""
+    monkeypatch.setattr(stacked_step, "graph_of", lambda function, *_: function)
+
+
+def assert_each_equals_its_solo_run(*configs, count=2, tolerance=1e-5):
+    ours, others = Runs(*configs), Runs(*configs)
+    (reports, finite), alone = ours.at_once(count), others.alone(count)
+    assert finite.all()
+    for row, solo in enumerate(alone):
+        assert [list(tags) for tags in reports] == [list(tags) for tags in solo]
+        for mine, other in zip(reports, solo, strict=True):
+            for tag, value in mine.items():
+                expected = other[tag].detach()
+                torch.testing.assert_close(value[row], expected, rtol=1e-4, atol=1e-5, msg=tag)
+        mine, other = ours.states[row].tensors(), others.states[row].tensors()
+        assert mine.keys() == other.keys()
+        for name, tensor in mine.items():
+            torch.testing.assert_close(tensor, other[name], rtol=tolerance, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("name", ["lazy penalty", "lecam", "spectral norm", "noise", "packed", "clip"])
+def test_replica_equals_its_solo_run(name, untraced):
+    groups = FEATURES[name]
+    assert_each_equals_its_solo_run(groups | {"seed": 3}, groups | {"seed": 8})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FEATURES)
+def test_traced_replica_equals_its_solo_run(name):
+    groups = FEATURES[name]
+    assert_each_equals_its_solo_run(groups | {"seed": 3}, groups | {"seed": 8})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("objective", GAMES)
+def test_every_game_and_penalty_is_played_at_once(objective, penalty, untraced):
+    game = REGISTERED["objective"][objective]()
+    model = MLP | {"condition": "concat" if game.needs_condition or game.mismatch_weight > 0 else "none"}
+    groups = RING | {"objective": {"name": objective}, "penalty": {"name": penalty}, "model": model}
+    assert_each_equals_its_solo_run(groups, groups | {"seed": 1}, count=1)
