@@ -42,7 +42,7 @@ class Channel:
 def play_run(channel: Channel, words: list[str]) -> NoReturn:
     """Run the ``gantrain`` command with these words; it waits for its turn after a step."""
     from gantrain.cli.main import main
-    from gantrain.training import run
+    from gantrain.training import open_run
     from gantrain.training.housekeeping import Housekeeping
     from gantrain.training.state import TrainState
 
@@ -96,7 +96,7 @@ def play_run(channel: Channel, words: list[str]) -> NoReturn:
             self.gallery.sample(state, {})
             self.save(state)
 
-    run.Housekeeping = Turns  # type: ignore[assignment,misc]
+    open_run.Housekeeping = Turns  # type: ignore[assignment,misc]
     sys.argv[1:] = words
     sys.exit(main() or 1)
 

@@ -20,8 +20,8 @@ def measure(options: Options) -> Iterator[Table]:
         words = ("dataset=ring", f"model.width={width}", f"train.steps={steps}", *EAGER, *JOBLIB)
         with temporary_folder() as folder:
             jobs = [sweep(words, folder / "jobs", f"range({runs})")]
-            words = (*words, "sweep.replicas=always")
-            at_once = [sweep(words, folder / "replicas", f"range({runs})")]
+            joined = (*words, "sweep.replicas=always")
+            at_once = [sweep(joined, folder / "replicas", f"range({runs})")]
         gain = ratios(jobs, at_once)
         name = f"runs per minute at once over joblib's, ring of width {width}"
         readings.append(Reading(name, gain, least=least))

@@ -95,7 +95,7 @@ def _verified(
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs whose config is that of the first but for the numbers on their lines, and the others."""
     plain = compose(pairs[0][0])
-    same, others = [pairs[0][0]], []
+    same, others = [pairs[0][0]], list[Job]()
     for job, config in pairs[1:]:
         try:
             found = resolve(with_numbers(plain, values_by_key(job.overrides)))

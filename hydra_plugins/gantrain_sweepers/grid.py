@@ -19,7 +19,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf, open_dict, read_write
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -229,7 +229,7 @@ class GridSweeper(BasicSweeper):
 
         composed = self.compose(job)
         folder = self.folder.run(job).path / str(composed.hydra.output_subdir)
-        with open_dict(composed):
+        with read_write(composed.hydra.runtime), open_dict(composed.hydra.runtime):
             composed.hydra.runtime.output_dir = str(folder.parent)
         plain = copy.copy(composed)
         with open_dict(plain):

@@ -47,7 +47,7 @@ def why_not_together(config: Config) -> str:
     if config.train.seconds is not None:
         return "train.seconds counts the time of one run"
     if not config.optimizer.acts_elementwise:
-        return f"optimizer={config.optimizer.name} does not say that it updates each number on its own"
+        return "the optimizer does not say that it updates each number on its own"
     if config.objective.mismatch_weight > 0 and config.spec.condition:
         return "a batch may have no wrong conditions, which decides the form of a step"
     return why_not_compiled(config, _state(config))

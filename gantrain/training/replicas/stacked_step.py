@@ -185,5 +185,5 @@ def graph_of(advance: Step, leaves: list[Tensor]) -> Step:
 
 def compiled(graph: Step, device: torch.device) -> Step:
     """Return a graph that is compiled at its first call."""
-    options = {"triton.cudagraphs": True} if device.type == "cuda" else None
+    options: dict[str, Any] | None = {"triton.cudagraphs": True} if device.type == "cuda" else None
     return torch.compile(graph, fullgraph=True, dynamic=False, options=options)

@@ -99,7 +99,7 @@ def play(replicas: Sequence[Replica], runtime: Runtime, clock: Clock, stop_signa
     config, states = replicas[0].member.config, [replica.state for replica in replicas]
     options, first = config.train, states[0].step
     advance = StackedStep(states, replicas[0].play(), runtime)
-    plays, batches = ([make(replica) for replica in replicas] for make in (Replica.play, Replica.batches))
+    batches, plays = [one.batches() for one in replicas], [one.play() for one in replicas]
     inputs, sums, checks = InputsOfAll(states, batches, plays), Means(), StackedChecks()
     for replica in replicas:
         replica.attend(replica.opened.begin)
