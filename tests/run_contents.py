@@ -18,7 +18,7 @@ def fingerprint(where: Path) -> dict[str, tuple]:
         name: (t.dtype, t.shape, t.reshape(-1).view(torch.uint8).numpy().tobytes())
         for name, t in read.tensors.items()
     }
-    assert {name.split("/")[0] for name in found} >= {"G", "D", "G_ema", "opt_G", "opt_D"}
+    assert {name.split("/")[0] for name in found} >= {"G", "D", "G_ema"}  # gradient descent has no moments
     return found | {"step": read.step}
 
 
