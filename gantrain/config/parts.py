@@ -54,7 +54,7 @@ def shards_errors(config: Config) -> Iterator[ConfigError]:
 
 
 def shards_cautions(config: Config) -> Iterator[str]:
-    """Yield a line for each choice that looks across a batch, and sees a shard only."""
+    """Yield a line for each choice that looks across a batch, and sees a shard only, and one for other last bits."""
     shards = config.device.shards or config.device.processes
     choices = {
         "model.minibatch_std=true": config.model.minibatch_std,
@@ -64,3 +64,8 @@ def shards_cautions(config: Config) -> Iterator[str]:
     for words, is_set in choices.items():
         if is_set and shards > 1:
             yield f"{words} looks across a batch, of which it sees each of {shards} shards on its own"
+    if config.device.reduce == "fast" and config.device.processes > 1:
+        yield (
+            "device.reduce=fast adds gradients in an order that depends on the number of processes, so a run with "
+            "another number has other last bits; device.reduce=exact does not"
+        )

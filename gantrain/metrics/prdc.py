@@ -9,16 +9,9 @@ from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import Evaluation, Metric, in_double
 from gantrain.metrics.tools.errors import from_halves, near_end, rare_share
-from gantrain.metrics.tools.neighbour_balls import Balls, distances, prdc_of_parts
+from gantrain.metrics.tools.neighbour_balls import Balls, prdc_of_parts
+from gantrain.metrics.tools.pair_distances import ROWS, is_closer, nearest_others
 from gantrain.registry import option, register
-
-ROWS = 1000  # rows of the distance matrix in memory at a time
-
-
-def radii(x: Tensor, k: int) -> Tensor:
-    """Return each sample's distance to its k-th nearest other sample, shape [N, d] to [N]."""
-    # The nearest is the sample itself, hence k + 1. On CUDA kthvalue has no deterministic form.
-    return torch.cat([distances(rows, x).topk(k + 1, largest=False).values[:, k] for rows in x.split(ROWS)])
 
 
 def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
@@ -28,19 +21,21 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
     coverage too; density is at least 0, and 1 in expectation for samples of the data's own distribution.
     """
     real, fake = in_double(real.flatten(1)), in_double(fake.flatten(1))
-    real_radii, fake_radii = radii(real, k), radii(fake, k)
+    (real_radii, fake_radii) = (nearest_others(x, k)[0][:, -1] for x in (real, fake))
     inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)  # data balls around each sample
-    recalled, covered = 0, 0
+    is_recalled = torch.zeros(len(real), dtype=torch.bool, device=fake.device)
+    covered = 0
     for i in range(0, len(real), ROWS):
-        d = distances(real[i : i + ROWS], fake)  # [rows, M]
-        inside += (d < real_radii[i : i + ROWS, None]).sum(0)
-        recalled += int((d < fake_radii).any(1).sum())
-        covered += int((d.min(1).values < real_radii[i : i + ROWS]).sum())
+        balls = is_closer(real[i : i + ROWS], fake, real_radii[i : i + ROWS])  # [rows, M]
+        inside += balls.sum(0)
+        covered += int(balls.any(1).sum())
+    for i in range(0, len(fake), ROWS):
+        is_recalled |= is_closer(fake[i : i + ROWS], real, fake_radii[i : i + ROWS]).any(0)
     # Their equations, with B the ball up to the k-th neighbour: precision, the share of samples in some B(real);
     # recall, of data in some B(fake); density, balls a sample lies in over k; coverage, balls with a sample.
     return {
         "precision": float((inside > 0).double().mean()),
-        "recall": recalled / len(real),
+        "recall": float(is_recalled.double().mean()),
         "density": float(inside.double().mean()) / k,
         "coverage": covered / len(real),
     }

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ROWS = 1000  # rows of the distance matrix in memory at a time
+from gantrain.metrics.tools.pair_distances import ROWS, is_closer, nearest_others, pair_distances
+
 NEIGHBOURS = 10  # times k that are listed: of a random quarter, k are among them but in 2 of 1,000 balls
-
-
-def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Return Euclidean distances [N, M] in float64, exact where a sample meets its copy."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 @dataclass(frozen=True)
@@ -37,16 +33,15 @@ class Balls:
     @classmethod
     def of(cls, x: Tensor, other: Tensor, k: int) -> Balls:
         """List both for balls up to the k-th neighbour in x, or in a random quarter of it; on the CPU."""
-        m, found = min(NEIGHBOURS * k, len(x) - 1), []
+        radii, nearest = nearest_others(x, min(NEIGHBOURS * k, len(x) - 1))
+        found = []
         for start in range(0, len(x), ROWS):
-            rows = x[start : start + ROWS]
-            own = distances(rows, x)
-            own.diagonal(start).fill_(torch.inf)
-            radii, nearest = own.topk(m, largest=False)
-            gaps = distances(rows, other)
-            owner, member = (gaps < radii[:, -1:]).nonzero(as_tuple=True)
-            found.append((nearest, radii, owner + start, member, gaps[owner, member]))
-        return cls(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
+            rows = slice(start, start + ROWS)
+            owner, member = is_closer(x[rows], other, radii[rows, -1]).nonzero(as_tuple=True)
+            found.append((owner + start, member))
+        owner, member = (torch.cat(indices) for indices in zip(*found, strict=True))
+        tensors = nearest, radii, owner, member, pair_distances(x, other, owner, member)
+        return cls(*(tensor.cpu() for tensor in tensors))
 
     def hits(self, parts: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Return how many of the other side are in the ball of each sample, and in how many balls each of those is.
