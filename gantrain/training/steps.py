@@ -85,7 +85,7 @@ def choose_play(
 def why_not_compiled(config: Config, state: TrainState) -> str:
     """Return what of a run cannot be compiled; empty if all can."""
     if (config.device.shards or config.device.processes) > 1:
-        return "the processes of device.shards exchange gradients within a step"
+        return "device.shards cuts a batch into parts whose gradients processes exchange within a step"
     if not config.objective.has_game:
         return f"{config.objective.name} is a loss of G alone, which is played eagerly"
     if config.train.d_gain is not None:

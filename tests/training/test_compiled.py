@@ -230,6 +230,7 @@ def test_larger_networks_pay_sooner():
 @pytest.mark.parametrize(
     ("groups", "reason"),
     [
+        ({"device": {"shards": 2}}, "device.shards cuts a batch"),
         ({"train": {"d_gain": 0.1}}, "train.d_gain reads"),
         ({"train": {"compare_gradients": True}}, "train.compare_gradients"),
         (
