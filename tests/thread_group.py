@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -24,7 +25,8 @@ class ThreadGroup(Group):
         self._places[self.rank] = value
         self._barrier.wait(SECONDS)
         values = list(self._places)
-        self._barrier.wait(SECONDS)
+        with suppress(threading.BrokenBarrierError):  # that thread has ended since
+            self._barrier.wait(SECONDS)
         return values
 
     def gather(self, x: Tensor) -> list[Tensor]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+READ_EVERY = 20  # steps
+
 
 class Group(ABC):
     """What a process knows of the others, and how it exchanges tensors and plain data with them.
@@ -16,15 +18,32 @@ class Group(ABC):
     Attributes:
         rank: The number of this process, from 0.
         size: How many there are.
+        calls: Whether this process calls all of them to talk after a step. They learn of it by the way, with a mean of
+            ``Parts``, so that no step waits for a message.
     """
 
     rank: int
     size: int
+    calls: bool = False
+    _heard: Tensor | None = None
+    _asked: int = 0
 
     @property
     def is_leader(self) -> bool:
         """Whether this is the process that writes: rank 0."""
         return self.rank == 0
+
+    def is_called(self) -> bool:
+        """Return whether a process calls, after a step; the answer is the same for all, on a GPU some steps late."""
+        self._asked += 1
+        if self._heard is None or (self._heard.device.type != "cpu" and self._asked % READ_EVERY):
+            return False  # to read a number of a GPU is to wait for it
+        heard, self._heard = self._heard, None
+        return bool(heard > 0)
+
+    def hear(self, calls: Tensor) -> None:
+        """Take note of how many processes call, 0-dim, as of a mean that all have computed."""
+        self._heard = calls if self._heard is None else self._heard.maximum(calls)
 
     @abstractmethod
     def gather(self, x: Tensor) -> list[Tensor]:

@@ -73,21 +73,29 @@ class Parts:
                 when it is taken.
         """
         like: Sequence[Tensor] = ()
+        is_alone = self.group.size == 1
         # Neighbours whose sum is a node of the whole tree are added here, which leaves less to exchange.
         size, nodes = self.own & -self.own, list[TreeSum]()
         for number, tensors in enumerate(of_parts):
-            like = tensors
+            like = tensors if is_alone else [*tensors, self._call(tensors[0])]
             if number % size == 0:
                 nodes.append(TreeSum())
-            nodes[-1].add(flatten(tensors))
+            nodes[-1].add(flatten(like))
         own = [node.total() for node in nodes]
-        if self.group.size == 1:
+        if is_alone:
             total = tree_sum(own)
         elif self.is_exact:
             total = tree_sum(x for of_rank in self.group.gather(torch.stack(own)) for x in of_rank)
         else:
             total = self.group.sum(tree_sum(own))
-        return views_of(total / self.count, like)
+        means = views_of(total / self.count, like)
+        if not is_alone:
+            self.group.hear(means.pop())
+        return means
+
+    def _call(self, like: Tensor) -> Tensor:
+        """Return the number that tells the others whether this process calls them."""
+        return torch.full((), float(self.group.calls), device=like.device)
 
 
 def flatten(tensors: Sequence[Tensor]) -> Tensor:

@@ -53,9 +53,14 @@ class StopSignal:
         """The signal that all processes of the run know of, since the last step; 0 for none."""
         return self._received if self._group.size == 1 else self._agreed
 
-    def agree(self, seconds: float) -> float:
-        """Learn after a step of a signal that any process received; return the leader's seconds of training."""
-        if self._group.size == 1:
+    def agree(self, seconds: float, always: bool) -> float:
+        """Learn after a step of a signal that any process received; return the leader's seconds of training.
+
+        Args:
+            seconds: Of this process's own clock; without a signal they are returned, unless ``always``.
+            always: Whether all have to know the leader's seconds.
+        """
+        if self._group.size == 1 or not (self._group.is_called() or always):
             return seconds
         own = torch.tensor([self._received, seconds], dtype=torch.float64)
         of_ranks = [x.tolist() for x in self._group.gather(own)]
@@ -107,6 +112,7 @@ class StopSignal:
     def _receive(self, number: int) -> None:
         # This may interrupt any line of Python, so it only stores the number, or raises.
         self._received = self._received or number
+        self._group.calls = True
         if not self.can_wait:
             stop_now(self.number)
         if number in WARNINGS:

@@ -144,7 +144,7 @@ def test_signal_of_any_process_stops_all_after_one_step(rank, tmp_path, monkeypa
     called = owner.__call__
 
     def call(self, state: TrainState) -> None:
-        if state.step == 3:
+        if state.step == 2:  # of which the others learn in the next step
             self.stop_signal._receive(signal.SIGTERM)
         called(self, state)
 
@@ -161,9 +161,9 @@ def test_signal_of_any_process_stops_all_after_one_step(rank, tmp_path, monkeypa
 def test_budget_of_seconds_is_of_the_leaders_clock(tmp_path, monkeypatch):
     agree = StopSignal.agree
 
-    def agree_after(self, seconds: float) -> float:
+    def agree_after(self, seconds: float, always: bool) -> float:
         self.steps = getattr(self, "steps", 0) + 1
-        return agree(self, 0.3 * self.steps if self._group.is_leader else 100.0)
+        return agree(self, 0.3 * self.steps if self._group.is_leader else 100.0, always)
 
     monkeypatch.setattr(StopSignal, "agree", agree_after)
     folder = play(tmp_path / "run", 2, [*QUICK, "train.seconds=1"])
