@@ -197,7 +197,8 @@ def test_step_that_cannot_be_compiled_is_played_eagerly(monkeypatch):
 
 
 def choice(compile="auto", environment=None, **groups):
-    run = Run(**(RING | groups | {"device": {"kind": "cpu", "compile": compile}}))
+    device = groups.pop("device", {}) | {"kind": "cpu", "compile": compile}
+    run = Run(**(RING | groups | {"device": device}))
     choose_play(run.config, run.data, run.state, run.runtime, environment)
     return run.runtime.is_compiled
 
