@@ -83,6 +83,14 @@ def test_it_is_the_least_of_all_distances_however_they_are_cut(shape, size, monk
     torch.testing.assert_close(nearest(x, Split(train))[0], every.min(1).values, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("d", [1, 2, 8])
+def test_nearest_by_tree_is_that_by_product(d):
+    train, x = Split(torch.cat([draw(3000, d), torch.zeros(500, d)])), draw(400, d, seed=1).double()
+    assert torch.equal(module.by_tree(x, train), module.by_product(x, train))
+    x[7] = torch.nan
+    assert nearest(x, train)[0].isnan().nonzero().flatten().tolist() == [7]
+
+
 def test_nearest_far_from_the_origin_is_exact():
     train = 1000 + draw(500, 2)
     x = torch.cat([train[:20], train[20:40] + torch.tensor([2**-10, 0.0])])
