@@ -87,6 +87,7 @@ def uses_of_extras() -> Iterator[list[str]]:
     yield ["train", *SHORT, "run.dir=digits"]
     yield [*SWEEP, "seed=0,1", "hydra/launcher=joblib", "run.dir=joblib"]
     yield [*SWEEP, "seed=0,1", "hydra/launcher=submitit_local", "run.dir=submitit"]
+    yield [*SWEEP, "seed=0,1", "hydra/launcher=ray", "run.dir=ray"]
     yield ["sweep=optuna", "hydra.sweeper.n_trials=2", *SWEEP[1:-1], "run.dir=optuna"]
     yield ["export", "digits", "out=g.onnx"]
     yield ["dataset=table", "dataset.path=numbers.parquet", *SHORT, "run.dir=table"]

@@ -64,7 +64,7 @@ def run_sweep_job(composed: DictConfig) -> dict[str, Any]:
 
     job = HydraConfig.get()
     folder, given = Path(job.runtime.output_dir), values_by_key(job.overrides.task)
-    return run_job(plain_data(composed), folder, given, job.launcher._target_)
+    return run_job(plain_data(composed), folder, given, job.launcher._target_, job.runtime.cwd)
 
 
 @contextlib.contextmanager

@@ -51,6 +51,7 @@ def run_folder(exact: str | None, default: str) -> str:
 # OmegaConf 2.4 renames the function and warns about its old name.
 register_resolver: Any = OmegaConf.register_new_resolver if HYDRA_1_3 else OmegaConf.register_resolver
 register_resolver("gantrain.folder", run_folder, replace=True)
+register_resolver("gantrain.ranks", lambda gpus: max(1, gpus or 0), replace=True)
 register_resolver("gantrain.pick", lambda key, table: table.get(key, {}), replace=True)
 
 

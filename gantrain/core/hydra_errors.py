@@ -14,6 +14,7 @@ from gantrain.core.scalars import SET_OR_OMIT
 from gantrain.core.suggestions import choices_with_key, did_you_mean, nearest, suggest
 from gantrain.errors import ConfigError
 
+LAUNCHER_EXTRAS = {"joblib": "sweeps", "submitit_local": "sweeps", "submitit_slurm": "sweeps", "ray": "ray"}
 NO_GROUP = "there is no such config group"
 PRESETS = ("experiment", "debug")  # groups whose choices set keys of others
 NO_PACKAGE = ("sets keys of its own group only", "make '# @package _global_' its first line")
@@ -80,8 +81,10 @@ def _missing_choice(error: MissingConfigException) -> ConfigError:
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     if not group:
         return ConfigError("--config-name", f"there is no config {name!r}", "leave it out")
-    if group == "hydra/launcher" and re.fullmatch("joblib|submitit_(local|slurm)", name):
-        return ConfigError(group, f"{name} is not installed", "pip install 'gantrain[sweeps]'")
+    if group == "hydra/launcher" and name in LAUNCHER_EXTRAS:
+        return ConfigError(
+            group, f"{name} is not installed", f"pip install 'gantrain[{LAUNCHER_EXTRAS[name]}]'"
+        )
     # Hydra lists the YAML files only; classes and the choices of plug-ins are legal too.
     names = {option for option in error.options or () if option != "schema"} | set(choices(group))
     if group.startswith("schema/"):

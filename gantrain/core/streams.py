@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gantrain.core.text import escape_controls
+from gantrain.core.text import escape_controls, one_line
 from gantrain.errors import writing
 
 
@@ -63,6 +63,12 @@ def check_output() -> None:
         with writing("standard output"):
             if failure:
                 raise failure
+
+
+def warn(*lines: str) -> None:
+    """Print lines to standard error, each after the program's name."""
+    for line in lines:
+        print(f"gantrain: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def redraws_lines(stream: Any) -> bool:

@@ -6,6 +6,7 @@ import platform
 import re
 import resource
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from gantrain.errors import ConfigError
 
 BASIC_FILES = 256  # that a process may have open at once for any other reason
+# Of a socket's path the system allows 104 to 108 bytes, of which multiprocessing adds about 32.
+MAX_FOLDER_BYTES = 64
 
 
 @contextmanager
@@ -68,3 +71,17 @@ def processor_name() -> str:
         if model := re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
             return model[1]
     return platform.processor() or platform.machine()
+
+
+@contextmanager
+def short_socket_folder() -> Iterator[None]:
+    """Let a library make the folder of its sockets where their paths are short enough for the system."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > MAX_FOLDER_BYTES:
+        tempfile.tempdir = next(
+            (place for place in ("/tmp", "/var/tmp") if os.access(place, os.W_OK)), before
+        )
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

@@ -4,6 +4,7 @@ import shutil
 import signal
 import statistics
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from shlex import quote
@@ -15,10 +16,9 @@ from gantrain.config.options import Config
 from gantrain.core.folder_lock import LOCK
 from gantrain.core.new_folder import ensure_empty
 from gantrain.core.run_folder import DONE
-from gantrain.core.streams import redraws_lines
+from gantrain.core.streams import redraws_lines, warn
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
-from gantrain.core.system import usable_cores
-from gantrain.core.text import count, format_duration, one_line
+from gantrain.core.text import count, format_duration
 from gantrain.errors import ConfigError, DataError, GantrainError, Interrupted
 from gantrain.reports.end_table import end_table
 from gantrain.reports.ranking import order_tags
@@ -30,6 +30,7 @@ from gantrain.training.evaluate import expected_tags
 T = TypeVar("T")
 MIN_JOBS_FOR_BAR = 20  # checking fewer takes about a second
 MAX_ERROR_LINES = 10
+POLL_SECONDS = 0.5
 
 
 def check_all(jobs: Sequence[Job], check: Callable[[Job], T]) -> list[T | None]:
@@ -82,32 +83,6 @@ def _title(job: Job, jobs: Sequence[Job]) -> str:
     return f"{name} ({' '.join(own)})"
 
 
-def check_launcher(launcher: Mapping[str, Any]) -> None:
-    """Check that a launcher can start jobs on this machine. Raises ConfigError."""
-    if launcher.get("n_jobs") == 0:
-        remedy = "give 1 or more, or -1 for one on each core"
-        raise ConfigError("hydra.launcher.n_jobs", "0 starts no job", remedy)
-    if str(launcher.get("_target_")).endswith("SlurmLauncher") and shutil.which("srun") is None:
-        what = "there is no Slurm on this machine"
-        raise ConfigError("hydra/launcher", what, "choose from basic, joblib, submitit_local")
-
-
-def concurrent_jobs(launcher: Mapping[str, Any], jobs: int) -> int:
-    """Return how many of ``jobs`` a launcher runs at once on this machine; 1 if a cluster runs each elsewhere."""
-    if str(launcher.get("_target_")).endswith("submitit_launcher.LocalLauncher"):  # starts all of them
-        return jobs
-    n_jobs = int(launcher.get("n_jobs", 1))  # of joblib, where -1 is one for each core, -2 one less
-    return max(1, min(usable_cores() + 1 + n_jobs if n_jobs < 0 else n_jobs, jobs))
-
-
-def warn_of_many(jobs: int) -> None:
-    """Print a line when more jobs run at once than this process may use cores, of which each needs one."""
-    if jobs > (cores := usable_cores()):
-        warn(
-            f"{jobs} jobs at once share {count(cores, 'core')}: on a CPU they take as long as {cores} at once"
-        )
-
-
 @contextmanager
 def sweep_lock(sweep: SweepFolder) -> Iterator[None]:
     """Lock a sweep's folder, new or of an earlier attempt, so that two processes do not run the same sweep.
@@ -139,26 +114,57 @@ def metric_tags(configs: Sequence[Config | None]) -> tuple[str, ...]:
     return tuple(order_tags({tag for config in configs if config for tag in expected_tags(config)}))
 
 
-def print_job(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:
-    """Print a job's table or its error, or of concurrent jobs a line with the time left for the sweep."""
+@contextmanager
+def follow_jobs(sweep: SweepFolder, plan: Plan, jobs: Sequence[Job]) -> Iterator[None]:
+    """Print how each job ends, from a thread: for a launcher whose processes do not write to this terminal."""
+    is_over, shown = threading.Event(), dict[str, Any]()
+
+    def print_new() -> None:
+        for job in jobs:
+            result = sweep.run(job).outcome()
+            if result["status"] != "missing" and shown.get(job.folder) != result:
+                shown[job.folder] = result  # of a job that is requeued there are several
+                print_progress(sweep, job, plan, result)
+
+    def follow() -> None:
+        while not is_over.wait(POLL_SECONDS):
+            print_new()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        print_new()
+
+
+def print_job(sweep: SweepFolder, job: Job, result: Mapping[str, Any]) -> None:
+    """Print the table or the error of a job that had the terminal for itself."""
     status = result["status"]
     if status not in DONE:
         warn(f"job {job.number}: {result.get('error', status)}")
-    if plan.at_once == 1 and not plan.groups:  # the terminal is this job's alone
-        if status == "finished":
-            print(end_table(result, sweep.run(job).path), flush=True)
-        elif status == "pruned":
-            print(f"job {job.number}: {result['error']}", flush=True)
-        return
+    if status == "finished":
+        print(end_table(result, sweep.run(job).path), flush=True)
+    elif status == "pruned":
+        print(f"job {job.number}: {result['error']}", flush=True)
+
+
+def print_progress(sweep: SweepFolder, job: Job, plan: Plan, result: Mapping[str, Any]) -> None:
+    """Print a line for one of several jobs at once, with the time left for the sweep, and its error."""
+    status = result["status"]
+    if status not in DONE:
+        warn(f"job {job.number}: {result.get('error', status)}")
     results = [sweep.run(one).outcome() for one in plan.jobs]
     seconds = [float(one["seconds"]) for one in results if one.get("seconds")]
     remaining = sum(one["status"] == "missing" for one in results)
     message = f"{len(results) - remaining} of {len(results)} jobs: {job.folder} {status}"
     if "seconds" in result:
         message += f", {result['seconds']:.0f} s"
-    # Jobs of a sweep take about as long as each other.
+    # Jobs of a sweep take about as long as each other; how many a queue lets run is unknown.
     side_by_side = plan.at_once * max(map(len, plan.groups), default=1)
-    left = statistics.fmean(seconds) * remaining / side_by_side if seconds else 0.0
+    left = statistics.fmean(seconds) * remaining / side_by_side if seconds and side_by_side > 1 else 0.0
     print(f"{message}; about {format_duration(left)} left" if left else message, flush=True)
 
 
@@ -175,9 +181,3 @@ def print_summary(sweep: SweepFolder, plan: Plan) -> None:
     if not_done:
         remedy = f"fix the cause, then run only these again with: {resume}"
         raise GantrainError(sweep.path, f"{not_done} of {len(results)} jobs failed", remedy)
-
-
-def warn(*lines: str) -> None:
-    """Print lines to stderr."""
-    for line in lines:
-        print(f"gantrain: {one_line(line)}", file=sys.stderr, flush=True)

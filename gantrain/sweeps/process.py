@@ -3,15 +3,14 @@
 One process per job, so that a crash, an out-of-memory kill or a leak of one job does not affect the others.
 """
 
-import contextlib
 import multiprocessing
 import os
+import platform
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from multiprocessing import forkserver
 from pathlib import Path
@@ -20,20 +19,18 @@ from typing import Any
 import torch
 
 from gantrain.core.run_folder import RunFolder
-from gantrain.core.signals import unblock_signals
 from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import Job, SweepFolder
-from gantrain.core.system import usable_cores
+from gantrain.core.system import short_socket_folder, usable_cores
 from gantrain.errors import ConfigError
 from gantrain.sweeps import worker
-from gantrain.sweeps.launch import print_job
+from gantrain.sweeps.launch import print_job, print_progress
+from gantrain.sweeps.launchers import launcher_of
 from gantrain.sweeps.outcomes import record_exit, record_outcome, wait_until_free
 from gantrain.sweeps.stop import POLL_SECONDS, block_signals, signals_to_obey
+from gantrain.sweeps.submitted import run_submitted
 from gantrain.sweeps.worker import Other, Task
 
-MAX_FOLDER_BYTES = (
-    64  # of a socket's path the system allows 104 to 108, of which multiprocessing adds about 32
-)
 # What a run imports lazily.
 PRELOAD = [
     "gantrain.sweeps.fork_server",
@@ -48,7 +45,7 @@ PRELOAD = [
 
 
 def run_job(
-    plain: Mapping[str, Any], folder: Path, given: Mapping[str, str], launcher: str
+    plain: Mapping[str, Any], folder: Path, given: Mapping[str, str], launcher: str, cwd: str = "."
 ) -> dict[str, Any]:
     """Run one job for a launcher, print how it ended, and return its result.
 
@@ -57,51 +54,61 @@ def run_job(
         folder: The run's folder, inside the sweep's.
         given: The values typed by the user, by key.
         launcher: The class of the launcher.
+        cwd: The working folder of the sweep, where paths begin that the config holds.
 
     Raises:
-        ConfigError: When the sweep has no plan.
+        ConfigError: When the sweep has no plan here.
     """
     run, sweep, job = RunFolder(folder), SweepFolder(folder.parent), Job(folder.name)
-    plan = sweep.plan()
+    plan, kind = sweep.plan(), launcher_of(launcher)
+    if plan is None and kind.is_remote:
+        what = f"{sweep.path} of the sweep is not on {platform.node()}"
+        raise ConfigError("run.dir", what, "name a folder that all machines of the cluster share")
     if plan is None:
         raise ConfigError("hydra/sweeper", "started a job that it did not plan", "choose from grid, optuna")
-    task = Task(
-        plain, run, plan.command, given, plan.at_once, is_remote="SlurmLauncher" in launcher, plan=plan
-    )
-    if plan.at_once > 1:
+    is_alone = plan.at_once == 1
+    task = Task(plain, run, plan.command, given, kind.has_terminal and is_alone, plan=plan)
+    task = replace(task, is_remote=kind.is_remote)
+    if not (is_alone or kind.is_remote):
         # More threads than cores slow all jobs down.
         task = replace(task, cores=max(1, usable_cores() // plan.at_once))
     others = plan.played_with(job)
     task = replace(task, others=tuple(Other.of(sweep.run(other), other.overrides) for other in others))
-    is_submitted = "submitit" in launcher  # which started this process for this job alone
-    if os.getpid() != plan.pid and not is_submitted:
+    if os.getpid() != plan.pid and not (kind.is_submitted or kind.is_remote):
         block_signals()
         _end_with(sweep)
     if signals_to_obey(sweep, task.is_remote):  # before this job's turn
         return run.outcome()
-    if is_submitted:
-        _run_submitted(task)
+    if kind.is_submitted:
+        run_submitted(task)
         return run.outcome()
-    if plan.at_once > 1:
+    if kind.is_remote:
+        return _run_on_ray(task, cwd)
+    if not is_alone:
         task = replace(task, gpu=assign_gpu(int(job.number), given))
     result = run_in_process(task)
     with tolerant_streams():  # in a worker of joblib, which has streams of its own
-        print_job(sweep, job, plan, result)
-        for other in others:
-            print_job(sweep, other, plan, sweep.run(other).outcome())
+        if is_alone and not plan.groups:
+            print_job(sweep, job, result)
+        else:
+            for one in (job, *others):
+                print_progress(sweep, one, plan, sweep.run(one).outcome())
     return result
 
 
-def _run_submitted(task: Task) -> None:
-    """Run a task in this process, which submitit started; after its warning the job is saved, then requeued."""
-    requeue = signal.getsignal(signal.SIGUSR2)
-    if not task.is_remote:
-        os.setsid()  # out of reach of Ctrl-C, of which the sweep tells its jobs
-    unblock_signals()
-    worker.limit_resources(task)
-    code = worker.run_task(task)
-    if code == 128 + signal.SIGUSR2 and callable(requeue):
-        requeue(signal.SIGUSR2, None)
+def _run_on_ray(task: Task, cwd: str) -> dict[str, Any]:
+    """Run a task from a worker of Ray, with the cores and GPUs that Ray assigned to it, and return its result."""
+    from gantrain.sweeps.ray_cluster import assigned_cores
+
+    if Path(cwd).is_dir():  # not where machines share no more than run.dir; paths of data are then absolute
+        os.chdir(cwd)
+    wait_until_free(task.run)  # Ray tries again what it lost with a worker or a machine
+    task = replace(task, cores=assigned_cores(), gpu=os.environ.get("CUDA_VISIBLE_DEVICES"))
+    before = block_signals()  # Ctrl-C in the terminal reaches a Ray on the same machine too
+    try:
+        return run_in_process(task)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with(sweep: SweepFolder) -> None:
@@ -159,20 +166,6 @@ def _unstarted(task: Task, cause: str) -> dict[str, Any]:
     what = f"its process was not started{cause}"
     own, *_ = [record_outcome(run, "failed", what, 1) for run in task.runs]
     return own
-
-
-@contextlib.contextmanager
-def short_socket_folder() -> Iterator[None]:
-    """Let multiprocessing make the folder of its sockets where their paths are short enough for the system."""
-    before = tempfile.tempdir
-    if len(os.fsencode(tempfile.gettempdir())) > MAX_FOLDER_BYTES:
-        tempfile.tempdir = next(
-            (place for place in ("/tmp", "/var/tmp") if os.access(place, os.W_OK)), before
-        )
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
 
 
 def _context() -> Any:

@@ -31,6 +31,7 @@ LAUNCHER = (
     *("n_jobs", "timeout", "timeout_min", "signal_delay_s", "max_num_timeout", "array_parallelism"),
     *("nodes", "tasks_per_node", "mem_gb", "mem_per_cpu", "mem_per_gpu"),
     *("cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "partition", "qos", "account"),
+    *("ray.remote.num_cpus", "ray.remote.num_gpus"),
 )
 SWEEPER = ("n_trials", "batch", "sampler", "pruner", "startup_trials", "warmup", "seed")
 # Values by key. The others of ``hydra`` name code to call, commands for a shell, or files to read and write.

@@ -60,7 +60,7 @@ class Task:
         run: The run's folder.
         command: The command line of the sweep.
         given: The values typed by the user, by key.
-        at_once: How many jobs share the machine; with more than one, none writes to the terminal.
+        has_terminal: Whether it may draw on the terminal; what several jobs write there at once is unreadable.
         cores: How many CPU cores it may use; 0 for all of this process.
         gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
         is_remote: Whether it may run on another machine than its sweep.
@@ -73,7 +73,7 @@ class Task:
     run: RunFolder
     command: str
     given: Mapping[str, str]
-    at_once: int = 1
+    has_terminal: bool = True
     cores: int = 0
     gpu: str | None = None
     is_remote: bool = False
@@ -94,7 +94,7 @@ def main(task: Task) -> None:
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C in the terminal then reaches only the sweep, which forwards it once
     limit_resources(task)
-    if task.at_once > 1:  # the output of several jobs on one terminal is unreadable
+    if not task.has_terminal:
         with append_to(task.run.path / TERMINAL) as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
@@ -150,7 +150,7 @@ def member_of(task: Task, plain: Mapping[str, Any], folder: RunFolder, given: Ma
     """Return a run of a task with the checkpoint that it goes on from, if it has one. Raises GantrainError."""
     config = resolve(plain)
     watch = pruning_callback(folder.path, config.train)
-    session = Session(task.command, given, bar=task.at_once == 1, watch=watch, plan=task.plan)
+    session = Session(task.command, given, bar=task.has_terminal, watch=watch, plan=task.plan)
     if folder.newest_checkpoint is None:
         return Member(config, folder.path, session)
     checkpoint = load_checkpoint(folder.path)

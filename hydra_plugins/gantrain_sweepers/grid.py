@@ -11,6 +11,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,9 @@ class GridSweeper(BasicSweeper):
     def setup(self, *, config: DictConfig, **context: Any) -> None:
         """Take the sweep's config and Hydra's context. Raises ConfigError for a folder that jobs cannot have."""
         from gantrain.errors import ConfigError
+        from gantrain.sweeps.launchers import check_launcher
 
+        check_launcher(config.hydra.launcher)  # before its class is imported
         HydraConfig.instance().set_config(config)  # for ${hydra:...} in the sweep's folder
         if OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] != JOB_NUMBER:  # type: ignore
             what = "cannot be set: a job's folder has its number and what varies"
@@ -138,11 +141,11 @@ class GridSweeper(BasicSweeper):
     def run(self, plan: Plan) -> Any:
         """Check a plan's jobs, then run those that are not done. Raises GantrainError."""
         from gantrain.sweeps import launch
+        from gantrain.sweeps.launchers import connection, warn_of_many
         from gantrain.sweeps.plan import is_done, open_sweep
         from gantrain.sweeps.stop import forward_signals
 
-        sweep = self.folder
-        launch.check_launcher(self.config.hydra.launcher)
+        sweep, launcher = self.folder, self.config.hydra.launcher
         configs = launch.check_all(plan.jobs, self.check)
         launch.warn_of_repeats(plan.jobs, configs)
         if any(config is not None and config.train.dry_run for config in configs):
@@ -156,31 +159,27 @@ class GridSweeper(BasicSweeper):
                 for job, config in zip(plan.jobs, configs, strict=True)
                 if config is None or not is_done(sweep.run(job).outcome(), config.train)
             ]
-            groups = self.group([job for job, _ in pairs], [config for _, config in pairs])
-            launch.warn_of_many(launch.concurrent_jobs(self.config.hydra.launcher, len(groups)))
-            with forward_signals(sweep, self.starts_processes):
-                returned = self.launch(plan, groups)
+            with connection(launcher):
+                groups = self.group([job for job, _ in pairs], [config for _, config in pairs])
+                warn_of_many(launcher, len(groups))
+                with forward_signals(sweep, self.starts_processes):
+                    returned = self.launch(plan, groups)
             launch.print_summary(sweep, plan)
         return returned
 
     def group(self, jobs: Sequence[Job], configs: Sequence[Config | None]) -> list[tuple[Job, ...]]:
         """Return the jobs of each process: one, or with ``replicas`` all that can be played at once."""
         from gantrain.config.resolve import plain_data
-        from gantrain.sweeps import launch
+        from gantrain.core.streams import warn
+        from gantrain.sweeps.launchers import concurrent_jobs
         from gantrain.sweeps.replicas import plan_groups
 
         if self.replicas == "false":
             return [(job,) for job in jobs]
-        at_once = launch.concurrent_jobs(self.config.hydra.launcher, len(jobs))
-        groups, lines = plan_groups(
-            self.folder,
-            jobs,
-            configs,
-            lambda job: plain_data(self.compose(job)),
-            at_once,
-            self.replicas == "always",
-        )
-        launch.warn(*lines)
+        at_once = concurrent_jobs(self.config.hydra.launcher, len(jobs))
+        is_always, compose = self.replicas == "always", lambda job: plain_data(self.compose(job))
+        groups, lines = plan_groups(self.folder, jobs, configs, compose, at_once, is_always)
+        warn(*lines)
         return groups
 
     def launch(self, plan: Plan, groups: Sequence[tuple[Job, ...]]) -> Any:
@@ -188,18 +187,23 @@ class GridSweeper(BasicSweeper):
 
         The others are played by the process of the first; jobs that were not started get the reason.
         """
+        from gantrain.core.override import Override
         from gantrain.errors import GantrainError
-        from gantrain.sweeps.launch import concurrent_jobs
+        from gantrain.sweeps.launch import follow_jobs
+        from gantrain.sweeps.launchers import concurrent_jobs, launcher_of
         from gantrain.sweeps.outcomes import record_unstarted
         from gantrain.sweeps.stop import UntilStopped
 
         if not groups:
             return []
         # The launcher passes only overrides to a job, which reads the rest from the plan.
-        sweep, at_once = self.folder, concurrent_jobs(self.config.hydra.launcher, len(groups))
+        sweep, launcher = self.folder, self.config.hydra.launcher
         together = tuple(tuple(job.folder for job in group) for group in groups if len(group) > 1)
-        sweep.write(replace(plan, at_once=at_once, pid=os.getpid(), groups=together))
-        runs = [sweep.run(job) for group in groups for job in group]
+        at_once = concurrent_jobs(launcher, len(groups))
+        plan = replace(plan, at_once=at_once, pid=os.getpid(), groups=together)
+        sweep.write(plan)
+        jobs = [job for group in groups for job in group]
+        runs = [sweep.run(job) for job in jobs]
         for run in runs:  # a result of an earlier attempt would be taken for that of this one
             run.result_file.unlink(missing_ok=True)
         for job in (job for group in groups for job in group[1:]):
@@ -209,11 +213,15 @@ class GridSweeper(BasicSweeper):
             # submitit reads pickles by the ids of its jobs, and the sweep's folder may be a stranger's.
             params["submitit_folder"] = f"{tempfile.mkdtemp(prefix='.submitit-', dir=sweep.path)}/%j"
         first = [group[0] for group in groups]
-        overrides = [[*job.overrides, f"hydra.sweep.subdir='{job.folder}'"] for job in first]
+        # Absolute, since a job may begin in another folder than the sweep.
+        place = str(Override("hydra.sweep.dir", str(sweep.path)).quoted())
+        overrides = [[*job.overrides, place, f"hydra.sweep.subdir='{job.folder}'"] for job in first]
         returned: Sequence[Any] = []
         reason = "its launcher did not start it"
+        is_silent = not launcher_of(launcher._target_).has_terminal
         try:
-            returned = self.launcher.launch(UntilStopped(overrides, sweep), int(first[0].number))
+            with follow_jobs(sweep, plan, jobs) if is_silent else nullcontext():
+                returned = self.launcher.launch(UntilStopped(overrides, sweep), int(first[0].number))
         except GantrainError:
             raise
         except Exception as error:  # as joblib's, when the kernel killed a worker for memory

@@ -30,11 +30,10 @@ class OptunaSweeper(GridSweeper):
         """Search the space of the sweep overrides. Raises GantrainError for an invalid search, or a failed job."""
         from omegaconf import OmegaConf
 
-        from gantrain.sweeps.launch import check_launcher, sweep_lock
+        from gantrain.sweeps.launch import sweep_lock
         from gantrain.sweeps.optuna.study import Study
 
         import_optuna()  # reports at once that it is not installed
-        check_launcher(self.config.hydra.launcher)
         plain: Any = OmegaConf.to_container(self.config.hydra.sweeper, resolve=True)
         # A search that is resumed keeps its directions, also those that would now have to be typed.
         record = read_json(self.folder.path / SEARCH, most=MAX_PLAN_BYTES)
@@ -82,19 +81,20 @@ class OptunaSweeper(GridSweeper):
 
     def search(self, study: Study) -> Any:
         """Run what is left of a study, batch by batch, and print the results. Raises GantrainError."""
-        from gantrain.sweeps.launch import concurrent_jobs, print_summary, warn_of_many
+        from gantrain.sweeps.launch import print_summary
+        from gantrain.sweeps.launchers import concurrent_jobs, connection, warn_of_many
         from gantrain.sweeps.optuna.results import progress_line, write_results
         from gantrain.sweeps.stop import forward_signals
 
-        at_once = concurrent_jobs(self.config.hydra.launcher, study.search.n_trials)
-        warn_of_many(at_once)
-        size = study.search.batch or at_once
+        launcher, trials = self.config.hydra.launcher, study.search.n_trials
+        warn_of_many(launcher, trials)
         returned: list[Any] = []
         # First what an earlier attempt left: results that were not reported, failed trials, interrupted ones.
         _print_warnings(study.tell_results())
         study.enqueue_failed()
         unfinished = study.unfinished_jobs()
-        with forward_signals(self.folder, self.starts_processes):
+        with connection(launcher), forward_signals(self.folder, self.starts_processes):
+            size = study.search.batch or concurrent_jobs(launcher, trials)
             while not self.folder.signals():
                 jobs, unfinished = unfinished[:size] or study.ask(size), unfinished[size:]
                 if not jobs:

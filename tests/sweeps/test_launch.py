@@ -1,31 +1,25 @@
-"""A sweep before its first job and after its last: checks of jobs and launcher, the lock, the exit code."""
+"""A sweep before its first job and after its last: checks of jobs, the lock, what it prints, the exit code."""
 
 import hashlib
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gantrain.config.overrides import CommandLine
+from gantrain.core.files import write_json
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
-from gantrain.core.system import usable_cores
 from gantrain.errors import ConfigError, DataError, GantrainError, OutputError
-from gantrain.sweeps import launch
-from gantrain.sweeps.launch import check_all, check_launcher, concurrent_jobs, sweep_lock, warn_of_many
+from gantrain.sweeps.launch import check_all, follow_jobs, sweep_lock
 from gantrain.sweeps.plan import plan_jobs
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 
 
 SHORT = ["dataset=ring", "metric=none", "train.sample_every=0"]
-
-
-SLURM = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"}
-
-
-LOCAL = {"_target_": "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"}
 
 
 def lines(text: str) -> list[str]:
@@ -62,27 +56,6 @@ def test_sweep_lock_refuses_a_second_sweep_and_other_folders(tmp_path):
     assert [path.name for path in mine.path.iterdir()] == ["letter.txt"]
 
 
-def test_concurrent_jobs_are_the_launchers_or_all_there_are():
-    assert concurrent_jobs({}, 5) == 1
-    for n in (1, 2, 3):
-        assert concurrent_jobs({"n_jobs": n}, 2) == min(n, 2)
-    assert concurrent_jobs({"n_jobs": -1}, 1000) == usable_cores()
-    local = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"
-    assert concurrent_jobs({"_target_": local}, 5) == 5
-    assert concurrent_jobs({"_target_": local.replace("Local", "Slurm")}, 5) == 1
-
-
-@pytest.mark.parametrize(
-    ("jobs", "cores", "is_warned"), [(1, 1, False), (2, 2, False), (3, 2, True), (2, 1, True)]
-)
-def test_warn_of_many_where_jobs_outnumber_the_cores(jobs, cores, is_warned, monkeypatch, capsys):
-    monkeypatch.setattr(launch, "usable_cores", lambda: cores)
-    warn_of_many(jobs)
-    printed = capsys.readouterr().err
-    assert printed.startswith(f"gantrain: {jobs} jobs at once share {cores} core" if is_warned else "")
-    assert bool(printed) == is_warned
-
-
 def test_check_all_names_each_invalid_job_and_waits_for_data(capsys):
     jobs = plan_jobs([["a=1"], ["a=2"], ["a=3"]], ["a"])
 
@@ -103,23 +76,6 @@ def test_check_all_names_each_invalid_job_and_waits_for_data(capsys):
     assert capsys.readouterr().err == "gantrain: job #2 (a=3): a: is out of range; give 1\n"
 
 
-@pytest.mark.parametrize("n_jobs", [-1, 1, 2, None])
-def test_check_launcher_refuses_zero_jobs_at_once_only(n_jobs):
-    check_launcher({"n_jobs": n_jobs})
-    with pytest.raises(ConfigError, match=r"n_jobs: 0 starts no job"):
-        check_launcher({"n_jobs": 0})
-
-
-def test_check_launcher_needs_srun_for_slurm(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    check_launcher(LOCAL)
-    with pytest.raises(ConfigError, match="no Slurm on this machine"):
-        check_launcher(SLURM)
-    (tmp_path / "srun").write_text("")
-    (tmp_path / "srun").chmod(0o755)
-    check_launcher(SLURM)
-
-
 @pytest.mark.parametrize(
     ("words", "where"),
     [
@@ -132,23 +88,6 @@ def test_launcher_with_a_wrong_key_is_refused_in_one_line(run_cli, tmp_path, wor
     assert (code, len(err.splitlines())) == (2, 1), err
     assert err.startswith(f"gantrain: error: {where}")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_launcher_not_installed_names_what_installs_it():
-    from hydra.errors import MissingConfigException
-
-    from gantrain.core.hydra_errors import translate_error
-
-    for name in ("joblib", "submitit_local", "submitit_slurm"):
-        gone = MissingConfigException(
-            "not found", missing_cfg_file=f"hydra/launcher/{name}", options=["basic"]
-        )
-        assert (
-            str(translate_error(gone))
-            == f"hydra/launcher: {name} is not installed; pip install 'gantrain[sweeps]'"
-        )
-    typed = MissingConfigException("not found", missing_cfg_file="hydra/launcher/jobli", options=["joblib"])
-    assert str(translate_error(typed)).endswith("did you mean 'joblib'?")
 
 
 def test_sweep_keeps_the_absolute_path_of_config_dir(tmp_path, monkeypatch):
@@ -266,3 +205,21 @@ def test_sweep_resumed_from_elsewhere_keeps_its_folders(run_cli, tmp_path, monke
     assert "1 added (first 9.bmp)" in err
     code, _, err = run_cli("resume", sweep, "train.steps=3", "dataset.allow_changed=true")
     assert code == 0, err
+
+
+def test_follow_jobs_prints_each_result_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("gantrain.sweeps.launch.POLL_SECONDS", 0.01)
+    jobs = plan_jobs([["seed=0"], ["seed=1"], ["seed=2"]], ["seed"])
+    sweep, plan = SweepFolder(tmp_path), Plan("", (), jobs, at_once=2)
+    runs = [sweep.run(job) for job in jobs]
+    with follow_jobs(sweep, plan, jobs):
+        for run, outcome in zip(runs, ["failed", "finished"], strict=False):
+            run.path.mkdir()
+            write_json(run.result_file, {"status": outcome, "error": "no data", "seconds": 4.0})
+            time.sleep(0.1)
+    out, err = capsys.readouterr()
+    assert lines(out) == [
+        "1 of 3 jobs: 0-seed0 failed, 4 s; about 4.0 s left",
+        "2 of 3 jobs: 1-seed1 finished, 4 s; about 2.0 s left",
+    ]
+    assert err == "gantrain: job 0: no data\n"

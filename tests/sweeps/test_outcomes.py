@@ -9,11 +9,11 @@ import pytest
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.sweep_folder import Job, Plan, SweepFolder
+from gantrain.core.system import short_socket_folder
 from gantrain.errors import DataError
 from gantrain.reports.runs import read_rows
 from gantrain.reports.summary import summarise
 from gantrain.sweeps.outcomes import record_exit, record_unstarted
-from gantrain.sweeps.process import short_socket_folder
 
 SHORT = ["dataset=ring", "metric=none", "train.sample_every=0", "debug=tiny"]
 

@@ -1,7 +1,6 @@
 """A job's process: its GPU, its death, and its continuation to the same bits."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from gantrain.core.sweep_folder import Plan, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.sweeps import process
 from gantrain.sweeps.plan import plan_jobs
-from gantrain.sweeps.process import _run_submitted, assign_gpu
+from gantrain.sweeps.process import assign_gpu
 from gantrain.sweeps.worker import Task, limit_resources
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -71,9 +70,10 @@ def test_concurrent_job_gets_its_share_of_the_cores(tmp_path, monkeypatch, at_on
     jobs = plan_jobs([[f"seed={seed}"] for seed in range(8)], ["seed"])
     sweep, tasks = SweepFolder(tmp_path), list[Task]()
     sweep.write(Plan("", (), jobs, at_once, os.getpid()))
-    for name in ("run_in_process", "_run_submitted"):
+    for name in ("run_in_process", "run_submitted"):
         monkeypatch.setattr(process, name, lambda task: tasks.append(task) or {"status": "finished"})
-    monkeypatch.setattr(process, "print_job", lambda *_: None)
+    for name in ("print_job", "print_progress"):
+        monkeypatch.setattr(process, name, lambda *_: None)
     monkeypatch.setattr(process, "usable_cores", lambda: 4)
     process.run_job({}, sweep.run(jobs[0]).path, {}, launcher)
     assert [task.cores for task in tasks] == [cores]
@@ -86,29 +86,12 @@ def test_job_has_no_more_threads_than_its_share(monkeypatch, caplog):
     before = torch.get_num_threads()
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "64")  # to be restored
     try:
-        limit_resources(Task({}, RunFolder(Path("0-a")), "", {}, at_once=2, cores=1))
+        limit_resources(Task({}, RunFolder(Path("0-a")), "", {}, cores=1))
         set_threads(config, data, state)
         assert torch.get_num_threads() == usable_cores() == 1
     finally:
         torch.set_num_threads(before)
     assert "device.threads=2: this process may use 1 core" in caplog.text
-
-
-def test_submitted_job_is_requeued_after_the_warning(tmp_path, monkeypatch):
-    run = RunFolder(tmp_path / "0-a")
-    run.path.mkdir()
-    monkeypatch.setattr(
-        "gantrain.sweeps.worker.train_or_resume", lambda _: os.kill(os.getpid(), signal.SIGUSR2)
-    )
-
-    def job() -> None:
-        signal.signal(signal.SIGUSR2, lambda *_: os._exit(77))  # as submitit's, which requeues it
-        _run_submitted(Task({}, run, "", {}))
-
-    job_process = multiprocessing.get_context("fork").Process(target=job)
-    job_process.start()
-    job_process.join(30)
-    assert (job_process.exitcode, run.outcome()["status"]) == (77, "interrupted")
 
 
 def test_killed_job_ends_alone_and_resumes_to_the_same_bits(run_cli, tmp_path):
