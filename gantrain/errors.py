@@ -71,6 +71,10 @@ class Interrupted(GantrainError):
         self.exit_code = exit_code
 
 
+class ProcessLost(GantrainError):
+    """A process of a run of several that died, or that does not answer."""
+
+
 class Pruned(GantrainError):
     """A trial that a search stopped early since others were better at that step; not a failure.
 

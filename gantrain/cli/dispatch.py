@@ -7,18 +7,36 @@ from itertools import pairwise
 import gantrain
 from gantrain.cli.command import command_names, load_command
 from gantrain.core.override import values_by_key
-from gantrain.core.plugins import split_plugins, use
+from gantrain.core.plugins import plugin_words, split_plugins, use
 from gantrain.core.streams import check_output
 from gantrain.core.suggestions import did_you_mean, suggest, words_meant
+from gantrain.distributed.join import is_one_of_several
+from gantrain.distributed.launch import launch, processes_wanted
 from gantrain.errors import ConfigError
 
 
 def dispatch(words: Sequence[str]) -> int:
-    """Run a verb, or without one train what the overrides describe; return the exit code.
+    """Run a command line, in a process of several as its part of what they do together; return the exit code.
 
     Raises:
         GantrainError: For a user error.
+        SystemExit: In a process of several, for an error that another one reports.
     """
+    if not is_one_of_several():
+        return _dispatch(words)
+    from gantrain.distributed.join import joined
+
+    with joined() as group:
+        if group.is_leader:
+            return _dispatch(words)
+        use(split_plugins(words)[1])
+        from gantrain.training.together import play_along
+
+        return play_along(group)
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    """Run a verb, or without one train what the overrides describe; return the exit code. Raises GantrainError."""
     # Plug-ins first: they may add choices and keys to every command.
     argv, folders = split_plugins(words)
     use(folders)
@@ -34,10 +52,8 @@ def dispatch(words: Sequence[str]) -> int:
         print(f"gantrain {gantrain.__version__}")
         check_output()
         return 0
-    if verb in ("train", "resume"):
-        from gantrain.core.system import check_single_process
-
-        check_single_process()
+    if verb == "train" and (count := processes_wanted(rest)) > 1:
+        return launch([*plugin_words(), *rest], count)
     if verb != "train":
         command = load_command(verb)
         code = command.run(rest)

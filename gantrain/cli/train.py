@@ -18,6 +18,8 @@ from gantrain.core.groups import choices, yaml_dir
 from gantrain.core.override import values_by_key
 from gantrain.core.plugins import active_folders, use
 from gantrain.core.suggestions import suggest
+from gantrain.distributed.join import current_group
+from gantrain.distributed.launch import launch
 from gantrain.errors import ConfigError
 
 
@@ -27,14 +29,28 @@ def start(argv: list[str]) -> int:
     Raises:
         GantrainError: For a user error, and when a job of a sweep failed.
     """
-    line = CommandLine.parse(argv)
+    size = current_group().size
+    line = CommandLine.parse(_with_processes(argv, size))
     if line.mode == "run":  # composed and run without hydra.main
         from gantrain.training.start import start_run
 
-        start_run(line)
-    else:
-        run_hydra_main(line)
+        start_run(line, launch=launch)
+        return 0
+    if line.mode == "sweep" and size > 1:
+        remedy = "start the sweep once: each of its jobs starts its own processes, with device.processes=N"
+        raise ConfigError("-m", f"is a sweep, and {size} processes were started to play one run", remedy)
+    run_hydra_main(line)
     return 0
+
+
+def _with_processes(argv: list[str], size: int) -> list[str]:
+    """Return a command line with the number of processes that a launcher started. Raises ConfigError for another."""
+    typed = values_by_key(argv).get("device.processes")
+    if size == 1:
+        return argv
+    if typed not in (None, str(size)):
+        raise ConfigError("device.processes", f"is {typed}, and {size} processes were started", "leave it out")
+    return argv if typed else [*argv, f"device.processes={size}"]
 
 
 def run_hydra_main(line: CommandLine) -> None:

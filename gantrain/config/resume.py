@@ -25,6 +25,8 @@ RESUMABLE_KEYS = (
     "device.precision",
     "device.deterministic",
     "device.memory_fraction",
+    "device.processes",
+    "device.timeout",
 )
 
 

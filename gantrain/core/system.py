@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gantrain.errors import ConfigError
-
 BASIC_FILES = 256  # that a process may have open at once for any other reason
 # Of a socket's path the system allows 104 to 108 bytes, of which multiprocessing adds about 32.
 MAX_FOLDER_BYTES = 64
@@ -34,19 +32,6 @@ def usable_cores() -> int:
     import joblib  # which knows cgroups; os.cpu_count is that of the machine
 
     return int(joblib.cpu_count())
-
-
-def check_single_process() -> None:
-    """Check that ``torchrun`` or the like did not start this process as one of several. Raises ConfigError.
-
-    A process that is alone may have RANK=0 and WORLD_SIZE=1. Variables of Slurm are no sign: a batch script has them.
-    """
-    for name, most in {"WORLD_SIZE": 1, "RANK": 0}.items():
-        value = os.environ.get(name, "")
-        if value.strip().isdecimal() and int(value) > most:
-            what = f"is {value}, and each of these processes would be a run of its own"
-            remedy = f"start gantrain once, as in gantrain -m seed=0,1, or unset {name}"
-            raise ConfigError(name, what, remedy)
 
 
 def physical_memory() -> int:

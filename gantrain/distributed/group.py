@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 READ_EVERY = 20  # steps
 
@@ -20,6 +23,7 @@ class Group(ABC):
         size: How many there are.
         calls: Whether this process calls all of them to talk after a step. They learn of it by the way, with a mean of
             ``Parts``, so that no step waits for a message.
+        local_rank: Its number among those of its machine.
     """
 
     rank: int
@@ -27,6 +31,7 @@ class Group(ABC):
     calls: bool = False
     _heard: Tensor | None = None
     _asked: int = 0
+    local_rank: int = 0
 
     @property
     def is_leader(self) -> bool:
@@ -69,9 +74,19 @@ class Group(ABC):
             ProcessLost: When it has not for ``device.timeout`` seconds.
         """
 
-    @abstractmethod
-    def close(self) -> None:
-        """Leave the group."""
+    @property
+    def earlier_folder(self) -> Path | None:
+        """The folder of the run, for a leader whose launcher starts it again after a process died."""
+        return None
+
+    def connect(self, device: torch.device, timeout: float) -> None:
+        """Let tensors on a device be exchanged, each time within ``timeout`` seconds. Raises ConfigError."""
+
+    def begin_in(self, folder: Path | None) -> Path:
+        """Return the leader's folder of the run, which it has made, to all."""
+        if folder is None:
+            raise ValueError("the leader names no folder")
+        return folder
 
 
 class OneProcess(Group):
@@ -93,6 +108,3 @@ class OneProcess(Group):
 
     def wait(self) -> None:
         """Return at once."""
-
-    def close(self) -> None:
-        """Do nothing."""

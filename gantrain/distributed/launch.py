@@ -1,0 +1,75 @@
+"""Start the processes of a run on this machine, by torch's elastic launcher, and report what ended them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from gantrain.core.override import values_by_key
+from gantrain.core.signals import SIGNALS, patience
+from gantrain.core.system import mute_logging, usable_cores
+from gantrain.distributed.join import is_one_of_several
+from gantrain.errors import ProcessLost
+
+SAVE_SECONDS = 120  # for the processes to save and end after a signal, before they are killed
+
+
+def processes_wanted(words: Sequence[str]) -> int:
+    """Return ``device.processes`` of a command line that starts one run; 0 where it stands elsewhere, if anywhere."""
+    values, flags = values_by_key(words), {word for word in words if word.startswith("-")}
+    is_run = not flags and not values.keys() & {"sweep", "hydra.mode"} and not is_one_of_several()
+    value = values.get("device.processes", "")
+    return int(value) if is_run and value.isdecimal() else 0
+
+
+def launch(words: Sequence[str], count: int) -> int:
+    """Run ``python -m gantrain WORDS`` in ``count`` processes that play one run, and return the exit code.
+
+    Raises:
+        ProcessLost: When they ended without a report.
+    """
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // count)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id="gantrain",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",  # a free port
+        local_addr="localhost",
+        max_restarts=0,
+        logs_specs=DefaultLogsSpecs(os.devnull),  # to the terminal
+        signals_to_handle=",".join(signal.Signals(number).name for number in SIGNALS),
+        shutdown_timeout=SAVE_SECONDS,
+    )
+    # The launcher replaces $$ and ${local_rank} in what it starts.
+    arguments = ["-m", "gantrain", *(word.replace("$", "$$") for word in words)]
+    with mute_logging(logging.CRITICAL), patience(True):
+        try:
+            elastic_launch(config, sys.executable)(*arguments)
+        except SignalException as error:
+            return 128 + error.sigval
+        except ChildFailedError as error:
+            return exit_code({rank: one.exitcode for rank, one in error.failures.items()})
+    return 0
+
+
+def exit_code(codes: dict[int, int]) -> int:
+    """Return the exit code of a run by those of its processes that failed, -n for one that signal n killed.
+
+    Raises:
+        ProcessLost: When all were killed, so that none has reported it.
+    """
+    if reported := [code for _, code in sorted(codes.items()) if code > 0]:
+        return reported[0]
+    rank = min(codes)
+    what = f"was killed by {signal.Signals(-codes[rank]).name}"
+    raise ProcessLost(f"rank {rank}", what, "see the end of gantrain.log, then: gantrain resume FOLDER")
