@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from gantrain.distributed.group import Group
@@ -20,6 +21,9 @@ class ThreadGroup(Group):
     def __init__(self, rank: int, places: list[Any], barrier: threading.Barrier):
         self.rank, self.size = rank, len(places)
         self._places, self._barrier = places, barrier
+
+    def connect(self, device: torch.device, timeout: float) -> None:
+        """Do nothing."""
 
     def exchange(self, value: Any) -> list[Any]:
         self._places[self.rank] = value

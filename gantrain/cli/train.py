@@ -49,7 +49,9 @@ def _with_processes(argv: list[str], size: int) -> list[str]:
     if size == 1:
         return argv
     if typed not in (None, str(size)):
-        raise ConfigError("device.processes", f"is {typed}, and {size} processes were started", "leave it out")
+        raise ConfigError(
+            "device.processes", f"is {typed}, and {size} processes were started", "leave it out"
+        )
     return argv if typed else [*argv, f"device.processes={size}"]
 
 

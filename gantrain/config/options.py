@@ -140,6 +140,9 @@ class Device:
     processes: int = option(
         1, "processes of this machine that play the run together", minimum=1, maximum=4096
     )
+    timeout: float = option(
+        120.0, "seconds without an answer after which a process of several is lost", minimum=5, maximum=86400
+    )
     shards: int | None = option(
         None,
         "equal parts of each batch that the processes share; with the same number, any processes that share them "

@@ -79,6 +79,7 @@ class Group(ABC):
         """The folder of the run, for a leader whose launcher starts it again after a process died."""
         return None
 
+    @abstractmethod
     def connect(self, device: torch.device, timeout: float) -> None:
         """Let tensors on a device be exchanged, each time within ``timeout`` seconds. Raises ConfigError."""
 
@@ -93,6 +94,9 @@ class OneProcess(Group):
     """A run of one process, which exchanges with nobody."""
 
     rank, size = 0, 1
+
+    def connect(self, device: torch.device, timeout: float) -> None:
+        """Do nothing."""
 
     def gather(self, x: Tensor) -> list[Tensor]:
         return [x]

@@ -80,7 +80,9 @@ def with_rank(group: Group, error: GantrainError) -> GantrainError:
 
     if group.is_leader or isinstance(error, ProcessLost | Interrupted | Diverged | PeerError):
         return error
-    return PeerError(**(plain_error(error) | {"where": f"rank {group.rank} on {socket.gethostname()}: {error.where}"}))
+    return PeerError(
+        **(plain_error(error) | {"where": f"rank {group.rank} on {socket.gethostname()}: {error.where}"})
+    )
 
 
 def join() -> tuple[Processes, dist.Store, list[dict[str, Any]]]:
@@ -123,9 +125,15 @@ def open_store(rank: int, size: int) -> dist.Store:
     except (ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
         if "in use" in text:
-            what, remedy = f"{address} is in use by another program", "give another, as in torchrun --master-port"
+            what, remedy = (
+                f"{address} is in use by another program",
+                "give another, as in torchrun --master-port",
+            )
         else:
-            what, remedy = f"{address} cannot be reached", "give the address of the machine of rank 0, and a free port"
+            what, remedy = (
+                f"{address} cannot be reached",
+                "give the address of the machine of rank 0, and a free port",
+            )
         raise ConfigError("MASTER_PORT", what, remedy) from error
     return dist.PrefixStore("gantrain", store)
 
@@ -167,7 +175,9 @@ def meet(
         time.sleep(0.01)
     absent = [one for one in range(size) if not store.check([keys[one]])] if rank == 0 else [0]
     where = ", ".join(f"rank {one}" for one in absent)
-    raise ProcessLost(where, f"did not join in {timeout:.0f} s", "start all processes of the run at the same time")
+    raise ProcessLost(
+        where, f"did not join in {timeout:.0f} s", "start all processes of the run at the same time"
+    )
 
 
 def check_versions(versions: list[dict[str, str]]) -> None:
@@ -175,8 +185,12 @@ def check_versions(versions: list[dict[str, str]]) -> None:
     for rank, found in enumerate(versions):
         different = [name for name in found if found[name] != versions[0][name]]
         if different:
-            first, this = (", ".join(f"{name} {one[name]}" for name in different) for one in (versions[0], found))
-            raise ConfigError(f"rank {rank}", f"has {this}, and rank 0 has {first}", "install the same on all machines")
+            first, this = (
+                ", ".join(f"{name} {one[name]}" for name in different) for one in (versions[0], found)
+            )
+            raise ConfigError(
+                f"rank {rank}", f"has {this}, and rank 0 has {first}", "install the same on all machines"
+            )
 
 
 def share_cores(count: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,8 +22,12 @@ def processes_wanted(words: Sequence[str]) -> int:
     """Return ``device.processes`` of a command line that starts one run; 0 where it stands elsewhere, if anywhere."""
     values, flags = values_by_key(words), {word for word in words if word.startswith("-")}
     is_run = not flags and not values.keys() & {"sweep", "hydra.mode"} and not is_one_of_several()
-    value = values.get("device.processes", "")
-    return int(value) if is_run and value.isdecimal() else 0
+    return count_of(values.get("device.processes", "")) if is_run else 0
+
+
+def count_of(text: str) -> int:
+    """Return a number of processes as typed; 0 for what is none, or so many that the config refuses them first."""
+    return int(text) if re.fullmatch("[1-9][0-9]{0,2}", text) else 0
 
 
 def launch(words: Sequence[str], count: int) -> int:
@@ -71,5 +76,5 @@ def exit_code(codes: dict[int, int]) -> int:
     if reported := [code for _, code in sorted(codes.items()) if code > 0]:
         return reported[0]
     rank = min(codes)
-    what = f"was killed by {signal.Signals(-codes[rank]).name}"
-    raise ProcessLost(f"rank {rank}", what, "see the end of gantrain.log, then: gantrain resume FOLDER")
+    what = f"was killed by {signal.Signals(-codes[rank]).name}, as all others"
+    raise ProcessLost(f"rank {rank}", what, "free memory if that ran out, then: gantrain resume RUN")

@@ -54,7 +54,8 @@ class Messages:
 
     def __init__(self, store: dist.Store, rank: int, size: int):
         self.rank, self.others = rank, [other for other in range(size) if other != rank]
-        self.timeout, self.folder = 120.0, None
+        self.timeout = 120.0
+        self.folder: Path | None = None
         self.pulse = Pulse(store.clone(), rank)
         self._store = store
 
@@ -101,7 +102,10 @@ class Messages:
             None if all processes go on.
         """
         try:
-            before, deadline = {rank: self._beat(rank) for rank in self.others}, time.monotonic() + SILENT_SECONDS
+            before, deadline = (
+                {rank: self._beat(rank) for rank in self.others},
+                time.monotonic() + SILENT_SECONDS,
+            )
             while time.monotonic() < deadline:
                 for rank in self.others:
                     if self._store.check([f"end/{rank}"]):
@@ -147,7 +151,7 @@ class Messages:
         return first
 
     def wait_for_ends(self) -> None:
-        """Wait until the leader has ended, for a launcher stops all when one has; as the leader, a moment for the others."""
+        """Wait until the leader has ended, since a launcher then stops all; the leader waits a moment for all."""
         if self.rank > 0:
             with suppress(GantrainError, SystemExit):
                 self.receive("end/0", 0)
@@ -181,7 +185,13 @@ class Messages:
         return ProcessLost(where, "its process has ended", self._remedy())
 
     def _remedy(self) -> str:
-        begun, most = (os.environ.get(f"TORCHELASTIC_{name}", "0") for name in ("RESTART_COUNT", "MAX_RESTARTS"))
+        begun, most = (
+            os.environ.get(f"TORCHELASTIC_{name}", "0") for name in ("RESTART_COUNT", "MAX_RESTARTS")
+        )
         if int(begun) < int(most):
             return "the launcher starts all of them again"
-        return f"go on with: gantrain resume {quote(str(self.folder))}" if self.folder else "type the command again"
+        return (
+            f"go on with: gantrain resume {quote(str(self.folder))}"
+            if self.folder
+            else "type the command again"
+        )

@@ -48,10 +48,14 @@ def start_run(
         ensure_empty(job_folder(composed))
         if config.train.init_from:
             load_checkpoint(config.train.init_from)
-        if group.size == 1 and config.device.processes > 1 and not config.train.dry_run:  # as a YAML file says
+        if (
+            group.size == 1 and config.device.processes > 1 and not config.train.dry_run
+        ):  # as a YAML file says
             if launch is None:
                 what = f"is {config.device.processes}, and Python plays a run in its own process"
-                raise ConfigError("device.processes", what, f"in a terminal: gantrain {shlex.join(line.words)}")
+                raise ConfigError(
+                    "device.processes", what, f"in a terminal: gantrain {shlex.join(line.words)}"
+                )
             raise SystemExit(launch([*plugin_words(), *line.words], config.device.processes))
         data = prepare_together(config, group)
         if config.train.dry_run:

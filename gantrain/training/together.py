@@ -54,7 +54,9 @@ def play_along(group: Group) -> int:
     if checkpoint:
         config_and_spec(checkpoint)
     config = resolve(given["config"])
-    if resolve_device(config.device.kind, config.device.index).type == "cuda":  # each its own, as far as they go
+    if (
+        resolve_device(config.device.kind, config.device.index).type == "cuda"
+    ):  # each its own, as far as they go
         config.device.index = (config.device.index + group.local_rank) % torch.cuda.device_count()
     data = _load_and_compare(config, group, checkpoint)
     folder = group.begin_in(None)

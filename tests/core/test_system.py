@@ -10,7 +10,7 @@ import joblib
 import pytest
 from joblib.externals.loky.backend import context
 
-from gantrain.core.system import check_single_process, usable_cores
+from gantrain.core.system import usable_cores
 
 MASK = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -19,7 +19,7 @@ MASK = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.
 def test_usable_cores_follow_the_affinity():
     core = min(os.sched_getaffinity(0))
     script = f"import os; os.sched_setaffinity(0, [{core}]); "
-    script += "from gantrain.core.system import check_single_process, usable_cores; print(usable_cores())"
+    script += "from gantrain.core.system import usable_cores; print(usable_cores())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
 
@@ -43,29 +43,3 @@ def test_usable_cores_follow_the_quota_of_a_container(quota, cores, monkeypatch)
         lambda path, *args, **keys: io.StringIO(quota) if path == file else real_open(path, *args, **keys),
     )
     assert usable_cores() == joblib.cpu_count() == cores
-
-
-@pytest.mark.parametrize(
-    ("variables", "where"),
-    [
-        ({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}, None),  # torchrun with one process
-        ({"WORLD_SIZE": ""}, None),
-        ({"SLURM_NTASKS": "8", "SLURM_PROCID": "0"}, None),  # a batch script of eight tasks is one process
-        ({"WORLD_SIZE": "2"}, "WORLD_SIZE"),
-        ({"RANK": "0", "WORLD_SIZE": "4"}, "WORLD_SIZE"),
-        ({"RANK": "3"}, "RANK"),
-    ],
-)
-def test_one_of_several_processes_is_refused(variables, where, run_cli, tmp_path, monkeypatch):
-    for name in ("RANK", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    if where is None:
-        return check_single_process()
-    for command in (["dataset=ring"], ["-m", "seed=0,1"], ["train"], ["resume", "run"]):
-        code, out, err = run_cli(*command)
-        assert (code, out, err.count("\n")) == (2, "", 1)
-        assert err.startswith(f"gantrain: error: {where}: is {variables[where]}, and each of these processes")
-    assert list(tmp_path.iterdir()) == []
-    assert run_cli("--help")[0] == 0

@@ -10,7 +10,7 @@ from gantrain.cli.arguments import single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.config.resume import RESUMABLE_KEYS
 from gantrain.distributed.join import is_one_of_several
-from gantrain.distributed.launch import launch
+from gantrain.distributed.launch import count_of, launch
 from gantrain.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def resume(argv: list[str]) -> int:
             return 0
         if is_one_of_several():
             remedy = "start it once: each of its jobs starts its own processes"
-            raise ConfigError(folder, "is a sweep, and several processes were started to play one run", remedy)
+            raise ConfigError(
+                folder, "is a sweep, and several processes were started to play one run", remedy
+            )
         return resume_sweep(folder, plan, [word for word in argv if word not in folders], configs)
 
 
@@ -56,7 +58,7 @@ def processes_of(folder: Path, words: Mapping[str, str]) -> int:
     typed, device = words.get("device.processes", ""), RunFolder.of(folder).config.get("device")
     before = device.get("processes") if isinstance(device, dict) else None
     if typed or not isinstance(before, int):
-        return int(typed) if typed.isdecimal() else 0
+        return count_of(typed)
     return before if before <= usable_cores() else 1
 
 

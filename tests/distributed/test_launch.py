@@ -1,0 +1,97 @@
+"""Which command lines start several processes, what their end is to the command, and what one line refuses."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from gantrain.distributed.launch import exit_code, processes_wanted
+from gantrain.errors import ProcessLost
+
+PLACE = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (["dataset=ring", "device.processes=4"], 4),
+        (["device.processes=2", "device.processes=3"], 3),
+        (["dataset=ring"], 0),
+        (["device.processes=1"], 1),
+        (["device.processes=two"], 0),  # refused where it is composed
+        (["device.processes=100000"], 0),
+        (["device.processes=1,2", "-m"], 0),
+        (["device.processes=2", "--cfg", "job"], 0),
+        (["device.processes=2", "sweep=optuna"], 0),
+        (["device.processes=2", "hydra.mode=MULTIRUN"], 0),
+    ],
+)
+def test_processes_are_started_for_a_run_that_wants_them(words, count):
+    assert processes_wanted(words) == count
+
+
+def test_a_process_of_several_starts_no_others(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    assert processes_wanted(["device.processes=2"]) == 0
+
+
+def test_the_exit_code_is_that_of_a_process_that_reported():
+    assert exit_code({1: -signal.SIGKILL, 0: 1}) == 1
+    assert exit_code({0: 3, 1: 3}) == 3
+    with pytest.raises(ProcessLost, match="rank 0: was killed by SIGKILL"):
+        exit_code({0: -signal.SIGKILL, 1: -signal.SIGTERM})
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"RANK": "0", "WORLD_SIZE": "2"}, "MASTER_ADDR: is not set, and this is one of 2 processes; "),
+        (
+            {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost"},
+            "MASTER_PORT: is not set, and this is one of 2",
+        ),
+        (
+            {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"},
+            "RANK: is not set, and this is one of 2",
+        ),
+        ({"RANK": "3"}, "MASTER_ADDR: is not set, "),
+        (
+            {"RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"},
+            "RANK: is 2, and WORLD_SIZE is 2; ",
+        ),
+        ({"RANK": "one"}, "RANK: is 'one', not a whole number; "),
+    ],
+)
+def test_variables_of_a_launcher_that_are_wrong_are_refused(variables, line, run_cli, tmp_path, monkeypatch):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for command in (["dataset=ring"], ["-m", "seed=0,1"], ["resume", "run"]):
+        code, out, err = run_cli(*command)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"gantrain: error: {line}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_another_program_uses_is_refused(run_cli, monkeypatch):
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        variables = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+        code, out, err = run_cli("dataset=ring")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith(
+        f"gantrain: error: MASTER_PORT: 127.0.0.1:{port} is in use by another program; "
+    )
