@@ -13,6 +13,7 @@ from gantrain.errors import (
     GantrainError,
     Interrupted,
     OutputError,
+    ProcessLost,
     Pruned,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "GantrainError",
     "Interrupted",
     "OutputError",
+    "ProcessLost",
     "Pruned",
     "Run",
     "load",

@@ -271,6 +271,7 @@ def test_one_process_of_a_failed_job_reports_and_a_restart_does_not_try_again(mo
 
 def test_an_error_of_a_follower_has_its_rank(monkeypatch):
     def fail(group):
+        group.wait()
         if group.rank == 1:
             raise DataError("dataset.root", "there is no folder", "make it")
         return group.share("leader")  # and goes on
