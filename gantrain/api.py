@@ -22,8 +22,8 @@ from gantrain.core.history import read_history
 from gantrain.core.plugins import use
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.spec import Spec
+from gantrain.core.system import is_one_of_several
 from gantrain.core.text import escape_controls
-from gantrain.distributed.join import is_one_of_several
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Player
 from gantrain.registry import parse
@@ -204,8 +204,7 @@ def train(overrides: Sequence[str] = (), plugins: Plugins = ()) -> Run:
         Interrupted: When the run is stopped, after its state was saved.
     """
     if is_one_of_several():
-        what = "and RANK show one of several processes, and Python plays a run in its own"
-        raise ConfigError("WORLD_SIZE", what, "use the command: torchrun … -m gantrain …, or unset them")
+        raise ConfigError("WORLD_SIZE", "is not that of one process", "use the command: torchrun -m gantrain")
     if isinstance(overrides, str):
         raise ConfigError("overrides", "is one string", f"give a list of words: {overrides.split()}")
     _use(plugins)

@@ -10,7 +10,7 @@ from gantrain.core.override import values_by_key
 from gantrain.core.plugins import plugin_words, split_plugins, use
 from gantrain.core.streams import check_output
 from gantrain.core.suggestions import did_you_mean, suggest, words_meant
-from gantrain.distributed.join import is_one_of_several
+from gantrain.core.system import is_one_of_several
 from gantrain.distributed.launch import launch, processes_wanted
 from gantrain.errors import ConfigError
 

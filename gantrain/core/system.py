@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gantrain.errors import ConfigError
+
 BASIC_FILES = 256  # that a process may have open at once for any other reason
 # Of a socket's path the system allows 104 to 108 bytes, of which multiprocessing adds about 32.
 MAX_FOLDER_BYTES = 64
@@ -32,6 +34,20 @@ def usable_cores() -> int:
     import joblib  # which knows cgroups; os.cpu_count is that of the machine
 
     return int(joblib.cpu_count())
+
+
+def is_one_of_several() -> bool:
+    """Return whether a launcher such as ``torchrun`` started this process as one of several that play one run."""
+    # One process alone may have RANK=0 and WORLD_SIZE=1. Variables of Slurm are no sign: a batch script has them.
+    return launcher_number("WORLD_SIZE", 1) > 1 or launcher_number("RANK", 0) > 0
+
+
+def launcher_number(name: str, default: int) -> int:
+    """Return a variable of the launcher. Raises ConfigError unless it is a whole number."""
+    value = os.environ.get(name, "").strip()
+    if value and not value.isdecimal():
+        raise ConfigError(name, f"is {value!r}, not a whole number", f"unset {name}, or start by torchrun")
+    return int(value) if value else default
 
 
 def physical_memory() -> int:

@@ -11,27 +11,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+import torch.distributed as dist
+
+import gantrain
 from gantrain.core.signals import leave
+from gantrain.core.system import launcher_number, usable_cores
+from gantrain.distributed.group import Group, OneProcess
+from gantrain.distributed.messages import PeerError, plain_error
+from gantrain.distributed.processes import Processes
 from gantrain.errors import ConfigError, Diverged, GantrainError, Interrupted, ProcessLost, to_user_error
-
-if TYPE_CHECKING:
-    import torch.distributed as dist
-
-    from gantrain.distributed.group import Group
-    from gantrain.distributed.processes import Processes
 
 JOIN_SECONDS = 60.0  # for all processes to find each other
 FINAL_CODES = range(2, 7)  # of errors that the same command meets again, however often a launcher starts it
 
 _group: Group | None = None  # that this process has joined
-
-
-def is_one_of_several() -> bool:
-    """Return whether a launcher such as ``torchrun`` started this process as one of several that play one run."""
-    # One process alone may have RANK=0 and WORLD_SIZE=1. Variables of Slurm are no sign: a batch script has them.
-    return _number("WORLD_SIZE", 1) > 1 or _number("RANK", 0) > 0
 
 
 @contextmanager
@@ -69,15 +65,11 @@ def joined() -> Iterator[Processes]:
 
 def current_group() -> Group:
     """Return the group that this process has joined, or the null object of a process that plays a run alone."""
-    from gantrain.distributed.group import OneProcess
-
     return _group or OneProcess()
 
 
 def with_rank(group: Group, error: GantrainError) -> GantrainError:
     """Return an error with the process that met it, where it is not the leader and the others may not meet it."""
-    from gantrain.distributed.messages import PeerError, plain_error
-
     if group.is_leader or isinstance(error, ProcessLost | Interrupted | Diverged | PeerError):
         return error
     return PeerError(
@@ -92,17 +84,17 @@ def join() -> tuple[Processes, dist.Store, list[dict[str, Any]]]:
         ConfigError: For variables that are missing or wrong, or a port that another program uses.
         ProcessLost: When another process does not join in time.
     """
-    import torch
-
-    from gantrain.distributed.processes import Processes
-
-    rank, size = _number("RANK", 0), _number("WORLD_SIZE", 1)
+    rank, size = launcher_number("RANK", 0), launcher_number("WORLD_SIZE", 1)
     store = open_store(rank, size)
-    versions = {"gantrain": _version(), "torch": str(torch.__version__), "python": platform.python_version()}
+    versions = {
+        "gantrain": gantrain.__version__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
     hello = {"versions": versions, "machine": socket.gethostname(), "nonce": secrets.token_hex(8)}
     attempt, hellos = meet(store, rank, size, hello, JOIN_SECONDS)
     machines = [one["machine"] for one in hellos]
-    local_rank = _number("LOCAL_RANK", machines[:rank].count(machines[rank]))
+    local_rank = launcher_number("LOCAL_RANK", machines[:rank].count(machines[rank]))
     group = Processes(store, attempt, rank, size, local_rank)
     share_cores(machines.count(machines[rank]))
     return group, store, hellos
@@ -110,8 +102,6 @@ def join() -> tuple[Processes, dist.Store, list[dict[str, Any]]]:
 
 def open_store(rank: int, size: int) -> dist.Store:
     """Return the store of the launcher, or that of rank 0. Raises ConfigError."""
-    import torch.distributed as dist
-
     for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE"):
         if not os.environ.get(name):
             what = f"is not set, and this is one of {size} processes"
@@ -195,24 +185,6 @@ def check_versions(versions: list[dict[str, str]]) -> None:
 
 def share_cores(count: int) -> None:
     """Leave this process its share of the cores of its machine, on which ``count`` of a run's processes are."""
-    import torch
-
-    from gantrain.core.system import usable_cores
-
     cores = max(1, usable_cores() // count)
     os.environ["LOKY_MAX_CPU_COUNT"] = str(cores)  # which usable_cores() obeys
     torch.set_num_threads(min(cores, torch.get_num_threads()))
-
-
-def _version() -> str:
-    import gantrain
-
-    return gantrain.__version__
-
-
-def _number(name: str, default: int) -> int:
-    """Return a variable of the launcher. Raises ConfigError unless it is a whole number."""
-    value = os.environ.get(name, "").strip()
-    if value and not value.isdecimal():
-        raise ConfigError(name, f"is {value!r}, not a whole number", f"unset {name}, or start by torchrun")
-    return int(value) if value else default

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from gantrain.core.override import values_by_key
 from gantrain.core.signals import SIGNALS, patience
-from gantrain.core.system import mute_logging, usable_cores
-from gantrain.distributed.join import is_one_of_several
+from gantrain.core.system import is_one_of_several, mute_logging, usable_cores
 from gantrain.errors import ProcessLost
 
 SAVE_SECONDS = 120  # for the processes to save and end after a signal, before they are killed

@@ -8,14 +8,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch.distributed as dist
 
 from gantrain.core.signals import first_signal
 from gantrain.distributed.pulse import BEAT_SECONDS, Beat, Pulse, end_sibling
 from gantrain.errors import GantrainError, ProcessLost
-
-if TYPE_CHECKING:
-    import torch.distributed as dist
 
 SILENT_SECONDS = 4.0  # after which a process that should have ended is taken for dead
 LEADER_SECONDS = 0.3  # in which the leader reports an error that all processes meet

@@ -9,10 +9,9 @@ import socket
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import torch.distributed as dist
+import torch.distributed as dist
 
 BEAT_SECONDS = 1.0  # between two signs of life
 

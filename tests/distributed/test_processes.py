@@ -65,7 +65,7 @@ def test_exchange_and_share_give_all_the_same_plain_data():
     assert play(3, part) == [([{"rank": 0}, {"rank": 1}, {"rank": 2}], [0, "ä"])] * 3
 
 
-def test_an_error_of_one_process_ends_all_and_one_reports_it():
+def test_an_error_of_one_process_ends_all_reported_once():
     def part(group):
         error: Exception = DataError("dataset.root", "there is no folder", "make it")
         try:
@@ -89,7 +89,7 @@ def test_an_error_that_all_meet_is_reported_by_the_leader():
     assert play(3, part) == [(0, 2)] * 3
 
 
-def test_a_process_that_waits_for_a_leader_that_is_done_is_done_too():
+def test_a_process_is_done_when_its_leader_is():
     def part(group):
         return group.close() if group.is_leader else group.share(None)
 
@@ -114,7 +114,7 @@ def test_a_process_that_no_longer_beats_is_lost(silent):
     assert lost.what.startswith("did not answer for ")
 
 
-def test_a_process_that_beats_is_waited_for_longer_than_the_timeout():
+def test_a_process_that_beats_is_waited_for_past_the_timeout():
     def part(group):
         group._messages.timeout = 0.1
         if group.is_leader:
@@ -127,7 +127,7 @@ def test_a_process_that_beats_is_waited_for_longer_than_the_timeout():
 @pytest.mark.parametrize(
     ("kind", "where"), [("dead", "rank 1"), ("behind", "rank 1"), ("ended", "dataset"), ("none", None)]
 )
-def test_the_cause_of_tensors_that_do_not_arrive_is_found(kind, where):
+def test_the_cause_of_absent_tensors_is_found(kind, where):
     def part(group):
         pulse = group._messages.pulse
         pulse.collectives = 7
@@ -187,7 +187,7 @@ def hello(rank, versions=None):
     return {"nonce": f"{rank}-{time.monotonic_ns()}", "versions": versions or {"torch": "2.13"}}
 
 
-def test_an_attempt_is_not_confused_with_what_an_earlier_one_wrote():
+def test_an_attempt_ignores_what_an_earlier_one_wrote():
     store = dist.HashStore()
 
     def part(rank, delay):
@@ -208,7 +208,7 @@ def test_a_process_that_does_not_join_is_named(present, absent):
     assert lost.value.where == absent
 
 
-def test_a_restarted_leader_goes_on_in_the_folder_of_the_run(tmp_path):
+def test_a_restarted_leader_goes_on_in_the_same_folder(tmp_path):
     store = dist.HashStore()
 
     def begin(group):
@@ -254,7 +254,7 @@ def joined_in_threads(monkeypatch, size, block, store=None):
         return list(pool.map(part, range(size)))
 
 
-def test_one_process_of_a_failed_job_reports_and_a_restart_does_not_try_again(monkeypatch):
+def test_a_failed_job_is_reported_once_and_not_tried_again(monkeypatch):
     store = dist.HashStore()
 
     def fail(group):
@@ -284,7 +284,7 @@ def test_an_error_of_a_follower_has_its_rank(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent of a process is read from /proc")
-def test_a_process_that_hangs_is_killed_by_its_sibling_alone():
+def test_a_process_that_hangs_is_killed_by_a_sibling_alone():
     import socket
 
     child = subprocess.Popen(["sleep", "30"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gantrain.cli.arguments import single_folder, split_arguments
 from gantrain.cli.command import Command, Word
 from gantrain.config.resume import RESUMABLE_KEYS
-from gantrain.distributed.join import is_one_of_several
+from gantrain.core.system import is_one_of_several
 from gantrain.distributed.launch import count_of, launch
 from gantrain.errors import CheckpointError, ConfigError
 
