@@ -1,67 +1,31 @@
 """Evaluating the metric suite: which metrics a run supports, their tags, values, floors and protocol."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
 
 import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
 from gantrain.config.options import Config
-from gantrain.core.estimate import ERROR_SUFFIX, Estimate
+from gantrain.core.estimate import Estimate
 from gantrain.core.random import stream
 from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.distributed.group import Group, OneProcess
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.js import JS
 from gantrain.metrics.tools.floors import floors
+from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.wrong_conditions import wrong_conditions
 
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """The metrics of one evaluation.
-
-    Attributes:
-        estimates: The metrics by tag.
-        final_errors: Standard errors of some of them, computed at the end only and not logged.
-        floors: The same tags with fresh real samples in place of those of G: the values of a perfect generator.
-        protocol: How each metric was computed, by the metric's name.
-    """
-
-    estimates: dict[str, Estimate] = field(default_factory=dict)
-    final_errors: dict[str, float] = field(default_factory=dict)
-    floors: dict[str, Estimate] = field(default_factory=dict)
-    protocol: dict[str, dict[str, object]] = field(default_factory=dict)
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """What is logged: plain numbers by tag, and ``<tag>_se`` for a standard error."""
-        values: dict[str, float] = {}
-        for tag, estimate in self.estimates.items():
-            values[tag] = float(estimate)
-            if estimate.error is not None:
-                values[tag + ERROR_SUFFIX] = estimate.error
-        return values
-
-    @property
-    def final(self) -> dict[str, Estimate]:
-        """The metrics by tag, with their final errors."""
-        return {tag: e.with_error(self.final_errors.get(tag, e.error)) for tag, e in self.estimates.items()}
-
-    def description(self) -> dict[str, Any]:
-        """Return all of it as plain data, as ``result.json`` has it."""
-        return {
-            "metrics": self.metrics,
-            "errors": {tag: estimate.description() for tag, estimate in self.final.items()},
-            "floors": {tag: float(floor) for tag, floor in self.floors.items()},
-            "floor_errors": {tag: floor.description() for tag, floor in self.floors.items()},
-            "protocol": self.protocol,
-        }
+T = TypeVar("T")
 
 
 def run_spec(config: Config, data: Data | None = None) -> RunSpec:
@@ -178,46 +142,66 @@ def evaluation_mode(evaluation: Evaluation) -> Iterator[None]:
 
 
 def compute(
-    metrics: list[Metric], evaluation: Evaluation, final: bool = False, group: Group | None = None
+    metrics: list[Metric],
+    evaluation: Evaluation,
+    final: bool = False,
+    group: Group | None = None,
+    floors_of: Collection[str] = (),
+    on_training: Evaluation | None = None,
 ) -> EvaluationResult:
-    """Compute metrics without effect on training; several processes share them out.
+    """Compute metrics without effect on training.
 
     Args:
         metrics: In the order of the result.
-        evaluation: The same for all processes.
-        final: Whether to compute costly errors and real-against-real floors too.
-        group: The processes.
+        evaluation: Of all of them.
+        final: Whether to compute costly errors, and the real-against-real floors of all metrics.
+        group: The processes that share the work, with equal arguments.
+        floors_of: Names of metrics whose floors are computed in any case.
+        on_training: The same of training data, for D's own estimates on them; None where they are not wanted.
     """
     group = group or OneProcess()
+    wanted = [m for m in metrics if m.has_floor and (final or m.name in floors_of)]
+    tasks = [(metric, evaluation, final) for metric in metrics]
+    if on_training is not None:
+        tasks += [(metric, on_training, False) for metric in metrics if isinstance(metric, JS)]
     with evaluation_mode(evaluation):
-        own = {metric.name: _reading(metric, evaluation, final) for metric in own_metrics(metrics, group)}
-    found = {name: reading for readings in group.exchange(own) for name, reading in readings.items()}
+        readings = shared(group, tasks, lambda task: _reading(*task))
+        of_real = [floors(metric, evaluation, partial(shared, group)) for metric in wanted]
     result = EvaluationResult()
-    for name in (metric.name for metric in metrics):
-        for kind in ("estimates", "final_errors", "floors"):
-            getattr(result, kind).update((tag, Estimate(*plain)) for tag, plain in found[name][kind].items())
-        result.protocol[name] = found[name]["protocol"]
+    for metric, reading in zip(metrics, readings, strict=False):
+        result.estimates.update(_estimates(reading["values"]))
+        result.final_errors.update(_estimates(reading["errors"]))
+        result.protocol[metric.name] = reading["protocol"]
+    for reading in readings[len(metrics) :]:
+        result.on_training.update(_estimates(reading["values"]))
+    for floor in of_real:
+        result.floors.update(floor)
     return result
-
-
-def own_metrics(metrics: list[Metric], group: Group) -> list[Metric]:
-    """Return the metrics that this process computes; the leader has those with figures, which it draws."""
-    names = [metric.name for metric in metrics if not has_figures(metric)][group.rank :: group.size]
-    return [m for m in metrics if (group.is_leader if has_figures(m) else m.name in names)]
 
 
 def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, Any]:
     """Return what one metric computes, as plain data."""
     values = metric(evaluation)
     errors = metric.errors(evaluation) if final else {}
-    real = floors(metric, evaluation) if final and metric.has_floor else {}
     # Afterwards, since a protocol may depend on what its metric computed.
     protocol = metric.protocol(evaluation) | {"tags": list(values)}
     if protocol.get("G") == "averaged weights" and not evaluation.is_averaged:
         protocol["G"] = "live weights"
-    kinds: dict[str, Mapping[str, float]] = {"estimates": values, "final_errors": errors, "floors": real}
-    plain = {kind: {tag: Estimate.of(v).plain() for tag, v in found.items()} for kind, found in kinds.items()}
-    return plain | {"protocol": protocol}
+    return {"values": _plain(values), "errors": _plain(errors), "protocol": protocol}
+
+
+def _plain(values: Mapping[str, float]) -> dict[str, Any]:
+    return {tag: Estimate.of(value).plain() for tag, value in values.items()}
+
+
+def _estimates(plain: Mapping[str, Any]) -> dict[str, Estimate]:
+    return {tag: Estimate(*arguments) for tag, arguments in plain.items()}
+
+
+def shared(group: Group, items: Iterable[T], work: Callable[[T], Any]) -> list[Any]:
+    """Return ``work`` of each item, plain data; each process does every n-th item and receives the others."""
+    of_ranks = group.exchange([work(item) for item in islice(items, group.rank, None, group.size)])
+    return [of_rank[i] for i in range(len(of_ranks[0])) for of_rank in of_ranks if i < len(of_rank)]
 
 
 def has_figures(metric: Metric) -> bool:

@@ -14,9 +14,8 @@ from gantrain.datasets.base import Data
 from gantrain.training.begin import Steps, initial_state
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.due import Due
-from gantrain.training.evaluate import compute, supported_metrics
+from gantrain.training.evaluations import Evaluations
 from gantrain.training.runtime import Runtime
-from gantrain.training.shared_view import shared_view
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
 
@@ -37,8 +36,8 @@ class Follower:
     """Called once after each step with the state, as the leader's ``Housekeeping`` is."""
 
     def __init__(self, config: Config, data: Data, runtime: Runtime, stop_signal: StopSignal):
-        self.config, self.data, self.runtime, self.stop_signal = config, data, runtime, stop_signal
-        self.metrics = supported_metrics(config, data)
+        self.config, self.runtime, self.stop_signal = config, runtime, stop_signal
+        self.evaluate = Evaluations(config, data, runtime)
 
     def add(self, tags: Mapping[str, Tensor]) -> None:
         """Leave the means of what updates report to the leader, who has equal ones."""
@@ -59,9 +58,3 @@ class Follower:
             self.runtime.group.wait()  # a leader that ends instead, as for a signal, ends this process too
         if self.stop_signal.agreed_number:
             raise self.stop_signal.interruption(state.step, due.is_last)
-
-    def evaluate(self, state: TrainState) -> None:
-        """Compute this process's share of the samples and metrics."""
-        evaluation = shared_view(self.config, self.data, state, self.runtime)
-        is_last = self.config.train.is_over(state.step, state.seconds)
-        compute(self.metrics, evaluation, is_last, self.runtime.group)

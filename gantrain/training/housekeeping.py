@@ -19,19 +19,13 @@ from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import Checkpoint, save_checkpoint
 from gantrain.training.due import Due
-from gantrain.training.evaluate import (
-    EvaluationResult,
-    compute,
-    draw_figures,
-    has_figures,
-    supported_metrics,
-    view,
-)
+from gantrain.training.evaluate import compute, draw_figures, has_figures, view
+from gantrain.training.evaluation_result import EvaluationResult
+from gantrain.training.evaluations import Evaluations
 from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
-from gantrain.training.shared_view import shared_view
 from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.vitals import VitalSigns
@@ -61,7 +55,8 @@ class Housekeeping:
     ):
         self.folder, self.config, self.data, self._now = folder, config, data, now
         self.runtime, self.tracker, self.session, self.stop_signal = runtime, tracker, session, stop_signal
-        self.means, self.metrics = Means(), supported_metrics(config, data)
+        self.means, self._evaluate = Means(), Evaluations(config, data, runtime)
+        self.metrics = self._evaluate.metrics
         self.last_evaluation, self._evaluated_step = EvaluationResult(), -1
         self.signs = VitalSigns(config, data, self.metrics)
         self.health = Health(self.signs.subject)
@@ -196,13 +191,10 @@ class Housekeeping:
     def compute_metrics(self, state: TrainState) -> None:
         """Compute the metrics and their figures, log them, and check the run's health."""
         with self.stop_signal.interruptible(lambda: self.save(state)):
-            evaluation = shared_view(self.config, self.data, state, self.runtime)
-            computed = compute(self.metrics, evaluation, self.is_over(state), self.runtime.group)
+            evaluation, computed = self._evaluate(state)
             drawing = filter(has_figures, self.metrics)
             figures = [draw_figures(metric, evaluation, self.tracker.history()) for metric in drawing]
-            vitals = self.signs.measure(
-                state, evaluation, computed.estimates, self._latest | computed.metrics
-            )
+            vitals = self.signs.measure(state, computed, self._latest | computed.metrics)
         # From here on a signal waits: all of it is logged, or nothing.
         self.last_evaluation, self._evaluated_step = computed, state.step
         if computed.metrics:

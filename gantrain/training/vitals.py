@@ -1,7 +1,6 @@
 """Measuring what the health rules read, without effect on training."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -11,12 +10,9 @@ from gantrain.config.options import Config
 from gantrain.core.estimate import Estimate
 from gantrain.core.gradients import total_norm
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.js import JS
-from gantrain.metrics.tools.floors import floors
-from gantrain.tracking.health.case import READ
+from gantrain.metrics.base import Metric
 from gantrain.tracking.health.vitals import Subject, Vitals
-from gantrain.training.evaluate import evaluation_mode
+from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.state import TrainState, build_networks
 
 MAX_SAMPLES = 1000  # training samples whose standard deviation stands for that of all
@@ -46,50 +42,25 @@ class VitalSigns:
             data_std=float(x.flatten(1).var(0, correction=0).mean().sqrt()),
         )
 
-    def measure(
-        self,
-        state: TrainState,
-        evaluation: Evaluation,
-        estimates: Mapping[str, Estimate],
-        latest: Mapping[str, float],
-    ) -> Vitals:
+    def measure(self, state: TrainState, result: EvaluationResult, latest: Mapping[str, float]) -> Vitals:
         """Return the vitals of a state.
 
         Args:
             state: Left unchanged.
-            evaluation: Of this state.
-            estimates: What the metrics found in it.
+            result: Its evaluation, in the first with the floors that the rules read.
             latest: The latest value of every logged tag.
         """
-        with evaluation_mode(evaluation):
-            if self._floors is None:
-                self._floors = self.floors(evaluation)
-            on_training = self.on_training(evaluation)
+        if self._floors is None:
+            self._floors = result.floors
         return Vitals(
             step=state.step,
             steps=self.config.train.estimated_steps(state.step, state.seconds),
             scalars=dict(latest),
-            estimates=estimates,
+            estimates=result.estimates,
             floors=self._floors,
-            on_training=on_training,
+            on_training=result.on_training,
             moved=self.distances_from_start(state),
         )
-
-    def floors(self, evaluation: Evaluation) -> dict[str, Estimate]:
-        """Return what real data have, for the tags that a rule compares with it."""
-        found: dict[str, Estimate] = {}
-        for metric in self.metrics:
-            if metric.has_floor and READ.intersection(metric.tags):
-                found.update(floors(metric, evaluation))
-        return found
-
-    def on_training(self, evaluation: Evaluation) -> dict[str, Estimate]:
-        """Return D's own estimates on training data in place of held-out data, against the same samples."""
-        js = next((metric for metric in self.metrics if isinstance(metric, JS)), None)
-        if js is None:
-            return {}
-        seen = replace(evaluation, data=replace(self.data, holdout=self.data.train))
-        return {tag: Estimate.of(value) for tag, value in js(seen).items()}
 
     @torch.no_grad()
     def distances_from_start(self, state: TrainState) -> dict[str, float]:

@@ -25,7 +25,8 @@ from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import order_tags
 from gantrain.tracking.progress import headline_tags
-from gantrain.training.evaluate import EvaluationResult, compute, run_spec, view, why_unsupported
+from gantrain.training.evaluate import compute, run_spec, view, why_unsupported
+from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 

@@ -26,10 +26,10 @@ from gantrain.training import housekeeping
 from gantrain.training.batches import Batches
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view
+from gantrain.training.evaluations import samples
 from gantrain.training.follower import Follower
 from gantrain.training.run import run
 from gantrain.training.runtime import Runtime
-from gantrain.training.shared_view import samples
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from gantrain.core.estimate import Estimate
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation, Metric
 
+Share = Callable[[Iterable[Evaluation], Callable[[Evaluation], Any]], list[Any]]
 SPLITS, FEWEST_SPLITS = 20, 5  # of the real samples, for the mean of a floor and its spread
 SAMPLES_OF_SPLITS = 10_000  # on each side in all splits, unless that were fewer than ``FEWEST_SPLITS``
 ENOUGH = 0.9  # of the samples of a reading, for a floor without a caveat
@@ -75,27 +77,37 @@ def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[E
             yield replace(evaluation, suite=suite, reference=take(a), substitute=take(b))
 
 
-def floors(metric: Metric, evaluation: Evaluation) -> dict[str, Estimate]:
+def each(splits: Iterable[Evaluation], read: Callable[[Evaluation], Any]) -> list[Any]:
+    """Return what ``read`` returns for each split."""
+    return [read(split) for split in splits]
+
+
+def floors(metric: Metric, evaluation: Evaluation, share: Share = each) -> dict[str, Estimate]:
     """Return a metric's mean over splits of fresh real samples; its error is the spread, sd, of one such reading.
 
     Where only one side counts, splits share samples and vary too little; then it is the metric's own error.
+
+    Args:
+        metric: Computed for each split.
+        evaluation: That of G.
+        share: Returns plain data for each split, in order, which several processes may read.
     """
     known = metric.known_floors(evaluation)
     if known is not None:
         return known
-    readings: list[dict[str, Estimate]] = []
-    sizes: list[int] = []
-    errors: list[dict[str, float]] = []
-    for split in real_against_real(evaluation, metric.compares_real):
-        sizes.append(split.n)
-        readings.append({tag: Estimate.of(value) for tag, value in metric(split).items()})
-        errors.append({} if metric.compares_real else metric.errors(split))
-    fresh = min(sizes, default=0)
+
+    def read(split: Evaluation) -> list[Any]:
+        values = {tag: Estimate.of(value).plain() for tag, value in metric(split).items()}
+        errors = {} if metric.compares_real else metric.errors(split)
+        return [split.n, values, {tag: float(error) for tag, error in errors.items()}]
+
+    readings = share(real_against_real(evaluation, metric.compares_real), read)
+    fresh = min((n for n, _, _ in readings), default=0)
     caveat = f"only {fresh} fresh real samples a side" if fresh < ENOUGH * evaluation.n else ""
     found = {}
-    for tag in readings[0] if readings else ():
-        values = [reading[tag] for reading in readings if tag in reading]
-        own = [error[tag] for error in errors if tag in error]
+    for tag in readings[0][1] if readings else ():
+        values = [Estimate(*plain[tag]) for _, plain, _ in readings if tag in plain]
+        own = [errors[tag] for _, _, errors in readings if tag in errors]
         if own:
             spread: float | None = statistics.fmean(error**2 for error in own) ** 0.5
         else:

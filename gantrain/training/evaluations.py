@@ -1,0 +1,59 @@
+"""The evaluations of a run, whose samples, metrics and floors its processes share."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gantrain.config.options import Config
+from gantrain.core.device import upload
+from gantrain.datasets.base import Data
+from gantrain.distributed.group import Group
+from gantrain.metrics.base import CHUNK, Evaluation
+from gantrain.tracking.health.case import READ
+from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view
+from gantrain.training.evaluation_result import EvaluationResult
+from gantrain.training.runtime import Runtime
+from gantrain.training.state import TrainState
+
+
+class Evaluations:
+    """Evaluates the states of a run, in all of its processes at once.
+
+    Attributes:
+        metrics: Those of the suite that the run supports.
+    """
+
+    def __init__(self, config: Config, data: Data, runtime: Runtime):
+        self.metrics = supported_metrics(config, data)
+        self._config, self._data, self._runtime = config, data, runtime
+        self._has_floors = False
+
+    def __call__(self, state: TrainState) -> tuple[Evaluation, EvaluationResult]:
+        """Evaluate a state; the first time with the floors that the rules of health read, the last time with all."""
+        evaluation, group = view(self._config, self._data, state, self._runtime), self._runtime.group
+        if group.size > 1:
+            with evaluation_mode(evaluation):
+                evaluation = replace(evaluation, substitute=samples(evaluation, group))
+        on_training = replace(evaluation, data=replace(self._data, holdout=self._data.train))
+        is_last = self._config.train.is_over(state.step, state.seconds)
+        read = () if self._has_floors else [m.name for m in self.metrics if READ.intersection(m.tags)]
+        result = compute(self.metrics, evaluation, is_last, group, read, on_training)
+        self._has_floors = True
+        return evaluation, result
+
+
+def samples(evaluation: Evaluation, group: Group) -> tuple[Tensor, Tensor | None]:
+    """Return ``evaluation.fake``, of which each process generates every n-th chunk and receives the others.
+
+    The chunks are those of one process, so that every sample has the same bits.
+    """
+    y = evaluation.real[1]
+    z, c = evaluation.latents(evaluation.n, "evaluate").split(CHUNK), evaluation.condition(y)
+    conditions = [None] * len(z) if c is None else c.split(CHUNK)
+    rounds = -(-len(z) // group.size)
+    own = torch.zeros(rounds, CHUNK, *evaluation.data.spec.shape, device=evaluation.device)
+    for place, i in enumerate(range(group.rank, len(z), group.size)):
+        own[place, : len(z[i])] = evaluation.G(upload(z[i], evaluation.device), conditions[i]).float()
+    of_ranks = group.gather(own)
+    return torch.cat([of_ranks[i % group.size][i // group.size, : len(z[i])] for i in range(len(z))]), y
