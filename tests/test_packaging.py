@@ -27,6 +27,7 @@ from gantrain import errors
 from gantrain.cli import help as pages
 from gantrain.cli.command import command_names
 from gantrain.config.compose import compose
+from gantrain.config.replicas import with_seeds
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.spec import Spec
 from gantrain.datasets.digits import Digits
@@ -301,7 +302,7 @@ def named_commands() -> list[str]:
 def overrides(words: list[str]) -> list[list[str]]:
     """Return the overrides of the runs that a command line of training starts: of a sweep, the first and the last."""
     flags = ("-m", "--help", "--version", "--cfg", "job", "hydra", "-p", "train", "hydra.launcher")
-    given = [word for word in words if word not in flags]
+    given = with_seeds([word for word in words if word not in flags])
     if any(
         word.startswith("sweep=") for word in given
     ):  # a space to search, of which one point speaks for all
@@ -310,7 +311,7 @@ def overrides(words: list[str]) -> list[list[str]]:
         return [
             [f"{key}={first[key]}" if (key := word.partition("=")[0]) in first else word for word in given]
         ]
-    if "-m" not in words:
+    if "-m" not in words and not any(word.startswith("train.replicas=") for word in words):
         return [given]
     parsed = OverridesParser.create().parse_overrides(given)
     jobs = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]
