@@ -55,8 +55,8 @@ class Processes(Group):
         self._messages.timeout = timeout
         places = {tuple(place) for place in self.exchange([socket.gethostname(), str(device)])}
         dist.init_process_group(
-            # nccl refuses processes that share a GPU.
-            "nccl" if device.type == "cuda" and len(places) == self.size else "gloo",
+            # nccl refuses processes that share a GPU, and tensors of the CPU.
+            "cpu:gloo,cuda:nccl" if device.type == "cuda" and len(places) == self.size else "gloo",
             store=dist.PrefixStore("tensors", self._store),
             rank=self.rank,
             world_size=self.size,
