@@ -143,6 +143,10 @@ class Replica:
         if self.opened.housekeeping.is_over(self.state):
             self.end(self.opened.result())
 
+    def stop(self) -> None:
+        """Save after a signal. Raises Interrupted."""
+        self.opened.housekeeping.stop_if_requested(self.state)
+
     def end(self, result: dict[str, Any]) -> None:
         """Write the result of the run, if it has none yet, and close its files."""
         if self.is_over:

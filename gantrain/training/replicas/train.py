@@ -124,6 +124,9 @@ def play(replicas: Sequence[Replica], runtime: Runtime, clock: Clock, stop_signa
                     replica.state.step = step
                     replica.state.d_updates += (step - first) * config.train.d_steps
                     replica.attend(replica.keep_house)
+                if stop_signal.number:  # it may have come when some of them were done with this step
+                    for replica in replicas:
+                        replica.attend(replica.stop)
                 first = step
                 progress.report(step)
                 clock.go()
