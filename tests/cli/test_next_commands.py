@@ -16,7 +16,7 @@ from run_contents import fingerprint
 from gantrain.core.folder_lock import run_folder_lock
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import Diverged
-from gantrain.training import housekeeping
+from gantrain.training import evaluations, housekeeping
 from gantrain.training import run as run_module
 
 WORDS = [
@@ -56,7 +56,7 @@ def diverge(*_: object, **__: object) -> None:
 ENDS = {
     "while its data load": (leave_at(run_module.TrainState, "create"), []),
     "before its first step": (leave_at(housekeeping.Housekeeping, "begin"), []),
-    "in its last evaluation": (leave_at(housekeeping, "compute"), ["train.log_every=0"]),
+    "in its last evaluation": (leave_at(evaluations, "compute"), ["train.log_every=0"]),
     "diverged": (lambda patch: patch.setattr(run_module, "train", diverge), []),
     "finished": (lambda _: None, []),
 }

@@ -32,6 +32,7 @@ from gantrain.training.run import run
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
+from gantrain.training.vitals import VitalSigns
 
 WORDS = [
     "dataset=ring", "dataset.n=300", "dataset.n_holdout=60", "device=cpu", "device.threads=1", "device.shards=4",
@@ -185,12 +186,12 @@ def test_nan_in_one_process_ends_all(tmp_path, monkeypatch):
     assert [path.name for path in RunFolder(tmp_path / "run").checkpoints] == ["000004"]
 
 
-@pytest.mark.parametrize("what", ["save_checkpoint", "compute"])
-def test_error_of_the_leader_ends_all(what, tmp_path, monkeypatch):
+@pytest.mark.parametrize("owner, what", [(housekeeping, "save_checkpoint"), (VitalSigns, "measure")])
+def test_error_of_the_leader_ends_all(owner, what, tmp_path, monkeypatch):
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(housekeeping, what, fail)
+    monkeypatch.setattr(owner, what, fail)
     ends = ends_of(tmp_path / "run", WORDS)
     assert isinstance(ends[1], threading.BrokenBarrierError)  # as a process learns that the leader has ended
     assert (to_user_error(ends[0]).exit_code, RunFolder(tmp_path / "run").result["exit_code"]) == (5, 5)

@@ -11,7 +11,7 @@ import pytest
 from run_contents import events, fingerprint, lines
 
 from gantrain.core.run_folder import RunFolder
-from gantrain.training import housekeeping, run
+from gantrain.training import evaluations, housekeeping, run
 from gantrain.training import start as start_module
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import ECHO_SECONDS
@@ -76,10 +76,10 @@ MOMENTS = {
     "networks": (TrainState, "create", 1, "before it trained; go on with", None),
     "first step": (housekeeping.Housekeeping, "begin", 1, "at step 1; go on with", 1),
     "log": (housekeeping.Housekeeping, "log_scalars", 4, "at step 8; go on with", 8),
-    "evaluation": (housekeeping, "compute", 4, "at step 8; go on with", 8),
+    "evaluation": (evaluations, "compute", 1, "at step 8; go on with", 8),
     "figures": (housekeeping.Housekeeping, "report", 1, "at step 8; go on with", 8),
     "save": (housekeeping, "save_checkpoint", 1, "at step 6; go on with", 6),
-    "last evaluation": (housekeeping, "compute", 6, "after the last step, before its result; go on with", 12),
+    "last evaluation": (evaluations, "compute", 2, "after the last step, before its result; go on with", 12),
     "last words": (run, "tail_means", 1, None, 12),
 }  # fmt: skip
 NAMES = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU"]
