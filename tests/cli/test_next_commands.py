@@ -16,7 +16,7 @@ from run_contents import fingerprint
 from gantrain.core.folder_lock import run_folder_lock
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import Diverged
-from gantrain.training import evaluations, housekeeping
+from gantrain.training import begin, evaluations, housekeeping
 from gantrain.training import run as run_module
 
 WORDS = [
@@ -57,7 +57,7 @@ ENDS = {
     "while its data load": (leave_at(run_module.TrainState, "create"), []),
     "before its first step": (leave_at(housekeeping.Housekeeping, "begin"), []),
     "in its last evaluation": (leave_at(evaluations, "compute"), ["train.log_every=0"]),
-    "diverged": (lambda patch: patch.setattr(run_module, "train", diverge), []),
+    "diverged": (lambda patch: patch.setattr(begin, "train", diverge), []),
     "finished": (lambda _: None, []),
 }
 
