@@ -35,8 +35,9 @@ def shards_errors(config: Config) -> Iterator[ConfigError]:
     if shards == 1:
         return
     if shards % processes:
-        what = f"is {shards}, which {processes} processes cannot share equally"
-        yield ConfigError("device.shards", what, f"set device.shards={processes} or a multiple of it")
+        fewer = max(number for number in range(1, processes) if shards % number == 0)
+        what = f"is {processes}, and so many cannot share device.shards={shards} equally"
+        yield ConfigError("device.processes", what, f"set device.processes={fewer}, or start so many")
     parts, size = shards * accumulate, config.train.batch_size
     if size % (parts * unit) or size == parts * unit:
         what = f"is {size}, which has no {parts} equal shards of several samples"

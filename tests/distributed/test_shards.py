@@ -117,7 +117,10 @@ def test_means_have_the_same_bits_for_every_division(count, sizes):
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"device": {"shards": 4, "processes": 3}}, "device.shards: is 4, which 3 processes cannot share"),
+        (
+            {"device": {"shards": 4, "processes": 3}},
+            "device.processes: is 3, and so many cannot share device.shards=4 equally; set device.processes=2",
+        ),
         ({"device": {"shards": 3}}, "train.batch_size: is 16, which has no 3 equal shards"),
         ({"device": {"shards": 16}}, "train.batch_size: .*several samples"),
         ({"device": {"shards": 8}, "packing": 2}, "train.batch_size: .*several samples"),
