@@ -132,7 +132,7 @@ class ProgressBar:
         parts = [f"step {step} of {'about ' if self.options.seconds and not over else ''}{length}"]
         if SPEED in latest:
             parts.append(f"{latest[SPEED]:,.0f} images/s")
-        if not over:
+        if not over and self._done(step, seconds) > self._initial:  # at the start there is no speed yet
             parts.append(f"{self.time_left(step, seconds)} left")
         losses = ["loss/d", "loss/g", *headline_tags(latest)[:1]]
         shown = {tag: metrics[tag] for tag in headline_tags(metrics)}

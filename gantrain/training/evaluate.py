@@ -161,19 +161,21 @@ def compute(
     """
     group = group or OneProcess()
     wanted = [m for m in metrics if m.has_floor and (final or m.name in floors_of)]
-    tasks = [(metric, evaluation, final) for metric in metrics]
-    if on_training is not None:
-        tasks += [(metric, on_training, False) for metric in metrics if isinstance(metric, JS)]
+    # D's own divergence is the costliest as a rule: its two readings go to two processes.
+    tasks: list[tuple[Metric, Evaluation, bool]] = []
+    tasks += [(m, on_training, False) for m in metrics if on_training and isinstance(m, JS)]
+    before = len(tasks)
+    tasks += [(metric, evaluation, final) for metric in metrics]
     with evaluation_mode(evaluation):
         readings = shared(group, tasks, lambda task: _reading(*task))
         of_real = [floors(metric, evaluation, partial(shared, group)) for metric in wanted]
     result = EvaluationResult()
-    for metric, reading in zip(metrics, readings, strict=False):
+    for reading in readings[:before]:
+        result.on_training.update(_estimates(reading["values"]))
+    for metric, reading in zip(metrics, readings[before:], strict=True):
         result.estimates.update(_estimates(reading["values"]))
         result.final_errors.update(_estimates(reading["errors"]))
         result.protocol[metric.name] = reading["protocol"]
-    for reading in readings[len(metrics) :]:
-        result.on_training.update(_estimates(reading["values"]))
     for floor in of_real:
         result.floors.update(floor)
     return result

@@ -14,6 +14,7 @@ from gantrain.datasets.base import Data
 from gantrain.training.begin import Steps, initial_state
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.due import Due
+from gantrain.training.equal_states import check_equal_states
 from gantrain.training.evaluations import Evaluations
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -52,6 +53,8 @@ class Follower:
         """Do the process's part of what is due after the state's step; after a signal, raise Interrupted."""
         state.seconds = self.stop_signal.agree(state.seconds, self.config.train.seconds is not None)
         due = Due.after(state.step, state.seconds, self.config.train)
+        if due.checkpoint:
+            check_equal_states(state, self.runtime.group)
         if due.evaluation and not self.stop_signal.agreed_number:
             self.evaluate(state)
         if due.takes_long or self.stop_signal.agreed_number:

@@ -19,6 +19,7 @@ from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.tracker import Means, Tracker
 from gantrain.training.checkpoint import Checkpoint, save_checkpoint
 from gantrain.training.due import Due
+from gantrain.training.equal_states import check_equal_states
 from gantrain.training.evaluate import compute, draw_figures, has_figures, view
 from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.evaluations import Evaluations
@@ -97,6 +98,8 @@ class Housekeeping:
         if step == 1:
             self.health.first_step = self.signs.distances_from_start(state)
 
+        if due.checkpoint:
+            check_equal_states(state, self.runtime.group)
         # Log the means; an evaluation computes its own divergence, so none is added then.
         if due.log:
             self.gallery.draw_untrained()

@@ -75,6 +75,8 @@ class Runtime:
             "compiled": self.is_compiled,
             "deterministic": self._options.deterministic,
             "replicas": self.replicas,
+            # Sums in an order of their number; exact ones do not depend on it.
+            **({"processes": self.group.size} if self._options.reduce == "fast" else {}),
             **self._card(),
         }
 

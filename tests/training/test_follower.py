@@ -16,7 +16,7 @@ import pytest
 import torch
 from composed import composed
 from run_contents import events, fingerprint, lines
-from thread_group import in_threads
+from thread_group import ThreadGroup, in_threads
 
 from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
@@ -195,3 +195,25 @@ def test_error_of_the_leader_ends_all(owner, what, tmp_path, monkeypatch):
     ends = ends_of(tmp_path / "run", WORDS)
     assert isinstance(ends[1], threading.BrokenBarrierError)  # as a process learns that the leader has ended
     assert (to_user_error(ends[0]).exit_code, RunFolder(tmp_path / "run").result["exit_code"]) == (5, 5)
+
+
+def test_processes_with_other_weights_end_all(tmp_path, monkeypatch):
+    called = Follower.__call__
+
+    def call(self, state: TrainState) -> None:
+        with torch.no_grad():
+            next(state.D.parameters()).view(-1)[0].mul_(1 + 1e-6)
+        called(self, state)
+
+    monkeypatch.setattr(Follower, "__call__", call)
+    ends = ends_of(tmp_path / "run", QUICK)
+    what = "rank 1: holds other numbers than rank 0 after step 4, in D/"
+    assert [str(end)[: len(what)] for end in ends] == [what, what]
+    assert RunFolder(tmp_path / "run").checkpoints == []
+
+
+def test_only_fast_sums_depend_on_the_number_of_processes():
+    exact, fast = (resolve(composed(*QUICK, f"device.reduce={kind}")).device for kind in ("exact", "fast"))
+    group = ThreadGroup(0, [None, None], threading.Barrier(2))
+    assert Runtime(exact, group).environment() == Runtime(exact).environment()
+    assert Runtime(fast, group).environment() == Runtime(fast).environment() | {"processes": 2}
