@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gantrain.config.options import Config
     from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 
+REPLICAS = ("false", "true", "always")  # whether jobs are played at once: true where that is faster
 JOB_NUMBER = "${hydra.job.num}"  # Hydra's default of hydra.sweep.subdir
 
 
@@ -42,11 +43,6 @@ class GridSweeper(BasicSweeper):
     def __init__(self, params: dict[str, str] | None = None, replicas: str | bool = False, **_: Any):
         super().__init__(max_batch_size=None, params=params)
         self.replicas = str(replicas).lower()
-        if self.replicas not in ("false", "true", "always"):
-            from gantrain.errors import ConfigError
-
-            what = f"{replicas!r} is not one of its values"
-            raise ConfigError("sweep.replicas", what, "choose from false, true, always")
 
     def setup(self, *, config: DictConfig, **context: Any) -> None:
         """Take the sweep's config and Hydra's context. Raises ConfigError for a folder that jobs cannot have."""
@@ -60,6 +56,9 @@ class GridSweeper(BasicSweeper):
             raise ConfigError(
                 "hydra.sweep.subdir", what, "leave it out, or set run.dir for the sweep's folder"
             )
+        if self.replicas not in REPLICAS:
+            what = f"{self.replicas!r} is not one of its values"
+            raise ConfigError("sweep.replicas", what, f"choose from {', '.join(REPLICAS)}")
         super().setup(config=config, **context)
 
     def sweep(self, arguments: list[str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
@@ -19,6 +19,7 @@ from gantrain.sweeps.optuna.space import Dimension, corners
 from hydra_plugins.gantrain_sweepers.grid import GridSweeper
 
 if TYPE_CHECKING:
+    from gantrain.config.options import Config
     from gantrain.core.sweep_folder import Job
     from gantrain.sweeps.optuna.study import Study
 
@@ -99,8 +100,10 @@ class OptunaSweeper(GridSweeper):
                 jobs, unfinished = unfinished[:size] or study.ask(size), unfinished[size:]
                 if not jobs:
                     break
-                valid = [job for job in jobs if self.is_valid(job)]
-                returned += self.launch(self.plan(study.jobs()), [(job,) for job in valid])
+                checked = [(job, self.checked(job)) for job in jobs]
+                valid = [(job, config) for job, config in checked if config is not False]
+                groups = self.group([job for job, _ in valid], [config for _, config in valid])
+                returned += self.launch(self.plan(study.jobs()), groups)
                 _print_warnings(study.tell_results())
                 print(progress_line(study), flush=True)
         plan = self.plan(study.jobs())
@@ -111,19 +114,19 @@ class OptunaSweeper(GridSweeper):
             print(write_results(study, self.config.hydra.runtime.choices["metric"]), flush=True)
         return returned
 
-    def is_valid(self, job: Job) -> bool:
-        """Whether a trial's config is valid; the error of one that is not becomes its result."""
+    def checked(self, job: Job) -> Config | Literal[False] | None:
+        """Return a trial's config, None while its data are absent; False if it is invalid, which is then its result."""
         from gantrain.sweeps.outcomes import record_error
 
         try:
-            self.check(job)
+            config: Config = self.check(job)
         except DataError:
-            return True  # the data may be there by its turn; else the job reports it itself
+            return None  # the data may be there by its turn; else the job reports it itself
         except GantrainError as error:
             print(f"gantrain: trial {job.number} cannot be run: {error}", file=sys.stderr)
             record_error(self.folder.run(job), error)
             return False
-        return True
+        return config
 
 
 def _print_warnings(lines: Sequence[str]) -> None:

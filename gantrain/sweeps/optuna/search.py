@@ -24,6 +24,10 @@ class Search:
     """The keys of ``hydra.sweeper`` for ``sweep=optuna``."""
 
     _target_: str = "hydra_plugins.gantrain_sweepers.optuna_sweeper.OptunaSweeper"
+    replicas: Any = option(
+        False,
+        "play trials of a batch at once that differ in rates alone: true where that is faster, or always",
+    )
     params: dict[str, str] | None = option(None, "the space: a key and interval, range or choice for each")
     metric: Any = option("divergence/js_refit", "tag to improve, after the last step; a list for a front")
     direction: Any = option(None, "minimize or maximize, one for each metric; null is how tables rank it")
