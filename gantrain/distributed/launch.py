@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from gantrain.core.override import values_by_key
 from gantrain.core.signals import SIGNALS, patience
@@ -35,6 +36,25 @@ def launch(words: Sequence[str], count: int) -> int:
     Raises:
         ProcessLost: When they ended without a report.
     """
+    # The launcher replaces $$ and ${local_rank} in what it starts.
+    arguments = ["-m", "gantrain", *(word.replace("$", "$$") for word in words)]
+    return run_processes(count, sys.executable, *arguments)
+
+
+def run_processes(count: int, entry: str | Callable[..., None], *arguments: Any) -> int:
+    """Run a program, or a function, in ``count`` processes with the variables of torch's launcher.
+
+    Args:
+        count: Of processes.
+        entry: The program, or the function, which is pickled with its arguments.
+        arguments: Its arguments.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ProcessLost: When they ended without a report.
+    """
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -54,11 +74,9 @@ def launch(words: Sequence[str], count: int) -> int:
         signals_to_handle=",".join(signal.Signals(number).name for number in SIGNALS),
         shutdown_timeout=SAVE_SECONDS,
     )
-    # The launcher replaces $$ and ${local_rank} in what it starts.
-    arguments = ["-m", "gantrain", *(word.replace("$", "$$") for word in words)]
     with mute_logging(logging.CRITICAL), patience(True):
         try:
-            elastic_launch(config, sys.executable)(*arguments)
+            elastic_launch(config, entry)(*arguments)
         except SignalException as error:
             return 128 + error.sigval
         except ChildFailedError as error:

@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from gantrain.core.override import Override, values_by_key
 from gantrain.core.streams import warn
+from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.core.text import count
 from gantrain.errors import ConfigError
@@ -52,6 +54,31 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
     if _name(launcher) == "SlurmLauncher" and shutil.which("srun") is None:
         what = "there is no Slurm on this machine"
         raise ConfigError("hydra/launcher", what, "choose from basic, joblib, submitit_local")
+
+
+def ranks_of(launcher: Mapping[str, Any]) -> int:
+    """Return how many processes a launcher starts for each job."""
+    if not launcher_of(str(launcher.get("_target_"))).is_submitted:
+        return 1
+    return max(1, int(launcher.get("nodes") or 1) * int(launcher.get("tasks_per_node") or 1))
+
+
+def job_words(launcher: Mapping[str, Any], job: Job, sweep: SweepFolder) -> list[str]:
+    """Return the overrides of which a launcher composes a job: its own, its folder, the ranks that it is started in.
+
+    Raises:
+        ConfigError: For another number of ranks than the launcher's.
+    """
+    # Absolute, since a job may begin in another folder than the sweep.
+    place = str(Override("hydra.sweep.dir", str(sweep.path)).quoted())
+    words = [*job.overrides, place, f"hydra.sweep.subdir='{job.folder}'"]
+    ranks, typed = ranks_of(launcher), values_by_key(job.overrides).get("device.processes")
+    if ranks == 1:
+        return words
+    if typed not in (None, str(ranks)):
+        what = f"is {typed}, and the launcher starts {ranks} processes of each job"
+        raise ConfigError("device.processes", what, "leave it out, or set hydra.launcher.tasks_per_node=1")
+    return [*words, f"device.processes={ranks}"]
 
 
 def connection(launcher: Mapping[str, Any]) -> AbstractContextManager[None]:

@@ -29,7 +29,7 @@ from gantrain.sweeps.launchers import launcher_of
 from gantrain.sweeps.outcomes import record_exit, record_outcome, wait_until_free
 from gantrain.sweeps.stop import POLL_SECONDS, block_signals, signals_to_obey
 from gantrain.sweeps.submitted import run_submitted
-from gantrain.sweeps.worker import Other, Task
+from gantrain.sweeps.task import Other, Task
 
 # What a run imports lazily.
 PRELOAD = [

@@ -9,7 +9,8 @@ import sys
 from gantrain.core.signals import unblock_signals
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.sweeps import worker
-from gantrain.sweeps.worker import Task
+from gantrain.sweeps.ranks import play_as_rank
+from gantrain.sweeps.task import Task
 
 SECONDS = 60  # for an answer of Slurm
 
@@ -21,7 +22,7 @@ def run_submitted(task: Task) -> None:
         os.setsid()  # out of reach of Ctrl-C, of which the sweep tells its jobs
     unblock_signals()
     worker.limit_resources(task)
-    code = worker.run_task(task)
+    code = play_as_rank(task, is_watching=True) if join_submitted() > 1 else worker.run_task(task)
     is_stopped = bool(SweepFolder(task.run.path.parent).signals())
     if not callable(requeue) or is_stopped or code not in (128 + signal.SIGUSR2, 128 + signal.SIGTERM):
         return
@@ -32,6 +33,18 @@ def run_submitted(task: Task) -> None:
         if state != "running":
             return
     requeue(signal.SIGUSR2, None)
+
+
+def join_submitted() -> int:
+    """Return how many ranks submitit started for this job; of several, this process then has torch's variables."""
+    from submitit import JobEnvironment
+    from submitit.helpers import TorchDistributedEnvironment
+
+    count = int(JobEnvironment().num_tasks)
+    if count > 1:
+        # GPUs are chosen by LOCAL_RANK; a job that is queued again has the variables of its first attempt.
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+    return count
 
 
 def preemption() -> str:

@@ -1,90 +1,19 @@
 """The job's side of its process: its share of the machine, its training, and its result if it fails."""
 
-from __future__ import annotations
-
 import os
 import sys
-import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
-from gantrain.config.resolve import resolve
-from gantrain.config.resume import conflicting_keys
 from gantrain.core.atomic import append_to
-from gantrain.core.override import values_by_key
-from gantrain.core.plugin_loading import load
-from gantrain.core.plugins import PluginFolder, active_folders, use
-from gantrain.core.run_folder import TERMINAL, RunFolder
+from gantrain.core.run_folder import TERMINAL
 from gantrain.core.signals import handle_signals, listen, unblock_signals
 from gantrain.core.streams import tolerant_streams
-from gantrain.core.sweep_folder import Plan, SweepFolder
-from gantrain.errors import ConfigError, to_user_error
-from gantrain.sweeps.optuna.pruning import pruning_callback
-from gantrain.sweeps.outcomes import record_error
-from gantrain.sweeps.replicas import with_numbers
+from gantrain.core.sweep_folder import SweepFolder
+from gantrain.errors import to_user_error
+from gantrain.sweeps.ranks import launch_ranks
 from gantrain.sweeps.stop import stop_before_training, watch_sweep
-from gantrain.training.checkpoint import load_checkpoint
-from gantrain.training.replicas.replica import Member
-from gantrain.training.restore import config_and_spec
-from gantrain.training.run import run
-from gantrain.training.session import Session
-
-
-@dataclass(frozen=True)
-class Other:
-    """A run that is played at once with another one.
-
-    Attributes:
-        run: The run's folder.
-        given: The values typed by the user, by key.
-    """
-
-    run: RunFolder
-    given: Mapping[str, str]
-
-    @classmethod
-    def of(cls, run: RunFolder, overrides: Sequence[str]) -> Other:
-        """Return the run of a job with these overrides."""
-        return cls(run, values_by_key(word for word in overrides if not word.startswith("hydra")))
-
-
-@dataclass(frozen=True)
-class Task:
-    """The input of a job's process, which is pickled.
-
-    Attributes:
-        plain: The composed config as plain data.
-        run: The run's folder.
-        command: The command line of the sweep.
-        given: The values typed by the user, by key.
-        has_terminal: Whether it may draw on the terminal; what several jobs write there at once is unreadable.
-        cores: How many CPU cores it may use; 0 for all of this process.
-        gpu: Value for ``CUDA_VISIBLE_DEVICES``, or None to leave it.
-        is_remote: Whether it may run on another machine than its sweep.
-        plan: Of the sweep.
-        plugins: The user's folders of plug-ins with their contents: every job of a sweep runs the same code.
-        others: The runs that are played at once with this one.
-    """
-
-    plain: Mapping[str, Any]
-    run: RunFolder
-    command: str
-    given: Mapping[str, str]
-    has_terminal: bool = True
-    cores: int = 0
-    gpu: str | None = None
-    is_remote: bool = False
-    plan: Plan | None = None
-    plugins: tuple[PluginFolder, ...] = field(default_factory=active_folders)
-    others: tuple[Other, ...] = ()
-
-    @property
-    def runs(self) -> list[RunFolder]:
-        """The folders of all runs of this process."""
-        return [self.run, *(other.run for other in self.others)]
+from gantrain.sweeps.task import Task, record_missing, train_or_resume
 
 
 def main(task: Task) -> None:
@@ -118,48 +47,10 @@ def run_task(task: Task) -> int:
     try:
         with handle_signals(lambda number: stop_before_training(sweep, number), is_patient=False):
             watch_sweep(sweep, task.is_remote)
+            if task.ranks > 1:
+                return launch_ranks(task)
             train_or_resume(task)
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: every job leaves a result
-        if os.environ.get("GANTRAIN_DEBUG") == "1":
-            traceback.print_exception(error)
-        for one in task.runs:
-            if one.outcome()["status"] == "missing":  # it failed before the training loop could write one
-                record_error(one, error)
+        record_missing(task, error)
         return to_user_error(error).exit_code
     return 0
-
-
-def train_or_resume(task: Task) -> None:
-    """Train a task's config in its folder, from the newest checkpoint of an earlier attempt. Raises GantrainError."""
-    use(task.plugins)
-    load()
-    if task.others:
-        from gantrain.training.replicas.train import train_together
-
-        members = [member_of(task, task.plain, task.run, task.given)]
-        for other in task.others:
-            members.append(member_of(task, with_numbers(task.plain, other.given), other.run, other.given))
-        train_together(members)
-        return
-    with task.run.lock():  # before anything is read: another process may be writing there
-        member = member_of(task, task.plain, task.run, task.given)
-        run(member.config, member.folder, member.resumed, member.session)
-
-
-def member_of(task: Task, plain: Mapping[str, Any], folder: RunFolder, given: Mapping[str, str]) -> Member:
-    """Return a run of a task with the checkpoint that it goes on from, if it has one. Raises GantrainError."""
-    config = resolve(plain)
-    watch = pruning_callback(folder.path, config.train)
-    session = Session(task.command, given, bar=task.has_terminal, watch=watch, plan=task.plan)
-    if folder.newest_checkpoint is None:
-        return Member(config, folder.path, session)
-    checkpoint = load_checkpoint(folder.path)
-    if plain["seed"] is None:  # resolve drew a new one
-        config.seed = checkpoint.config["seed"]
-    # The folder's name shows only what varies: a checkpoint of another config may be in it.
-    before, _ = config_and_spec(checkpoint)  # with the defaults of keys that are younger than the checkpoint
-    conflicts = conflicting_keys(before.plain(), config.plain())
-    if conflicts:
-        what = f"its checkpoint was made with another {', '.join(conflicts)}"
-        raise ConfigError(folder.path, what, "remove the folder to run the job from scratch")
-    return Member(config, folder.path, session, checkpoint)

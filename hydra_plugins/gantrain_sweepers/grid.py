@@ -118,7 +118,10 @@ class GridSweeper(BasicSweeper):
 
     def compose(self, job: Job) -> DictConfig:
         """Return a job's config as the launcher will compose it. Raises Hydra's and OmegaConf's errors."""
-        composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(job.overrides))
+        from gantrain.sweeps.launchers import job_words
+
+        words = job_words(self.config.hydra.launcher, job, self.folder)
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, words)
         with open_dict(composed):
             composed.hydra.job.num = int(job.number) if job.number.isdigit() else 0
         HydraConfig.instance().set_config(composed)  # for ${hydra:...} in the job's keys
@@ -186,10 +189,9 @@ class GridSweeper(BasicSweeper):
 
         The others are played by the process of the first; jobs that were not started get the reason.
         """
-        from gantrain.core.override import Override
         from gantrain.errors import GantrainError
         from gantrain.sweeps.launch import follow_jobs
-        from gantrain.sweeps.launchers import concurrent_jobs, launcher_of
+        from gantrain.sweeps.launchers import concurrent_jobs, job_words, launcher_of
         from gantrain.sweeps.outcomes import record_unstarted
         from gantrain.sweeps.stop import UntilStopped
 
@@ -212,9 +214,7 @@ class GridSweeper(BasicSweeper):
             # submitit reads pickles by the ids of its jobs, and the sweep's folder may be a stranger's.
             params["submitit_folder"] = f"{tempfile.mkdtemp(prefix='.submitit-', dir=sweep.path)}/%j"
         first = [group[0] for group in groups]
-        # Absolute, since a job may begin in another folder than the sweep.
-        place = str(Override("hydra.sweep.dir", str(sweep.path)).quoted())
-        overrides = [[*job.overrides, place, f"hydra.sweep.subdir='{job.folder}'"] for job in first]
+        overrides = [job_words(launcher, job, sweep) for job in first]
         returned: Sequence[Any] = []
         reason = "its launcher did not start it"
         is_silent = not launcher_of(launcher._target_).has_terminal

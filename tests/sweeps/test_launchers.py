@@ -2,12 +2,24 @@
 
 import pytest
 from hydra.errors import MissingConfigException
+from hydra.types import RunMode
 
+from gantrain.config.compose import initialize_hydra
+from gantrain.config.sources import load_plugins
 from gantrain.core.hydra_errors import translate_error
+from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.system import usable_cores
 from gantrain.errors import ConfigError
 from gantrain.sweeps import launchers
-from gantrain.sweeps.launchers import check_launcher, concurrent_jobs, connection, launcher_of, warn_of_many
+from gantrain.sweeps.launchers import (
+    check_launcher,
+    concurrent_jobs,
+    connection,
+    job_words,
+    launcher_of,
+    ranks_of,
+    warn_of_many,
+)
 
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
 SLURM, LOCAL = ({"_target_": f"{SUBMITIT}.{name}Launcher"} for name in ("Slurm", "Local"))
@@ -92,3 +104,35 @@ def test_connection_is_none_but_for_ray():
     for launcher in ({}, JOBLIB, LOCAL, SLURM):
         with connection(launcher) as nothing:
             assert nothing is None
+
+
+def test_ranks_are_those_that_submitit_starts():
+    assert [ranks_of(one | {"nodes": 2, "tasks_per_node": 4}) for one in (SLURM, LOCAL, JOBLIB, RAY)] == [
+        8,
+        8,
+        1,
+        1,
+    ]
+    assert [ranks_of(SLURM), ranks_of({})] == [1, 1]
+
+
+def test_job_words_are_its_own_its_folder_and_its_ranks(tmp_path):
+    sweep = SweepFolder(tmp_path / "it's")
+    place = [f"hydra.sweep.dir='{tmp_path}/it\\'s'", "hydra.sweep.subdir='0-a'"]
+    assert job_words(JOBLIB, Job("0-a", ("a=1",)), sweep) == ["a=1", *place]
+    two = SLURM | {"tasks_per_node": 2}
+    assert job_words(two, Job("0-a", ("a=1",)), sweep) == ["a=1", *place, "device.processes=2"]
+    assert job_words(two, Job("0-a", ("device.processes=2",)), sweep)[0] == "device.processes=2"
+    with pytest.raises(
+        ConfigError, match=r"device.processes: is 4, and the launcher starts 2 processes of each job"
+    ):
+        job_words(two, Job("0-a", ("device.processes=4",)), sweep)
+
+
+@pytest.mark.parametrize(("words", "tasks"), [((), 1), (("gpus_per_node=8",), 8), (("gpus_per_node=0",), 1)])
+def test_slurm_starts_a_rank_for_each_gpu(words, tasks):
+    overrides = ["hydra/launcher=slurm", *(f"hydra.launcher.{word}" for word in words)]
+    load_plugins()
+    with initialize_hydra() as app:
+        composed = app.compose_config("config", overrides, run_mode=RunMode.MULTIRUN)
+        assert composed.hydra.launcher.tasks_per_node == tasks

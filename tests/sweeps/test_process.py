@@ -21,7 +21,8 @@ from gantrain.core.system import usable_cores
 from gantrain.sweeps import process
 from gantrain.sweeps.plan import plan_jobs
 from gantrain.sweeps.process import assign_gpu
-from gantrain.sweeps.worker import Task, limit_resources
+from gantrain.sweeps.task import Task
+from gantrain.sweeps.worker import limit_resources
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.threads import set_threads

@@ -18,7 +18,8 @@ from gantrain.core.signals import SIGNALS, unblock_signals
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.errors import Interrupted
 from gantrain.sweeps.stop import UntilStopped, forward_signals, shielded_children
-from gantrain.sweeps.worker import Task, main
+from gantrain.sweeps.task import Task
+from gantrain.sweeps.worker import main
 
 RING = ["dataset=ring", "device=cpu", "model.width=16", "metric=none", "train.sample_every=0"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.sweeps.submitted import preemption, run_submitted
-from gantrain.sweeps.worker import Task
+from gantrain.sweeps.task import Task
 
 QUEUED, RAN = 77, 0
 
@@ -37,6 +37,7 @@ def exit_code_of(run: RunFolder, number: int, is_remote: bool) -> int | None:
     """Return how a job ends that a signal stops, in a process with a handler as submitit's, which queues it again."""
 
     def job() -> None:
+        os.environ |= {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_LOCAL_JOB_ID": "4"}
         signal.signal(signal.SIGUSR2, lambda *_: os._exit(QUEUED))
         run_submitted(Task({}, run, "", {}, is_remote=is_remote))
 

@@ -8,7 +8,7 @@ import pytest
 import gantrain
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError
-from gantrain.sweeps.worker import Task, train_or_resume
+from gantrain.sweeps.task import Task, train_or_resume
 from gantrain.training.checkpoint import _digest, load_checkpoint
 
 
