@@ -6,6 +6,7 @@ import torch
 from small_game import game
 from torch import Tensor, nn
 
+from gantrain.distributed.shards import Parts
 from gantrain.models.base import Player
 from gantrain.training.draws import Rates
 from gantrain.training.eager import EagerAverage
@@ -22,7 +23,7 @@ class WithBuffer(Player):
 
 def averaged() -> tuple[WithBuffer, EagerAverage]:
     G = WithBuffer()
-    return G, EagerAverage(copy.deepcopy(G).requires_grad_(False), G)
+    return G, EagerAverage(copy.deepcopy(G).requires_grad_(False), G, Parts())
 
 
 def test_ema_of_decay_0_is_g_itself():
