@@ -39,7 +39,12 @@ def joined() -> Iterator[Processes]:
         SystemExit: In the others, with its exit code.
     """
     global _group
-    group, memory, hellos = join()
+    try:
+        group, memory, hellos = join()
+    except GantrainError as alone:  # as all processes of this machine have
+        if launcher_number("LOCAL_RANK", 0) > 0:
+            raise SystemExit(alone.exit_code) from alone
+        raise
     try:
         if memory.check(["final"]):  # of an earlier attempt
             raise SystemExit(int(memory.get("final")))

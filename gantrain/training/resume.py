@@ -112,5 +112,9 @@ def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, An
             remedy = f"only these may change: {', '.join(RESUMABLE_KEYS)}"
             raise ConfigError(key, "would make it another run", remedy)
         plain[group][name] = read_value(key, text, type_of_key(key))
-    device["processes"] = current_group().size
+    size = current_group().size
+    if "device.processes" in words and device["processes"] != size:
+        what = f"is {device['processes']}, and the run was started in {size}"
+        raise ConfigError("device.processes", what, "leave it out")
+    device["processes"] = size
     return plain
