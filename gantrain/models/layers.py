@@ -57,7 +57,9 @@ class ConditionEmbedding(nn.Module):
             return y.to(like)
         # Most significant digit first, as the channels are: [N] to [N, digits, base] to [N, digits base].
         digits = [y // self.base**place % self.base for place in reversed(range(self.digits))]
-        return nn.functional.one_hot(torch.stack(digits, 1), self.base).flatten(1).to(like)
+        # Compared rather than by ``one_hot``, which reads the labels' range, and so stops a step that is vectorised.
+        places = torch.arange(self.base, device=y.device)
+        return (torch.stack(digits, 1)[..., None] == places).flatten(1).to(like)
 
     def join(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return x [N, C, ...] with ``joined`` more features or channels, and the embeddings e [N, width]."""

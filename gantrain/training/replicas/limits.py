@@ -50,7 +50,10 @@ def why_not_together(config: Config) -> str:
         return "the optimizer does not say that it updates each number on its own"
     if config.objective.mismatch_weight > 0 and config.spec.condition:
         return "a batch may have no wrong conditions, which decides the form of a step"
-    return why_not_compiled(config, _state(config))
+    state = _state(config)
+    if state.G.has_batch_stats:
+        return "batch norm moves its statistics in place, which a graph of operations leaves out"
+    return why_not_compiled(config, state)
 
 
 def pays(config: Config, runs: int) -> bool:

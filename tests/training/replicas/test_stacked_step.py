@@ -47,7 +47,6 @@ FEATURES = {
     "condition": RING | {"model": MLP | {"condition": "concat"}},
     "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "flip"}},
     "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
-    "batch norm": IMAGES | {"model": {"name": "dcgan", "width": 4, "condition": "conditional_batch_norm"}},
     "dropout": IMAGES | {"model": {"name": "dcgan", "width": 4, "source": "both", "spectral_norm": True}},
 }
 
