@@ -92,7 +92,7 @@ class Housekeeping:
             self.runtime.wait()
         elapsed = self._now() - self._since
         self.seconds += elapsed
-        state.seconds = self.stop_signal.agree(state.seconds + elapsed, options.seconds is not None)
+        state.seconds = self.stop_signal.agree(state.seconds + elapsed, options.seconds)
         due = Due.after(step, state.seconds, options)
         self.bar.advance(step, state.seconds)
         if step == 1:

@@ -1,13 +1,12 @@
 """Signals that stop a run: it finishes the current step, or breaks off an evaluation, saves and exits."""
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-
-import torch
 
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.signals import (
@@ -53,20 +52,25 @@ class StopSignal:
         """The signal that all processes of the run know of, since the last step; 0 for none."""
         return self._received if self._group.size == 1 else self._agreed
 
-    def agree(self, seconds: float, always: bool) -> float:
-        """Learn after a step of a signal that any process received; return the leader's seconds of training.
+    def agree(self, seconds: float, limit: float | None) -> float:
+        """Return the seconds of training after a step, by which all processes end it or go on, as for a signal.
 
         Args:
-            seconds: Of this process's own clock; without a signal they are returned, unless ``always``.
-            always: Whether all have to know the leader's seconds.
+            seconds: By the leader's clock; by that of another process they stay those of the last agreement.
+            limit: That of ``train.seconds``, which is passed once all know; None for none.
         """
-        if self._group.size == 1 or not (self._group.is_called() or always):
+        group = self._group
+        if group.size == 1:
             return seconds
-        own = torch.tensor([self._received, seconds], dtype=torch.float64)
-        of_ranks = [x.tolist() for x in self._group.gather(own)]
-        self._agreed = max(int(number) for number, _ in of_ranks)
-        leaders: float = of_ranks[0][1]
-        return leaders
+        if group.is_called():
+            of_ranks = group.exchange([self._received, seconds])
+            self._agreed = max(number for number, _ in of_ranks)
+            leaders: float = of_ranks[0][1]
+            return leaders
+        if limit is None or seconds < limit:
+            return seconds
+        group.calls = True
+        return math.nextafter(limit, 0.0)
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -44,13 +44,14 @@ def cells(refusals: Refusals) -> list[Row]:
     while len(rows) < CELLS:
         # One choice that no run has yet, in the first surroundings that allow it; then others, as they come.
         needed = dict([min(left, key=str)]) if left else {}
-        starts = (first | context | needed for context in ({}, *CONTEXTS))
+        worlds = {"worlds": draws.choice(factors["worlds"][1:] if len(rows) % 5 < 2 else ["1 1"])}
+        starts = [first | context | worlds | needed for context in ({}, *CONTEXTS)]
+        starts += [start | {"worlds": "1 1"} for start in starts]
         row = next(start for start in starts if refusals.is_possible(with_shards(start)))
         for name in draws.sample(sorted(factors), len(factors)):
             new = [choice for choice in factors[name] if (name, choice) in left]
-            seldom = name == "worlds" and draws.random() < 0.8  # they take several times as long
-            other = row | {name: factors[name][0] if seldom else draws.choice(new or factors[name])}
-            if name not in needed and refusals.is_possible(with_shards(other)):
+            other = row | {name: draws.choice(new or factors[name])}
+            if name not in needed and name != "worlds" and refusals.is_possible(with_shards(other)):
                 row = other
         rows.append(row)
         left -= set(row.items())
