@@ -24,7 +24,7 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.errors import Diverged, Interrupted, to_user_error
 from gantrain.training import housekeeping
 from gantrain.training.batches import Batches
-from gantrain.training.checkpoint import load_checkpoint
+from gantrain.training.checkpoint import Checkpoint, load_checkpoint
 from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view
 from gantrain.training.evaluations import samples
 from gantrain.training.follower import Follower
@@ -46,10 +46,10 @@ def config_of(words: list[str], size: int) -> Config:
     return resolve(composed(*words, f"device.processes={size}"))
 
 
-def play(folder: Path, size: int, words: list[str] = WORDS) -> Path:
+def play(folder: Path, size: int, words: list[str] = WORDS, resumed: Checkpoint | None = None) -> Path:
     """Train in as many threads, into one folder."""
     config = config_of(words, size)
-    results = in_threads(size, lambda group: run(copy.deepcopy(config), folder, group=group))
+    results = in_threads(size, lambda group: run(copy.deepcopy(config), folder, resumed, group=group))
     assert results[1:] == [{}] * (size - 1)
     return folder
 
@@ -157,6 +157,26 @@ def test_signal_of_any_process_stops_all_after_one_step(rank, tmp_path, monkeypa
     folder = RunFolder(tmp_path / "run")
     assert [path.name for path in folder.checkpoints] == ["000003"]
     assert folder.result["exit_code"] == 143
+
+
+def test_evaluation_that_a_signal_broke_off_is_made_up_for(tmp_path, alone, monkeypatch):
+    compute_metrics = housekeeping.Housekeeping.compute_metrics
+
+    def receive(self, state: TrainState) -> None:
+        self.stop_signal._receive(signal.SIGTERM)
+        compute_metrics(self, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(housekeeping.Housekeeping, "compute_metrics", receive)
+        ends = ends_of(tmp_path / "run", WORDS)
+    assert isinstance(ends[0], Interrupted)
+    stopped = load_checkpoint(tmp_path / "run")
+    assert stopped.step == 4
+    assert (4, "divergence/js") not in lines(tmp_path / "run")
+    resumed = play(tmp_path / "run", 4, resumed=stopped)
+    assert fingerprint(resumed) == fingerprint(alone)
+    assert lines(resumed) == lines(alone)
+    assert events(resumed) == events(alone)
 
 
 def test_budget_of_seconds_is_of_the_leaders_clock(tmp_path, monkeypatch):
