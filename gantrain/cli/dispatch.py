@@ -1,5 +1,6 @@
 """From the words of a command line to the verb that runs them."""
 
+import os
 import re
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,6 +25,7 @@ def dispatch(words: Sequence[str]) -> int:
     """
     if not is_one_of_several():
         return _dispatch(words)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is reported in our words
     from gantrain.distributed.join import joined
 
     with joined() as group:

@@ -61,6 +61,8 @@ def run_processes(count: int, entry: str | Callable[..., None], *arguments: Any)
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // count)))
+    # gloo listens where the name of this machine leads, and fails where it leads nowhere.
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

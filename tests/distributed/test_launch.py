@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
@@ -95,3 +96,48 @@ def test_a_port_that_another_program_uses_is_refused(run_cli, monkeypatch):
     assert err.splitlines()[-1].startswith(
         f"gantrain: error: MASTER_PORT: 127.0.0.1:{port} is in use by another program; "
     )
+
+
+# ------------------------------------------------------------------------------- who starts them
+
+
+@pytest.fixture
+def launched(monkeypatch) -> list[tuple[list[str], int]]:
+    """Return what is launched, in place of launching it."""
+    calls: list[tuple[list[str], int]] = []
+
+    def note(words, count):
+        calls.append((list(words), count))
+        return 3
+
+    for module in ("dispatch", "train", "commands.resume"):
+        monkeypatch.setattr(f"gantrain.cli.{module}.launch", note)
+    return calls
+
+
+def test_processes_of_a_yaml_file_are_started(run_cli, launched, tmp_path):
+    (tmp_path / "own" / "device").mkdir(parents=True)
+    choice = "# Two processes\ndefaults: [/schema/device/device@_here_, _self_]\n\nprocesses: 2\nkind: cpu\n"
+    (tmp_path / "own" / "device" / "two.yaml").write_text(choice)
+    words = ["dataset=ring", "device=two", "--config-dir", str(tmp_path / "own"), "run.dir=run"]
+    assert run_cli(*words) == (3, "", "")
+    assert launched == [(words, 2)]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_resumed_with_the_processes_that_it_had(run_cli, launched, tmp_path, monkeypatch):
+    monkeypatch.setattr("gantrain.core.system.usable_cores", lambda: 4)
+    for before, typed, count in (
+        (4, [], 4),
+        (2, ["device.processes=3"], 3),
+        (5, [], 0),
+        (1, [], 0),
+        ("many", [], 0),
+    ):
+        launched.clear()
+        folder = tmp_path / "run"
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text(json.dumps({"device": {"processes": before}}))
+        code, _, err = run_cli("resume", str(folder), *typed)
+        assert launched == ([(["resume", str(folder), *typed], count)] if count else [])
+        assert code == (3 if count else 4), err
