@@ -9,6 +9,7 @@ import gantrain
 from gantrain.cli.command import command_names, load_command
 from gantrain.core.override import values_by_key
 from gantrain.core.plugins import plugin_words, split_plugins, use
+from gantrain.core.signals import delay_signals
 from gantrain.core.streams import check_output
 from gantrain.core.suggestions import did_you_mean, suggest, words_meant
 from gantrain.core.system import is_one_of_several
@@ -26,7 +27,8 @@ def dispatch(words: Sequence[str]) -> int:
     if not is_one_of_several():
         return _dispatch(words)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is reported in our words
-    from gantrain.distributed.join import joined
+    with delay_signals():
+        from gantrain.distributed.join import joined
 
     with joined() as group:
         if group.is_leader:

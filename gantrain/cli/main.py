@@ -61,6 +61,7 @@ def _run(argv: list[str]) -> int:
 
 def _report(error: BaseException, show: bool) -> int:
     """Print an error as one line, after its traceback where ``show`` is set, and return its exit code."""
+    from gantrain.distributed.report import has_launcher
     from gantrain.errors import to_user_error
 
     if isinstance(error, SystemExit):  # argparse and Hydra exit with a code, a message, or None for success
@@ -74,5 +75,7 @@ def _report(error: BaseException, show: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     user_error = to_user_error(error)
+    if isinstance(error, StopRequest) and has_launcher():  # before it joined the others
+        return user_error.exit_code
     print(f"gantrain: error: {user_error}", file=sys.stderr)
     return user_error.exit_code

@@ -80,6 +80,16 @@ def unblock_signals() -> None:
     _process.number, _process.is_leaving = 0, False  # those of the process that forked this one
 
 
+@contextmanager
+def delay_signals() -> Iterator[None]:
+    """Let signals wait for the end of the block, as while torch is imported, which may abort at one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def first_signal() -> int:
     """Return the number of the first signal that this process received; 0 before there is one."""
     return _process.number

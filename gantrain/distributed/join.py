@@ -17,11 +17,12 @@ import torch
 import torch.distributed as dist
 
 import gantrain
-from gantrain.core.signals import leave
+from gantrain.core.signals import first_signal, leave, stop_now
 from gantrain.core.system import launcher_number, usable_cores
 from gantrain.distributed.group import Group, OneProcess
 from gantrain.distributed.messages import PeerError, plain_error
 from gantrain.distributed.processes import Processes
+from gantrain.distributed.report import announce
 from gantrain.errors import ConfigError, Diverged, GantrainError, Interrupted, ProcessLost, to_user_error
 
 JOIN_SECONDS = 60.0  # for all processes to find each other
@@ -62,6 +63,7 @@ def joined() -> Iterator[Processes]:
         rank, code = group.close(error)
         if rank != group.rank:
             raise SystemExit(code) from raised
+        announce()
         raise error from raised
     finally:
         _group = None
@@ -167,6 +169,8 @@ def meet(
                 hellos = json.loads(store.get(f"{attempt}/welcome"))
                 if hellos[rank] == hello:
                     return attempt, hellos
+        if number := first_signal():  # which a library may have dropped while it was imported
+            stop_now(number)
         time.sleep(0.01)
     absent = [one for one in range(size) if not store.check([keys[one]])] if rank == 0 else [0]
     where = ", ".join(f"rank {one}" for one in absent)

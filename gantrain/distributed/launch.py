@@ -7,13 +7,16 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from gantrain.core.override import values_by_key
-from gantrain.core.signals import SIGNALS, patience
+from gantrain.core.signals import SIGNALS, StopRequest, delay_signals, patience
 from gantrain.core.system import is_one_of_several, mute_logging, usable_cores
-from gantrain.errors import ProcessLost
+from gantrain.distributed.report import REPORT
+from gantrain.errors import ProcessLost, to_user_error
 
 SAVE_SECONDS = 120  # for the processes to save and end after a signal, before they are killed
 
@@ -56,9 +59,10 @@ def run_processes(count: int, entry: str | Callable[..., None], *arguments: Any)
         ProcessLost: When they ended without a report.
     """
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+    with delay_signals():
+        from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+        from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+        from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // count)))
     # gloo listens where the name of this machine leads, and fails where it leads nowhere.
@@ -76,24 +80,37 @@ def run_processes(count: int, entry: str | Callable[..., None], *arguments: Any)
         signals_to_handle=",".join(signal.Signals(number).name for number in SIGNALS),
         shutdown_timeout=SAVE_SECONDS,
     )
-    with mute_logging(logging.CRITICAL), patience(True):
+    with TemporaryDirectory() as folder, mute_logging(logging.CRITICAL), patience(True):
+        report = Path(folder, "report")
+        os.environ[REPORT] = str(report)
         try:
             elastic_launch(config, entry)(*arguments)
         except SignalException as error:
+            if not report.exists():
+                raise to_user_error(StopRequest(error.sigval)) from None
             return 128 + error.sigval
         except ChildFailedError as error:
-            return exit_code({rank: one.exitcode for rank, one in error.failures.items()})
+            codes = {rank: one.exitcode for rank, one in error.failures.items()}
+            return exit_code(codes, report.exists())
+        finally:
+            del os.environ[REPORT]
     return 0
 
 
-def exit_code(codes: dict[int, int]) -> int:
+def exit_code(codes: Mapping[int, int], is_reported: bool) -> int:
     """Return the exit code of a run by those of its processes that failed, -n for one that signal n killed.
 
+    Args:
+        codes: Of each rank that failed.
+        is_reported: Whether one of them has reported why.
+
     Raises:
-        ProcessLost: When all were killed, so that none has reported it.
+        ProcessLost: When none has, since all were killed, or the others only followed the launcher's signal.
     """
-    if reported := [code for _, code in sorted(codes.items()) if code > 0]:
-        return reported[0]
-    rank = min(codes)
-    what = f"was killed by {signal.Signals(-codes[rank]).name}, as all others"
-    raise ProcessLost(f"rank {rank}", what, "free memory if that ran out, then: gantrain resume RUN")
+    own = [code for _, code in sorted(codes.items()) if 0 < code < 128]
+    if own or is_reported:
+        return own[0] if own else max(codes.values())
+    rank = min(codes, key=lambda rank: (codes[rank] > 0, -codes[rank] in SIGNALS, rank))
+    what = f"was killed by {signal.Signals(-codes[rank]).name}" if codes[rank] < 0 else "was stopped"
+    remedy = "free memory if that ran out, then type the command again, or gantrain resume RUN"
+    raise ProcessLost(f"rank {rank}", what, remedy)

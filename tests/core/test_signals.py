@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from gantrain.core.signals import SIGNALS, StopRequest, handle_signals, leave, stop_now
+from gantrain.core.signals import SIGNALS, StopRequest, delay_signals, handle_signals, leave, stop_now
 from gantrain.errors import to_user_error
 
 
@@ -60,6 +60,15 @@ def test_handle_signals_ignores_them_once_the_process_leaves():
         leave()
         send(signal.SIGTERM)
     assert received == [signal.SIGINT]
+
+
+def test_delayed_signals_arrive_at_the_end_of_the_block():
+    received = []
+    with handle_signals(received.append):
+        with delay_signals():
+            send(signal.SIGTERM)
+            assert received == []
+        assert received == [signal.SIGTERM]
 
 
 def test_leave_in_another_thread_leaves_the_main_one_its_signals():

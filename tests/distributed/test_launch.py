@@ -44,11 +44,25 @@ def test_a_process_of_several_starts_no_others(monkeypatch):
     assert processes_wanted(["device.processes=2"]) == 0
 
 
-def test_the_exit_code_is_that_of_a_process_that_reported():
-    assert exit_code({1: -signal.SIGKILL, 0: 1}) == 1
-    assert exit_code({0: 3, 1: 3}) == 3
-    with pytest.raises(ProcessLost, match="rank 0: was killed by SIGKILL"):
-        exit_code({0: -signal.SIGKILL, 1: -signal.SIGTERM})
+@pytest.mark.parametrize(
+    ("codes", "is_reported", "code"),
+    [
+        ({1: -signal.SIGKILL, 0: 1}, True, 1),
+        ({0: 3, 1: 3}, True, 3),
+        ({0: 143, 1: 143}, True, 143),
+        ({0: 143, 1: 2}, True, 2),
+        ({0: 1}, False, 1),  # a traceback
+        ({1: -signal.SIGKILL, 0: -signal.SIGTERM}, False, "rank 1: was killed by SIGKILL"),
+        ({0: -signal.SIGKILL, 1: 143}, False, "rank 0: was killed by SIGKILL"),
+        ({0: -signal.SIGSEGV, 1: -signal.SIGKILL}, False, "rank 0: was killed by SIGSEGV"),
+    ],
+)
+def test_the_exit_code_is_that_of_a_process_that_reported(codes, is_reported, code):
+    if isinstance(code, int):
+        assert exit_code(codes, is_reported) == code
+        return
+    with pytest.raises(ProcessLost, match=code):
+        exit_code(codes, is_reported)
 
 
 @pytest.mark.parametrize(
