@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-LIBRARIES = "numpy torch yaml hydra hydra_plugins omegaconf joblib tensorboard submitit optuna cloudpickle"
+LIBRARIES = (
+    "numpy torch yaml hydra hydra_plugins omegaconf joblib tensorboard submitit optuna cloudpickle ray"
+)
 PYTHON_M = [sys.executable, "-m", "gantrain"]
 SWEEP = ["-m", "dataset=ring", "debug=tiny", "metric=none", "seed=0,1", "run.dir=sweep"]
 
@@ -83,8 +86,10 @@ def test_figures_take_no_settings_of_the_working_folder(tmp_path, is_imported):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local", "ray"])
 def test_jobs_of_a_sweep_import_nothing_from_it(traps, launcher):
+    if launcher == "ray" and find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install 'gantrain[ray]'")
     done = run(traps, *PYTHON_M, *SWEEP, f"hydra/launcher={launcher}")
     assert done.returncode == 0, done.stderr
 
