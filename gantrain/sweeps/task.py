@@ -120,16 +120,20 @@ def train_or_resume(task: Task) -> None:
 
 def member_of(task: Task, plain: Mapping[str, Any], folder: RunFolder, given: Mapping[str, str]) -> Member:
     """Return a run of a task with the checkpoint that it goes on from, if it has one. Raises GantrainError."""
+    checkpoint = load_checkpoint(folder.path) if folder.newest_checkpoint else None
+    before = config_and_spec(checkpoint)[0] if checkpoint else None  # with the defaults of younger keys
+    device = plain["device"]
+    if before and before.device.processes != device["processes"]:  # others go on with the same shards
+        before.device.shards = before.device.shards or before.device.processes
+        plain = {**plain, "device": device | {"shards": device["shards"] or before.device.shards}}
     config = resolve(plain)
     watch = pruning_callback(folder.path, config.train)
     session = Session(task.command, given, bar=task.has_terminal, watch=watch, plan=task.plan)
-    if folder.newest_checkpoint is None:
+    if checkpoint is None or before is None:
         return Member(config, folder.path, session)
-    checkpoint = load_checkpoint(folder.path)
     if plain["seed"] is None:  # resolve drew a new one
         config.seed = checkpoint.config["seed"]
     # The folder's name shows only what varies: a checkpoint of another config may be in it.
-    before, _ = config_and_spec(checkpoint)  # with the defaults of keys that are younger than the checkpoint
     conflicts = conflicting_keys(before.plain(), config.plain())
     if conflicts:
         what = f"its checkpoint was made with another {', '.join(conflicts)}"

@@ -8,7 +8,7 @@ import pytest
 import gantrain
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError
-from gantrain.sweeps.task import Task, train_or_resume
+from gantrain.sweeps.task import Task, member_of, train_or_resume
 from gantrain.training.checkpoint import _digest, load_checkpoint
 
 
@@ -36,6 +36,20 @@ def task(tmp_path) -> Task:
 def test_job_goes_on_from_a_checkpoint_without_younger_keys(task):
     train_or_resume(task)
     assert RunFolder(task.run.path).result["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "now"), [((4, None), (2, None)), ((2, None), (1, None)), ((1, 4), (2, None))]
+)
+def test_job_goes_on_with_its_shards_in_other_processes(task, before, now):
+    file = load_checkpoint(task.run.path).path / "state.json"
+    state = json.loads(file.read_text())
+    for place, (processes, shards) in ((state["config"], before), (task.plain, now)):
+        place["device"] |= {"processes": processes, "shards": shards}
+        place["train"]["batch_size"] = 32
+    del state["state_sha256"]
+    file.write_text(json.dumps(state | {"state_sha256": _digest(state)}))
+    assert member_of(task, task.plain, task.run, {}).config.device.shards == (before[1] or before[0])
 
 
 def test_job_of_another_value_of_a_younger_key_is_refused(task):
