@@ -9,33 +9,50 @@ from typing import Any
 import torch
 
 from gantrain.training.batches import Batches
+from gantrain.training.draw_blocks import DrawBlocks
 from gantrain.training.draws import Inputs, Rates, StepInputs
 from gantrain.training.play import Play
 from gantrain.training.replicas.stack import stack_trees
 from gantrain.training.replicas.stacked_step import StackedInputs
 from gantrain.training.state import TrainState
+from gantrain.training.transfer import Sender
+
+CPU = torch.device("cpu")
 
 
 class InputsOfAll:
-    """The inputs of any step of several runs, drawn on the CPU.
+    """The inputs of any step of several runs, gathered and drawn on the CPU, and sent to a device in blocks of steps.
 
     Args:
         states: Of the runs, at the same step.
-        batches: Of each.
+        batches: Of each, on the CPU.
         plays: Of each.
+        device: Where the runs are.
     """
 
-    def __init__(self, states: Sequence[TrainState], batches: Sequence[Batches], plays: Sequence[Play]):
-        self._runs = list(zip(states, batches, plays, strict=True))
+    def __init__(
+        self,
+        states: Sequence[TrainState],
+        batches: Sequence[Batches],
+        plays: Sequence[Play],
+        device: torch.device = CPU,
+    ):
+        own = [replace(play, device=CPU) for play in plays]
+        self._runs, self._play = list(zip(states, batches, own, strict=True)), plays[0]
+        self._ahead = None if device.type == "cpu" else DrawBlocks(self._tree, Sender(device))
         # Updates of D number the batches, also where an earlier process made some.
         self._step, self._d_updates = states[0].step, states[0].d_updates
 
     def __call__(self, step: int) -> StackedInputs:
         """Return the inputs of the step after ``step`` finished ones."""
+        tree = self._ahead(step) if self._ahead else self._tree(step)
+        return StackedInputs(**tree, has_penalty=Rates.at(step, self._play).penalty is not None)
+
+    def _tree(self, step: int) -> dict[str, Any]:
         found = [self._of_run(step, *run) for run in self._runs]
         of_d, of_g, rates = zip(*found, strict=True)
         numbers = torch.tensor([[r.g_lr, r.d_lr, r.ema, r.penalty or 0.0] for r in rates])
-        return StackedInputs(stack_trees(of_d), stack_trees(of_g), numbers, rates[0].penalty is not None)
+        return {"of_d": stack_trees(of_d), "of_g": stack_trees(of_g), "rates": numbers}
 
     def _of_run(
         self, step: int, state: TrainState, batches: Batches, play: Play

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from gantrain.config.options import Config
 from gantrain.core.run_folder import RunFolder
 from gantrain.datasets.base import Data
@@ -128,10 +130,10 @@ class Replica:
         )
 
     def batches(self) -> Batches:
-        """Return its batches of data by number."""
+        """Return its batches of data by number, on the CPU."""
         config = self.member.config
         split = visible_split(self.data.train, config)
-        return Batches(split, config.train.batch_size, config.seed, self.runtime.device)
+        return Batches(split, config.train.batch_size, config.seed, torch.device("cpu"))
 
     def play(self) -> Play:
         """Return what a step uses of it."""

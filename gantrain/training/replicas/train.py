@@ -100,7 +100,7 @@ def play(replicas: Sequence[Replica], runtime: Runtime, clock: Clock, stop_signa
     options, first = config.train, states[0].step
     advance = StackedStep(states, replicas[0].play(), runtime)
     batches, plays = [one.batches() for one in replicas], [one.play() for one in replicas]
-    inputs, sums, checks = InputsOfAll(states, batches, plays), Means(), StackedChecks()
+    inputs, sums, checks = InputsOfAll(states, batches, plays, runtime.device), Means(), StackedChecks()
     for replica in replicas:
         replica.attend(replica.opened.begin)
     progress = Progress(config, first, len(replicas), clock, replicas[0].member.session.bar)
