@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,8 +113,7 @@ def test_samples_of_processes_are_those_of_one(size):
 
 
 def test_metrics_of_processes_are_those_of_one():
-    words = ["dataset=ring", "dataset.n=100", "dataset.n_holdout=60", "device=cpu", "objective=conditional"]
-    config = resolve(composed(*words, "metric.names=[js,prdc,modes,exact,gradients]"))
+    config = resolve(composed(*QUICK, "metric.names=[js,prdc,modes]"))
     data, runtime = config.dataset.load(0), Runtime(config.device)
     scene = view(config, data, TrainState.create(config, data.spec, runtime), runtime)
     metrics = supported_metrics(config, data)
@@ -235,7 +235,8 @@ def test_processes_with_other_weights_end_all(tmp_path, monkeypatch):
 
 
 def test_only_fast_sums_depend_on_the_number_of_processes():
-    exact, fast = (resolve(composed(*QUICK, f"device.reduce={kind}")).device for kind in ("exact", "fast"))
+    exact = config_of(QUICK, 2).device
+    fast = replace(exact, reduce="fast")
     group = ThreadGroup(0, [None, None], threading.Barrier(2))
     assert Runtime(exact, group).environment() == Runtime(exact).environment()
     assert Runtime(fast, group).environment() == Runtime(fast).environment() | {"processes": 2}
