@@ -56,8 +56,8 @@ def _dispatch(words: Sequence[str]) -> int:
         print(f"gantrain {gantrain.__version__}")
         check_output()
         return 0
-    if verb == "train" and (count := processes_wanted(rest)) > 1:
-        return launch([*plugin_words(), *rest], count)
+    if verb in ("train", "evaluate") and (count := processes_wanted(rest)) > 1:
+        return launch([*plugin_words(), *argv], count)
     if verb != "train":
         command = load_command(verb)
         code = command.run(rest)

@@ -11,10 +11,12 @@ from gantrain.datasets.base import Data
 from gantrain.distributed.group import Group
 from gantrain.metrics.base import CHUNK, Evaluation
 from gantrain.tracking.health.case import READ
+from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view
 from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
+from gantrain.training.threads import set_threads
 
 
 class Evaluations:
@@ -31,16 +33,42 @@ class Evaluations:
 
     def __call__(self, state: TrainState) -> tuple[Evaluation, EvaluationResult]:
         """Evaluate a state; the first time with the floors that the rules of health read, the last time with all."""
-        evaluation, group = view(self._config, self._data, state, self._runtime), self._runtime.group
-        if group.size > 1:
-            with evaluation_mode(evaluation):
-                evaluation = replace(evaluation, substitute=samples(evaluation, group))
+        evaluation = shared_view(self._config, self._data, state, self._runtime)
         on_training = replace(evaluation, data=replace(self._data, holdout=self._data.train))
         is_last = self._config.train.is_over(state.step, state.seconds)
         read = () if self._has_floors else [m.name for m in self.metrics if READ.intersection(m.tags)]
-        result = compute(self.metrics, evaluation, is_last, group, read, on_training)
+        result = compute(self.metrics, evaluation, is_last, self._runtime.group, read, on_training)
         self._has_floors = True
         return evaluation, result
+
+
+def evaluate_checkpoint(
+    config: Config, data: Data, checkpoint: Checkpoint, group: Group | None = None
+) -> EvaluationResult:
+    """Return the metrics of a checkpoint, with floors.
+
+    Args:
+        config: Of its run, which may have another suite and device.
+        data: Of the config.
+        checkpoint: Of the run.
+        group: The processes that share the work, with equal arguments; None for this one alone.
+    """
+    runtime = Runtime(config.device, group)
+    with runtime.settings():
+        state = TrainState.create(config, data.spec, runtime)
+        set_threads(config, data, state, checkpoint.environment)
+        state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
+        evaluation = shared_view(config, data, state, runtime)
+        return compute(supported_metrics(config, data), evaluation, final=True, group=runtime.group)
+
+
+def shared_view(config: Config, data: Data, state: TrainState, runtime: Runtime) -> Evaluation:
+    """Return the evaluation of a state, which has its samples already if several processes play the run."""
+    evaluation = view(config, data, state, runtime)
+    if runtime.group.size == 1:
+        return evaluation
+    with evaluation_mode(evaluation):
+        return replace(evaluation, substitute=samples(evaluation, runtime.group))
 
 
 def samples(evaluation: Evaluation, group: Group) -> tuple[Tensor, Tensor | None]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
 from gantrain.config.options import Config
-from gantrain.core.system import mute_logging
 from gantrain.datasets.base import Data
 from gantrain.training.begin import Steps, initial_state
 from gantrain.training.checkpoint import Checkpoint
@@ -24,7 +22,7 @@ from gantrain.training.stop_signal import StopSignal
 def follow(config: Config, folder: Path, runtime: Runtime, resumed: Checkpoint | None, data: Data) -> None:
     """Play a run that another process leads, which writes all of it; arguments as for ``run``."""
     stop_signal = StopSignal(folder, runtime.group)
-    with stop_signal.listening(), mute_logging(logging.CRITICAL):
+    with stop_signal.listening():
         state, _ = initial_state(config, folder, data, runtime, resumed)
         with stop_signal.waiting():
             follower = Follower(config, data, runtime, stop_signal)

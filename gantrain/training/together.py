@@ -1,6 +1,7 @@
 """What the processes of one run do before its first step: the leader decides, all load the data, and compare them."""
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
 from gantrain.core.device import resolve_device
 from gantrain.core.plugin_loading import load_plugins_of
+from gantrain.core.system import mute_logging
 from gantrain.datasets.base import Data, Split
 from gantrain.distributed.group import Group
 from gantrain.errors import DataError
 from gantrain.training.checkpoint import Checkpoint, load_checkpoint
+from gantrain.training.evaluations import evaluate_checkpoint
 from gantrain.training.restore import config_and_spec
 from gantrain.training.run import prepare, run
 
@@ -25,6 +28,7 @@ def prepare_together(
     group: Group,
     checkpoint: Checkpoint | None = None,
     plugins: dict[str, Any] | None = None,
+    is_evaluation: bool = False,
 ) -> Data:
     """Give the leader's run to the others, load its data, and check that all have the same.
 
@@ -33,34 +37,38 @@ def prepare_together(
         group: The processes.
         checkpoint: To continue from.
         plugins: That the run was trained with, of ``plugins.provenance``, if they are not those of the command line.
+        is_evaluation: Whether the checkpoint is evaluated only.
 
     Raises:
         GantrainError: As ``prepare``, and for other data than those of the leader.
     """
     where = str(checkpoint.path) if checkpoint else None
-    group.share({"config": config.plain(), "checkpoint": where, "plugins": plugins or {}})
+    task = {"config": config.plain(), "checkpoint": where, "plugins": plugins or {}}
+    group.share(task | {"is_evaluation": is_evaluation})
     return _load_and_compare(config, group, checkpoint)
 
 
 def play_along(group: Group) -> int:
-    """Play the run that the leader gives, without writing anything, and return the exit code.
+    """Do what the leader does with a run, without writing or logging anything, and return the exit code.
 
     Raises:
         GantrainError: For plug-ins, data or a checkpoint that are not on this machine, and as ``run``.
     """
     given = group.share(None)
-    load_plugins_of(given["plugins"], "run")
-    checkpoint = load_checkpoint(Path(given["checkpoint"])) if given["checkpoint"] else None
-    if checkpoint:
-        config_and_spec(checkpoint)
-    config = resolve(given["config"])
-    if (
-        resolve_device(config.device.kind, config.device.index).type == "cuda"
-    ):  # each its own, as far as they go
-        config.device.index = (config.device.index + group.local_rank) % torch.cuda.device_count()
-    data = _load_and_compare(config, group, checkpoint)
-    folder = group.begin_in(None)
-    run(config, folder, checkpoint, data=data, group=group)
+    with mute_logging(logging.CRITICAL):
+        load_plugins_of(given["plugins"], "run")
+        checkpoint = load_checkpoint(Path(given["checkpoint"])) if given["checkpoint"] else None
+        if checkpoint:
+            config_and_spec(checkpoint)
+        config = resolve(given["config"])
+        if resolve_device(config.device.kind, config.device.index).type == "cuda":
+            # Each its own, as far as they go.
+            config.device.index = (config.device.index + group.local_rank) % torch.cuda.device_count()
+        data = _load_and_compare(config, group, checkpoint)
+        if checkpoint and given["is_evaluation"]:
+            evaluate_checkpoint(config, data, checkpoint, group)
+        else:
+            run(config, group.begin_in(None), checkpoint, data=data, group=group)
     return 0
 
 

@@ -28,12 +28,11 @@ def evaluate(argv: list[str]) -> int:
     from gantrain.core.run_folder import RunFolder
     from gantrain.core.scalars import read_text
     from gantrain.datasets.files.torchvision import downloads
+    from gantrain.distributed.join import current_group
     from gantrain.reports.end_table import metric_table, protocol_warnings
-    from gantrain.training.evaluate import compute, supported_metrics, view
-    from gantrain.training.restore import changed_files, check_same_data, config_and_spec
-    from gantrain.training.runtime import Runtime
-    from gantrain.training.state import TrainState
-    from gantrain.training.threads import set_threads
+    from gantrain.training.evaluations import evaluate_checkpoint
+    from gantrain.training.restore import changed_files, config_and_spec
+    from gantrain.training.together import prepare_together
 
     logging.basicConfig(format="%(message)s")
     checkpoint, words = checkpoint_and_words("evaluate", argv)
@@ -41,19 +40,14 @@ def evaluate(argv: list[str]) -> int:
         read_text(words.pop("out", "")), RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
     )
     config_and_spec(checkpoint)
+    group = current_group()
     with downloads("dataset.root" in words):
         config = _config_of(checkpoint.config, words)
-        check_same_data(config, checkpoint)
+        data = prepare_together(config, group, checkpoint, checkpoint.plugins, is_evaluation=True)
         if changes := changed_files(config, checkpoint):
             log.warning("these are not the data that the run was trained on: %s", changes)
-        data = config.dataset.load(config.seed)
-    runtime = Runtime(config.device)
-    with runtime.settings():
-        state = TrainState.create(config, data.spec, runtime)
-        set_threads(config, data, state, checkpoint.environment)
-        state.load(checkpoint.tensors, checkpoint.step, checkpoint.path)
-        # Floors: the same metrics of fresh real samples in place of those of G.
-        reading = compute(supported_metrics(config, data), view(config, data, state, runtime), final=True)
+    # Floors: the same metrics of fresh real samples in place of those of G.
+    reading = evaluate_checkpoint(config, data, checkpoint, group)
     parts = [
         checkpoint.path,
         metric_table(reading.description()),
@@ -92,6 +86,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
             target[path[-1]] = source[path[-1]]
         elif path:
             plain[group][path[0]] = read_value(key, text, type_of_key(key))
+    plain["device"] |= {"processes": 1, "shards": None}  # they cut batches, of which an evaluation has none
     return resolve(plain)
 
 
