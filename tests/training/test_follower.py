@@ -240,3 +240,12 @@ def test_only_fast_sums_depend_on_the_number_of_processes():
     group = ThreadGroup(0, [None, None], threading.Barrier(2))
     assert Runtime(exact, group).environment() == Runtime(exact).environment()
     assert Runtime(fast, group).environment() == Runtime(fast).environment() | {"processes": 2}
+
+
+@pytest.mark.slow
+def test_evaluate_in_processes_writes_what_one_writes(alone, tmp_path, fresh):
+    files = [tmp_path / f"{size}.json" for size in (1, 3)]
+    for size, file in zip((1, 3), files, strict=True):
+        words = ["metric.names=[js,prdc,modes,parzen]", "metric.n=50", f"out={file}"]
+        assert fresh("evaluate", str(alone), *words, where=tmp_path, size=size)[0] == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
