@@ -14,7 +14,18 @@ from benchmarks.contest import Options, PlayerError
 from benchmarks.table import summary
 from gantrain.core.system import processor_name, usable_cores
 
-PARTS = ("loops", "tricks", "compile", "startup", "memory", "sweep", "replicas", "neighbour", "mapped")
+PARTS = (
+    "loops",
+    "tricks",
+    "compile",
+    "startup",
+    "memory",
+    "sweep",
+    "replicas",
+    "scaling",
+    "neighbour",
+    "mapped",
+)
 
 
 def parse_options(argv: Sequence[str]) -> tuple[list[str], Options, bool]:

@@ -112,7 +112,7 @@ def ranks(options: Options) -> Table:
     head = ("game", "reduce", *(f"{n} ranks over 1" for n in RANKS[1:]), "images/s of 1")
     note = f"one thread a rank, the same global batch in {SHARDS} shards; as logged by runs that take turns"
     table = Table("Ranks", head, note=note)
-    seconds = 0.5 if options.is_quick else 4 * options.seconds
+    seconds = max(2.0, 4 * options.seconds)
     for game, words in {"digits": GAMES["digits"]}.items() if options.is_quick else GAMES.items():
         for reduce in ("exact", "fast"):
             speeds: dict[int, list[float]] = {n: [] for n in RANKS}
