@@ -97,21 +97,22 @@ def prepare_runtime(replicas: Sequence[Replica], runtime: Runtime) -> None:
 def play(replicas: Sequence[Replica], runtime: Runtime, clock: Clock, stop_signal: SharedSignal) -> None:
     """Play the steps of runs that are open, and let each keep house when something is due."""
     config, states = replicas[0].member.config, [replica.state for replica in replicas]
-    options, first = config.train, states[0].step
+    options, start = config.train, states[0].step
+    seen = start  # by the runs: what they do besides is called when something is due
     advance = StackedStep(states, replicas[0].play(), runtime)
     batches, plays = [one.batches() for one in replicas], [one.play() for one in replicas]
     inputs, sums, checks = InputsOfAll(states, batches, plays, runtime.device), Means(), StackedChecks()
     for replica in replicas:
         replica.attend(replica.opened.begin)
-    progress = Progress(config, first, len(replicas), clock, replicas[0].member.session.bar)
+    progress = Progress(config, start, len(replicas), clock, replicas[0].member.session.bar)
     clock.go()
     with closing(progress.bar):
-        for step in range(first + 1, options.steps + 1):
+        for step in range(start + 1, options.steps + 1):
             reports, finite = advance(inputs(step - 1))
             for tags in reports:
                 sums.add(tags)
             checks.add(reports, finite)
-            is_due = something_is_due(config, step) or step == first + 1 or stop_signal.number > 0
+            is_due = something_is_due(config, step) or step == start + 1 or stop_signal.number > 0
             if is_due or finite.device.type == "cpu" or step % CHECK_EVERY == 0:
                 for row, error in checks.read().items():
                     replicas[row].end(failure(error))
@@ -122,12 +123,12 @@ def play(replicas: Sequence[Replica], runtime: Runtime, clock: Clock, stop_signa
                 sums.deal([replica.opened.housekeeping.means for replica in replicas])
                 for replica in replicas:
                     replica.state.step = step
-                    replica.state.d_updates += (step - first) * config.train.d_steps
+                    replica.state.d_updates += (step - seen) * config.train.d_steps
                     replica.attend(replica.keep_house)
                 if stop_signal.number:  # it may have come when some of them were done with this step
                     for replica in replicas:
                         replica.attend(replica.stop)
-                first = step
+                seen = step
                 progress.report(step)
                 clock.go()
             if all(replica.is_over for replica in replicas):
