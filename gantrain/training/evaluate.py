@@ -167,8 +167,8 @@ def compute(
     before = len(tasks)
     tasks += [(metric, evaluation, final) for metric in metrics]
     with evaluation_mode(evaluation):
-        readings = shared(group, tasks, lambda task: _reading(*task))
-        of_real = [floors(metric, evaluation, partial(shared, group)) for metric in wanted]
+        readings = share_out(group, tasks, lambda task: _reading(*task))
+        of_real = [floors(metric, evaluation, partial(share_out, group)) for metric in wanted]
     result = EvaluationResult()
     for reading in readings[:before]:
         result.on_training.update(_estimates(reading["values"]))
@@ -200,7 +200,7 @@ def _estimates(plain: Mapping[str, Any]) -> dict[str, Estimate]:
     return {tag: Estimate(*arguments) for tag, arguments in plain.items()}
 
 
-def shared(group: Group, items: Iterable[T], work: Callable[[T], Any]) -> list[Any]:
+def share_out(group: Group, items: Iterable[T], work: Callable[[T], Any]) -> list[Any]:
     """Return ``work`` of each item, plain data; each process does every n-th item and receives the others."""
     of_ranks = group.exchange([work(item) for item in islice(items, group.rank, None, group.size)])
     return [of_rank[i] for i in range(len(of_ranks[0])) for of_rank in of_ranks if i < len(of_rank)]

@@ -77,12 +77,12 @@ def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[E
             yield replace(evaluation, suite=suite, reference=take(a), substitute=take(b))
 
 
-def each(splits: Iterable[Evaluation], read: Callable[[Evaluation], Any]) -> list[Any]:
+def read_all(splits: Iterable[Evaluation], read: Callable[[Evaluation], Any]) -> list[Any]:
     """Return what ``read`` returns for each split."""
     return [read(split) for split in splits]
 
 
-def floors(metric: Metric, evaluation: Evaluation, share: Share = each) -> dict[str, Estimate]:
+def floors(metric: Metric, evaluation: Evaluation, share: Share = read_all) -> dict[str, Estimate]:
     """Return a metric's mean over splits of fresh real samples; its error is the spread, sd, of one such reading.
 
     Where only one side counts, splits share samples and vary too little; then it is the metric's own error. It says
