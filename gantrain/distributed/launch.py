@@ -105,12 +105,15 @@ def exit_code(codes: Mapping[int, int], is_reported: bool) -> int:
         is_reported: Whether one of them has reported why.
 
     Raises:
-        ProcessLost: When none has, since all were killed, or the others only followed the launcher's signal.
+        GantrainError: When none has, since it was killed, or stopped by a signal, before it joined the others.
     """
     own = [code for _, code in sorted(codes.items()) if 0 < code < 128]
     if own or is_reported:
         return own[0] if own else max(codes.values())
-    rank = min(codes, key=lambda rank: (codes[rank] > 0, -codes[rank] in SIGNALS, rank))
-    what = f"was killed by {signal.Signals(-codes[rank]).name}" if codes[rank] < 0 else "was stopped"
+    killed = [rank for rank, code in sorted(codes.items()) if code < 0]
+    if not killed:
+        raise to_user_error(StopRequest(min(codes.values()) - 128))
+    rank = min(killed, key=lambda rank: -codes[rank] in SIGNALS)
+    what = f"was killed by {signal.Signals(-codes[rank]).name}"
     remedy = "free memory if that ran out, then type the command again, or gantrain resume RUN"
     raise ProcessLost(f"rank {rank}", what, remedy)

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from gantrain.distributed.launch import exit_code, processes_wanted
-from gantrain.errors import ProcessLost
+from gantrain.errors import GantrainError
 
 PLACE = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
 
@@ -55,13 +55,14 @@ def test_a_process_of_several_starts_no_others(monkeypatch):
         ({1: -signal.SIGKILL, 0: -signal.SIGTERM}, False, "rank 1: was killed by SIGKILL"),
         ({0: -signal.SIGKILL, 1: 143}, False, "rank 0: was killed by SIGKILL"),
         ({0: -signal.SIGSEGV, 1: -signal.SIGKILL}, False, "rank 0: was killed by SIGSEGV"),
+        ({0: 143, 1: 143}, False, "stopped by SIGTERM; nothing was lost"),
     ],
 )
 def test_the_exit_code_is_that_of_a_process_that_reported(codes, is_reported, code):
     if isinstance(code, int):
         assert exit_code(codes, is_reported) == code
         return
-    with pytest.raises(ProcessLost, match=code):
+    with pytest.raises(GantrainError, match=code):
         exit_code(codes, is_reported)
 
 
