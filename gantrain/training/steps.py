@@ -46,13 +46,18 @@ def step_of(state: TrainState, play: Play, runtime: Runtime) -> Step:
     """Return what plays the steps of a run: compiled if ``choose_play`` said so."""
     if not runtime.is_compiled:
         return EagerStep(state, play)
+    prepare_compiler()
+    from gantrain.training.compiled import CompiledStep  # takes seconds
+
+    return CompiledStep(state, play, runtime)
+
+
+def prepare_compiler() -> None:
+    """Set up torch's compiler, which is imported later."""
     # Before the compiler is imported: code that others could have put into a shared temporary folder is never loaded,
     # and a warning of a missing CUDA says nothing on a machine without one.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_home() / "compiled"))
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    from gantrain.training.compiled import CompiledStep  # takes seconds
-
-    return CompiledStep(state, play, runtime)
 
 
 def choose_play(

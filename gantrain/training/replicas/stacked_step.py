@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +23,9 @@ from gantrain.training.replicas.stack import Stack, flatten, unflatten
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.step import Tags, step
+from gantrain.training.steps import prepare_compiler
 
+log = logging.getLogger("gantrain")
 Step = Callable[..., tuple[list[Tags], Tensor]]
 
 
@@ -105,10 +108,29 @@ class StackedStep:
         """
         leaves, form = tree_flatten((inputs.of_d, inputs.of_g, inputs.rates))
         key = inputs.has_penalty, form
-        if key not in self._graphs:
-            self._graphs[key] = self._graph(inputs, leaves, form)
         with torch.no_grad():
+            if key not in self._graphs:
+                return self._first_of_kind(key, self._graph(inputs, leaves, form), leaves)
             return self._graphs[key](*self._state_leaves, *leaves)
+
+    def _first_of_kind(self, key: object, graph: Step, leaves: list[Tensor]) -> tuple[list[Tags], Tensor]:
+        """Play the first step of its kind, compiled where that is wished and can be."""
+        self._graphs[key] = graph
+        if self._runtime.is_compiled and not self._runtime.compile_failure:
+            prepare_compiler()
+            from torch._dynamo.exc import TorchDynamoException  # takes seconds
+
+            try:
+                faster = compiled(graph, self._play.device)
+                found = faster(*self._state_leaves, *leaves)
+            except TorchDynamoException as error:  # before anything has changed
+                reason = " ".join(str(error).split())[:200]
+                log.warning("the step cannot be compiled, and is played as it is: %s", reason)
+                self._runtime.compile_failure = reason
+            else:
+                self._graphs[key] = faster
+                return found
+        return graph(*self._state_leaves, *leaves)
 
     def _graph(self, inputs: StackedInputs, leaves: list[Tensor], form: Any) -> Step:
         """Return the step of this kind of inputs as a graph of tensor operations on leaves."""
@@ -123,8 +145,7 @@ class StackedStep:
                 old.copy_(torch.where(finite.view(-1, *[1] * (old.dim() - 1)), new, old))
             return reports, finite
 
-        graph = graph_of(advance, [*self._state_leaves, *leaves])
-        return compiled(graph, self._play.device) if self._runtime.is_compiled else graph
+        return graph_of(advance, [*self._state_leaves, *leaves])
 
     def _one(
         self,
@@ -185,5 +206,8 @@ def graph_of(advance: Step, leaves: list[Tensor]) -> Step:
 
 def compiled(graph: Step, device: torch.device) -> Step:
     """Return a graph that is compiled at its first call."""
-    options: dict[str, Any] | None = {"triton.cudagraphs": True} if device.type == "cuda" else None
+    # Its inputs never change but in their numbers, and to compare them with the first ones takes time.
+    options: dict[str, Any] = {"guard_filter_fn": lambda guards: [False for _ in guards]}
+    if device.type == "cuda":
+        options["triton.cudagraphs"] = True
     return torch.compile(graph, fullgraph=True, dynamic=False, options=options)

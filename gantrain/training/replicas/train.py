@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
-from gantrain.config.options import Config
+from gantrain.config.options import AUTO, Config
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.schedules import due
 from gantrain.core.signals import leave
@@ -27,6 +27,7 @@ from gantrain.training.runtime import Runtime
 from gantrain.training.threads import set_threads
 
 log = logging.getLogger("gantrain")
+SAVED_SECONDS = 7e-5  # by a compiled step, for each update of each run
 FILES_OF_A_RUN = 6  # open at once: its lock, log, rows and events, and what it is writing
 
 
@@ -89,7 +90,12 @@ def prepare_runtime(replicas: Sequence[Replica], runtime: Runtime) -> None:
     first, resumed = replicas[0], replicas[0].member.resumed
     config, environment = first.member.config, resumed.environment if resumed else None
     set_threads(config, first.data, first.state, environment, len(replicas))
-    runtime.is_compiled = config.device.compile == "true"
+    seconds = first.play().compile_seconds
+    saved = config.train.steps * first.play().updates * len(replicas) * SAVED_SECONDS
+    wish = config.device.compile
+    runtime.is_compiled = wish == "true" or (wish == AUTO and saved >= seconds)
+    if runtime.is_compiled:
+        log.info("compiling the step of all runs: about %.0f s; device.compile=false spares it", seconds)
     what = "%s at once on %s, %s"
     log.info(what, count(len(replicas), "run"), runtime.device, count(runtime.threads, "thread"))
 

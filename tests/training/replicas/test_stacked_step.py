@@ -13,6 +13,7 @@ from gantrain.training.draws import Rates, StepInputs
 from gantrain.training.eager import EagerStep
 from gantrain.training.play import Play
 from gantrain.training.replicas import stacked_step
+from gantrain.training.replicas.checks import StackedChecks
 from gantrain.training.replicas.inputs import InputsOfAll
 from gantrain.training.replicas.stacked_step import StackedStep
 from gantrain.training.runtime import Runtime
@@ -98,8 +99,9 @@ def untraced(monkeypatch):
     monkeypatch.setattr(stacked_step, "graph_of", lambda function, *_: function)
 
 
-def assert_each_equals_its_solo_run(*configs, count=2, tolerance=1e-5):
+def assert_each_equals_its_solo_run(*configs, count=2, tolerance=1e-5, is_compiled=False):
     ours, others = Runs(*configs), Runs(*configs)
+    ours.runtime.is_compiled = is_compiled
     (reports, finite), alone = ours.at_once(count), others.alone(count)
     assert finite.all()
     for row, solo in enumerate(alone):
@@ -135,3 +137,52 @@ def test_every_game_and_penalty_is_played_at_once(objective, penalty, untraced):
     model = MLP | {"condition": "concat" if game.needs_condition or game.mismatch_weight > 0 else "none"}
     groups = RING | {"objective": {"name": objective}, "penalty": {"name": penalty}, "model": model}
     assert_each_equals_its_solo_run(groups, groups | {"seed": 1}, count=1)
+
+
+def test_step_that_cannot_be_compiled_is_played_as_it_is(untraced, monkeypatch):
+    from torch._dynamo.exc import TorchDynamoException
+
+    def fail(*_):
+        raise TorchDynamoException("no compiler here")
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: fail)
+    runs, others = Runs(RING, RING | {"seed": 1}), Runs(RING, RING | {"seed": 1})
+    runs.runtime.is_compiled = True
+    runs.at_once(2)
+    others.at_once(2)
+    assert runs.runtime.compile_failure == "no compiler here"
+    for ours, theirs in zip(runs.states, others.states, strict=True):
+        assert all(torch.equal(tensor, theirs.tensors()[name]) for name, tensor in ours.tensors().items())
+
+
+@pytest.mark.slow
+def test_compiled_replicas_equal_their_solo_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch._dynamo.reset()
+    groups = FEATURES["lazy penalty"] | {"optimizer": {"name": "sgd"}}
+    assert_each_equals_its_solo_run(groups, groups | {"seed": 4}, groups | {"seed": 5}, is_compiled=True)
+
+
+def test_replica_has_the_same_bits_among_any_others(untraced):
+    few, many = Runs(*(RING | {"seed": s} for s in (5, 1))), Runs(*(RING | {"seed": s} for s in range(7)))
+    few.at_once(3)
+    many.at_once(3)
+    theirs = many.states[5].tensors()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in few.states[0].tensors().items())
+
+
+def test_run_that_is_not_finite_stays_as_it_was(untraced):
+    runs, alone = Runs(RING, RING | {"seed": 1}), Runs(RING | {"seed": 1})
+    inputs = InputsOfAll(runs.states, runs.batches, runs.plays)(0)
+    inputs.of_g[0]["draws"]["z"][0] = torch.nan
+    before = {name: tensor.clone() for name, tensor in runs.states[0].tensors().items()}
+    checks = StackedChecks()
+    reports, finite = StackedStep(runs.states, runs.plays[0], runs.runtime)(inputs)
+    checks.add(reports, finite)
+    assert finite.tolist() == [False, True]
+    assert [(row, str(error)[:6]) for row, error in checks.read().items()] == [(0, "loss/g")]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in runs.states[0].tensors().items())
+    alone.alone(1)
+    for name, tensor in runs.states[1].tensors().items():
+        if not name.startswith("loop"):
+            torch.testing.assert_close(tensor, alone.states[0].tensors()[name], rtol=1e-5, atol=1e-5)
