@@ -13,7 +13,7 @@ from gantrain.core.signals import delay_signals
 from gantrain.core.streams import check_output
 from gantrain.core.suggestions import did_you_mean, suggest, words_meant
 from gantrain.core.system import is_one_of_several
-from gantrain.distributed.launch import launch, processes_wanted
+from gantrain.distributed.launch import launch, processes_in
 from gantrain.errors import ConfigError
 
 
@@ -28,9 +28,9 @@ def dispatch(words: Sequence[str]) -> int:
         return _dispatch(words)
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # a lost connection is reported in our words
     with delay_signals():
-        from gantrain.distributed.join import joined
+        from gantrain.distributed.join import membership
 
-    with joined() as group:
+    with membership() as group:
         if group.is_leader:
             return _dispatch(words)
         use(split_plugins(words)[1])
@@ -56,7 +56,7 @@ def _dispatch(words: Sequence[str]) -> int:
         print(f"gantrain {gantrain.__version__}")
         check_output()
         return 0
-    if verb in ("train", "evaluate") and (count := processes_wanted(rest)) > 1:
+    if verb in ("train", "evaluate") and (count := processes_in(rest)) > 1:
         return launch([*plugin_words(), *argv], count)
     if verb != "train":
         command = load_command(verb)

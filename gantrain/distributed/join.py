@@ -32,7 +32,7 @@ _group: Group | None = None  # that this process has joined
 
 
 @contextmanager
-def joined() -> Iterator[Processes]:
+def membership() -> Iterator[Processes]:
     """Yield the group of the processes that a launcher started; the first error of any of them is reported, once.
 
     Raises:

@@ -21,7 +21,7 @@ from gantrain.errors import ProcessLost, to_user_error
 SAVE_SECONDS = 120  # for the processes to save and end after a signal, before they are killed
 
 
-def processes_wanted(words: Sequence[str]) -> int:
+def processes_in(words: Sequence[str]) -> int:
     """Return ``device.processes`` of a command line that starts one run; 0 where it stands elsewhere, if anywhere."""
     values, flags = values_by_key(words), {word for word in words if word.startswith("-")}
     is_run = not flags and not values.keys() & {"sweep", "hydra.mode"} and not is_one_of_several()

@@ -63,7 +63,7 @@ class Messages:
         try:
             self._store.set(key, json.dumps(value))
         except RuntimeError as error:
-            raise self._store_lost() from error
+            raise self._loss_of_store() from error
 
     def receive(self, key: str, rank: int) -> Any:
         """Return what a process has written, or will write, for a key.
@@ -83,15 +83,15 @@ class Messages:
                 # A store that stood still is no silence of the process: a look counts for a beat at most.
                 silent = 0.0 if beat != before else silent + min(now - since, BEAT_SECONDS)
                 if silent > limit:
-                    raise self.lost([rank], silent)
+                    raise self.loss_of([rank], silent)
                 before, since = beat, now
                 time.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
             return json.loads(self._store.get(key))
         except RuntimeError as error:
-            raise self._store_lost() from error
+            raise self._loss_of_store() from error
 
-    def find_lost(self, seconds: float) -> GantrainError | None:
+    def find_loss(self, seconds: float) -> GantrainError | None:
         """Return why tensors did not arrive: a process ended with an error, or does not beat, or lags behind.
 
         Args:
@@ -113,9 +113,9 @@ class Messages:
             after = {rank: self._beat(rank) for rank in self.others}
             missing = [rank for rank in self.others if after[rank] == before[rank]]
             behind = [rank for rank in self.others if after[rank].collectives < self.pulse.collectives]
-            return self.lost(missing or behind, seconds) if missing or behind else None
+            return self.loss_of(missing or behind, seconds) if missing or behind else None
         except RuntimeError:
-            return self._store_lost()
+            return self._loss_of_store()
 
     def lost_peers(self) -> list[int]:
         """Return the processes that neither stop, as this one does, nor beat."""
@@ -159,7 +159,7 @@ class Messages:
         while not self._store.check([f"end/{rank}" for rank in self.others]) and time.monotonic() < deadline:
             time.sleep(MAX_PAUSE_SECONDS)
 
-    def lost(self, ranks: list[int], seconds: float) -> ProcessLost:
+    def loss_of(self, ranks: list[int], seconds: float) -> ProcessLost:
         """Return the error for processes that are gone, or were silent for so long; those that hang here are ended."""
         is_stalled = seconds >= 0.9 * self.timeout
         if is_stalled:
@@ -173,13 +173,13 @@ class Messages:
         plain = json.loads(self._store.get(f"end/{rank}"))
         if plain is None and rank == 0:
             raise SystemExit(0)
-        return PeerError(**plain) if plain else self.lost([rank], 0.0)
+        return PeerError(**plain) if plain else self.loss_of([rank], 0.0)
 
     def _beat(self, rank: int) -> Beat:
         key = f"beat/{rank}"
         return Beat(*json.loads(self._store.get(key))) if self._store.check([key]) else Beat()
 
-    def _store_lost(self) -> ProcessLost:
+    def _loss_of_store(self) -> ProcessLost:
         where = "launcher" if "TORCHELASTIC_RUN_ID" in os.environ else "rank 0"
         return ProcessLost(where, "its process has ended", self._remedy())
 

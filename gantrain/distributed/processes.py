@@ -93,7 +93,7 @@ class Processes(Group):
         if isinstance(error, Interrupted):
             with suppress(RuntimeError):  # the store went with its launcher
                 lost = self._messages.lost_peers()
-        return self._messages.lost(lost, 0.0) if lost else error
+        return self._messages.loss_of(lost, 0.0) if lost else error
 
     def close(self, error: GantrainError | None = None) -> tuple[int, int]:
         """Leave the group, the others knowing why, once they have ended too: the leader, or as the leader all.
@@ -123,6 +123,6 @@ class Processes(Group):
         try:
             operation()
         except RuntimeError as error:
-            if lost := self._messages.find_lost(time.monotonic() - began):
+            if lost := self._messages.find_loss(time.monotonic() - began):
                 raise lost from error
             raise

@@ -6,7 +6,7 @@ from gantrain.core.plugins import use
 from gantrain.core.signals import handle_signals, listen, unblock_signals
 from gantrain.core.streams import tolerant_streams
 from gantrain.core.sweep_folder import SweepFolder
-from gantrain.distributed.join import joined
+from gantrain.distributed.join import membership
 from gantrain.distributed.launch import run_processes
 from gantrain.errors import to_user_error
 from gantrain.sweeps.outcomes import record_outcome
@@ -47,7 +47,7 @@ def play_as_rank(task: Task, is_watching: bool = False) -> int:
     try:
         with (
             handle_signals(lambda number: stop_before_training(sweep, number), is_patient=False),
-            joined() as group,
+            membership() as group,
         ):
             if is_watching:
                 watch_sweep(sweep, task.is_remote)

@@ -48,15 +48,8 @@ def start_run(
         ensure_empty(job_folder(composed))
         if config.train.init_from:
             load_checkpoint(config.train.init_from)
-        if (
-            group.size == 1 and config.device.processes > 1 and not config.train.dry_run
-        ):  # as a YAML file says
-            if launch is None:
-                what = f"is {config.device.processes}, and Python plays a run in its own process"
-                raise ConfigError(
-                    "device.processes", what, f"in a terminal: gantrain {shlex.join(line.words)}"
-                )
-            raise SystemExit(launch([*plugin_words(), *line.words], config.device.processes))
+        if config.device.processes > group.size and not config.train.dry_run:  # as a YAML file says
+            raise SystemExit(_launch(line, config.device.processes, launch))
         data = prepare_together(config, group)
         if config.train.dry_run:
             from gantrain.training.dry_run.report import report
@@ -77,3 +70,11 @@ def start_run(
             write_config(config, folder)
             group.begin_in(folder)
             return run_in_job_folder(composed, train_in)
+
+
+def _launch(line: CommandLine, processes: int, launch: Launch | None) -> int:
+    """Play a command line in several processes, and return the exit code. Raises ConfigError where that cannot be."""
+    if launch is None:
+        what = f"is {processes}, and Python plays a run in its own process"
+        raise ConfigError("device.processes", what, f"in a terminal: gantrain {shlex.join(line.words)}")
+    return launch([*plugin_words(), *line.words], processes)

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from gantrain.distributed.launch import exit_code, processes_wanted
+from gantrain.distributed.launch import exit_code, processes_in
 from gantrain.errors import GantrainError
 
 PLACE = {"MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
@@ -35,13 +35,13 @@ def alone(monkeypatch):
     ],
 )
 def test_processes_are_started_for_a_run_that_wants_them(words, count):
-    assert processes_wanted(words) == count
+    assert processes_in(words) == count
 
 
 def test_a_process_of_several_starts_no_others(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    assert processes_wanted(["device.processes=2"]) == 0
+    assert processes_in(["device.processes=2"]) == 0
 
 
 @pytest.mark.parametrize(

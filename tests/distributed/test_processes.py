@@ -139,7 +139,7 @@ def test_the_cause_of_absent_tensors_is_found(kind, where):
             if kind == "dead":
                 pulse.stop()
         time.sleep(0.1)
-        found = group._messages.find_lost(0.0) if group.rank != 1 else time.sleep(0.5)
+        found = group._messages.find_loss(0.0) if group.rank != 1 else time.sleep(0.5)
         if kind == "ended":
             group.close(found)
         return found
@@ -245,7 +245,7 @@ def joined_in_threads(monkeypatch, size, block, store=None):
     def part(rank):
         local.rank = rank
         try:
-            with join.joined() as group:
+            with join.membership() as group:
                 return block(group)
         except (Exception, SystemExit) as error:
             return error
