@@ -67,6 +67,7 @@ def shared_view(config: Config, data: Data, state: TrainState, runtime: Runtime)
     evaluation = view(config, data, state, runtime)
     if runtime.group.size == 1:
         return evaluation
+    runtime.group.wait()  # for the leader's save of a last step, which may take longer than tensors are waited for
     with evaluation_mode(evaluation):
         return replace(evaluation, substitute=samples(evaluation, runtime.group))
 
