@@ -12,8 +12,10 @@ from gantrain.config.options import AUTO, Config
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.schedules import due
 from gantrain.core.signals import leave
-from gantrain.core.system import allow_open_files
-from gantrain.core.text import count
+from gantrain.core.system import allow_open_files, physical_memory
+from gantrain.core.text import count, format_size
+from gantrain.datasets.base import Data
+from gantrain.errors import ConfigError
 from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.run_log import logging_to
 from gantrain.tracking.tracker import Means
@@ -68,8 +70,10 @@ def train_together(members: Sequence[Member]) -> None:
         replicas = [Replica(member, runtime, stop_signal) for member in members]
         try:
             with stop_signal.listening():
-                for replica in replicas:
+                for number, replica in enumerate(replicas):
                     replica.attend(replica.load)
+                    if number == 0 and not replica.is_over:
+                        check_memory(replica.data, len(replicas))
                 if alive := [replica for replica in replicas if not replica.is_over]:
                     prepare_runtime(alive, runtime)
                     clock = Clock()
@@ -83,6 +87,23 @@ def train_together(members: Sequence[Member]) -> None:
             for replica in replicas:
                 replica.end(failure(error))
             raise
+
+
+def check_memory(data: Data, runs: int) -> None:
+    """Check that the data of several runs, each with a split of its own, fit into half of the memory.
+
+    Raises:
+        ConfigError: If they do not.
+    """
+    parts = [part for part in (data.train, data.holdout) if part.file is None]
+    size = sum(
+        tensor.nbytes for part in parts for tensor in (part.x, part.y, part.rows) if tensor is not None
+    )
+    if runs * size > physical_memory() / 2:
+        what = f"{runs} runs at once would hold {format_size(runs * size)} of data in memory"
+        raise ConfigError(
+            "sweep.replicas", what, "set sweep.replicas=false, or sweep over fewer seeds at a time"
+        )
 
 
 def prepare_runtime(replicas: Sequence[Replica], runtime: Runtime) -> None:

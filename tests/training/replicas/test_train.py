@@ -10,7 +10,7 @@ from run_contents import fingerprint, lines
 
 from gantrain.config.resolve import resolve
 from gantrain.core.run_folder import RunFolder
-from gantrain.errors import Interrupted
+from gantrain.errors import ConfigError, Interrupted
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.replicas import stacked_step
 from gantrain.training.replicas.replica import Member
@@ -140,6 +140,14 @@ def test_error_of_all_is_the_result_of_each(tmp_path, monkeypatch):
         train_together([member(folder, config(seed)) for seed, folder in enumerate(folders)])
     assert statuses(*folders) == [("failed", 1)] * 2
     assert "there is not enough" in RunFolder(folders[0]).result["error"]
+
+
+def test_data_that_do_not_fit_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("gantrain.training.replicas.train.physical_memory", lambda: 8000)
+    folders = [tmp_path / f"{seed}" for seed in (0, 1)]
+    with pytest.raises(ConfigError, match=r"sweep\.replicas: 2 runs at once would hold 8\.32 kB of data"):
+        train_together([member(folder, config(seed)) for seed, folder in enumerate(folders)])
+    assert statuses(*folders) == [("failed", 2)] * 2
 
 
 def test_second_signal_ends_all_without_saving(tmp_path):
