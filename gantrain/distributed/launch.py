@@ -40,8 +40,9 @@ def launch(words: Sequence[str], count: int) -> int:
         ProcessLost: When they ended without a report.
     """
     # The launcher replaces $$ and ${local_rank} in what it starts.
-    arguments = ["-m", "gantrain", *(word.replace("$", "$$") for word in words)]
-    return run_processes(count, sys.executable, *arguments)
+    arguments = [word.replace("$", "$$") for word in words]
+    flags = ["--traceback"] if "--traceback" in sys.argv else []  # which this process has taken for itself
+    return run_processes(count, sys.executable, "-m", "gantrain", *flags, *arguments)
 
 
 def run_processes(count: int, entry: str | Callable[..., None], *arguments: Any) -> int:
