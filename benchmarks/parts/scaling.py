@@ -18,11 +18,9 @@ from benchmarks.contest import (
     environment,
     loop_by_hand,
     own_run,
-    ratios,
     take_turns,
     temporary_folder,
 )
-from benchmarks.parts.memory import import_torch
 from benchmarks.table import Reading, Table
 
 BASE = {"batch": 64, "side": 32, "width": 16}
@@ -44,15 +42,18 @@ def words_of(batch: int, side: int, width: int, data: str | None) -> tuple[str, 
 def growth(options: Options, axis: str, values: tuple[int, ...], base: dict[str, int]) -> Table:
     """Return how a step of one thread grows along an axis; the games of the axis take turns."""
     games = {str(value): words_of(**(base | {axis: value}), data=options.data) for value in values}
-    head = (axis, "time of a step", "operations", "memory, MB", "over import torch", "ms", "others")
-    table = Table(f"Growth with {axis}", head, note=f"of a step with {base}, on one thread")
+    head = (axis, "time of a step", "operations", "memory, MB", "CPU-ms", "others")
+    shape = ", ".join(f"{name} {size}" for name, size in base.items())
+    note = (
+        f"of a step of {shape}: CPU-seconds on one thread, and the memory of the process but for mapped files"
+    )
+    table = Table(f"Growth with {axis}", head, note=note)
     with temporary_folder() as folder, ExitStack() as stack:
-        alone = import_torch(folder)
         players = {}
         for value, words in games.items():
             players[value] = stack.enter_context(own_run(words, folder / value, threads=1))
         turns = take_turns(players, options.turns, options.seconds)
-        memory = {value: player.facts["memory"] for value, player in players.items()}
+        memory = {value: player.resident()[0] for value, player in players.items()}
     operations = {}
     for value, words in games.items():
         with temporary_folder() as folder, loop_by_hand("lean", words, folder, threads=1) as loop:
@@ -60,10 +61,10 @@ def growth(options: Options, axis: str, values: tuple[int, ...], base: dict[str,
             operations[value] = loop.operations()
     one = str(base[axis])
     for value, own in turns.items():
-        slower = [1 / ratio for ratio in ratios(turns[one], own)]
-        more, milliseconds = operations[value] / operations[one], 1e3 * median(turn.seconds for turn in own)
-        sizes = [f"{memory[value]:.0f}", f"{memory[value] - alone:.0f}"]
-        table.rows.append([value, spread(slower), f"{more:.2f}", *sizes, f"{milliseconds:.1f}", load(own)])
+        slower = [turn.cpu_seconds / first.cpu_seconds for turn, first in zip(own, turns[one], strict=True)]
+        more, seconds = operations[value] / operations[one], median(turn.cpu_seconds for turn in own)
+        figures = [spread(slower), f"{more:.2f}", f"{memory[value]:.0f}", f"{1e3 * seconds:.1f}"]
+        table.rows.append([value, *figures, load(own)])
     return table
 
 
