@@ -40,7 +40,7 @@ def ray_cluster(init: Mapping[str, Any], remote: Mapping[str, Any]) -> Iterator[
         _reach(address, f"{KEY}.init.address")
         with _connection({**init, "address": address}, f"{KEY}.init.address"):
             if not room(remote):
-                what = f"no machine of the cluster has {_listed(remote)}, which a job needs; it waits for one that has"
+                what = f"no machine of the cluster has {_words_of(remote)} as a job needs; it waits"
                 warn(f"{KEY}.remote: {what}")
             yield
         return
@@ -54,7 +54,7 @@ def ray_cluster(init: Mapping[str, Any], remote: Mapping[str, Any]) -> Iterator[
     try:
         with _connection({**own, **given, "address": address, "_temp_dir": folder}, KEY):
             if not room(remote):
-                what = f"this machine does not have {_listed(remote)}, which a job needs"
+                what = f"this machine does not have {_words_of(remote)}, which a job needs"
                 raise ConfigError(
                     f"{KEY}.remote", what, "ask for less, or name a cluster in ray.init.address"
                 )
@@ -86,7 +86,7 @@ def assigned_cores() -> int:
     return max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
 
 
-def _listed(remote: Mapping[str, Any]) -> str:
+def _words_of(remote: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in remote.items())
 
 

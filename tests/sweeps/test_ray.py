@@ -74,13 +74,8 @@ def listening(processes: list[Path]) -> set[str]:
 
 
 def test_sweep_on_ray_has_folders_and_failures_of_any_sweep(run_cli, tmp_path):
-    words = [
-        "train.steps=150",
-        "seed=0,1",
-        "optimizer.d_lr=0.001,1000",
-        "optimizer.schedule=constant",
-    ]
-    process = start(tmp_path, *words)
+    words = ["train.steps=150", "optimizer.schedule=constant", "optimizer.g_lr=${optimizer.d_lr}"]
+    process = start(tmp_path, *words, "seed=0,1", "optimizer.d_lr=0.001,1000")
     out, err = process.communicate(timeout=240)
     assert process.returncode == 1, err
     assert statuses(tmp_path / "sweep") == [
@@ -91,12 +86,10 @@ def test_sweep_on_ray_has_folders_and_failures_of_any_sweep(run_cli, tmp_path):
     ]
     assert "4 of 4 jobs: " in out
     assert "gantrain: job 1: " in err
-    assert {path.name for path in (tmp_path / "sweep").iterdir() if path.is_file()} >= {
-        "summary.csv",
-        "sweep.json",
-    }
+    files = {path.name for path in (tmp_path / "sweep").iterdir() if path.is_file()}
+    assert files >= {"summary.csv", "sweep.json"}
     assert not survivors(tmp_path)
-    assert run_cli(*SHORT, *words[:1], "optimizer.d_lr=0.001", *words[3:], "seed=1", "run.dir=alone")[0] == 0
+    assert run_cli(*SHORT, *words, "seed=1", "optimizer.d_lr=0.001", "run.dir=alone")[0] == 0
     assert fingerprint(tmp_path / "sweep/2-seed1-d_lr0.001") == fingerprint(tmp_path / "alone")
 
 
