@@ -11,7 +11,7 @@ import pytest
 from run_contents import events, fingerprint, lines
 
 from gantrain.core.run_folder import RunFolder
-from gantrain.training import evaluations, housekeeping, run
+from gantrain.training import evaluations, housekeeping, open_run, together
 from gantrain.training import start as start_module
 from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import ECHO_SECONDS
@@ -70,7 +70,7 @@ def assert_same(folder: Path, whole: Path) -> None:
 
 # Where a signal arrives: before which call of what; then what the error says, and the step that is saved.
 MOMENTS = {
-    "data": (start_module, "prepare", 1, "gantrain: stopped by", None),
+    "data": (together, "prepare", 1, "gantrain: stopped by", None),
     "folder": (start_module, "write_config", 1, "before it trained; nothing was lost", None),
     "hydra": (start_module, "run_in_job_folder", 1, "before it trained; go on with", None),
     "networks": (TrainState, "create", 1, "before it trained; go on with", None),
@@ -80,7 +80,7 @@ MOMENTS = {
     "figures": (housekeeping.Housekeeping, "report", 1, "at step 8; go on with", 8),
     "save": (housekeeping, "save_checkpoint", 1, "at step 6; go on with", 6),
     "last evaluation": (evaluations, "compute", 2, "after the last step, before its result; go on with", 12),
-    "last words": (run, "tail_means", 1, None, 12),
+    "last words": (open_run, "tail_means", 1, None, 12),
 }  # fmt: skip
 NAMES = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU"]
 
