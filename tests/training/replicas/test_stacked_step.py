@@ -136,6 +136,7 @@ def test_every_game_and_penalty_is_played_at_once(objective, penalty, untraced):
     game = REGISTERED["objective"][objective]()
     model = MLP | {"condition": "concat" if game.needs_condition or game.mismatch_weight > 0 else "none"}
     groups = RING | {"objective": {"name": objective}, "penalty": {"name": penalty}, "model": model}
+    groups |= {"optimizer": {"name": "sgd"}}
     assert_each_equals_its_solo_run(groups, groups | {"seed": 1}, count=1)
 
 
