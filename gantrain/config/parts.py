@@ -42,7 +42,8 @@ def shards_errors(config: Config) -> Iterator[ConfigError]:
     if size % (parts * unit) or size == parts * unit:
         what = f"is {size}, which has no {parts} equal shards of several samples"
         multiple = parts * unit * max(round(size / (parts * unit)), 2)
-        yield ConfigError("train.batch_size", what, f"set train.batch_size={multiple} or device.shards=null")
+        other = "give another device.shards" if config.device.shards else "start fewer processes"
+        yield ConfigError("train.batch_size", what, f"set train.batch_size={multiple}, or {other}")
     causes = {
         "penalty": (not config.penalty.averages_samples, "none"),
         "train.d_gain": (config.train.d_gain is not None, "null"),
