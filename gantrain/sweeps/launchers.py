@@ -85,9 +85,11 @@ def connection(launcher: Mapping[str, Any]) -> AbstractContextManager[None]:
     """Return a context in which what runs a launcher's jobs, as a Ray, is there. It raises ConfigError."""
     if _name(launcher) != "RayLauncher":
         return nullcontext()
+    from gantrain.config.resolve import plain_data
     from gantrain.sweeps.ray_cluster import ray_cluster
 
-    return ray_cluster(launcher["ray"]["init"], launcher["ray"]["remote"])
+    arguments = plain_data(launcher["ray"])
+    return ray_cluster(arguments["init"], arguments["remote"])
 
 
 def concurrent_jobs(launcher: Mapping[str, Any], jobs: int) -> int:
