@@ -80,6 +80,7 @@ def test_each_folder_is_that_of_the_run_alone(tmp_path):
         assert files[0] == files[1]
 
 
+@pytest.mark.slow
 def test_one_of_them_is_resumed_alone(tmp_path):
     half = {"steps": 3, "log_every": 3}  # the last step is logged in any case
     configs = [config(seed, train=half, optimizer={"horizon": 6}) for seed in (0, 1)]
@@ -114,6 +115,7 @@ def test_signal_saves_all_and_they_go_on_with_the_same_bits(tmp_path):
         assert lines(folder) == lines(whole)
 
 
+@pytest.mark.slow
 def test_run_that_diverges_does_not_stop_the_others(tmp_path):
     rule = {"optimizer": {"name": "sgd", "schedule": "constant"}}
     wild = {"optimizer": rule["optimizer"] | {"d_lr": 1e3, "g_lr": 1e3}}
