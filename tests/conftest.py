@@ -134,10 +134,10 @@ def no_run(monkeypatch) -> str:
 
     from gantrain.errors import GantrainError
 
-    def accept(*_: object) -> None:
+    def accept(*_: object, **__: object) -> None:
         raise GantrainError("accepted", "in place of a run", "none")
 
-    monkeypatch.setattr("gantrain.training.start.prepare", accept)
+    monkeypatch.setattr("gantrain.training.start.prepare_together", accept)
     monkeypatch.setattr("gantrain.cli.train.run_hydra_main", accept)
     return "gantrain: error: accepted: in place of a run; none\n"
 
