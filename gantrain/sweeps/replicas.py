@@ -69,7 +69,7 @@ def plan_groups(
             apart[reason] += len(pairs)
             groups += [(job,) for job, _ in pairs]
             continue
-        same, others = _verified(pairs, compose)
+        same, others = _same_but_for_numbers(pairs, compose)
         apart["a key of theirs is computed from one that differs"] += len(others)
         groups += [*split(same, at_once), *((job,) for job in others)]
     order = {job.folder: place for place, job in enumerate(jobs)}
@@ -90,7 +90,7 @@ def _why_apart(pairs: Sequence[tuple[Job, Config | None]], is_always: bool) -> s
     return reason or ("" if pays(config, len(pairs)) else "of this size and number that is faster")
 
 
-def _verified(
+def _same_but_for_numbers(
     pairs: Sequence[tuple[Job, Config | None]], compose: Callable[[Job], Mapping[str, Any]]
 ) -> tuple[list[Job], list[Job]]:
     """Return the jobs whose config is that of the first but for the numbers on their lines, and the others."""

@@ -121,7 +121,7 @@ class StackedStep:
             from torch._dynamo.exc import TorchDynamoException  # takes seconds
 
             try:
-                faster = compiled(graph, self._play.device)
+                faster = compile_graph(graph, self._play.device)
                 found = faster(*self._state_leaves, *leaves)
             except TorchDynamoException as error:  # before anything has changed
                 reason = " ".join(str(error).split())[:200]
@@ -204,7 +204,7 @@ def graph_of(advance: Step, leaves: list[Tensor]) -> Step:
     return graph
 
 
-def compiled(graph: Step, device: torch.device) -> Step:
+def compile_graph(graph: Step, device: torch.device) -> Step:
     """Return a graph that is compiled at its first call."""
     # Its inputs never change but in their numbers, and to compare them with the first ones takes time.
     options: dict[str, Any] = {"guard_filter_fn": lambda guards: [False for _ in guards]}
