@@ -24,6 +24,7 @@ ROOT = Path(gantrain.__file__).parent
 KEYS = {f"{group}.{key}" for group in (*GROUPS, "train", "run") for key in keys_of_group(group)} | {
     "seed",
     "name",
+    "sweep.replicas",
 }
 OVERRIDE = re.compile(r"(?<![\w./{-])([a-z_]+(?:\.[a-z_][a-z0-9_]*)*)=([^\s;)]*)")
 DOTTED = re.compile(rf"(?<![\w./{{-])((?:{'|'.join(GROUPS)}|train|run)\.[a-z_][a-z0-9_]*)(?![\w(.])")

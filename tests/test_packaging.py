@@ -393,6 +393,7 @@ def test_the_ci_script_runs_what_readme_and_contributing_say():
 
 def test_the_documented_exit_codes_are_those_of_the_errors():
     kinds = [errors.GantrainError, *errors.GantrainError.__subclasses__()]
+    kinds = [kind for kind in kinds if kind.__module__ == errors.__name__]  # another may be imported by now
     found = {kind.__name__: kind.exit_code for kind in kinds if kind is not errors.Interrupted}
     table = rows(CONTRIBUTING, "exit code")
     in_contributing = {name.strip("`"): code for code, name, _ in table if name}

@@ -570,6 +570,7 @@ def test_plugin_objective_serves_from_python(bounded, tmp_path, monkeypatch):
     assert gantrain.load("run", plugins=[bounded]).sample(3).equal(run.sample(3))
 
 
+@pytest.mark.slow
 def test_plugins_are_swept_and_resumed(families, tmp_path, run_cli, monkeypatch):
     own = [f"{group}=own" for group in FAMILIES if group != "objective"]
     words = ("-m", "objective=own,hinge", *own, "metric.own.factor=2", "run.dir=swept", *TINY[:3])

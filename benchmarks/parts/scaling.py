@@ -27,7 +27,7 @@ BASE = {"batch": 64, "side": 32, "width": 16}
 AXES = {"batch": (16, 64, 256), "side": (16, 32, 64), "width": (8, 16, 32)}
 QUICK_BASE = {"batch": 8, "side": 16, "width": 4}
 QUICK_AXES = {"batch": (4, 8)}
-RANKS, SHARDS = (1, 2, 4), 4
+RANKS = (1, 2, 4)
 GAMES = {"digits": ("dataset=digits",), "mnist_r1": ("penalty=r1_strong", *images(28))}
 # Images a second that two ranks of one thread reach, over one rank of one thread with the same global batch.
 LEAST = {"digits": 1.3, "mnist_r1": 1.8}
@@ -68,30 +68,20 @@ def growth(options: Options, axis: str, values: tuple[int, ...], base: dict[str,
     return table
 
 
-def images_per_second(words: tuple[str, ...], ranks: int, reduce: str, seconds: float) -> float:
-    """Return the speed that a run of several ranks logs, each of one thread. Raises PlayerError when it fails."""
+def images_per_second(
+    words: tuple[str, ...], ranks: int, reduce: str, seconds: float, threads: int = 1
+) -> float:
+    """Return the speed that a run of several ranks logs. Raises PlayerError when it fails."""
     with temporary_folder() as folder:
-        world = (
-            f"device.processes={ranks}",
-            f"device.shards={SHARDS}",
-            f"device.reduce={reduce}",
-            "device.threads=1",
-        )
+        world = (f"device.processes={ranks}", f"device.reduce={reduce}", f"device.threads={threads}")
         budget = (f"train.seconds={seconds:g}", "train.log_every=5", "metric=none", "train.sample_every=0")
-        command = [
-            sys.executable,
-            "-m",
-            "gantrain",
-            "--plugins",
-            str(PLUGINS),
-            *words,
-            *world,
-            *budget,
-            *EAGER,
-        ]
-        command.append(f"run.dir={folder / 'run'}")
+        line = ("--plugins", str(PLUGINS), *words, *world, *budget, *EAGER, f"run.dir={folder / 'run'}")
         done = subprocess.run(
-            command, env=environment(folder, threads=1), capture_output=True, text=True, cwd=folder
+            [sys.executable, "-m", "gantrain", *line],
+            env=environment(folder, threads),
+            capture_output=True,
+            text=True,
+            cwd=folder,
         )
         if done.returncode:
             raise PlayerError((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
@@ -110,20 +100,27 @@ def logged_speeds(run: Path) -> list[float]:
 
 def ranks(options: Options) -> Table:
     """Return how the speed grows with ranks, one thread each, at the same global batch."""
-    head = ("game", "reduce", *(f"{n} ranks over 1" for n in RANKS[1:]), "images/s of 1")
-    note = f"one thread a rank, the same global batch in {SHARDS} shards; as logged by runs that take turns"
-    table = Table("Ranks", head, note=note)
-    seconds = max(2.0, 4 * options.seconds)
+    gains = (*(f"{n} ranks over 1" for n in RANKS[1:]), "2 ranks over 1 of 2 threads")
+    note = "one thread and one shard a rank, the same global batch; as logged by runs that take turns"
+    table = Table("Ranks", ("game", "reduce", *gains, "images/s of 1"), note=note)
+    seconds = max(4.0, 4 * options.seconds)
     for game, words in {"digits": GAMES["digits"]}.items() if options.is_quick else GAMES.items():
         for reduce in ("exact", "fast"):
-            speeds: dict[int, list[float]] = {n: [] for n in RANKS}
+            speeds: dict[str, list[float]] = {}
             for _ in range(options.turns):
-                for n in RANKS:
-                    speeds[n].append(images_per_second(words, n, reduce, seconds))
-            gains = {n: [own / one for own, one in zip(speeds[n], speeds[1], strict=True)] for n in RANKS[1:]}
-            table.rows.append([game, reduce, *map(spread, gains.values()), f"{median(speeds[1]):.0f}"])
-            table.readings.append(Reading(f"{game} on 2 ranks over 1, {reduce}", gains[2], least=LEAST[game]))
+                for n, threads in (*((n, 1) for n in RANKS), (1, 2)):
+                    speed = images_per_second(words, n, reduce, seconds, threads)
+                    speeds.setdefault(f"{n} of {threads}", []).append(speed)
+            pairs = (("2 of 1", "1 of 1"), ("4 of 1", "1 of 1"), ("2 of 1", "1 of 2"))
+            found = [ratios_of(speeds[own], speeds[other]) for own, other in pairs]
+            table.rows.append([game, reduce, *map(spread, found), f"{median(speeds['1 of 1']):.0f}"])
+            table.readings.append(Reading(f"{game} on 2 ranks over 1, {reduce}", found[0], least=LEAST[game]))
     return table
+
+
+def ratios_of(own: list[float], others: list[float]) -> list[float]:
+    """Return how many times as high each speed is as the other of its turn."""
+    return [speed / other for speed, other in zip(own, others, strict=True)]
 
 
 def measure(options: Options) -> Iterator[Table]:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -34,13 +34,18 @@ def start(argv: list[str]) -> int:
     if line.mode == "run":  # composed and run without hydra.main
         from gantrain.training.start import start_run
 
-        start_run(line, launch=launch)
+        start_run(line, launch=launch_and_exit)
         return 0
     if line.mode == "sweep" and size > 1:
         remedy = "start the sweep once: each of its jobs starts its own processes, with device.processes=N"
         raise ConfigError("-m", f"is a sweep, and {size} processes were started to play one run", remedy)
     run_hydra_main(line)
     return 0
+
+
+def launch_and_exit(words: list[str], count: int) -> NoReturn:
+    """Play a run in several processes, and end this one with their exit code."""
+    raise SystemExit(launch(words, count))
 
 
 def _with_processes(argv: list[str], size: int) -> list[str]:

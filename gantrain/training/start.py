@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from gantrain.config.compose import check, compose_job, job_folder, run_in_job_folder
 from gantrain.config.overrides import CommandLine
@@ -21,7 +22,7 @@ from gantrain.training.session import Session
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.together import prepare_together
 
-Launch = Callable[[list[str], int], int]
+Launch = Callable[[list[str], int], NoReturn]
 
 
 def start_run(
@@ -32,11 +33,10 @@ def start_run(
     Args:
         line: What was typed.
         draw: Shows samples and metrics while the run goes on; see ``Session``.
-        launch: Plays the run of a command line in several processes, and returns the exit code.
+        launch: Plays the run of a command line in several processes, and ends this one with their exit code.
 
     Raises:
         GantrainError: Before anything is written, if the config or the data are at fault.
-        SystemExit: With the exit code of ``launch``.
     """
     group = current_group()
     if folder := group.earlier_folder:  # of an attempt in which a process died
@@ -49,7 +49,7 @@ def start_run(
         if config.train.init_from:
             load_checkpoint(config.train.init_from)
         if config.device.processes > group.size and not config.train.dry_run:  # as a YAML file says
-            raise SystemExit(_launch(line, config.device.processes, launch))
+            _launch(line, config.device.processes, launch)
         data = prepare_together(config, group)
         if config.train.dry_run:
             from gantrain.training.dry_run.report import report
@@ -72,9 +72,9 @@ def start_run(
             return run_in_job_folder(composed, train_in)
 
 
-def _launch(line: CommandLine, processes: int, launch: Launch | None) -> int:
-    """Play a command line in several processes, and return the exit code. Raises ConfigError where that cannot be."""
+def _launch(line: CommandLine, processes: int, launch: Launch | None) -> NoReturn:
+    """Play a command line in several processes, and end this one. Raises ConfigError where that cannot be."""
     if launch is None:
         what = f"is {processes}, and Python plays a run in its own process"
         raise ConfigError("device.processes", what, f"in a terminal: gantrain {shlex.join(line.words)}")
-    return launch([*plugin_words(), *line.words], processes)
+    launch([*plugin_words(), *line.words], processes)

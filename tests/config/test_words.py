@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from gantrain.cli.arguments import read_options
-from gantrain.cli.commands.resume import _with_words
 from gantrain.config.compose import compose
 from gantrain.config.grammar import quote_choices, read_value, read_word
 from gantrain.config.key_types import type_of_key
@@ -31,6 +30,7 @@ from gantrain.core.sweep_folder import Job, Plan, SweepFolder
 from gantrain.errors import ConfigError
 from gantrain.registry import REGISTERED, parse
 from gantrain.sampling.options import ExportOptions, SampleOptions
+from gantrain.training.resume import _with_words
 
 # What YAML or Hydra's grammar would make a number, a switch, nothing, a time, a list or a call of.
 LOOKS_OTHERWISE = (
@@ -180,7 +180,7 @@ def test_text_reads_back_from_a_verb(text):
     )
     assert read_options(ExportOptions, {"out": text}) == {"out": text}
     assert read_options(ExportOptions, {"out": Override("out", text).quoted().value}) == {"out": text}
-    plain = {"dataset": {"root": None}, "train": {}}
+    plain = {"dataset": {"root": None}, "train": {}, "device": {}}
     assert _with_words(plain, {"dataset.root": text})["dataset"]["root"] == text
 
 

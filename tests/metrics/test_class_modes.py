@@ -145,6 +145,7 @@ def test_learning_the_label_is_learning_each_channel_by_itself():
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_features_are_those_of_each_channel_side_by_side(data):
     x, _ = data.holdout.take(torch.arange(40))
     with torch.inference_mode():

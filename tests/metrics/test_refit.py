@@ -132,6 +132,7 @@ def test_the_truth_is_found_where_only_the_variance_differs():
     assert found[TAG] == pytest.approx(0.092733, abs=0.01)
 
 
+@pytest.mark.slow
 def test_refit_detects_modes_that_are_a_half_too_wide():
     """A network of bare coordinates reads 0.000 here after 1,000 steps."""
     p, q = ring(0.02), ring(0.03)

@@ -168,9 +168,8 @@ def test_a_file_tells_enough_to_draw_its_inputs(case):
         assert not most or 0 <= y.min() <= y.max() < most
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[] if case == "dcgan-norm" else pytest.mark.slow) for case in CASES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
 def test_an_onnx_model_draws_the_same_samples_for_any_number(case, tmp_path, capfd):
     import onnxruntime
 

@@ -123,6 +123,7 @@ def test_sweep_preset_needs_no_flag_and_overrides_win_over_it(run_cli, tmp_path)
     ]
 
 
+@pytest.mark.slow
 def test_sweep_again_runs_what_failed_and_keeps_the_rest(run_cli, tmp_path):
     from PIL import Image
 

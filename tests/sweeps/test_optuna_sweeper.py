@@ -56,6 +56,7 @@ def test_optuna_resume_runs_the_rest_and_the_best_can_be_rerun(run_cli, tmp_path
     assert json.loads((tmp_path / "again" / "result.json").read_text())["metrics"] == found[least]["metrics"]
 
 
+@pytest.mark.slow
 def test_optuna_prunes_hopeless_trials_and_finishes_the_others(run_cli, tmp_path):
     code, out, error = run_cli(
         *EXACT, "run.dir=s", "optimizer.g_lr=choice(0.1,0)", "hydra.sweeper.n_trials=3", "hydra.sweeper.sampler=random",

@@ -88,6 +88,7 @@ def test_resume_in_a_fresh_process_25_and_35_steps_are_60(tmp_path, case, fresh)
         ).read_bytes()
 
 
+@pytest.mark.slow
 def test_resume_after_two_kills_equals_the_unbroken_run(tmp_path, fresh):
     every = "log_every=5 sample_every=15 evaluate_every=25 checkpoint_every=12 keep_checkpoints=2 steps=60"
     words = [*HARD, *RING, "metric=toy", "metric.n=60", *(f"train.{word}" for word in every.split())]
