@@ -82,7 +82,10 @@ def unblock_signals() -> None:
 
 @contextmanager
 def delay_signals() -> Iterator[None]:
-    """Let signals wait for the end of the block, as while torch is imported, which may abort at one."""
+    """Let signals wait for the end of the block, as while torch is imported, which may abort at one.
+
+    Only before there are other threads, which would receive them.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
