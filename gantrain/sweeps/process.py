@@ -28,7 +28,7 @@ from gantrain.sweeps.launch import print_job, print_progress
 from gantrain.sweeps.launchers import launcher_of
 from gantrain.sweeps.outcomes import record_exit, record_outcome, wait_until_free
 from gantrain.sweeps.stop import POLL_SECONDS, block_signals, signals_to_obey
-from gantrain.sweeps.submitted import run_submitted
+from gantrain.sweeps.submitted import run_submission
 from gantrain.sweeps.task import Other, Task
 
 # What a run imports lazily.
@@ -80,7 +80,7 @@ def run_job(
     if signals_to_obey(sweep, task.is_remote):  # before this job's turn
         return run.outcome()
     if kind.is_submitted:
-        run_submitted(task)
+        run_submission(task)
         return run.outcome()
     if kind.is_remote:
         return _run_on_ray(task, cwd)
@@ -150,9 +150,9 @@ def run_in_process(task: Task) -> dict[str, Any]:
             process.kill()
         raise
     except EOFError:
-        return _unstarted(task, ": the process that starts them died, with the messages above")
+        return _record_failed_start(task, ": the process that starts them died, with the messages above")
     except OSError as error:
-        return _unstarted(task, f" ({error})")
+        return _record_failed_start(task, f" ({error})")
     wait_until_free(task.run)  # should the process that started it have died first
     signals = SweepFolder(task.run.path.parent).signals()
     for run in task.runs:
@@ -161,7 +161,7 @@ def run_in_process(task: Task) -> dict[str, Any]:
     return task.run.outcome()
 
 
-def _unstarted(task: Task, cause: str) -> dict[str, Any]:
+def _record_failed_start(task: Task, cause: str) -> dict[str, Any]:
     """Write why the process of a task was not started, and return the result of its own run."""
     what = f"its process was not started{cause}"
     own, *_ = [record_outcome(run, "failed", what, 1) for run in task.runs]

@@ -15,14 +15,14 @@ from gantrain.sweeps.task import Task
 SECONDS = 60  # for an answer of Slurm
 
 
-def run_submitted(task: Task) -> None:
+def run_submission(task: Task) -> None:
     """Run a task in this process; what its cluster stopped, for time or for another's job, is queued again."""
     requeue = signal.getsignal(signal.SIGUSR2)  # submitit's handler
     if not task.is_remote:
         os.setsid()  # out of reach of Ctrl-C, of which the sweep tells its jobs
     unblock_signals()
     worker.limit_resources(task)
-    code = play_as_rank(task, is_watching=True) if join_submitted() > 1 else worker.run_task(task)
+    code = play_as_rank(task, is_watching=True) if join_ranks() > 1 else worker.run_task(task)
     is_stopped = bool(SweepFolder(task.run.path.parent).signals())
     if not callable(requeue) or is_stopped or code not in (128 + signal.SIGUSR2, 128 + signal.SIGTERM):
         return
@@ -35,7 +35,7 @@ def run_submitted(task: Task) -> None:
     requeue(signal.SIGUSR2, None)
 
 
-def join_submitted() -> int:
+def join_ranks() -> int:
     """Return how many ranks submitit started for this job; of several, this process then has torch's variables."""
     from submitit import JobEnvironment
     from submitit.helpers import TorchDistributedEnvironment

@@ -71,7 +71,7 @@ def test_concurrent_job_gets_its_share_of_the_cores(tmp_path, monkeypatch, at_on
     jobs = plan_jobs([[f"seed={seed}"] for seed in range(8)], ["seed"])
     sweep, tasks = SweepFolder(tmp_path), list[Task]()
     sweep.write(Plan("", (), jobs, at_once, os.getpid()))
-    for name in ("run_in_process", "run_submitted"):
+    for name in ("run_in_process", "run_submission"):
         monkeypatch.setattr(process, name, lambda task: tasks.append(task) or {"status": "finished"})
     for name in ("print_job", "print_progress"):
         monkeypatch.setattr(process, name, lambda *_: None)

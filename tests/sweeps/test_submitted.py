@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from gantrain.core.run_folder import RunFolder
-from gantrain.sweeps.submitted import preemption, run_submitted
+from gantrain.sweeps.submitted import preemption, run_submission
 from gantrain.sweeps.task import Task
 
 QUEUED, RAN = 77, 0
@@ -39,7 +39,7 @@ def exit_code_of(run: RunFolder, number: int, is_remote: bool) -> int | None:
     def job() -> None:
         os.environ |= {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_LOCAL_JOB_ID": "4"}
         signal.signal(signal.SIGUSR2, lambda *_: os._exit(QUEUED))
-        run_submitted(Task({}, run, "", {}, is_remote=is_remote))
+        run_submission(Task({}, run, "", {}, is_remote=is_remote))
 
     process = multiprocessing.get_context("fork").Process(target=job)
     process.start()
