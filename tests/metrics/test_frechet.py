@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import scipy.linalg
 import torch
 from torch import Tensor
 
@@ -24,17 +22,6 @@ def draw(n: int, d: int, seed: int) -> Tensor:
     return torch.randn(n, d, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def rotation(d: int, seed: int = 7) -> Tensor:
-    return torch.linalg.qr(draw(d, d, seed)).Q
-
-
-def bures(shift: np.ndarray, A: np.ndarray, B: np.ndarray) -> float:
-    """|d|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), the root taken of the symmetric product."""
-    root = scipy.linalg.sqrtm(A)
-    middle = scipy.linalg.eigvalsh(root @ B @ root)
-    return float(shift @ shift + np.trace(A) + np.trace(B) - 2 * np.sqrt(np.maximum(middle, 0)).sum())
-
-
 def evaluation(data: Data, fake: Tensor, n: int) -> Evaluation:
     unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     cpu = torch.device("cpu")
@@ -48,61 +35,6 @@ def digits() -> Data:
 
 def without_labels(data: Data) -> Data:
     return Data(Spec(data.spec.shape), Split(data.train.x), Split(data.holdout.x))
-
-
-@pytest.mark.parametrize("d", [1, 2, 16, 64])
-def test_it_is_the_closed_form_of_the_fitted_gaussians(d):
-    a, b = draw(300, d, 0) @ (rotation(d) + 0.3), 1.7 * draw(200, d, 1) @ rotation(d, 3) + 0.4
-    means = [x.mean(0).numpy() for x in (a, b)]
-    spreads = [((x - x.mean(0)).T @ (x - x.mean(0)) / (len(x) - 1)).numpy() for x in (a, b)]
-    expected = bures(means[0] - means[1], *spreads)
-    assert expected > 0.1
-    assert frechet(a, b) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("m1", "s1", "m2", "s2", "truth"), [(0, 1, 2, 1, 4), (0, 1, 0, 2, 1), (1, 0.5, -1, 2, 6.25)]
-)
-def test_frechet_of_gaussians_is_their_squared_wasserstein(m1, s1, m2, s2, truth):
-    """(m1 - m2)^2 + (s1 - s2)^2, with the delta method's standard error of sample means and deviations."""
-    n = 100_000
-    value = frechet(m1 + s1 * draw(n, 1, 0), m2 + s2 * draw(n, 1, 1))
-    error = math.sqrt(((2 * (m1 - m2)) ** 2 + (2 * (s1 - s2)) ** 2 / 2) * (s1**2 + s2**2) / n)
-    assert abs(value - truth) < 4 * error
-
-
-def test_covariances_that_do_not_commute_read_the_closed_form():
-    d, n = 3, 20_000
-    A, B = torch.diag(torch.tensor([1.0, 4.0, 0.25]).double()), rotation(d) * torch.tensor([3.0, 0.5, 1.0])
-    truth = bures(np.full(d, 0.5), (A @ A.T).numpy(), (B @ B.T).numpy())
-    values = [frechet(draw(n, d, 2 * i) @ A.T, draw(n, d, 2 * i + 1) @ B.T + 0.5) for i in range(20)]
-    assert np.std(values) / math.sqrt(20) < 0.01 * truth
-    assert (
-        abs(np.mean(values) - truth) < 4 * np.std(values) / math.sqrt(20) + 100 / n
-    )  # its bias falls as 1/n
-
-
-@pytest.mark.parametrize(("d", "n"), [(4, 1000), (16, 2000)])
-def test_a_perfect_sampler_reads_the_bias_law(d, n):
-    """(d + d (d + 1) / 4)(1/n + 1/m): what ``dims`` and floors are there for."""
-    expected = (d + d * (d + 1) / 4) * (1 / n + 2 / n)
-    values = [frechet(draw(n, d, 2 * i), draw(n // 2, d, 2 * i + 1)) for i in range(40)]
-    error = np.std(values) / math.sqrt(40)
-    assert error < 0.1 * expected
-    assert abs(np.mean(values) - expected) < 4 * error + 0.02 * expected
-
-
-@pytest.mark.parametrize("d", [1, 5, 40])
-def test_frechet_is_a_squared_distance_invariant_to_motions(d):
-    a, b, t, Q = draw(200, d, 0), 1 + 2 * draw(150, d, 1), 3 * draw(1, d, 2), rotation(d)
-    value = frechet(a, b)
-    assert frechet(b, a) == pytest.approx(value, rel=1e-9)
-    assert frechet(a + t, b + t) == pytest.approx(value, rel=1e-9)
-    assert frechet(a @ Q, b @ Q) == pytest.approx(value, rel=1e-9)
-    assert frechet(3 * a, 3 * b) == pytest.approx(9 * value, rel=1e-9)
-    assert frechet(a, a + t) == pytest.approx(float(t.square().sum()), rel=1e-9)
-    assert abs(frechet(a, a)) < 1e-9 * d
-    assert abs(frechet(a, a.flip(0))) < 1e-9 * d
 
 
 @pytest.mark.parametrize(
