@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from gantrain.core.device import upload
 from gantrain.core.estimate import Estimate
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Density, Split
+from gantrain.metrics.game import Game
 from gantrain.metrics.suite import Suite
 from gantrain.objectives.base import Objective
 
@@ -40,45 +40,25 @@ def in_double(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A generator and a discriminator to be evaluated against held-out data.
+    """Samples on two sides: those of a generator, and held-out data.
 
     Attributes:
         data: The dataset; ``fake`` has as many samples as ``real``.
-        G: The generator whose samples are evaluated (the average of weights, if there is one).
-        G_live: The generator that D plays against.
-        D: The discriminator, in eval mode as both generators.
-        objective: The game, which knows what D's logits mean.
-        latents: ``(n, purpose) -> latents [n, ...]``, the same for the same purpose.
         suite: The protocol.
-        device: Where the networks are.
+        device: Where the samples and networks are.
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
-        wrong: ``y [N, ...] -> y [N, ...]``: a wrong condition for each right one; None if there is none.
-        undo: ``logits [N] -> logits [N]``: those of the D that labels without noise would have given.
-        batch: Samples per call of a D that looks across its batch; 0 for a D that does not.
-        packing: Samples that D classifies jointly, as one.
-        conditional: Whether the networks see conditions.
-        autocast: The precision that networks run in, as a context.
-        is_averaged: Whether ``G`` is the average of the weights of ``G_live``, and not the same.
-        substitute: Samples [n, ...] and their labels in place of those of ``G``, or None.
+        players: The game of a run; None where there are samples alone.
+        conditional: Whether the samples were generated for the labels of ``real``, each for one.
+        substitute: Samples [n, ...] and their labels in place of those of the game's ``G``, or None.
         reference: Samples [n, ...] and their labels in place of held-out ones, or None.
     """
 
     data: Data
-    G: nn.Module
-    G_live: nn.Module
-    D: nn.Module
-    objective: Objective
-    latents: Callable[[int, str], Tensor]
     suite: Suite
     device: torch.device
     seed: int
-    wrong: Callable[[Tensor], Tensor | None]
-    undo: Callable[[Tensor], Tensor]
-    batch: int = 0
-    packing: int = 1
+    players: Game | None = None
     conditional: bool = False
-    autocast: Callable[[], AbstractContextManager[None]] = nullcontext
-    is_averaged: bool = True
     substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
     reference: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -89,18 +69,21 @@ class Evaluation:
         return min(self.suite.n, len(self.data.holdout))
 
     @property
-    def couples_samples(self) -> bool:
-        """Whether D looks across samples: its divergence is then that of packs or batches."""
-        return self.batch > 0 or self.packing > 1
+    def game(self) -> Game:
+        """The game of a run. Raises LookupError without one: a metric that reads it says ``needs_game``."""
+        if self.players is None:
+            raise LookupError("these samples have no game")
+        return self.players
 
     @property
     def group(self) -> int:
         """Consecutive logits that depend on each other: those of a batch, for a D that looks across it."""
-        return max(self._samples_per_call(self.n) // self.packing, 1) if self.batch else 1
+        game = self.game
+        return max(self._samples_per_call(self.n) // game.packing, 1) if game.batch else 1
 
     def _samples_per_call(self, n: int) -> int:
         # Whole packs only; and a D that looks across its batch gets batches of one size, as in training.
-        return min(self.batch or CHUNK, n) // self.packing * self.packing
+        return min(self.game.batch or CHUNK, n) // self.game.packing * self.game.packing
 
     def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a split, the same ones for the same seed."""
@@ -116,21 +99,21 @@ class Evaluation:
     @cached_property
     def fake(self) -> tuple[Tensor, Tensor | None]:
         """Samples of ``G`` [n, ...] and the labels they were generated for, which are those of ``real``."""
-        return self.substitute or self.generate(self.G, self.real[1], "evaluate")
+        return self.substitute or self.generate(self.game.G, self.real[1], "evaluate")
 
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
         # z [n, ...] and conditions [n, ...] to samples [n, ...]
-        z = upload(self.latents(self.n, purpose), self.device)
+        z = upload(self.game.latents(self.n, purpose), self.device)
         return in_chunks(G, z, self.condition(y)).float(), y
 
     def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
         """Return D's logits, float32, one for each sample or pack, label smoothing undone."""
-        size = self._samples_per_call(len(x))
-        unit = size if self.batch else self.packing
+        game, size = self.game, self._samples_per_call(len(x))
+        unit = size if game.batch else game.packing
         x = x[: len(x) // unit * unit]
         c = None if y is None else self.condition(y[: len(x)])
-        return self.undo(in_chunks(self.D, x, c, size).float())
+        return game.undo(in_chunks(game.D, x, c, size).float())
 
     def condition(self, y: Tensor | None) -> Tensor | None:
         """Return what the networks see of labels [n, ...]: None if they are not conditional."""
@@ -153,8 +136,8 @@ class RunSpec:
 
     Attributes:
         spec: Shape and classes of the data.
-        objective: The game.
-        conditional: Whether the networks see conditions.
+        objective: What the game is; None where there are samples alone.
+        conditional: Whether samples are generated for conditions.
         couples_samples: Whether D looks across the samples of a batch.
         tractable: Whether G knows its density.
         density: The data's density, if it is known.
@@ -162,7 +145,7 @@ class RunSpec:
     """
 
     spec: Spec
-    objective: Objective
+    objective: Objective | None = None
     conditional: bool = False
     couples_samples: bool = False
     tractable: bool = False
@@ -187,6 +170,7 @@ class Metric(ABC):
         shared_protocol: What all evaluations by this metric have in common.
         has_floor: Whether the same metric of real samples in place of those of G is a useful floor.
         compares_real: Whether its value depends on held-out samples, and not on those of G alone.
+        needs_game: Whether it reads the networks of a run, and not samples alone.
         needs_d: Whether it evaluates D, which a baseline does not train.
         is_demonstration: Whether it shows a point of theory and is no part of ``metric=full``.
     """
@@ -196,6 +180,7 @@ class Metric(ABC):
     shared_protocol: Mapping[str, object] = SAMPLES
     has_floor: bool = True
     compares_real: bool = True
+    needs_game: bool = False
     needs_d: bool = False
     is_demonstration: bool = False
 

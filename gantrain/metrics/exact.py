@@ -47,6 +47,7 @@ class Exact(Metric):
 
     name: str = option("exact", "registered name")
     has_floor = False
+    needs_game = True
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         return why_not_integrable(run)

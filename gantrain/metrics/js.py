@@ -45,19 +45,19 @@ class JS(Metric):
     needs_d = True
 
     def expected_tags(self, run: RunSpec) -> list[str]:
-        if not run.objective.has_game:
+        if run.objective is None or not run.objective.has_game:
             return []
         return [*estimates(run.objective, run.couples_samples), "logits/holdout"]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        tags = estimates(evaluation.objective, evaluation.couples_samples)
+        tags = estimates(evaluation.game.objective, evaluation.game.couples_samples)
         return super().protocol(evaluation) | {"estimates": tags}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         logits = evaluation.once(self.logits)
         tags: dict[str, float] = {
-            divergence_tag(quantity, evaluation.couples_samples): value
-            for quantity, value in evaluation.objective.estimate(logits).items()
+            divergence_tag(quantity, evaluation.game.couples_samples): value
+            for quantity, value in evaluation.game.objective.estimate(logits).items()
         }
         return tags | {tag: estimate.with_error(None) for tag, estimate in logit_estimates(logits).items()}
 
@@ -69,9 +69,9 @@ class JS(Metric):
     def logits(evaluation: Evaluation) -> Logits:
         """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
         x, y = evaluation.real
-        fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
+        fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
         # Wrong pairs: data with another condition (Reed et al. 2016, alg. 1).
-        has_wrong = evaluation.objective.mismatch_weight > 0 and y is not None
-        wrong = evaluation.wrong(y) if has_wrong else None  # type: ignore[arg-type]
+        has_wrong = evaluation.game.objective.mismatch_weight > 0 and y is not None
+        wrong = evaluation.game.wrong(y) if has_wrong else None  # type: ignore[arg-type]
         mismatched = None if wrong is None else evaluation.logits(x, wrong)
         return Logits(evaluation.logits(x, y), evaluation.logits(fake, y), mismatched, evaluation.group)

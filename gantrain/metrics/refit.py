@@ -64,9 +64,9 @@ class Fits:
 def own_logits(evaluation: Evaluation) -> Logits | None:
     """Return the logits of the game's own D; None if it estimates no JSD of single samples."""
     # A baseline has no D; the divergence of packs and batches is another quantity.
-    if not evaluation.objective.has_game or evaluation.couples_samples:
+    if not evaluation.game.objective.has_game or evaluation.game.couples_samples:
         return None
-    return evaluation.once(JS.logits) if "js" in quantities(evaluation.objective) else None
+    return evaluation.once(JS.logits) if "js" in quantities(evaluation.game.objective) else None
 
 
 @register("metric")
@@ -80,6 +80,7 @@ class Refit(Metric):
 
     name: str = option("refit", "registered name")
     has_floor = False
+    needs_game = True
 
     def expected_tags(self, run: RunSpec) -> list[str]:
         has_gap = "divergence/js" in JS().expected_tags(run)
@@ -113,14 +114,16 @@ class Refit(Metric):
         own = own_logits(evaluation)
         if own is None:
             return {"divergence/js_refit": value}
-        gap = Estimate(value - evaluation.objective.estimate(own)["js"], n=evaluation.n, is_lower_bound=True)
+        gap = Estimate(
+            value - evaluation.game.objective.estimate(own)["js"], n=evaluation.n, is_lower_bound=True
+        )
         return {"divergence/js_refit": value, "divergence/js_gap": gap}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         own = own_logits(evaluation)
         if own is None:
             return {}
-        terms, estimate = evaluation.once(Fits.of).whole.held_out, evaluation.objective.estimate
+        terms, estimate = evaluation.once(Fits.of).whole.held_out, evaluation.game.objective.estimate
 
         def gap(kept: Tensor) -> float:
             mismatched = None if own.mismatched is None else own.mismatched[kept]

@@ -1,7 +1,7 @@
 """Evaluating the metric suite: which metrics a run supports, their tags, values, floors and protocol."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -18,7 +18,9 @@ from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.distributed.group import Group, OneProcess
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.game import Game
 from gantrain.metrics.js import JS
+from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.floors import floors
 from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.runtime import Runtime
@@ -48,18 +50,25 @@ def run_spec(config: Config, data: Data | None = None) -> RunSpec:
 
 def why_unsupported(metric: Metric, run: RunSpec) -> str | None:
     """Return why a metric cannot be computed for a run, or None when it can."""
-    if metric.needs_d and not run.objective.has_game:
+    if run.objective is None and (metric.needs_game or metric.needs_d):
+        return "these are samples without the networks of a run"
+    if metric.needs_d and run.objective is not None and not run.objective.has_game:
         return "this objective trains no D"
     return metric.why_unsupported(run)
 
 
 def supported_metrics(config: Config, data: Data) -> list[Metric]:
-    """Return the suite's metrics that the data and the model support.
+    """Return the suite's metrics that a run and its data support. Raises as ``select_metrics``."""
+    return select_metrics(config.metric, run_spec(config, data))
+
+
+def select_metrics(suite: Suite, run: RunSpec) -> list[Metric]:
+    """Return the suite's metrics that a run supports, or samples without one.
 
     Raises:
         ConfigError: When the suite names metrics and none of them is supported, with the reasons.
     """
-    run, metrics = run_spec(config, data), config.metric.build()
+    metrics = suite.build()
     reasons = {metric.name: why_unsupported(metric, run) for metric in metrics}
     supported = [metric for metric in metrics if reasons[metric.name] is None]
     # A suite may hold metrics for other data; one that holds no metric for these is a mistake.
@@ -98,25 +107,21 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
     def wrong(y: Tensor) -> Tensor | None:
         return wrong_conditions(y, data.spec.classes, stream(config.seed, state.step, "evaluate wrong"))
 
-    return Evaluation(
-        data=data,
+    game = Game(
         G=state.G_ema,
         G_live=state.G,
         D=state.D,
         objective=config.objective,
         latents=latents,
-        suite=suite,
-        device=runtime.device,
-        seed=config.seed,
         wrong=wrong,
         undo=config.noise.undo,
         # A D with batch statistics is evaluated on batches of the size that it is trained on.
         batch=config.train.batch_size if config.model.minibatch_std else 0,
         packing=config.model.packing,
-        conditional=config.model.is_conditional,
         autocast=runtime.autocast,
         is_averaged=config.train.ema > 0,
     )
+    return Evaluation(data, suite, runtime.device, config.seed, game, config.model.is_conditional)
 
 
 @contextmanager
@@ -136,8 +141,10 @@ def in_eval(*networks: nn.Module) -> Iterator[None]:
 @contextmanager
 def evaluation_mode(evaluation: Evaluation) -> Iterator[None]:
     """Inside the block networks are in eval mode, without gradients, in the precision in which they train."""
-    networks = in_eval(evaluation.G, evaluation.G_live, evaluation.D)
-    with networks, torch.inference_mode(), evaluation.autocast():
+    with torch.inference_mode(), ExitStack() as stack:
+        if game := evaluation.players:
+            stack.enter_context(in_eval(game.G, game.G_live, game.D))
+            stack.enter_context(game.autocast())
         yield
 
 
@@ -187,7 +194,9 @@ def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, A
     errors = metric.errors(evaluation) if final else {}
     # Afterwards, since a protocol may depend on what its metric computed.
     protocol = metric.protocol(evaluation) | {"tags": list(values)}
-    if protocol.get("G") == "averaged weights" and not evaluation.is_averaged:
+    if evaluation.players is None:
+        protocol.pop("G", None)
+    elif protocol.get("G") == "averaged weights" and not evaluation.players.is_averaged:
         protocol["G"] = "live weights"
     return {"values": _plain(values), "errors": _plain(errors), "protocol": protocol}
 

@@ -78,11 +78,11 @@ def samples(evaluation: Evaluation, group: Group) -> tuple[Tensor, Tensor | None
     The chunks are those of one process, so that every sample has the same bits.
     """
     y = evaluation.real[1]
-    z, c = evaluation.latents(evaluation.n, "evaluate").split(CHUNK), evaluation.condition(y)
+    z, c = evaluation.game.latents(evaluation.n, "evaluate").split(CHUNK), evaluation.condition(y)
     conditions = [None] * len(z) if c is None else c.split(CHUNK)
     rounds = -(-len(z) // group.size)
     own = torch.zeros(rounds, CHUNK, *evaluation.data.spec.shape, device=evaluation.device)
     for place, i in enumerate(range(group.rank, len(z), group.size)):
-        own[place, : len(z[i])] = evaluation.G(upload(z[i], evaluation.device), conditions[i]).float()
+        own[place, : len(z[i])] = evaluation.game.G(upload(z[i], evaluation.device), conditions[i]).float()
     of_ranks = group.gather(own)
     return torch.cat([of_ranks[i % group.size][i // group.size, : len(z[i])] for i in range(len(z))]), y

@@ -32,7 +32,6 @@ def gaussians(*shape: int, shift: float = 0.0, scale: float = 1.0) -> Draw:
 
 
 def readings(name: str, draw: Draw, n: int, repetitions: int, labels: int = 0) -> dict[str, list[Estimate]]:
-    unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     metric, generator = build("metric", {"name": name}), torch.Generator().manual_seed(0)
     train = Split(draw(1000, generator)[0])
     found: dict[str, list[Estimate]] = {}
@@ -41,7 +40,7 @@ def readings(name: str, draw: Draw, n: int, repetitions: int, labels: int = 0) -
         y = torch.randint(labels, (n,), generator=generator) if labels else None
         data = Data(Spec(tuple(real.shape[1:])), train, Split(real))
         sides = {"reference": (real, y), "substitute": (fake, y)}
-        scene = Evaluation(data=data, suite=Suite(n=n), device=torch.device("cpu"), seed=0, **sides, **unused)
+        scene = Evaluation(data=data, suite=Suite(n=n), device=torch.device("cpu"), seed=0, **sides)
         with torch.inference_mode():
             values, errors = metric(scene), metric.errors(scene)
         for tag, value in values.items():
@@ -120,11 +119,10 @@ def test_a_thousand_real_draws_find_632_of_1000_modes():
     """1000 (1 - 0.999^1000), with the standard deviation of an occupancy."""
     density = GaussianModes(torch.arange(1000.0)[:, None], 0.01)
     x, _ = density.sample(1000, torch.Generator().manual_seed(0))
-    unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     parts = [Split(density.sample(4000, torch.Generator().manual_seed(seed))[0]) for seed in (1, 2)]
     data = Data(Spec((1,)), *parts, density)
     scene = Evaluation(
-        data=data, suite=Suite(n=1000), device=torch.device("cpu"), seed=0, substitute=(x, None), **unused
+        data=data, suite=Suite(n=1000), device=torch.device("cpu"), seed=0, substitute=(x, None)
     )
     floor = floors(build("metric", {"name": "modes"}), scene)["diversity/modes"]
     assert floor == pytest.approx(632.3, abs=15)

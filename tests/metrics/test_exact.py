@@ -15,6 +15,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, GaussianModes, Split
 from gantrain.datasets.gaussians import Grid, Mixture, Ring
 from gantrain.metrics.base import Evaluation
+from gantrain.metrics.game import Game
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.theory.optimal_discriminator import OptimalDiscriminator
 from gantrain.metrics.tools.histogram import Cells, cell_side, estimates
@@ -271,19 +272,16 @@ def evaluation(
     mean: tuple[float, ...], known: bool, objective: str = "minimax", off: float = 0.0
 ) -> Evaluation:
     p, G = one(*[0.0] * len(mean)), Shift(mean, known)
-    return Evaluation(
-        data=data(p),
+    game = Game(
         G=nn.Identity(),  # the average of weights is not what D plays
         G_live=G,
         D=Best(p, one(*mean), off),
         objective=build("objective", {"name": objective}),
         latents=lambda n, purpose: G.latents(n, torch.Generator().manual_seed(sum(map(ord, purpose)))),
-        suite=Suite(n=10_000),
-        device=torch.device("cpu"),
-        seed=0,
         wrong=lambda y: None,
         undo=lambda logits: logits,
     )
+    return Evaluation(data(p), Suite(n=10_000), torch.device("cpu"), 0, game)
 
 
 @pytest.mark.parametrize("mean", [(1.0,), (0.6, 0.8)])
@@ -339,7 +337,8 @@ def test_the_figure_is_drawn_and_shows_a_d_that_is_off(mean, known):
 
 def test_optimal_discriminator_needs_a_probability():
     metric = OptimalDiscriminator()
-    across = dataclasses.replace(evaluation((1.0,), True), batch=64)
+    across = evaluation((1.0,), True)
+    across = dataclasses.replace(across, players=dataclasses.replace(across.game, batch=64))
     for game in (evaluation((1.0,), True, "hinge"), across):
         assert compute([metric], game).metrics == {}
         assert draw_figures(metric, game, []) == {}

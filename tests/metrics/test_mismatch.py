@@ -78,7 +78,8 @@ def evaluation(D: nn.Module, *words: str) -> Evaluation:
     )
     runtime, data = Runtime(config.device), config.dataset.load(0)
     state = TrainState.create(config, data.spec, runtime)
-    return replace(view(config, data, state, runtime), D=D)
+    scene = view(config, data, state, runtime)
+    return replace(scene, players=replace(scene.game, D=D))
 
 
 def angle(x: Tensor) -> Tensor:

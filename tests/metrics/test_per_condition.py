@@ -83,7 +83,10 @@ def test_per_condition_std_with_vector_and_single_conditions():
 def test_per_condition_std_of_each_noise_source(digits, source):
     seen = evaluation(digits, f"model.source={source}")
     assert value(seen) > 1e-3
-    held = replace(seen, latents=lambda n, purpose: seen.latents(1, purpose).expand(n, -1))
+    held = replace(
+        seen,
+        players=replace(seen.game, latents=lambda n, purpose: seen.game.latents(1, purpose).expand(n, -1)),
+    )
     # Equal rows may meet other kernels in another chunk.
     assert value(held) == pytest.approx(0, abs=1e-5)
 

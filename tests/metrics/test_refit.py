@@ -193,10 +193,10 @@ def reference() -> tuple[Evaluation, dict[str, float]]:
 def test_the_reading_is_bit_for_bit_the_same_in_every_game(option, reference):
     minimax, expected = reference
     objective = build("objective", composed(f"objective={option}")["objective"])
-    shown = replace(minimax, objective=objective)
+    shown = replace(minimax, players=replace(minimax.game, objective=objective))
     found = compute([Refit()], shown).metrics
     assert (found[TAG], found[f"{TAG}_se"]) == (expected[TAG], expected[f"{TAG}_se"])
-    played = compute([JS()], shown).metrics if shown.objective.has_game else {}
+    played = compute([JS()], shown).metrics if shown.game.objective.has_game else {}
     assert ("divergence/js_gap" in found) == ("divergence/js" in played)
     if "divergence/js" in played:
         assert found["divergence/js_gap"] == found[TAG] - played["divergence/js"]
@@ -209,7 +209,7 @@ def halved(part: Split) -> Split:
 
 def test_refit_gap_of_a_constant_d_is_the_divergence():
     shown = game(drawn(one(), 5000), Known(one(2.0)), ["objective=minimax"], steps=100, n=5000)
-    for parameter in shown.D.parameters():
+    for parameter in shown.game.D.parameters():
         parameter.data.zero_()
     found = compute([JS(), Refit()], shown).metrics
     assert found["divergence/js"] == pytest.approx(0.0, abs=1e-6)
@@ -218,7 +218,7 @@ def test_refit_gap_of_a_constant_d_is_the_divergence():
 
 def test_a_d_that_looks_at_packs_has_no_gap_but_the_same_reading():
     shown = game(drawn(one(), 500), Known(one(1.0)), ["objective=minimax"], steps=5, n=500)
-    packed = compute([Refit()], replace(shown, batch=64)).metrics
+    packed = compute([Refit()], replace(shown, players=replace(shown.game, batch=64))).metrics
     assert packed == {
         tag: value for tag, value in compute([Refit()], shown).metrics.items() if not tag.endswith("_gap")
     }
@@ -349,7 +349,7 @@ def test_refit_detects_wide_modes_in_three_dimensions():
 def test_refit_gap_has_the_error_of_a_difference():
     """A constant D reads 0 without an error, so the gap's is that of the fresh D; a copy of it has none."""
     shown = game(drawn(one(), 3000), Known(one(2.0)), ["objective=minimax"], steps=60, n=3000)
-    for parameter in shown.D.parameters():
+    for parameter in shown.game.D.parameters():
         parameter.data.zero_()
     found = compute([Refit()], shown, final=True)
     assert found.final_errors["divergence/js_gap"] == pytest.approx(found.estimates[TAG].error, rel=0.3)

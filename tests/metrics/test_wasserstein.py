@@ -115,11 +115,8 @@ def test_directions_are_those_of_the_seed():
 
 
 def reading(data: Data, fake: Tensor, n: int) -> tuple[dict[str, float], dict[str, object]]:
-    unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     cpu = torch.device("cpu")
-    evaluation = Evaluation(
-        data=data, suite=Suite(n=n), device=cpu, seed=0, substitute=(fake, None), **unused
-    )
+    evaluation = Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, substitute=(fake, None))
     with torch.inference_mode():
         if not len(fake):  # data in the place of samples, moved
             evaluation = replace(evaluation, substitute=(evaluation.real[0] + 0.25, None))

@@ -121,20 +121,20 @@ def test_evaluation_uses_averaged_and_live_weights():
 
 def test_evaluation_latents_depend_on_seed_step_and_purpose():
     config, data, state, runtime = scene(*RING)
-    first = view(config, data, state, runtime).latents(9, "evaluate")
+    first = view(config, data, state, runtime).game.latents(9, "evaluate")
     torch.rand(4)
-    assert torch.equal(view(config, data, state, runtime, n=5).latents(9, "evaluate"), first)
-    others = [view(config, data, state, runtime).latents(9, "divergence")]
-    others += [view(replace(config, seed=1), data, state, runtime).latents(9, "evaluate")]
+    assert torch.equal(view(config, data, state, runtime, n=5).game.latents(9, "evaluate"), first)
+    others = [view(config, data, state, runtime).game.latents(9, "divergence")]
+    others += [view(replace(config, seed=1), data, state, runtime).game.latents(9, "evaluate")]
     state.step = 1
-    others += [view(config, data, state, runtime).latents(9, "evaluate")]
+    others += [view(config, data, state, runtime).game.latents(9, "evaluate")]
     assert not any(torch.equal(other, first) for other in others)
 
 
 def test_wrong_conditions_are_every_other_class_and_never_right():
     config, data, state, runtime = scene(*RING, "objective=conditional")
     y = torch.arange(8).repeat(100)
-    wrong = view(config, data, state, runtime).wrong(y)
+    wrong = view(config, data, state, runtime).game.wrong(y)
     assert not (wrong == y).any()
     assert {(int(a), int(b)) for a, b in zip(y, wrong, strict=True)} == {
         (a, b) for a in range(8) for b in range(8) if a != b

@@ -53,9 +53,9 @@ class Gradients(Metric):
 
 def probabilities(evaluation: Evaluation) -> Tensor:
     """Return D's probability of real for samples of the live G, float64 [n]; none where sigmoid(logit) is not one."""
-    if not evaluation.objective.classifies:
+    if not evaluation.game.objective.classifies:
         return torch.empty(0)
-    fake, y = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
+    fake, y = evaluation.generate(evaluation.game.G_live, evaluation.real[1], "divergence")
     return torch.sigmoid(evaluation.logits(fake, y).cpu().double())
 
 

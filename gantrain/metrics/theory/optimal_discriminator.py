@@ -31,6 +31,7 @@ class OptimalDiscriminator(Metric):
     name: str = option("optimal_discriminator", "registered name")
     shared_protocol = NETWORKS
     has_floor = False
+    needs_game = True
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         if run.conditional:
@@ -94,7 +95,7 @@ def d_error_tag(evaluation: Evaluation) -> str:
 def d_errors(evaluation: Evaluation) -> Tensor:
     """Return |D - D*| at held-out data and at as many samples of the live G, float64 [2, n]."""
     log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
-    fake, _ = evaluation.generate(evaluation.G_live, evaluation.real[1], "divergence")
+    fake, _ = evaluation.generate(evaluation.game.G_live, evaluation.real[1], "divergence")
     x = torch.cat([evaluation.real[0], fake])
     points = x.cpu().double()
     if log_q is None:
@@ -106,7 +107,7 @@ def d_errors(evaluation: Evaluation) -> Tensor:
 
 
 def _is_probability(evaluation: Evaluation) -> bool:
-    return evaluation.objective.classifies and not evaluation.couples_samples
+    return evaluation.game.objective.classifies and not evaluation.game.couples_samples
 
 
 def _frame_corners(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

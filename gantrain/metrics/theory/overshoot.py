@@ -51,7 +51,7 @@ class Stop:
 
 def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
     """Return the bound and the truth for the current generator."""
-    bound = evaluation.objective.estimate(JS.logits(evaluation))
+    bound = evaluation.game.objective.estimate(JS.logits(evaluation))
     # The divergence itself needs both densities; the data's is known, see ``why_unsupported``.
     log_q, cloud = density_of_generator(evaluation), samples(evaluation, CLOUD, "overshoot shown")
     truth = {}
@@ -62,7 +62,7 @@ def evaluate_stop(evaluation: Evaluation, updates: int) -> Stop:
 
 def batch_size(evaluation: Evaluation) -> int:
     """Return the samples of G in each of its updates: whole packs, and for a D that looks across its batch its own."""
-    return (evaluation.batch or BATCH) // evaluation.packing * evaluation.packing
+    return (evaluation.game.batch or BATCH) // evaluation.game.packing * evaluation.game.packing
 
 
 def descent(evaluation: Evaluation) -> list[Stop]:
@@ -71,11 +71,11 @@ def descent(evaluation: Evaluation) -> list[Stop]:
     One before the first of ``UPDATES`` and one after every ``EVERY``; fewer if an update was not finite.
     """
     way: list[Stop] = []
-    objective = evaluation.objective
+    objective = evaluation.game.objective
     with torch.inference_mode(False), torch.enable_grad():
-        G = copy.deepcopy(evaluation.G_live).requires_grad_(True)
+        G = copy.deepcopy(evaluation.game.G_live).requires_grad_(True)
         optimizer = Adam(list(G.parameters()), lr=RATE, beta1=0.5, beta2=0.99)
-        moved = replace(evaluation, G_live=G)
+        moved = replace(evaluation, players=replace(evaluation.game, G_live=G))
         draws = torch.Generator().manual_seed(evaluation.seed)
         size = batch_size(evaluation)
         for m in range(UPDATES + 1):
@@ -88,9 +88,9 @@ def descent(evaluation: Evaluation) -> list[Stop]:
             rows = torch.randint(len(evaluation.data.train), (size,), generator=draws)
             real, y = evaluation.data.train.take(rows, evaluation.device)
             c = evaluation.condition(y)
-            z = evaluation.latents(size, f"overshoot {m}").to(evaluation.device)
-            real_logits = evaluation.D(real, c).float() if objective.g_sees_real else None
-            loss = objective.g_loss(evaluation.D(G(z, c).float(), c).float(), real_logits)
+            z = evaluation.game.latents(size, f"overshoot {m}").to(evaluation.device)
+            real_logits = evaluation.game.D(real, c).float() if objective.g_sees_real else None
+            loss = objective.g_loss(evaluation.game.D(G(z, c).float(), c).float(), real_logits)
             try:
                 descend(loss, optimizer, "g")
             except Diverged:
@@ -135,7 +135,7 @@ class Overshoot(Metric):
         way = evaluation.once(descent)
         tags = {}
         for quantity, bound in way[-1].bound.items():
-            tags[f"{divergence_tag(quantity, evaluation.couples_samples)}_after_g"] = float(bound)
+            tags[f"{divergence_tag(quantity, evaluation.game.couples_samples)}_after_g"] = float(bound)
         # The truth at the end and at its minimum, of each quantity that is known at every stop.
         for quantity in way[-1].bound:
             if all(quantity in at.truth for at in way):
@@ -195,7 +195,7 @@ def _line(ax: Any, evaluation: Evaluation, marked: list[tuple[Stop, str, str]]) 
     ax.set(xlabel="x", ylabel="density", ylim=(0, 1.7 * float(p.max())))
     ax.set_title("G goes to where this D says real")
     # D on a second axis, if sigmoid(logit) is the probability that one point is real.
-    if evaluation.objective.classifies and not evaluation.couples_samples:
+    if evaluation.game.objective.classifies and not evaluation.game.couples_samples:
         D = torch.sigmoid(evaluation.logits(x.float().to(evaluation.device), None)).cpu()
         ax.plot([], [], color="grey", ls="--", label="D, right axis")
         right = ax.twinx()

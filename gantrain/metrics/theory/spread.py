@@ -41,6 +41,7 @@ class Spread(Metric):
     name: str = option("spread", "registered name")
     tags = ("diversity/spread",)
     shared_protocol = SAMPLES | dict(features="coordinates", G="averaged weights; live weights in the figure")
+    needs_game = True
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         return why_not_integrable(run)

@@ -42,12 +42,12 @@ class Trajectory(Metric):
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         """Return ``generator/radius``, the distance of (theta, psi) from (0, 0); nothing for other networks."""
-        theta, psi = single_scalar(evaluation.G_live), single_scalar(evaluation.D)
+        theta, psi = single_scalar(evaluation.game.G_live), single_scalar(evaluation.game.D)
         return {} if theta is None or psi is None else {"generator/radius": math.hypot(theta[1], psi[1])}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``trajectory``: psi against theta with start and end marked, and the radius at each step."""
-        theta, psi = single_scalar(evaluation.G_live), single_scalar(evaluation.D)
+        theta, psi = single_scalar(evaluation.game.G_live), single_scalar(evaluation.game.D)
         if theta is None or psi is None:
             return {}
         tags = f"generator/{theta[0]}", f"discriminator/{psi[0]}"
@@ -79,5 +79,5 @@ class Trajectory(Metric):
         if max(radius) < 100 * min(radius):
             over.set_yscale("linear")
             over.set_ylim(0, 1.1 * max(radius))
-        figure.suptitle(evaluation.suite.title or evaluation.objective.name)
+        figure.suptitle(evaluation.suite.title or evaluation.game.objective.name)
         return {"trajectory": render(figure)}

@@ -98,6 +98,7 @@ class WhyNoLikelihood(Metric):
     name: str = option("why_no_likelihood", "registered name")
     shared_protocol = LIVE_G | HOLDOUT
     has_floor = False
+    needs_game = True
     is_demonstration = True
 
     def why_unsupported(self, run: RunSpec) -> str | None:

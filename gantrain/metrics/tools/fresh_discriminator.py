@@ -133,7 +133,7 @@ def fit(evaluation: Evaluation, part: int = 1) -> Fit:
     """
     device = evaluation.device
     real, y = evaluation.real
-    fake, _ = evaluation.generate(evaluation.G_live, y, "divergence")
+    fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
     train, steps = evaluation.data.train, -(-evaluation.suite.refit_steps // part)
     order, draws = (torch.Generator().manual_seed(evaluation.seed) for _ in range(2))
     some = torch.randperm(len(train), generator=order)[: -(-len(train) // part)]
@@ -151,8 +151,8 @@ def fit(evaluation: Evaluation, part: int = 1) -> Fit:
         x, labels = train.take(pool[torch.randint(len(pool), (BATCH,), generator=draws)], device)
         c = evaluation.condition(labels)
         with torch.no_grad():
-            z = evaluation.latents(BATCH, f"refit {step}").to(device)
-            fakes = evaluation.G_live(z, c).float()
+            z = evaluation.game.latents(BATCH, f"refit {step}").to(device)
+            fakes = evaluation.game.G_live(z, c).float()
         # The run's precision is the generator's only: this D is float32 in every run.
         with torch.autocast(device.type, enabled=False):
             both = torch.cat([x, fakes])

@@ -28,7 +28,7 @@ def density_of_data(data: Data) -> LogDensity:
 
 def density_of_generator(evaluation: Evaluation) -> LogDensity | None:
     """Return log q of the live generator, in double precision, or None if it has no density."""
-    G = evaluation.G_live
+    G = evaluation.game.G_live
     if not isinstance(G, Generator):
         return None
     double = copy.deepcopy(G).cpu().double()
@@ -41,9 +41,9 @@ def samples(evaluation: Evaluation, n: int, purpose: str) -> Tensor:
     y, parts = evaluation.condition(evaluation.real[1]), []
     for start in range(0, n, 20 * CHUNK):
         count = min(20 * CHUNK, n - start)
-        z = evaluation.latents(count, f"{purpose} {start}").to(evaluation.device)
+        z = evaluation.game.latents(count, f"{purpose} {start}").to(evaluation.device)
         rows = torch.arange(start, start + count, device=evaluation.device) % (1 if y is None else len(y))
-        parts.append(evaluation.G_live(z, None if y is None else y[rows]).cpu().double())
+        parts.append(evaluation.game.G_live(z, None if y is None else y[rows]).cpu().double())
     return torch.cat(parts)
 
 

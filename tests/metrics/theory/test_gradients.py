@@ -107,7 +107,8 @@ def test_fake_probability_is_a_factor_of_the_minimax_gradient(theta):
     """The best logit has the slope -theta everywhere, so E D(G(z)) is the minimax gradient over theta."""
     config, state, runtime = scene(theta, f"metric.n={N}", f"dataset.n_holdout={N}")
     data = config.dataset.load(0)
-    evaluation = replace(view(config, data, state, runtime), latents=quantiles)
+    evaluation = view(config, data, state, runtime)
+    evaluation = replace(evaluation, players=replace(evaluation.game, latents=quantiles))
     value = compute([Gradients()], evaluation).metrics["logits/fake_probability"]
     assert theta * value == pytest.approx(IDENTITIES[theta][0], abs=1e-4)
 

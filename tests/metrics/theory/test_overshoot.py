@@ -42,11 +42,12 @@ def scene(*words: str) -> Evaluation:
     data: Data = config.dataset.load(0)
     runtime = Runtime(config.device)
     state = TrainState.create(config, data.spec, runtime)
-    return dataclasses.replace(view(config, data, state, runtime), D=BestD())
+    scene = view(config, data, state, runtime)
+    return dataclasses.replace(scene, players=dataclasses.replace(scene.game, D=BestD()))
 
 
 def way(evaluation: Evaluation) -> list[Stop]:
-    with in_eval(evaluation.G_live, evaluation.D), torch.inference_mode():
+    with in_eval(evaluation.game.G_live, evaluation.game.D), torch.inference_mode():
         return evaluation.once(descent)
 
 
@@ -106,13 +107,13 @@ def test_the_tags_are_the_last_stop_and_the_least_truth(shown, minimax):
 def test_overshoot_ends_at_a_gradient_that_is_not_finite(kind):
     evaluation = scene("objective=minimax")
     with torch.no_grad():
-        evaluation.D.slope.fill_(math.nan if kind == "slope" else math.inf)
+        evaluation.game.D.slope.fill_(math.nan if kind == "slope" else math.inf)
     assert [at.updates for at in way(evaluation)] == [0]
 
 
 def test_both_players_and_their_gradients_are_left_alone(short):
     evaluation = scene("objective=non_saturating")
-    players = (evaluation.G_live, evaluation.D)
+    players = (evaluation.game.G_live, evaluation.game.D)
     before = [p.detach().clone() for player in players for p in player.parameters()]
     way(evaluation)
     after = [p for player in players for p in player.parameters()]
@@ -127,8 +128,10 @@ def test_overshoot_descends_once_for_numbers_and_figure(short, monkeypatch):
     found = compute([Overshoot()], evaluation).metrics
     draw_figures(Overshoot(), evaluation, [])
     assert len(steps) == 2 * EVERY
-    moved = dataclasses.replace(evaluation, D=BestD().requires_grad_(False))
-    moved.D.slope.mul_(0.5)
+    moved = dataclasses.replace(
+        evaluation, players=dataclasses.replace(evaluation.game, D=BestD().requires_grad_(False))
+    )
+    moved.game.D.slope.mul_(0.5)
     assert compute([Overshoot()], moved).metrics != found  # another evaluation has its own
     assert len(steps) == 4 * EVERY
 

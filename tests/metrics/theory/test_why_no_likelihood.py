@@ -42,7 +42,7 @@ def scene(*words: str) -> Evaluation:
 def plane() -> Evaluation:
     evaluation = scene("dataset=gaussian", "dataset.dim=2", "model=mlp", "model.width=16", "model.z_dim=2")
     with torch.no_grad():
-        for parameter in evaluation.G_live.parameters():
+        for parameter in evaluation.game.G_live.parameters():
             parameter.mul_(2.5)  # fresh weights give samples that are all near 0
     return evaluation
 
@@ -95,7 +95,7 @@ def test_exact_hits_of_a_generator_of_one_point(plane):
             return plane.real[0][:1].expand(len(z), -1)
 
     model = build("model", {"name": "mlp"})
-    said = dataclasses.replace(plane, G_live=Parrot(model, []))
+    said = dataclasses.replace(plane, players=dataclasses.replace(plane.game, G_live=Parrot(model, [])))
     assert compute([WhyNoLikelihood()], said).metrics["generator/exact_hits"] == 100_000.0
 
 

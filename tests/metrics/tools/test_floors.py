@@ -26,9 +26,8 @@ def digits() -> Data:
 
 
 def evaluation(data: Data, n: int, conditional: bool = False) -> Evaluation:
-    unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     cpu = torch.device("cpu")
-    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, conditional=conditional, **unused)
+    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, conditional=conditional)
 
 
 def points(train: int, held: int, d: int = 4, seed: int = 0) -> Data:
