@@ -61,6 +61,7 @@ FACTORS: dict[str, list[Any]] = {
     "optimizer": choices_of("optimizer", "adam"),
     "noise": choices_of("noise", "none"),
     "augment": choices_of("augment", "none"),
+    "features": choices_of("features", "auto"),
     "model.condition": ["none", "concat", "projection", "conditional_batch_norm"],
     "model.packing": [1, 2, 3, 8],
     "held_out": [200, 2, 3, 37],
@@ -85,7 +86,7 @@ FACTORS: dict[str, list[Any]] = {
 def plain_of(row: Row, files: Path) -> dict[str, Any]:
     """Return the plain config of a row; a choice of one group sets no key of another."""
     plain = placed([f"dataset={row['dataset']}"], files)
-    for group in ("objective", "penalty", "model", "optimizer", "noise", "augment"):
+    for group in ("objective", "penalty", "model", "optimizer", "noise", "augment", "features"):
         if row[group]:
             plain[group] = composed(f"{group}={row[group]}")[group]
     plain["metric"]["names"] = [name for name in row["metric"].split(",") if name]

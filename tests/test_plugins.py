@@ -474,12 +474,28 @@ from gantrain.datasets.base import Split, Synthetic as Base""",
         return Split(self.length * torch.rand(n, 2, generator=generator), None)""",
     ),
     "metric": (
-        "from gantrain.metrics.base import Metric as Base",
+        "from gantrain.metrics.base import Metric as Base"
         """factor: float = option(1.0, "of the tag", above=0)
     tags = ("fidelity/own",)
 
     def __call__(self, evaluation):
         return {"fidelity/own": self.factor}""",
+    ),
+    "features": (
+        "from gantrain.features.base import Extractor, Features as Base",
+        """size: int = option(2, "numbers", minimum=1)
+
+    def load(self, data):
+        return Head(self.size)
+
+
+class Head(Extractor):
+    def __init__(self, size):
+        super().__init__()
+        self.dimension, self.protocol, self.bytes_per_sample = size, {}, 4
+
+    def forward(self, x):
+        return x.flatten(1)[:, : self.dimension]""",
     ),
     "augment": (
         "import torch\nfrom gantrain.augment.base import Augmentation as Base",

@@ -13,6 +13,7 @@ from gantrain.core.groups import GROUPS, Group
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Dataset
 from gantrain.errors import ConfigError
+from gantrain.features.base import Features
 from gantrain.metrics.suite import Suite
 from gantrain.models.base import Model
 from gantrain.noise import Noise
@@ -190,6 +191,7 @@ class Config:
     augment: Augmentation
     optimizer: OptimizerOptions  # with ``horizon`` set
     device: Device
+    features: Features  # never ``auto``
     metric: Suite
     train: Train
 

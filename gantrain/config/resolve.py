@@ -18,8 +18,9 @@ from gantrain.core.groups import GROUPS
 from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
+from gantrain.features.auto import Auto as AutoFeatures
 from gantrain.metrics.suite import full_suite, without_absent_metrics
-from gantrain.models.auto import Auto
+from gantrain.models.auto import Auto as AutoModel
 from gantrain.registry import build, parse, schema
 
 schema("", "root", Root)
@@ -101,8 +102,9 @@ def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
     # Resolve the values that depend on other groups, then check the combination.
     train.resolve_budget(groups["objective"].has_game)
     spec = spec or groups["dataset"].spec()
-    if isinstance(groups["model"], Auto):
-        groups["model"] = build("model", groups["model"].pick(spec))
+    for group, auto in (("model", AutoModel), ("features", AutoFeatures)):
+        if isinstance(groups[group], auto):
+            groups[group] = build(group, groups[group].pick(spec))
     groups["optimizer"].horizon = groups["optimizer"].horizon or train.steps
     seed = secrets.randbelow(2**31) if top.seed is None else top.seed
     config = Config(seed=seed, name=top.name, run=run, spec=spec, train=train, **groups)

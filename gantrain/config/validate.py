@@ -163,6 +163,8 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("train.d_gain", what, "set train.d_gain=null")
     if reason := config.augment.why_unsupported(config.spec):
         yield ConfigError("augment", reason, "set augment=none")
+    if reason := config.features.why_unsupported(config.spec):
+        yield ConfigError("features", reason, "set features=auto")
     if config.train.compare_gradients and not objective.classifies:
         what = "compares the generator losses of cross-entropy, and this objective has another"
         remedy = "use objective=minimax or objective=non_saturating"

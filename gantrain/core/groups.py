@@ -37,6 +37,12 @@ GROUPS = {
         Group("optimizer", "the update rule, with a learning rate for each network", family="optimizers"),
         Group("device", "where to train; an unavailable device is an error", cls="config.options:Device"),
         Group(
+            "features",
+            "what metrics compare samples with data by",
+            family="features",
+            absent="auto",
+        ),
+        Group(
             "metric",
             "the metrics; those that the data do not support are left out",
             cls="metrics.suite:Suite",

@@ -1,133 +1,21 @@
-"""What a metric is, and the evaluation that all metrics of a suite share."""
+"""What a metric is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import torch
 from PIL.Image import Image
-from torch import Tensor, nn
 
-from gantrain.core.device import upload
 from gantrain.core.estimate import Estimate
 from gantrain.core.spec import Spec
-from gantrain.datasets.base import Data, Density, Split
-from gantrain.metrics.game import Game
-from gantrain.metrics.suite import Suite
+from gantrain.datasets.base import Data, Density
+from gantrain.metrics.evaluation import Evaluation
 from gantrain.objectives.base import Objective
 
-T = TypeVar("T")
 # Every scalar so far, ``{"step": …, tag: value}`` for each step that had any, oldest first.
 History = Sequence[Mapping[str, float]]
-CHUNK = 500  # samples sent through a network at a time
-
-
-def in_chunks(network: Callable[..., Tensor], x: Tensor, y: Tensor | None = None, size: int = 0) -> Tensor:
-    """Return ``network(x, y)`` of N samples and their conditions or None, ``size`` or ``CHUNK`` samples at a time."""
-    parts = x.split(size or CHUNK)
-    conditions = [None] * len(parts) if y is None else y.split(size or CHUNK)
-    return torch.cat([network(part, c) for part, c in zip(parts, conditions, strict=True)])
-
-
-def in_double(x: Tensor) -> Tensor:
-    """Return a tensor in float64 on its device; on the CPU where that is Apple's GPU, which has no such numbers."""
-    return (x.cpu() if x.device.type == "mps" else x).double()
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Samples on two sides: those of a generator, and held-out data.
-
-    Attributes:
-        data: The dataset; ``fake`` has as many samples as ``real``.
-        suite: The protocol.
-        device: Where the samples and networks are.
-        seed: Chooses which held-out samples are used when there are more than ``suite.n``.
-        players: The game of a run; None where there are samples alone.
-        conditional: Whether the samples were generated for the labels of ``real``, each for one.
-        substitute: Samples [n, ...] and their labels in place of those of the game's ``G``, or None.
-        reference: Samples [n, ...] and their labels in place of held-out ones, or None.
-    """
-
-    data: Data
-    suite: Suite
-    device: torch.device
-    seed: int
-    players: Game | None = None
-    conditional: bool = False
-    substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
-    reference: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
-    _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    @property
-    def n(self) -> int:
-        """Samples on each side."""
-        return min(self.suite.n, len(self.data.holdout))
-
-    @property
-    def game(self) -> Game:
-        """The game of a run. Raises LookupError without one: a metric that reads it says ``needs_game``."""
-        if self.players is None:
-            raise LookupError("these samples have no game")
-        return self.players
-
-    @property
-    def group(self) -> int:
-        """Consecutive logits that depend on each other: those of a batch, for a D that looks across it."""
-        game = self.game
-        return max(self._samples_per_call(self.n) // game.packing, 1) if game.batch else 1
-
-    def _samples_per_call(self, n: int) -> int:
-        # Whole packs only; and a D that looks across its batch gets batches of one size, as in training.
-        return min(self.game.batch or CHUNK, n) // self.game.packing * self.game.packing
-
-    def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
-        """Return ``n`` samples of a split, the same ones for the same seed."""
-        # A separate generator, so that evaluating leaves every other random draw unchanged.
-        order = torch.randperm(len(part), generator=torch.Generator().manual_seed(self.seed))[:n]
-        return part.take(order, self.device)
-
-    @cached_property
-    def real(self) -> tuple[Tensor, Tensor | None]:
-        """Held-out samples [n, ...] and their labels [n]."""
-        return self.reference or self.subset(self.data.holdout, self.n)
-
-    @cached_property
-    def fake(self) -> tuple[Tensor, Tensor | None]:
-        """Samples of ``G`` [n, ...] and the labels they were generated for, which are those of ``real``."""
-        return self.substitute or self.generate(self.game.G, self.real[1], "evaluate")
-
-    def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
-        """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
-        # z [n, ...] and conditions [n, ...] to samples [n, ...]
-        z = upload(self.game.latents(self.n, purpose), self.device)
-        return in_chunks(G, z, self.condition(y)).float(), y
-
-    def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Return D's logits, float32, one for each sample or pack, label smoothing undone."""
-        game, size = self.game, self._samples_per_call(len(x))
-        unit = size if game.batch else game.packing
-        x = x[: len(x) // unit * unit]
-        c = None if y is None else self.condition(y[: len(x)])
-        return game.undo(in_chunks(game.D, x, c, size).float())
-
-    def condition(self, y: Tensor | None) -> Tensor | None:
-        """Return what the networks see of labels [n, ...]: None if they are not conditional."""
-        return y if self.conditional else None
-
-    def once(self, compute: Callable[[Evaluation], T]) -> T:
-        """Return ``compute(self)``, computed once for all numbers and figures of this evaluation."""
-        if compute not in self._results:
-            self._results[compute] = compute(self)
-        return self._results[compute]
-
-    def of_train(self) -> Evaluation:
-        """Return the evaluation of training data in place of samples."""
-        return replace(self, substitute=self.subset(self.data.train, min(self.n, len(self.data.train))))
 
 
 @dataclass(frozen=True)
@@ -172,6 +60,8 @@ class Metric(ABC):
         compares_real: Whether its value depends on held-out samples, and not on those of G alone.
         needs_game: Whether it reads the networks of a run, and not samples alone.
         needs_d: Whether it evaluates D, which a baseline does not train.
+        reads_features: Whether it compares ``features_of_sides``; its tags then end in the name of features that are
+            not the default.
         is_demonstration: Whether it shows a point of theory and is no part of ``metric=full``.
     """
 
@@ -182,6 +72,7 @@ class Metric(ABC):
     compares_real: bool = True
     needs_game: bool = False
     needs_d: bool = False
+    reads_features: bool = False
     is_demonstration: bool = False
 
     def why_unsupported(self, run: RunSpec) -> str | None:
@@ -197,7 +88,12 @@ class Metric(ABC):
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         """Return how the numbers are computed: n, split, networks, and what the metric adds."""
-        return {"n": evaluation.n, **self.shared_protocol}
+        own: dict[str, object] = {"n": evaluation.n, **self.shared_protocol}
+        if self.reads_features:
+            extractor = evaluation.extractor
+            own |= {"features": evaluation.feature_name, "features_dimension": extractor.dimension}
+            own |= {f"features_{key}": value for key, value in extractor.protocol.items()}
+        return own
 
     @abstractmethod
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from gantrain.core.estimate import Estimate
+from gantrain.features.tools.classifier import predict, shared_classifier
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
-from gantrain.metrics.tools.classifier import classifier_protocol, predict, shared_classifier
+from gantrain.metrics.tools.classifier import classifier_protocol
 from gantrain.metrics.tools.errors import rare_share, share_error
 from gantrain.registry import option, register
 

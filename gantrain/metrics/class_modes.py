@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantrain.features.tools.classifier import predict, shared_classifier
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
-from gantrain.metrics.tools.classifier import classifier_protocol, predict, shared_classifier
+from gantrain.metrics.tools.classifier import classifier_protocol
 from gantrain.metrics.tools.mode_counts import describe_counts, mode_errors, mode_estimates
 from gantrain.registry import option, register
 

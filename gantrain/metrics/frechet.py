@@ -7,7 +7,6 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.tools.classifier import feature_kind, features, features_of_sides
 from gantrain.metrics.tools.frechet_distance import frechet, frechet_error
 from gantrain.registry import option, register
 
@@ -39,12 +38,11 @@ class Frechet(Metric):
     """
 
     name: str = option("frechet", "registered name")
+    reads_features = True
     tags = ("divergence/frechet",)  # in the square of the features' unit
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        d = features(evaluation.data, evaluation.real[0][:1]).shape[1]
-        own = {"features": feature_kind(evaluation.data), "features_d": d, "dims": self.dims(evaluation, d)}
-        return super().protocol(evaluation) | own
+        return super().protocol(evaluation) | {"dims": self.dims(evaluation, evaluation.extractor.dimension)}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         real, fake = self.projections(evaluation)
@@ -55,7 +53,7 @@ class Frechet(Metric):
 
     def projections(self, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
         """Return the features of both sides that are compared, each [n, dims], on the CPU."""
-        real, fake = evaluation.once(features_of_sides)
+        real, fake = evaluation.features_of_sides
         dims = self.dims(evaluation, real.shape[1])
         if dims < real.shape[1]:
             axes = components(real, dims)

@@ -8,7 +8,6 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.tools.classifier import feature_kind, features, features_of_sides
 from gantrain.metrics.tools.errors import near_equality
 from gantrain.registry import option, register
 
@@ -73,19 +72,18 @@ class Kernel(Metric):
     """
 
     name: str = option("kernel", "registered name")
+    reads_features = True
     tags = ("divergence/kernel",)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         return super().protocol(evaluation) | {
-            "features": feature_kind(evaluation.data),
-            "dims": features(evaluation.data, evaluation.real[0][:1]).shape[1],
             "kernel": "(x.y/d + 1)^3, unbiased",
             "blocks": max(1, evaluation.n // BLOCK),
         }
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        real, fake = evaluation.once(features_of_sides)
+        real, fake = evaluation.features_of_sides
         return {"divergence/kernel": Estimate(kernel(real, fake), n=len(fake))}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        return {"divergence/kernel": kernel_error(*evaluation.once(features_of_sides))}
+        return {"divergence/kernel": kernel_error(*evaluation.features_of_sides)}

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
-from gantrain.metrics.base import Evaluation, History, Metric, in_double
+from gantrain.metrics.base import Evaluation, History, Metric
+from gantrain.metrics.evaluation import in_double
 from gantrain.registry import option, register
 
 ROWS = 500  # rows of the distance matrix in memory at a time

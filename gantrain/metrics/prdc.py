@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage on pixels or coordinates."""
+"""Precision, recall, density and coverage."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,8 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import tail_caveat
-from gantrain.metrics.base import Evaluation, Metric, in_double
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.evaluation import in_double
 from gantrain.metrics.tools.errors import from_halves, near_end, rare_share
 from gantrain.metrics.tools.neighbour_balls import Balls, prdc_of_parts
 from gantrain.metrics.tools.pair_distances import ROWS, is_closer, nearest_others
@@ -61,25 +62,26 @@ class PRDC(Metric):
     """Neighbour balls between samples and held-out data; blur and copies score well, so compare density too."""
 
     name: str = option("prdc", "registered name")
+    reads_features = True
     tags = ("diversity/coverage", "diversity/recall", "fidelity/precision", "fidelity/density")
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        features = "pixels" if evaluation.data.spec.is_image else "coordinates"
-        return super().protocol(evaluation) | {"features": features, "k": self.neighbours(evaluation)}
+        return super().protocol(evaluation) | {"k": self.neighbours(evaluation)}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         n = len(evaluation.fake[0])
-        values = prdc(evaluation.real[0], evaluation.fake[0], self.neighbours(evaluation))
+        values = prdc(*evaluation.features_of_sides, self.neighbours(evaluation))
         caveats = {name: rare_share(value, n) for name, value in values.items() if name != "density"}
         found = {name: Estimate(value, n=n, caveat=caveats.get(name, "")) for name, value in values.items()}
         return {tag: found[tag.split("/")[1]] for tag in self.tags}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         k = self.neighbours(evaluation)
-        n = min(len(evaluation.real[0]), len(evaluation.fake[0]))
+        real, fake = evaluation.features_of_sides
+        n = min(len(real), len(fake))
         if n // 4 <= k:
             return {}
-        real, fake = (in_double(side[0][:n].flatten(1)) for side in (evaluation.real, evaluation.fake))
+        real, fake = real[:n], fake[:n]
         found = prdc_errors(Balls.of(real, fake, k), Balls.of(fake, real, k), k, evaluation.seed)
         return {tag: found[tag.split("/")[1]] for tag in self.tags}
 

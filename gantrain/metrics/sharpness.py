@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.metrics.base import CHUNK, SAMPLES, Evaluation, Metric, RunSpec, in_double
+from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
+from gantrain.metrics.evaluation import CHUNK, in_double
 from gantrain.metrics.tools.errors import ratio_error
 from gantrain.registry import option, register
 

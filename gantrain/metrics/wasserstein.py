@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.metrics.base import Evaluation, Metric, in_double
+from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.evaluation import in_double
 from gantrain.metrics.tools.errors import Statistic, from_groups
 from gantrain.registry import option, register
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gantrain.metrics.base import CHUNK
+from gantrain.metrics.evaluation import CHUNK
 from gantrain.models.base import Generator
 from gantrain.sampling.latents import latents
 

@@ -18,6 +18,7 @@ from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.distributed.group import Group, OneProcess
 from gantrain.errors import ConfigError
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.evaluation import tag_suffix
 from gantrain.metrics.game import Game
 from gantrain.metrics.js import JS
 from gantrain.metrics.suite import Suite
@@ -92,7 +93,8 @@ def expected_tags(config: Config) -> list[str]:
     run = run_spec(config)
     for metric in config.metric.build():
         if why_unsupported(metric, run) is None:
-            tags += metric.expected_tags(run)
+            suffix = tag_suffix(config.features, config.spec) if metric.reads_features else ""
+            tags += [tag + suffix for tag in metric.expected_tags(run)]
     return list(dict.fromkeys(tags))
 
 
@@ -121,7 +123,15 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         autocast=runtime.autocast,
         is_averaged=config.train.ema > 0,
     )
-    return Evaluation(data, suite, runtime.device, config.seed, game, config.model.is_conditional)
+    return Evaluation(
+        data,
+        suite,
+        runtime.device,
+        config.seed,
+        game,
+        config.model.is_conditional,
+        feature_source=config.features,
+    )
 
 
 @contextmanager
@@ -183,15 +193,15 @@ def compute(
         result.estimates.update(_estimates(reading["values"]))
         result.final_errors.update(_estimates(reading["errors"]))
         result.protocol[metric.name] = reading["protocol"]
-    for floor in of_real:
-        result.floors.update(floor)
+    for metric, floor in zip(wanted, of_real, strict=True):
+        result.floors.update(_with_suffix(metric, evaluation, floor))
     return result
 
 
 def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, Any]:
     """Return what one metric computes, as plain data."""
-    values = metric(evaluation)
-    errors = metric.errors(evaluation) if final else {}
+    values = _with_suffix(metric, evaluation, metric(evaluation))
+    errors = _with_suffix(metric, evaluation, metric.errors(evaluation)) if final else {}
     # Afterwards, since a protocol may depend on what its metric computed.
     protocol = metric.protocol(evaluation) | {"tags": list(values)}
     if evaluation.players is None:
@@ -199,6 +209,11 @@ def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, A
     elif protocol.get("G") == "averaged weights" and not evaluation.players.is_averaged:
         protocol["G"] = "live weights"
     return {"values": _plain(values), "errors": _plain(errors), "protocol": protocol}
+
+
+def _with_suffix(metric: Metric, evaluation: Evaluation, values: Mapping[str, T]) -> dict[str, T]:
+    suffix = evaluation.tag_suffix if metric.reads_features else ""
+    return {tag + suffix: value for tag, value in values.items()}
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, Any]:

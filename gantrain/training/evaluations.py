@@ -9,7 +9,8 @@ from gantrain.config.options import Config
 from gantrain.core.device import upload
 from gantrain.datasets.base import Data
 from gantrain.distributed.group import Group
-from gantrain.metrics.base import CHUNK, Evaluation
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.evaluation import CHUNK
 from gantrain.tracking.health.case import READ
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view

@@ -16,9 +16,9 @@ from safetensors.torch import load, save
 from gantrain.config.resolve import resolve
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
+from gantrain.features.tools import classifier as module
+from gantrain.features.tools.classifier import classifier, load_or_fit, predict
 from gantrain.metrics.class_accuracy import ClassAccuracy
-from gantrain.metrics.tools import classifier as module
-from gantrain.metrics.tools.classifier import classifier, load_or_fit, predict
 from gantrain.training.evaluate import view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState

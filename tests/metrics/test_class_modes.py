@@ -18,19 +18,19 @@ from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.gaussians import Ring
 from gantrain.datasets.stacked_mnist import stack_digits
-from gantrain.metrics.base import Evaluation
-from gantrain.metrics.class_accuracy import ClassAccuracy
-from gantrain.metrics.class_modes import ClassModes, count_classes
-from gantrain.metrics.modes import Modes
-from gantrain.metrics.tools import classifier as module
-from gantrain.metrics.tools.classifier import (
+from gantrain.features.classifier import Classifier
+from gantrain.features.tools import classifier as module
+from gantrain.features.tools.classifier import (
     classifier,
-    features,
     fit,
     load_or_fit,
     predict,
     shared_classifier,
 )
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.class_accuracy import ClassAccuracy
+from gantrain.metrics.class_modes import ClassModes, count_classes
+from gantrain.metrics.modes import Modes
 from gantrain.training.evaluate import compute, view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -149,9 +149,10 @@ def test_learning_the_label_is_learning_each_channel_by_itself():
 def test_features_are_those_of_each_channel_side_by_side(data):
     x, _ = data.holdout.take(torch.arange(40))
     with torch.inference_mode():
-        found = features(data, x)
-        moved = features(data, x[:, [2, 0, 1]])
-        altered = features(data, torch.cat([x[:, :2], -x[:, 2:]], 1))
+        features = Classifier().extractor(data, torch.device("cpu"))
+        found = features(x)
+        moved = features(x[:, [2, 0, 1]])
+        altered = features(torch.cat([x[:, :2], -x[:, 2:]], 1))
     assert found.shape == (40, 3 * 128)
     assert (found >= 0).all()  # behind a ReLU
     torch.testing.assert_close(

@@ -15,7 +15,6 @@ from gantrain.datasets.digits import Digits
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.frechet import Frechet, components, frechet
 from gantrain.metrics.suite import Suite
-from gantrain.metrics.tools.classifier import features
 
 
 def draw(n: int, d: int, seed: int) -> Tensor:
@@ -73,7 +72,7 @@ def test_dimensions_follow_the_rule_and_the_protocol_tells_them(digits):
     for data, n, features_d, dims in rows:
         with torch.inference_mode():
             protocol = Frechet().protocol(evaluation(data, data.train.take(torch.arange(n))[0], n))
-        assert (protocol["features_d"], protocol["dims"], protocol["n"]) == (features_d, dims, n)
+        assert (protocol["features_dimension"], protocol["dims"], protocol["n"]) == (features_d, dims, n)
         assert protocol["split"] == "holdout"
         names.append(protocol["features"].split()[0])
     assert names == ["penultimate"] * 3 + ["pixels"] * 2 + ["coordinates"] * 2
@@ -89,7 +88,7 @@ def test_frechet_of_data_is_0_and_of_noise_more(digits, labelled, n):
             Frechet()(evaluation(data, x, n))["divergence/frechet"]
             for x in (held, data.train.take(torch.arange(n))[0], draw(n, 64, 0).reshape(n, 1, 8, 8).float())
         )
-        scale = float(features(data, held).var(0).sum())
+        scale = float(evaluation(data, held, n).features(held).var(0).sum())
     assert abs(same) < 1e-6 * scale
     if n >= 60:
         assert 0 < new < noise / 2

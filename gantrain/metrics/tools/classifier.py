@@ -1,123 +1,10 @@
-"""A small classifier of the data's labels, trained once and cached: it predicts classes and gives features."""
-
-import hashlib
-import itertools
-import logging
-import weakref
+"""How a protocol states the classifier that predicts the classes of samples."""
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from gantrain.core.atomic import replace_file
-from gantrain.core.files import cache_home
-from gantrain.core.gradients import descend
-from gantrain.core.spec import Spec
-from gantrain.core.update_rules import Adam
-from gantrain.datasets.base import Data
-from gantrain.metrics.base import CHUNK, Evaluation, in_double
-from gantrain.metrics.tools.floors import split_reserved_samples
-
-log = logging.getLogger("gantrain")
-
-STEPS, BATCH = 600, 128
-CLASSIFIER = "penultimate layer of a classifier of the training split"
-LAST_FIT: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most, while its data exist
-
-
-class JointScores(nn.Linear):
-    """From each channel's activations [N, C, d] to scores [N, K^C] of the numbers that C classes make in base K.
-
-    The first channel's class is the highest digit. A number's score is the sum of its classes' scores, so its
-    cross-entropy is the sum of theirs: each channel is learned independently.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores, *lower = super().forward(x).unbind(1)
-        for channel in lower:
-            scores = (scores[:, :, None] + channel[:, None]).flatten(
-                1
-            )  # [N, K^c] and [N, K] to [N, K^(c + 1)]
-        return scores
-
-
-def classifier(spec: Spec) -> nn.Sequential:
-    """Return an untrained classifier, samples [N, ...] to class scores [N, classes].
-
-    Where channels have classes of their own, one network classifies every channel without the others.
-    """
-    if not spec.is_image:
-        return nn.Sequential(nn.Linear(spec.numel, 128), nn.ReLU(), nn.Linear(128, spec.classes))
-    channels, h, w = spec.shape
-    sizes = -(-h // 4) * -(-w // 4)
-    per_channel = spec.channel_classes > 0
-    first = nn.Conv2d(1 if per_channel else channels, 32, 3, stride=2, padding=1)
-    second = nn.Conv2d(32, 64, 3, stride=2, padding=1)
-    layers = [first, nn.ReLU(), second, nn.ReLU(), nn.Flatten(), nn.Linear(64 * sizes, 128), nn.ReLU()]
-    if not per_channel:
-        return nn.Sequential(*layers, nn.Linear(128, spec.classes))
-    split_channels = nn.Flatten(0, 1), nn.Unflatten(0, (-1, 1))  # [N, C, H, W] to [N * C, 1, H, W]
-    join_channels = nn.Unflatten(0, (-1, channels))  # [N * C, 128] to [N, C, 128]
-    return nn.Sequential(*split_channels, *layers, join_channels, JointScores(128, spec.channel_classes))
-
-
-def fit(data: Data) -> nn.Sequential:
-    """Train the classifier on labels of training data that are not reserved, from the same seed, on the CPU."""
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
-        torch.manual_seed(0)
-        network = classifier(data.spec)
-        optimizer = Adam(list(network.parameters()), lr=2e-3)
-        generator = torch.Generator().manual_seed(0)
-        fitted, _ = split_reserved_samples(data)
-        for step in range(STEPS):
-            optimizer.lr = 2e-3 * (1 - step / STEPS)
-            x, y = data.train.take(fitted[torch.randint(len(fitted), (BATCH,), generator=generator)])
-            assert y is not None  # only labelled data have a classifier
-            descend(cross_entropy(network(x), y), optimizer, "classifier")
-    return network.eval()
-
-
-def load_or_fit(data: Data) -> nn.Sequential:
-    """Return the classifier of this training split, from the user's cache or else fitted."""
-    reserved = len(split_reserved_samples(data)[1])
-    key = hashlib.sha256(f"{data.spec} {reserved} {STEPS} {BATCH} {torch.__version__}".encode())
-    for tensor in itertools.chain(data.train.pieces(), (data.train.y, data.train.rows)):
-        if tensor is not None:
-            key.update(tensor.flatten().numpy().data)
-    name = f"classifier-{key.hexdigest()[:20]}.safetensors"
-    # Initial weights use torch's global generator, which training may use too.
-    with torch.random.fork_rng(devices=[]):
-        network = classifier(data.spec).eval()
-    try:
-        network.load_state_dict(load((cache_home() / name).read_bytes()))
-        return network
-    except (OSError, RuntimeError, SafetensorError):
-        network = fit(data)
-    try:
-        replace_file(cache_home() / name, save(network.state_dict()))
-    except OSError as error:
-        log.info("the classifier is not cached (%s)", error)
-    return network
-
-
-def shared_classifier(data: Data, device: torch.device | str = "cpu") -> nn.Sequential:
-    """Return the classifier of these data on a device; all metrics of a run share it."""
-    if not LAST_FIT or LAST_FIT[0][0]() is not data:
-        LAST_FIT[:] = [(weakref.ref(data, lambda _: LAST_FIT.clear()), load_or_fit(data))]
-    return LAST_FIT[0][1].to(device)
-
-
-def predict(network: nn.Module, x: Tensor) -> Tensor:
-    """Return the likeliest class of each sample, shape [N]."""
-    return _outputs(network, x).argmax(1)
-
-
-def _outputs(network: nn.Module, x: Tensor) -> Tensor:
-    # A run's precision is that of its own networks: this one is float32 in every run.
-    with torch.autocast(x.device.type, enabled=False):
-        return torch.cat([network(part) for part in x.split(CHUNK)])
+from gantrain.features.tools.classifier import STEPS, predict, shared_classifier
+from gantrain.features.tools.reserved import split_reserved_samples
+from gantrain.metrics.base import Evaluation
 
 
 def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
@@ -127,31 +14,8 @@ def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
     spec = evaluation.data.spec
     layers = "2 convolutions" if spec.is_image else "2 linear layers"
     where = " on each channel" if spec.channel_classes else ""
-    correct = predict(shared_classifier(evaluation.data, x.device), x) == y
+    correct = torch.eq(predict(shared_classifier(evaluation.data, x.device), x), y)
     reserved = len(split_reserved_samples(evaluation.data)[1])
     name = f"{layers}{where}, {STEPS} steps on the training split"
     own = {"classifier": name, "classifier_accuracy": float(correct.double().mean())}
     return own | ({"reserved_from_training": reserved} if reserved else {})
-
-
-def features(data: Data, x: Tensor) -> Tensor:
-    """Return the features that Frechet and kernel distances compare, float64, [N, ...] to [N, d].
-
-    Labelled images become the 128 activations before the classifier's last layer, of each channel if channels have
-    their own classes; other images are their pixels and points their coordinates.
-    """
-    if feature_kind(data) == CLASSIFIER:
-        x = _outputs(shared_classifier(data, x.device)[:-1], x)
-    return in_double(x.flatten(1))
-
-
-def features_of_sides(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
-    """Return the features of held-out data and of samples, both [n, d]."""
-    return features(evaluation.data, evaluation.real[0]), features(evaluation.data, evaluation.fake[0])
-
-
-def feature_kind(data: Data) -> str:
-    """Return what ``features`` are of these data, as a protocol states it."""
-    if not data.spec.is_image:
-        return "coordinates"
-    return CLASSIFIER if data.spec.classes > 1 else "pixels"

@@ -5,31 +5,21 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.datasets.base import Data
+from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation, Metric
 
 Share = Callable[[Iterable[Evaluation], Callable[[Evaluation], Any]], list[Any]]
 SPLITS, FEWEST_SPLITS = 20, 5  # of the real samples, for the mean of a floor and its spread
 SAMPLES_OF_SPLITS = 10_000  # on each side in all splits, unless that were fewer than ``FEWEST_SPLITS``
+ROWS = 1000  # samples that are in memory at a time
 ENOUGH = 0.9  # of the samples of a reading, for a floor without a caveat
-RESERVED_SHARE = 4  # at most one in so many training samples is reserved
-
-
-def split_reserved_samples(data: Data) -> tuple[Tensor, Tensor]:
-    """Return which training samples a metric's network is fitted to, and the others, which it never sees.
-
-    As many are reserved as are held out, but at most a quarter. None of stacked images, which share their channels.
-    """
-    n, shares_parts = len(data.train), data.train.rows is not None and data.train.rows.dim() > 1
-    count = 0 if shares_parts else min(len(data.holdout), n // RESERVED_SHARE)
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-    return order[count:], order[:count]
 
 
 def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[Evaluation]:
@@ -74,7 +64,28 @@ def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[E
         if len(pairs) > 1:
             a, b = pairs[:n].unbind(1)
             suite = replace(evaluation.suite, n=len(a))
-            yield replace(evaluation, suite=suite, reference=take(a), substitute=take(b))
+            read = partial(_pool_rows, evaluation, a, b)
+            yield replace(evaluation, suite=suite, reference=take(a), substitute=take(b), read_features=read)
+
+
+def pool_features(evaluation: Evaluation) -> Tensor:
+    """Return the features of all held-out and then of all reserved samples."""
+    _, reserved = split_reserved_samples(evaluation.data)
+    parts = (
+        (evaluation.data.holdout, torch.arange(len(evaluation.data.holdout))),
+        (evaluation.data.train, reserved),
+    )
+    rows = [
+        evaluation.features(split.take(index, evaluation.device)[0])
+        for split, all_of_them in parts
+        for index in all_of_them.split(ROWS)
+    ]
+    return torch.cat(rows)
+
+
+def _pool_rows(evaluation: Evaluation, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    features = evaluation.once(pool_features)
+    return features[a], features[b]
 
 
 def read_all(splits: Iterable[Evaluation], read: Callable[[Evaluation], Any]) -> list[Any]:
@@ -96,7 +107,8 @@ def floors(metric: Metric, evaluation: Evaluation, share: Share = read_all) -> d
     known = metric.known_floors(evaluation)
     if known is not None:
         return known
-    key = evaluation.n, evaluation.seed, evaluation.suite.k, evaluation.conditional, evaluation.device
+    sides = evaluation.n, evaluation.seed, evaluation.suite.k, evaluation.conditional, evaluation.device
+    key = *sides, evaluation.feature_name
     last = getattr(metric, "_last_floors", None)
     if last is None or last[0] is not evaluation.data or last[1] != key:
         last = evaluation.data, key, _compute(metric, evaluation, share)

@@ -11,7 +11,8 @@ from torch.nn.functional import softplus
 
 from gantrain.core.gradients import descend
 from gantrain.core.update_rules import Adam
-from gantrain.metrics.base import Evaluation, in_chunks
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.evaluation import in_chunks
 from gantrain.models.layers import ConditionEmbedding
 
 BATCH, RATE, WIDTH, CHECKS = 256, 2e-3, 128, 16

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gantrain.datasets.base import Data
-from gantrain.metrics.base import CHUNK, Evaluation
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.evaluation import CHUNK
 from gantrain.models.base import Generator
 
 LogDensity = Callable[[Tensor], Tensor]  # points [N, d], float64 on the CPU, to nats [N]

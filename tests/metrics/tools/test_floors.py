@@ -12,12 +12,13 @@ from torch import Tensor
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
+from gantrain.features.tools.classifier import predict, shared_classifier
+from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.frechet import Frechet, frechet
 from gantrain.metrics.suite import Suite
-from gantrain.metrics.tools.classifier import predict, shared_classifier
-from gantrain.metrics.tools.floors import floors, real_against_real, split_reserved_samples
+from gantrain.metrics.tools.floors import floors, real_against_real
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One classifier serves every metric of a run, and its features are what its last layer reads."""
+"""One classifier serves every metric of a run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import torch
 from composed import composed
 
 from gantrain.config.resolve import resolve
-from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.metrics.tools import classifier as module
-from gantrain.metrics.tools.classifier import feature_kind, features, predict, shared_classifier
+from gantrain.features.tools import classifier as module
+from gantrain.features.tools.classifier import shared_classifier
 from gantrain.training.evaluate import compute, supported_metrics, view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -34,28 +33,6 @@ def counted(monkeypatch) -> list[Data]:
     monkeypatch.setattr(module, "LAST_FIT", [])
     monkeypatch.setattr(module, "load_or_fit", lambda data: fetched.append(data) or load_or_fit(data))
     return fetched
-
-
-def test_features_are_what_the_last_layer_reads(digits):
-    x, _ = digits.holdout.take(torch.arange(50))
-    with torch.inference_mode():
-        found = features(digits, x)
-        assert found.shape == (50, 128)
-        assert found.dtype == torch.float64
-        assert (found >= 0).all()  # behind a ReLU
-        assert torch.equal(
-            shared_classifier(digits)[-1](found.float()).argmax(1), predict(shared_classifier(digits), x)
-        )
-
-
-def test_features_without_labels_are_pixels_or_coordinates(digits):
-    x, _ = digits.holdout.take(torch.arange(5))
-    plain = Data(Spec(digits.spec.shape), digits.train, digits.holdout)
-    assert feature_kind(plain) == "pixels"
-    assert torch.equal(features(plain, x), x.flatten(1).double())
-    points = Split(torch.rand(5, 3), torch.arange(5))
-    assert feature_kind(Data(Spec((3,), classes=5), points, points)) == "coordinates"
-    assert torch.equal(features(Data(Spec((3,), classes=5), points, points), points.x), points.x.double())
 
 
 def test_all_metrics_of_a_run_share_one_classifier(digits, counted):
