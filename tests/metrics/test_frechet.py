@@ -74,8 +74,8 @@ def test_dimensions_follow_the_rule_and_the_protocol_tells_them(digits):
             protocol = Frechet().protocol(evaluation(data, data.train.take(torch.arange(n))[0], n))
         assert (protocol["features_dimension"], protocol["dims"], protocol["n"]) == (features_d, dims, n)
         assert protocol["split"] == "holdout"
-        names.append(protocol["features"].split()[0])
-    assert names == ["penultimate"] * 3 + ["pixels"] * 2 + ["coordinates"] * 2
+        names.append(protocol["features"])
+    assert names == ["classifier"] * 3 + ["pixels"] * 2 + ["coordinates"] * 2
 
 
 @pytest.mark.parametrize("labelled", [True, False])
