@@ -148,9 +148,8 @@ def test_features_do_not_depend_on_the_precision_of_the_run(digits):
 def test_suite_of_pixels_compares_what_data_are():
     x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     data = Data(Spec((2,)), Split(x), Split(x))
-    unused = dict.fromkeys(["G", "G_live", "D", "objective", "latents", "wrong", "undo"])
     evaluation = Evaluation(
-        data=data, suite=Suite(n=30), device=torch.device("cpu"), seed=0, substitute=(x[:30], None), **unused
+        data=data, suite=Suite(n=30), device=torch.device("cpu"), seed=0, substitute=(x[:30], None)
     )
     assert evaluation.feature_name == "coordinates"
     assert torch.equal(evaluation.features_of_sides[1], x[:30].double())
