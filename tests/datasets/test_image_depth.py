@@ -213,7 +213,9 @@ def test_pictures_that_show_something_are_not_announced(case, tmp_path, capfd):
 def test_depth_sample_is_bounded_and_spread_over_the_folder(tmp_path, monkeypatch):
     root = fill(tmp_path / "x", 10, count=200)
     seen = []
-    monkeypatch.setattr("gantrain.datasets.files.image_file.largest_level", lambda path, _: seen.append(path))
+    monkeypatch.setattr(
+        "gantrain.datasets.files.image_file.largest_level", lambda path, *_: seen.append(path)
+    )
     ImageFolder(root=str(root), resolution=8, channels=1, depth="auto").load(0)
     assert len(set(seen)) == len(seen) == 64
     assert {str(root / "0.png"), str(root / "99.png")} <= set(seen)  # the first and the last by name

@@ -637,7 +637,7 @@ def nothing(_: Path) -> None:
 
 FOLDERS = {  # how the folder of five good pictures is changed, what is set, the place and words of the complaint
     "no such folder": (nowhere, {}, "ROOT", "does not exist"),
-    "a file": (a_file, {}, "ROOT", "is a file"),
+    "a file": (a_file, {}, "ROOT", "is neither a folder nor"),
     "an empty folder": (emptied, {}, "ROOT", "holds no image"),
     "only text": (only_text, {}, "ROOT", "holds no image"),
     "one image": (one_image, {}, "ROOT", "holds 1 image "),

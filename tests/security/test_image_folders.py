@@ -1,13 +1,9 @@
 """Folders of pictures made to harm: links, pipes, archives, names and tables run nothing and print one line."""
 
 import gzip
-import io
 import os
 import shutil
 import socket
-import stat
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -216,42 +212,13 @@ def test_run_on_classes_of_hostile_names_prints_and_logs_text(tmp_path, run_cli,
     assert {path.name for path in tmp_path.iterdir()} == {"classes", "run"}
 
 
-# Archives --------------------------------------------------------------------------------------------------------
-
-
-def archive(*names: str, content: bytes = b"") -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in names:
-            info = zipfile.ZipInfo(name)
-            info.external_attr = (stat.S_IFLNK | 0o777) << 16 if name == "link" else 0o644 << 16
-            file.writestr(info, content or png(noise(9, 9)))
-    return buffer.getvalue()
-
-
-ARCHIVES: dict[str, Callable[[Path], bytes]] = {
-    "traversal": lambda canary: archive("a.png", f"../../../../..{canary}", str(canary)),
-    "link": lambda canary: archive("link", content=os.fsencode(canary)),
-    "bomb": lambda _: archive("a.png", content=bytes(10**7)),
-}
-
-
-@pytest.mark.parametrize("case", ARCHIVES)
-def test_archive_is_no_folder_and_is_not_unpacked(case, root, canary, tmp_path):
-    content = ARCHIVES[case](canary)
-    (tmp_path / "photos.zip").write_bytes(content)
-    refuse(tmp_path / "photos.zip", "is a file; set dataset.root to a folder of images")
-    (root / "photos.zip").write_bytes(content)  # next to pictures, and under the name of one
-    assert load(root) == 5
-    (root / "x.png").write_bytes(content)
-    refuse(root, "is not a PNG")
-    assert {path.name for path in tmp_path.iterdir()} == {"root", "photos.zip"}
+# What is no folder ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "pipe"])
 def test_root_that_is_no_folder_is_not_read(place, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    refuse(tmp_path / place, "is a file")
+    refuse(tmp_path / place, "is neither a folder nor a ZIP or tar archive")
 
 
 # The table next to the pictures ----------------------------------------------------------------------------------
@@ -265,7 +232,7 @@ TABLES = {  # contents of dataset.attributes, and words of the refusal
     "overflow": (TABLE.replace(b"4\n", b"1e400\n"), "no finite number"),
     "a long cell": (TABLE.replace(b"4\n", b"9" * 10**6 + b"\n"), ""),
     "an open quote": (TABLE + b'"' + b"x" * 10**6, ""),
-    "a zip": (archive("a.csv", content=TABLE), "ZIP archive"),
+    "a zip": (b"PK\x03\x04" + bytes(60), "ZIP archive"),
     "a bomb": (gzip.compress(bytes(2 * 10**7)), "unpacks to more than"),
     "a script": (b"#!/bin/sh\ntouch CANARY\n", ""),
 }

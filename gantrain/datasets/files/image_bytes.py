@@ -38,15 +38,20 @@ def check_bounds(file: BinaryIO, max_pixels: int) -> None:
     if not head:
         raise ImageError("is empty")
     # Some formats are read whole before their header is; the other pages of a TIFF are not read.
-    size = os.fstat(file.fileno()).st_size
-    if size > LARGEST_PIXEL * max_pixels + LARGEST_REST and head not in TIFF:
-        raise ImageError(f"is {format_size(size)} long, more than dataset.max_pixels={max_pixels} can take")
+    if head not in TIFF:
+        check_size(file.seek(0, os.SEEK_END), max_pixels)
     if head == JPEG:
         file.seek(0)
         if sum(len(SCAN.findall(block)) for block in iter(lambda: file.read(2**16), b"")) > MAX_SCANS:
             raise ImageError(
                 f"has more than {MAX_SCANS} scans, each of which takes the time of a whole image"
             )
+
+
+def check_size(size: int, max_pixels: int) -> None:
+    """Raise ImageError for more bytes than an image of so many pixels can take."""
+    if size > LARGEST_PIXEL * max_pixels + LARGEST_REST:
+        raise ImageError(f"is {format_size(size)} long, more than dataset.max_pixels={max_pixels} can take")
 
 
 def skip_text(work: Callable[[BinaryIO], T], file: BinaryIO) -> T:

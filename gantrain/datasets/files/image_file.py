@@ -21,6 +21,7 @@ The rules, in their order:
 
 import math
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
@@ -40,6 +41,7 @@ REMEDY = "fix or remove it, or set dataset.bad_files=skip"
 SERIAL_PIXELS = 16_000_000  # larger images are decoded one at a time, to bound memory
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of TIFF
 _serial = threading.Lock()
+Opener = Callable[[], BinaryIO]
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,20 @@ class Picture(NamedTuple):
     is_composited: bool
 
 
-def read(path: str, target: Target) -> Picture:
+def read(path: str, target: Target, opener: Opener | None = None) -> Picture:
     """Return an image by the rules of this module.
+
+    Args:
+        path: The file, or where it lies in an archive.
+        target: What it becomes.
+        opener: Opens it; by default the file at that path is opened.
 
     Raises:
         DataError: When the file cannot be read as an image.
         ConfigError: When it has levels that the target's depth does not hold.
     """
     try:
-        with open_file(path) as file:
+        with _opened(path, opener) as file:
             return _read(file, target)
     except ImageError as error:
         raise DataError(path, error, REMEDY) from error
@@ -100,7 +107,7 @@ def read(path: str, target: Target) -> Picture:
         raise DataError(path, f"cannot be read ({' '.join(why.split())})", REMEDY) from error
 
 
-def largest_level(path: str, max_pixels: int) -> int | None:
+def largest_level(path: str, max_pixels: int, opener: Opener | None = None) -> int | None:
     """Return the largest level of a file of 16 bits a channel; None for another one, or one that cannot be read."""
 
     def level(file: BinaryIO) -> int | None:
@@ -110,9 +117,13 @@ def largest_level(path: str, max_pixels: int) -> int | None:
         deep = decode_deep(image, mode, lambda: _open(file), _load)
         return deep.level if deep.white == WHITE else None
 
-    with suppress(Exception), open_file(path) as file:
+    with suppress(Exception), _opened(path, opener) as file:
         return skip_text(level, file)
     return None
+
+
+def _opened(path: str, opener: Opener | None) -> BinaryIO:
+    return opener() if opener else open_file(path)
 
 
 def _read(file: BinaryIO, target: Target) -> Picture:

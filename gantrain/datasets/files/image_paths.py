@@ -17,6 +17,8 @@ OUTPUTS = {
     PLAN,
 }  # any of these is in a run's folder, or a sweep's, before its first picture
 
+REMEDY = "set dataset.root to a folder of images, or to a .zip or .tar of them"
+
 
 @dataclass(frozen=True)
 class ImageFile:
@@ -43,6 +45,7 @@ class Listing:
         outputs: Folders of runs and sweeps, whose pictures are samples; they are not looked into.
         others: Number of other files by suffix, hidden ones left out.
         repeats: Number of links and hard links to files that count already.
+        refused: Number of entries of an archive that are never read, by what they are.
     """
 
     files: list[ImageFile] = field(default_factory=list)
@@ -50,6 +53,12 @@ class Listing:
     outputs: list[str] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def sort(self) -> None:
+        """Sort files and folders by the bytes of their names."""
+        self.files.sort(key=lambda file: os.fsencode(file.name))
+        self.folders.sort(key=os.fsencode)
 
 
 def list_images(root: str) -> Listing:
@@ -59,8 +68,11 @@ def list_images(root: str) -> Listing:
         DataError: When there is no such folder, it is that of a run, or one below it cannot be listed.
     """
     if not os.path.isdir(root):
-        what = "is a file" if os.path.exists(root) else "does not exist"
-        raise DataError(root, what, "set dataset.root to a folder of images")
+        raise DataError(
+            root,
+            "is neither a folder nor a ZIP or tar archive" if os.path.exists(root) else "does not exist",
+            REMEDY,
+        )
     top = os.path.realpath(root)
     found = Listing()
     visited: set[tuple[int, int]] = set()  # device and inode
@@ -72,13 +84,13 @@ def list_images(root: str) -> Listing:
         try:
             info = os.stat(path)
         except OSError:  # a broken link is reported as a missing image
-            if _is_image(name):
+            if is_image(name):
                 found.files.append(ImageFile(name, -1, 0))
             continue
         identity = (info.st_dev, info.st_ino)
         is_new = identity not in visited
         visited.add(identity)
-        if stat.S_ISREG(info.st_mode) and _is_image(name):
+        if stat.S_ISREG(info.st_mode) and is_image(name):
             found.repeats += not is_new
             if is_new:
                 found.files.append(ImageFile(name, info.st_size, info.st_mtime_ns))
@@ -94,11 +106,15 @@ def list_images(root: str) -> Listing:
                 if not entry.name.startswith("."):
                     _add(entry, os.path.join(name, entry.name), queue, found.others)
     if "" in found.outputs:
-        what = "is the folder of a run or a sweep, whose pictures are samples"
-        raise DataError(root, what, "set dataset.root to a folder of images")
-    found.files.sort(key=lambda file: os.fsencode(file.name))
-    found.folders.sort(key=os.fsencode)
+        raise run_error(root)
+    found.sort()
     return found
+
+
+def run_error(root: str) -> DataError:
+    """Return what is wrong with the folder of a run as a source of images."""
+    what = "is the folder of a run or a sweep, whose pictures are samples"
+    return DataError(root, what, REMEDY)
 
 
 def _entries(path: str) -> list[os.DirEntry[str]]:
@@ -115,7 +131,7 @@ def _add(
 ) -> None:
     """Add a possible image or folder to the queue, and count any other file by its suffix."""
     is_link = entry.is_symlink()
-    if is_link or _is_image(name) or entry.is_dir(follow_symlinks=False):
+    if is_link or is_image(name) or entry.is_dir(follow_symlinks=False):
         heapq.heappush(queue, (is_link, os.fsencode(name), name))
     elif entry.is_file(follow_symlinks=False):
         others[os.path.splitext(name)[1].lower()] += 1
@@ -130,5 +146,6 @@ def top_folder(name: str) -> str:
     return name.split(os.sep, 1)[0]
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Return whether a file has the suffix of an image."""
     return name.lower().endswith(SUFFIXES)

@@ -1,7 +1,6 @@
 """The pixels of many image files, decoded side by side."""
 
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,8 +12,8 @@ import torch
 
 from gantrain.core.streams import redraws_lines
 from gantrain.datasets.base import Split
-from gantrain.datasets.files import image_file
 from gantrain.datasets.files.image_file import Target
+from gantrain.datasets.files.image_source import ImageSource
 from gantrain.errors import DataError
 
 UNREADABLE, OPAQUE, COMPOSITED = (
@@ -32,8 +31,7 @@ FEW_LEVELS = 64  # between the lowest and the highest, as 14-bit data in 16-bit 
 
 
 def decode(
-    root: str,
-    names: list[str],
+    source: ImageSource,
     target: Target,
     x: np.ndarray,
     skip_bad: bool,
@@ -42,8 +40,7 @@ def decode(
     """Fill ``x``, uint8 [N, C, H, W], and return what each row is, uint8 [N]: one of the constants above.
 
     Args:
-        root: The folder of images.
-        names: Their paths below it.
+        source: The images.
         target: What each becomes.
         x: Where to.
         skip_bad: Whether a file that cannot be read is left out.
@@ -56,12 +53,13 @@ def decode(
 
     def fill(row: int) -> DataError | None:
         try:
-            x[row], is_composited = image_file.read(os.path.join(root, names[row]), target)
+            x[row], is_composited = source.read(names[row], target)
         except DataError as error:
             return error
         status[row] = COMPOSITED if is_composited else OPAQUE
         return None
 
+    names = [file.name for file in source.listing.files]
     status = np.full(len(names), UNREADABLE, np.uint8)
     is_silent = not redraws_lines(sys.stderr)
     style = dict(unit="image", dynamic_ncols=True, disable=is_silent, leave=False)
@@ -76,11 +74,12 @@ def decode(
     return status
 
 
-def largest_level(root: str, names: list[str], max_pixels: int) -> int | None:
-    """Return the largest level of the 16-bit files among 64 spread over a folder; None if none has 16 bits."""
-    paths = [os.path.join(root, names[row]) for row in _spread(len(names), SAMPLE_FILES)]
+def largest_level(source: ImageSource, max_pixels: int) -> int | None:
+    """Return the largest level of the 16-bit files among 64 of a source; None if none has 16 bits."""
+    files = source.listing.files
+    names = [files[row].name for row in _spread(len(files), SAMPLE_FILES)]
     with _readers() as pool:
-        levels = pool.map(lambda path: image_file.largest_level(path, max_pixels), paths)
+        levels = pool.map(lambda name: source.largest_level(name, max_pixels), names)
         return max((level for level in levels if level is not None), default=None)
 
 

@@ -1,5 +1,7 @@
 """What a run took from a folder of images, and what it left out, in one line."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from gantrain.core.text import count
@@ -7,7 +9,7 @@ from gantrain.datasets.files.image_classes import branches, join_names
 from gantrain.datasets.files.image_paths import Listing, top_folder
 
 
-def summarise(listing: Listing, classes: list[str], y: Tensor | None, taken: int) -> str:
+def summarise(listing: Listing, classes: Sequence[str], y: Tensor | None, taken: int) -> str:
     """Return the number of images, the classes with theirs, and what was left out and why.
 
     Args:
@@ -38,6 +40,7 @@ def describe_omissions(listing: Listing, taken: int) -> str:
         parts.append(f"{unreadable:,} that cannot be read")
     if listing.repeats:
         parts.append(f"{listing.repeats:,} repeated by links")
+    parts += [f"{number:,} {kind}" for kind, number in listing.refused.items()]
     others = [f"{number:,} {suffix or 'without suffix'}" for suffix, number in listing.others.most_common()]
     if others:
         parts.append(join_names(others))
