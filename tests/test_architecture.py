@@ -154,7 +154,7 @@ def test_there_is_one_backward_pass_in_the_program():
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "backward"
     ]
-    assert calls == [("core.gradients", "torch.autograd.backward(loss, inputs=list(weights))")]
+    assert calls == [("core.gradients", "torch.autograd.backward(of, slopes, inputs=list(weights))")]
 
 
 @pytest.mark.parametrize("module", MODULES)

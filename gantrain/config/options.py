@@ -157,6 +157,12 @@ class Device:
         "traffic",
         choices=("exact", "fast"),
     )
+    batch_norm: str = option(
+        "shard",
+        "statistics by which batch norm normalises while training: those of each shard, or of the whole batch, for "
+        "which the processes exchange them in every layer",
+        choices=("shard", "batch"),
+    )
 
     def __post_init__(self) -> None:
         self.compile = self.compile.lower()  # of a boolean in YAML

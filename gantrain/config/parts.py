@@ -60,7 +60,8 @@ def shards_cautions(config: Config) -> Iterator[str]:
     shards = config.device.shards or config.device.processes
     choices = {
         "model.minibatch_std=true": config.model.minibatch_std,
-        "model.condition=conditional_batch_norm": config.model.condition == "conditional_batch_norm",
+        "model.condition=conditional_batch_norm": config.model.condition == "conditional_batch_norm"
+        and config.device.batch_norm == "shard",
         f"train.unroll={config.train.unroll}": config.train.unroll > 0,
     }
     for words, is_set in choices.items():

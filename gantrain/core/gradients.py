@@ -97,9 +97,17 @@ def clear_gradients(weights: Sequence[Tensor]) -> None:
         weight.grad = None
 
 
-def add_gradients(loss: Tensor, weights: Sequence[Tensor]) -> None:
-    """Add the gradient of ``loss`` to the weights' ``.grad``; no other weight costs a multiplication."""
-    torch.autograd.backward(loss, inputs=list(weights))
+def add_gradients(
+    of: Tensor | Sequence[Tensor], weights: Sequence[Tensor], slopes: Sequence[Tensor] | None = None
+) -> None:
+    """Add the gradient of a loss to the weights' ``.grad``; no other weight costs a multiplication.
+
+    Args:
+        of: The loss, 0-dim, or tensors that it depends on.
+        weights: Leaves.
+        slopes: The gradient of the loss by each of those tensors.
+    """
+    torch.autograd.backward(of, slopes, inputs=list(weights))
     for weight in weights:
         if weight.grad is None:  # the loss does not use it
             weight.grad = torch.zeros_like(weight)

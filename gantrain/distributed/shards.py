@@ -54,11 +54,13 @@ class Parts:
         group: The processes that share them: each has equally many, in order.
         is_exact: Whether the mean has the same bits for every number of processes. Each process then holds the sums of
             all others; otherwise they are added while they travel.
+        has_whole_statistics: Whether batch norm normalises by the statistics of the whole batch, not of each part.
     """
 
     count: int = 1
     group: Group = field(default_factory=OneProcess)
     is_exact: bool = True
+    has_whole_statistics: bool = False
 
     @property
     def own(self) -> int:
@@ -92,6 +94,10 @@ class Parts:
         if not is_alone:
             self.group.hear(means.pop())
         return means
+
+    def gather(self, own: Sequence[Tensor]) -> Tensor:
+        """Return the tensors of all parts, [count, ...], from those of the own ones, all of one shape."""
+        return torch.cat(self.group.gather(torch.stack(list(own))))
 
     def _call(self, like: Tensor) -> Tensor:
         """Return the number that tells the others whether this process calls them."""

@@ -20,6 +20,7 @@ from gantrain.core.gradients import (
 from gantrain.core.loss_scale import LossScale
 from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
+from gantrain.distributed.lockstep import Lockstep, in_lockstep
 from gantrain.distributed.shards import Parts
 from gantrain.models.base import Generator
 from gantrain.optimizers.base import OptimizerOptions
@@ -76,9 +77,7 @@ class EagerLearner(Learner):
 
     @torch.no_grad()
     def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:
-        outputs: list[Tensor] = []
-        self._statistics.over_parts(lambda batch: outputs.append(self.module(*batch)), inputs)
-        return outputs
+        return self._statistics.outputs(inputs)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -86,11 +85,11 @@ class EagerLearner(Learner):
             for name, vector in iterate(self.module, all_tensors(self.module)).items():
                 self._spectral[name].copy_(vector)
 
-    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+    def differentiate(self, losses: Sequence[Loss], inputs: Sequence[Batch] = ()) -> tuple[Tensor, Aux]:
         if self._parts.count == 1:
             loss, aux = self._add_gradients(losses[0])
         else:
-            loss, aux = self._add_mean_gradients(losses)
+            loss, aux = self._add_mean_gradients(losses, inputs)
         if self.scale is not None:
             self.scale.unscale([weight.grad for weight in self._list if weight.grad is not None])
         norm = gradients_norm(self._list)
@@ -105,25 +104,62 @@ class EagerLearner(Learner):
         clear_gradients(self._list)
         loss, aux = loss_of(self.module)
         add_gradients(loss if self.scale is None else loss * self.scale.scale, self._list)
-        return loss.detach(), aux | {"tags": {tag: value.detach() for tag, value in aux["tags"].items()}}
+        return loss.detach(), detached(aux)
 
-    def _add_mean_gradients(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+    def _add_mean_gradients(self, losses: Sequence[Loss], inputs: Sequence[Batch]) -> tuple[Tensor, Aux]:
         """Do the same for the mean loss of all parts of a batch, which other processes may have too."""
         names: list[tuple[str, str]] = []
 
-        def tensors_of(loss_of: Loss) -> list[Tensor]:
-            loss, aux = self._add_gradients(loss_of)
+        def flat(loss: Tensor, aux: Aux, weights: Iterable[Tensor]) -> list[Tensor]:
             names[:] = [(kind, name) for kind, values in aux.items() for name in values]
-            gradients = [weight.grad for weight in self._list if weight.grad is not None]
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
             return [*gradients, loss, *(aux[kind][name] for kind, name in names)]
 
-        means = self._statistics.mean_over_parts(tensors_of, losses)
+        if self._statistics.are_whole:
+            means = self._parts.mean(flat(*found) for found in self._differentiate_together(losses, inputs))
+        else:
+            means = self._statistics.mean_over_parts(
+                lambda loss_of: flat(*self._add_gradients(loss_of), self._list), losses
+            )
         for weight in self._list:
             weight.grad = means.pop(0)
         loss, aux = means.pop(0), dict[str, dict[str, Tensor]]()
         for (kind, name), value in zip(names, means, strict=True):
             aux.setdefault(kind, {})[name] = value
         return loss, aux
+
+    def _differentiate_together(
+        self, losses: Sequence[Loss], inputs: Sequence[Batch]
+    ) -> list[tuple[Tensor, Aux, list[Tensor]]]:
+        """Return of each own part the loss, its tags, and weights with their ``.grad``.
+
+        All parts pass the network at once, and each loss is differentiated by its own part of the output first.
+        """
+        copies = [{name: w.detach().requires_grad_() for name, w in self.weights.items()} for _ in inputs]
+        weights = {
+            name: cast(Tensor, Lockstep.of([copy[name] for copy in copies], self._parts))
+            for name in self.weights
+        }
+        outputs: list[Tensor] = []
+        leaves: dict[int, Tensor] = {}
+
+        def network_of(part: int) -> Network:
+            def network(x: Tensor, y: Tensor | None) -> Tensor:
+                if not outputs:  # only here the precision is that of the loss
+                    outputs.extend(in_lockstep(self.with_weights(weights), inputs, self._parts))
+                leaves[part] = outputs[part].detach().requires_grad_()
+                return leaves[part]
+
+            return network
+
+        results = []
+        for part, loss_of in enumerate(losses):
+            loss, aux = loss_of(network_of(part))
+            add_gradients(loss if self.scale is None else loss * self.scale.scale, [leaves[part]])
+            results.append((loss.detach(), detached(aux), list(copies[part].values())))
+        slopes = [cast(Tensor, leaf.grad) for leaf in leaves.values()]
+        add_gradients(outputs, [w for copy in copies for w in copy.values()], slopes)
+        return results
 
     def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
         slopes = [weight.grad for weight in self._list if weight.grad is not None]
@@ -148,7 +184,7 @@ class EagerAverage(Average):
     @torch.no_grad()
     def track(self, inputs: Sequence[Batch]) -> None:
         if self.has_batch_stats:
-            self._statistics.over_parts(lambda batch: self.module(*batch), inputs)
+            self._statistics.outputs(inputs)
 
     @torch.no_grad()
     def update(self, G: EagerLearner, rate: float | Tensor) -> None:
@@ -156,6 +192,11 @@ class EagerAverage(Average):
         if not self.has_batch_stats:
             for mean, live in self.buffers:
                 mean.copy_(live)
+
+
+def detached(aux: Aux) -> Aux:
+    """Return what a loss computed along the way, its tags without their graph."""
+    return aux | {"tags": {tag: value.detach() for tag, value in aux["tags"].items()}}
 
 
 def eager_players(state: TrainState, play: Play) -> Players:

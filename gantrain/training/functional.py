@@ -66,7 +66,7 @@ class FunctionalLearner(Learner):
     def refresh(self) -> None:
         self.buffers = self.buffers | iterate(self.module, {**self.buffers, **self.weights})
 
-    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+    def differentiate(self, losses: Sequence[Loss], inputs: Sequence[Batch] = ()) -> tuple[Tensor, Aux]:
         found: list[tuple[Weights, Tensor, Aux, Weights]] = []
         for loss_of in losses:
 

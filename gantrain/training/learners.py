@@ -50,11 +50,12 @@ class Learner(ABC):
         """Make one power iteration where the network has spectral norms."""
 
     @abstractmethod
-    def differentiate(self, losses: Sequence[Loss]) -> tuple[Tensor, Aux]:
+    def differentiate(self, losses: Sequence[Loss], inputs: Sequence[Batch] = ()) -> tuple[Tensor, Aux]:
         """Keep the gradient of the mean loss of all parts of a batch for ``update``.
 
         Args:
             losses: Of the own parts, in order.
+            inputs: The only ones that each of the losses gives to the network, if it has no others.
 
         Returns:
             The gradient's norm, 0-dim, and the means of what the losses computed along the way.

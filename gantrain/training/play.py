@@ -89,7 +89,12 @@ class Play:
             is_simultaneous=config.train.update == "simultaneous",
             is_joint=not config.model.couples_samples,
             batch_size=config.train.batch_size,
-            parts=Parts(shards * config.train.accumulate, runtime.group, config.device.reduce == "exact"),
+            parts=Parts(
+                shards * config.train.accumulate,
+                runtime.group,
+                is_exact=config.device.reduce == "exact",
+                has_whole_statistics=config.device.batch_norm == "batch",
+            ),
             unroll=config.train.unroll,
             unroll_lr=config.train.unroll_lr,
             compare_gradients=config.train.compare_gradients,

@@ -109,7 +109,7 @@ def differentiate_g(players: Players, inputs: Inputs, rates: Rates, play: Play) 
     losses = [
         game_loss(players, part, rates, play) if of_game else baseline_loss(part, play) for part in parts
     ]
-    norm, aux = players.G.differentiate(losses)
+    norm, aux = players.G.differentiate(losses, [part.latents for part in parts])
     if of_game:
         with play.autocast():
             players.average.track([part.latents for part in parts])

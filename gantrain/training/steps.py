@@ -13,6 +13,7 @@ from gantrain.config.options import AUTO, Config
 from gantrain.core.files import cache_home
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
+from gantrain.models.layers import batch_statistics
 from gantrain.training.batches import Batches
 from gantrain.training.draws import Inputs, Rates
 from gantrain.training.eager import EagerStep
@@ -73,8 +74,15 @@ def choose_play(
         environment: Of the run's checkpoint if it goes on from one, whose kind of play ``auto`` keeps.
 
     Raises:
-        ConfigError: For ``device.compile=true`` in a run that cannot be compiled.
+        ConfigError: For ``device.compile=true`` in a run that cannot be compiled, and for ``device.batch_norm=batch``
+            with a D that has batch norm.
     """
+    shards = config.device.shards or config.device.processes
+    if config.device.batch_norm == "batch" and shards > 1 and batch_statistics(state.D):
+        what = (
+            f"is batch, and D of {config.model.name} has batch norm too, whose passes see a shard at a time"
+        )
+        raise ConfigError("device.batch_norm", what, "set device.batch_norm=shard")
     reason, wish = why_not_compiled(config, state), config.device.compile
     if wish == "true" and reason:
         raise ConfigError("device.compile", reason, "set device.compile=auto")
