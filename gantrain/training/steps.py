@@ -79,9 +79,7 @@ def choose_play(
     """
     shards = config.device.shards or config.device.processes
     if config.device.batch_norm == "batch" and shards > 1 and batch_statistics(state.D):
-        what = (
-            f"is batch, and D of {config.model.name} has batch norm too, whose passes see a shard at a time"
-        )
+        what = "is batch, and D of the model has batch norm too, whose passes see a shard at a time"
         raise ConfigError("device.batch_norm", what, "set device.batch_norm=shard")
     reason, wish = why_not_compiled(config, state), config.device.compile
     if wish == "true" and reason:

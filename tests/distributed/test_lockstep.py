@@ -106,7 +106,9 @@ def test_a_d_with_batch_norm_is_refused_with_the_whole_batch():
     run = game(batch_size=16, device={"shards": 2, "batch_norm": "batch"})
     choose_play(run.config, run.data, run.state, run.runtime)
     run.state.D.norm = nn.BatchNorm1d(2)
-    with pytest.raises(ConfigError, match=r"device\.batch_norm: is batch, and D of mlp has batch norm too"):
+    with pytest.raises(
+        ConfigError, match=r"device\.batch_norm: is batch, and D of the model has batch norm too"
+    ):
         choose_play(run.config, run.data, run.state, run.runtime)
     run.config.device.shards = 1
     choose_play(run.config, run.data, run.state, run.runtime)
