@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gantrain.config.paths import DATA_PATHS
 from gantrain.errors import CheckpointError, ConfigError, writing
 
 if TYPE_CHECKING:
     from gantrain.training.checkpoint import Checkpoint
+
+DATA_WORDS = (*DATA_PATHS, "dataset.allow_changed")
 
 
 def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -108,6 +111,16 @@ def checkpoint_and_words(verb: str, argv: list[str]) -> tuple[Checkpoint, dict[s
 
     folders, words = split_arguments(verb, argv)
     return load_checkpoint(single_folder(verb, folders)), words
+
+
+def set_data_words(plain: dict[str, Any], words: Mapping[str, str]) -> None:
+    """Set where the data of a run lie now, and whether they may have changed, in its config. Raises ConfigError."""
+    from gantrain.config.grammar import read_value
+    from gantrain.config.key_types import type_of_key
+
+    for key in DATA_WORDS:
+        if key in words:
+            plain["dataset"][key.partition(".")[2]] = read_value(key, words[key], type_of_key(key))
 
 
 def read_options(options: type, words: Mapping[str, str]) -> dict[str, Any]:

@@ -68,13 +68,15 @@ class Command(NamedTuple):
 
 
 def command_names() -> list[str]:
-    """Return the name of every verb; none is imported."""
-    return sorted(path.stem for folder in package.__path__ for path in Path(folder).glob("[a-z]*.py"))
+    """Return the name of every verb, that of its file with hyphens; none is imported."""
+    return sorted(
+        path.stem.replace("_", "-") for folder in package.__path__ for path in Path(folder).glob("[a-z]*.py")
+    )
 
 
 def load_command(name: str) -> Command:
     """Return the verb that the file of a name declares."""
-    command: Command = import_module(f"{package.__name__}.{name}").COMMAND
+    command: Command = import_module(f"{package.__name__}.{name.replace('-', '_')}").COMMAND
     return command
 
 

@@ -70,6 +70,26 @@ def replacement_folder(path: Path) -> Iterator[Path]:
                 path.rmdir()
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder that becomes ``path``, which is absent or empty, if the block succeeds and is removed otherwise.
+
+    Raises:
+        OSError: When it cannot be written, or ``path`` holds files.
+    """
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path.parent, f"{PREFIX}*.part")
+        part, handle = _new_part(path.parent, _new_folder)
+    try:
+        with _naming(path):
+            yield part
+            part.replace(path)
+    finally:
+        _remove_tree(part)
+        os.close(handle)
+
+
 def replace_file(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Write a file atomically: a reader sees the old content or the new, never a part. Raises OSError."""
     with replacement(path, mode) as file:

@@ -48,6 +48,20 @@ class ExportOptions:
     out: str | None = option(None, "a .pt2 for torch, or an .onnx")
 
 
+@dataclass
+class DataOptions:
+    """Which real samples of a run to write."""
+
+    split: str = option(
+        "holdout",
+        "the held-out samples, which metrics compare with, or the training samples",
+        choices=("holdout", "train"),
+    )
+    n: int | None = option(
+        None, "number of samples, those that an evaluation of so many takes; by default all", minimum=1
+    )
+
+
 def conditions_of(options: SampleOptions, spec: Spec, is_conditional: bool) -> Tensor | None:
     """Return the conditions to repeat in turn, one a row; None for an unconditional generator. Raises ConfigError."""
     import torch

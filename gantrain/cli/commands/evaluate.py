@@ -6,9 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gantrain.cli.arguments import checkpoint_and_words, output_path
+from gantrain.cli.arguments import DATA_WORDS, checkpoint_and_words, output_path, set_data_words
 from gantrain.cli.command import Command, Word
-from gantrain.config.paths import DATA_PATHS
 from gantrain.core.groups import choices
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError, writing
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gantrain")
 
 GROUPS = ("metric", "device")  # whose choice and keys may differ from those of the run
-KEYS = (*GROUPS, *DATA_PATHS, "dataset.allow_changed")
+KEYS = (*GROUPS, *DATA_WORDS)
 
 
 def evaluate(argv: list[str]) -> int:
@@ -63,8 +62,6 @@ def evaluate(argv: list[str]) -> int:
 def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     """Return the config of a run with the words of its evaluation. Raises ConfigError for a word that is not one."""
     from gantrain.config.compose import compose
-    from gantrain.config.grammar import read_value
-    from gantrain.config.key_types import type_of_key
     from gantrain.config.resolve import plain_data, resolve
 
     for key in words:
@@ -76,16 +73,15 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
     overrides += [f"{key}={value}" for key, value in words.items() if key.startswith(GROUPS)]
     composed = plain_data(compose(overrides))
     plain |= {group: composed[group] for group in GROUPS if group in words}
-    # A single key takes its composed value, which has the key's type; the dataset is not composed anew.
-    for key, text in words.items():
+    set_data_words(plain, words)  # the dataset is not composed anew
+    # A single key takes its composed value, which has the key's type.
+    for key in words:
         group, *path = key.split(".")
         if path and group in GROUPS:
             target, source = plain[group], composed[group]
             for name in path[:-1]:  # of a metric with keys of its own
                 target, source = target.setdefault(name, {}), source[name]
             target[path[-1]] = source[path[-1]]
-        elif path:
-            plain[group][path[0]] = read_value(key, text, type_of_key(key))
     plain["device"] |= {"processes": 1, "shards": None}  # they cut batches, of which an evaluation has none
     return resolve(plain)
 
