@@ -142,6 +142,7 @@ def test_files_are_written_by_the_atomic_writer():
         "core.plugin_trust",
         "training.checkpoint",
         "sampling.write",
+        "sampling.write_data",
     }
 
 
