@@ -17,7 +17,6 @@ from torch import Tensor
 from gantrain.config.options import Device
 from gantrain.config.overrides import CommandLine
 from gantrain.core.device import resolve_device
-from gantrain.core.files import read_json
 from gantrain.core.history import read_history
 from gantrain.core.plugins import use
 from gantrain.core.run_folder import RunFolder
@@ -27,6 +26,7 @@ from gantrain.core.text import escape_controls
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator, Player
 from gantrain.registry import parse
+from gantrain.reports.at_step import metrics_at
 from gantrain.reports.description import run_page
 from gantrain.reports.plot import live_picture, plot_curves
 from gantrain.sampling.export import write_generator
@@ -127,11 +127,8 @@ class Run:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """The metrics of this step by tag, from the end of the run and from ``gantrain evaluate``, if any."""
-        metrics: dict[str, float | None] = {}
-        for source in (self.result, read_json(RunFolder(self.path).evaluation_file(self.step))):
-            metrics |= source.get("metrics", {}) if source.get("step") == self.step else {}
-        return metrics
+        """The metrics of this step by tag, as logged, from the end of the run, and from ``gantrain evaluate``."""
+        return metrics_at(RunFolder(self.path), self.step)
 
     def history(self) -> pandas.DataFrame:
         """Return the scalars of ``metrics.jsonl``, with a row for each logged step and a column for each tag."""
@@ -157,7 +154,7 @@ def load(run: str | os.PathLike[str], device: str = "cpu", plugins: Plugins = ()
     """Load a run; its training data need not be available.
 
     Args:
-        run: A run's folder, for its newest checkpoint, or a checkpoint inside one.
+        run: A run's folder, for its newest checkpoint, or one of its checkpoints: ``RUN@best``, ``RUN@900``.
         device: Of the networks: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         plugins: Folders of plug-ins; by default those that the run was trained with, if they are trusted.
 

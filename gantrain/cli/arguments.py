@@ -45,21 +45,35 @@ def _remedy_for_flag(verb: str, flag: str) -> str:
 
 
 def single_folder(verb: str, folders: Sequence[str]) -> Path:
-    """Return the one folder that a verb works on. Raises ConfigError for none and for several."""
+    """Return the one folder that a verb works on, of ``RUN@best`` or ``RUN@STEP`` that of the checkpoint.
+
+    Raises:
+        ConfigError: For none and for several.
+        CheckpointError: For a run without such a checkpoint.
+    """
+    from gantrain.core.run_address import path_of
+
     if len(folders) != 1:
         what = f"takes one run, got {' '.join(folders)}" if folders else "names no run"
         raise ConfigError(verb, what, f"gantrain {verb} outputs/<date>/<run>")
-    return Path(os.path.expanduser(folders[0]))
+    return path_of(folders[0])
 
 
 def folders_and_out(verb: str, argv: Sequence[str]) -> tuple[list[Path], str]:
-    """Return the folders of a verb that takes any number of them, and the value of ``out=``. Raises ConfigError."""
+    """Return the folders of a verb that takes any number of them, and the value of ``out=``.
+
+    Raises:
+        ConfigError: For another word, and without a folder.
+        CheckpointError: For ``RUN@best`` or ``RUN@STEP`` of a run without such a checkpoint.
+    """
+    from gantrain.core.run_address import path_of
+
     folders, words = split_arguments(verb, argv)
     if wrong := [key for key in words if key != "out"]:
         raise ConfigError(wrong[0], "there is no such key", "give folders of runs, and out=PATH")
     if not folders:
         raise ConfigError(verb, "names no run", f"gantrain {verb} outputs/<date>")
-    return [Path(os.path.expanduser(folder)) for folder in folders], words.get("out", "")
+    return [path_of(folder) for folder in folders], words.get("out", "")
 
 
 def output_path(given: str | None, default: Path, or_folder: bool = False) -> Path:
@@ -84,11 +98,14 @@ def output_path(given: str | None, default: Path, or_folder: bool = False) -> Pa
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Return the runs in a folder that a user named. Raises CheckpointError when there is none."""
+    """Return the runs in a folder that a user named, or the checkpoint. Raises CheckpointError when there is none."""
+    from gantrain.core.run_folder import is_checkpoint
     from gantrain.core.sweep_folder import SweepFolder
     from gantrain.core.text import one_line
     from gantrain.reports.runs import first_runs, runs_under
 
+    if is_checkpoint(folder):
+        return [folder]
     if runs := runs_under(folder) if folder.exists() else []:
         kept, notes = first_runs(runs), []
         if len(kept) < len(runs):

@@ -91,7 +91,7 @@ def _values(before: list[str], word: str) -> Offers:
     if key in PATH_KEYS:
         return _words(key, _paths(text, files=True))
     if key == "train.init_from":
-        return _words(key, _runs(text, sweeps=False) | _paths(text))
+        return _words(key, _runs(text, sweeps=False) | _paths(text) | _checkpoints(text))
     # A group has choices; a key of it has the legal values that its class declares.
     if key in GROUPS or key == "hydra/launcher":
         known = _choices(key, before)
@@ -134,6 +134,7 @@ def _after_verb(command: Command, before: list[str], word: str) -> Offers:
     found: Offers = {}
     if command.folder and (command.many or not has_folder):
         found = _runs(word, sweeps=command.folder == "sweep")
+        found |= _checkpoints(word)
         if not found or word:  # a run may be anywhere, but those under outputs come first
             found |= {path: "" for path in _paths(word) if not any(run.startswith(path) for run in found)}
     if has_folder or word:
@@ -154,6 +155,18 @@ def _paths(typed: str, files: bool = False) -> Offers:
             if path.name.startswith(start) and not hidden and (files or path.is_dir()):
                 found[f"{parent}{slash}{path.name}{'/' if path.is_dir() else ''}"] = ""
     return found
+
+
+def _checkpoints(typed: str) -> Offers:
+    """Return the checkpoints of a run whose name and @ are typed."""
+    from gantrain.core.run_address import names
+    from gantrain.core.run_folder import RunFolder, is_run
+
+    run, at, _ = typed.rpartition("@")
+    folder = Path(os.path.expanduser(run))
+    if not at or not is_run(folder):
+        return {}
+    return {f"{run}@{name}": "a checkpoint" for name in reversed(names(RunFolder(folder, strict=False)))}
 
 
 def _runs(typed: str, sweeps: bool) -> Offers:

@@ -84,6 +84,10 @@ class Train:
     evaluate_every: int = option(500, "steps between evaluations; always after the last step", minimum=0)
     checkpoint_every: int = option(500, "steps between checkpoints; always after the last step", minimum=0)
     keep_checkpoints: int = option(2, "number of newest checkpoints to keep", minimum=1)
+    keep_best: str | None = option(
+        None,
+        "tag of a metric, as divergence/frechet: the checkpoint with its best value is kept too, as RUN@best",
+    )
 
     @property
     def budget(self) -> str:

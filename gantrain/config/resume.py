@@ -15,6 +15,7 @@ RESUMABLE_KEYS = (
     "train.evaluate_every",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.keep_best",
     "optimizer.horizon",
     *DATA_PATHS,
     "dataset.allow_changed",

@@ -43,6 +43,9 @@ def cautions(config: Config) -> list[str]:
             "train.d_gain stops D by the held-out data, so divergence/js is no lower bound on unseen data; "
             "metric=refit computes one"
         )
+    if config.train.keep_best and not config.train.evaluate_every:
+        what = "train.keep_best compares one evaluation, that of the last step, with train.evaluate_every=0"
+        lines.append(f"{what}; set train.evaluate_every=500")
     rule = config.optimizer
     # The horizon defaults to train.steps, which is ENDLESS when train.seconds limits the run.
     if rule.schedule != "constant" and rule.horizon == ENDLESS:

@@ -11,11 +11,12 @@ import yaml
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_lines
 from gantrain.core.history import last_values, omission
 from gantrain.core.plugins import check_provenance
+from gantrain.core.run_address import best_of
 from gantrain.core.run_folder import DIFFERS, DONE, STATE, RunFolder, is_run
 from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import MAX_LINE, align_columns, cut_middle, format_duration, format_number
 from gantrain.errors import CheckpointError, GantrainError
-from gantrain.reports.end_table import health_lines, metric_table, protocol_warnings
+from gantrain.reports.end_table import best_text, health_lines, metric_table, protocol_warnings
 from gantrain.reports.readings import tail_estimates
 from gantrain.reports.repeat import repeat_words, without_run_keys
 from gantrain.reports.tail import published_table
@@ -160,6 +161,7 @@ def _files(run: RunFolder) -> str:
     pictures = run.pictures
     rows = {
         "checkpoint": _names(run.checkpoints),
+        "best": best_text(best_of(run) or None, run.path),
         "pictures": f"{run.samples}: {len(pictures)}, the last {pictures[-1].name}" if pictures else "",
         "figures": _names(run.figures),
         "scalars": _newest([run.metrics_file]),

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gantrain.core.directions import direction
+from gantrain.core.run_address import BEST, checked_best
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import IN_NATS
-from gantrain.core.text import align_columns, format_estimate, one_line
+from gantrain.core.text import align_columns, format_estimate, format_number, one_line
 from gantrain.reports.readings import estimates, floors, notes, sections, tail_estimates
 from gantrain.reports.tail import published_table
 
@@ -59,14 +61,30 @@ def health_lines(result: Mapping[str, Any]) -> list[str]:
     return lines + [f"unchecked  {line}" for line in unchecked]
 
 
+def best_text(best: Any, run: Path) -> str:
+    """Return the step, value and name of a run's best checkpoint; "" where its result or checkpoint has none."""
+    if not isinstance(best, Mapping):  # a run without train.keep_best
+        return ""
+    if not (known := checked_best(best)):
+        return "none: the metric of train.keep_best was never finite"
+    tag, value = known["tag"], format_number(known["value"])
+    better = f" ({known_direction})" if (known_direction := direction(tag)) else ""
+    return one_line(f"step {known['step']:,}: {tag} {value}{better}, {shlex.quote(f'{run}@{BEST}')}")
+
+
 def end_table(result: Mapping[str, Any], folder: Path) -> str:
     """Return the lines at the end of a run: its length and speed, its metrics, its files."""
     run = RunFolder(folder)
     count = f"{result['name']}: {result['step']:,} steps, {result['images']:,} images"
     speed = f"{result['seconds']:.0f} s ({result['images_per_second']:,.0f} a second while training)"
-    files = [f"pictures   {path}" for path in run.pictures[-1:]]
-    files += [f"result     {run.result_file}", f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}"]
-    files[1:1] = [f"figure     {path}" for path in run.figures]
+    files = [f"best       {text}" for text in filter(None, [best_text(result.get(BEST), folder)])]
+    files += [f"pictures   {path}" for path in run.pictures[-1:]]
+    figures = [f"figure     {path}" for path in run.figures]
+    files += [
+        *figures,
+        f"result     {run.result_file}",
+        f"dashboard  gantrain tensorboard {shlex.quote(str(folder))}",
+    ]
     parts = [
         f"{count}, {speed}",
         metric_table(result),

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
 from gantrain.reports.frames import last_image, resize
-from gantrain.reports.ranking import columns, direction, has_seeds, is_own_d, settings
+from gantrain.reports.ranking import columns, direction_text, has_seeds, is_own_d, settings
 from gantrain.reports.readings import floors
 from gantrain.reports.runs import Row
 from gantrain.reports.settings import Setting, group_by_data, keys_of
@@ -86,7 +86,7 @@ def chart(
             line(published.pop(), color="#444444", linestyle=":", linewidth=1, label="published or exact")
         if axis.get_legend_handles_labels()[1]:
             axis.legend(fontsize=8, framealpha=0.6)
-        title = "of each run's own D: not one scale" if is_own_d(found, tag) else direction(tag)
+        title = "of each run's own D: not one scale" if is_own_d(found, tag) else direction_text(tag)
         axis.set_title(f"{tag}\n{title}", fontsize=10)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +13,17 @@ from markupsafe import Markup, escape
 import gantrain
 from gantrain.core.estimate import Estimate
 from gantrain.core.history import omission
+from gantrain.core.run_address import BEST
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import meaning
 from gantrain.core.text import format_estimate
 from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
+from gantrain.reports.end_table import best_text
 from gantrain.reports.figures import PANELS, chart, floor
 from gantrain.reports.frames import data_url, embed_frames, open_image, resize
+from gantrain.reports.page_tables import config_table, nested_table, protocols, value_text, with_head
 from gantrain.reports.ranking import columns, not_comparable, settings
-from gantrain.reports.readings import estimates, floors, mapping, order, sections, tail_estimates
+from gantrain.reports.readings import estimates, floors, order, sections, tail_estimates
 from gantrain.reports.readings import notes as error_notes
 from gantrain.reports.runs import Row, overrides_of
 from gantrain.reports.settings import group_by_data, keys_of
@@ -80,16 +82,18 @@ def _run_values(row: Row) -> dict[str, Any]:
     main = [i for i, one in enumerate(content) if one["main"]]
     first = [i for i in main if content[i]["title"] == "divergence"]
     counts = [(result.get("step"), "steps"), (result.get("images"), "images")]
+    best = best_text(result.get(BEST), row.folder)
     facts = [
         row.ending,
         *(flatten(row.config).get(key, "") for key in ("objective", "dataset", "model")),
         *(f"{count:,} {unit}" for count, unit in counts if isinstance(count, int)),
         f"{row.seconds:,.0f} s" if row.seconds else "",
         f"seed {row.config['seed']}" if "seed" in row.config else "",
+        f"best: {best}" if best else "",
     ]
     files = RunFolder(row.folder).figures[:MAX_FIGURES]
     images = ((open_image(path), path.stem.replace("_", " ")) for path in files)
-    overrides, values = overrides_of(row.folder), flatten(row.config, _value_text)
+    overrides, values = overrides_of(row.folder), flatten(row.config, value_text)
     config = [[key, text, "set by hand" * (key in overrides)] for key, text in values.items()]
     return {
         "name": row.name,
@@ -105,9 +109,9 @@ def _run_values(row: Row) -> dict[str, Any]:
         "numbers": numbers,
         "number_notes": number_notes,
         "figures": [(_figure(image), alt) for image, alt in images if image],
-        "config": _with_head(["key", "value", ""], config),
-        "protocol": _nested_table(_protocols(result)),
-        "versions": _nested_table(RunFolder(row.folder, strict=False).environment),
+        "config": with_head(["key", "value", ""], config),
+        "protocol": nested_table(protocols(result)),
+        "versions": nested_table(RunFolder(row.folder, strict=False).environment),
         "data": {"charts": content, "players": [shots]},
     }
 
@@ -134,8 +138,8 @@ def _runs_values(rows: Sequence[Row]) -> dict[str, Any]:
         "cells": cells,
         "across": min(6, seeds * max(1, 4 // seeds)),  # whole settings in a line
         "steps": sorted({step for own in shots for step, _ in own}),
-        "config": _config_table(rows),
-        "versions": _nested_table(RunFolder(best[0].folder, strict=False).environment),
+        "config": config_table(rows),
+        "versions": nested_table(RunFolder(best[0].folder, strict=False).environment),
         "data": {"tags": _curves_by_tag(best), "players": shots, "together": True},
     }
 
@@ -216,34 +220,3 @@ def _health(rows: Sequence[Row]) -> list[str]:
 
 def _figure(image: Any) -> str:
     return data_url(resize(image, min(1400, max(image.size))), 88)
-
-
-def _config_table(rows: Sequence[Row]) -> list[list[str]]:
-    """Return the table of all keys: first those in which the runs differ."""
-    configs = [flatten(row.config, _value_text) for row in rows if row.config]
-    keys = dict.fromkeys(key for one in configs for key in one)
-    values = {key: list(dict.fromkeys(one.get(key, "") for one in configs)) for key in keys}
-    differing = [[key, " | ".join(v or "none" for v in some)] for key, some in values.items() if some[1:]]
-    shared = [[key, some[0]] for key, some in values.items() if not some[1:]]
-    return _with_head(["key", "value"], [*differing, *shared])
-
-
-def _protocols(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the protocol of each metric, without the tags, which have a table of their own."""
-    entries = {name: mapping(entry) for name, entry in mapping(result.get("protocol")).items()}
-    return {
-        name: {key: value for key, value in own.items() if key != "tags"} for name, own in entries.items()
-    }
-
-
-def _nested_table(content: Any) -> list[list[str]]:
-    values = flatten(content, _value_text) if isinstance(content, Mapping) else {}
-    return _with_head(["key", "value"], [[key, value] for key, value in values.items()])
-
-
-def _with_head(head: list[str], lines: list[list[str]]) -> list[list[str]]:
-    return [head, *lines] if lines else []
-
-
-def _value_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -4,32 +4,20 @@ import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
-from gantrain.core.estimate import ERROR_SUFFIX
-from gantrain.reports.readings import is_of_own_d, mapping, order, own_d_tags
+from gantrain.core.directions import direction, is_of_own_d
+from gantrain.reports.readings import mapping, order, own_d_tags
 from gantrain.reports.runs import Row
 from gantrain.reports.settings import Setting, group_by_data, group_by_setting, seed_of
 from gantrain.reports.significance import MAX_SETTINGS, MIN_SEEDS, Costs, rank_intervals
 
 MAX_COLUMNS = 6  # columns of numbers
-LOWER_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
-HIGHER_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
-RANKED = (*LOWER_IS_BETTER, *HIGHER_IS_BETTER)
-UNRANKED = (ERROR_SUFFIX, "_margin", "_error", "_residual")  # the uncertainty of a number ranks nothing
-# Real data are 1. Noise is above it in all of these, and a copy's distance below it.
-ONE_IS_BEST = (
-    "fidelity/sharpness",
-    "fidelity/density",
-    "fidelity/nearest_distance",
-    "diversity/per_condition_std",
-    "diversity/spread",
-)
 MORE_SEEDS = f"fewer than {MIN_SEEDS} seeds tell nothing apart; sweep 'seed=range(5)'"
 HOW = "paired by seed, t tests at 5 % with Holm's correction"
 
 
 def order_tags(tags: Collection[str], own_d: Collection[str] = ()) -> list[str]:
     """Return the tags that tables show: by how much they tell, those of a run's own D and the loss last."""
-    shown = [tag for tag in tags if tag.startswith(RANKED) and not tag.endswith(UNRANKED)]
+    shown = [tag for tag in tags if direction(tag)]
     known = own_d_tags([]) | set(own_d)
     # Losses are of another scale in each game, so they tell least.
     return sorted(shown, key=lambda tag: (tag.startswith("loss/"), order(tag, known)))
@@ -66,22 +54,14 @@ def cost(tag: str, value: float | None, published: Mapping[str, float]) -> float
     """Return the cost of a tag's value, lower for a better one; infinite for a missing value."""
     if value is None:
         return math.inf
-    if tag in ONE_IS_BEST:
-        return abs(value - 1)
-    if tag.startswith(LOWER_IS_BETTER):
-        return value
-    if tag.startswith(HIGHER_IS_BETTER):
-        return -value
+    if known := direction(tag):
+        return known.cost(value)
     return abs(value - published[tag]) if tag in published else math.inf
 
 
-def direction(tag: str) -> str:
+def direction_text(tag: str) -> str:
     """Return in words which values of a tag are better."""
-    if tag in ONE_IS_BEST:
-        return "1 is best"
-    if tag.startswith(LOWER_IS_BETTER):
-        return "lower is better"
-    return "higher is better" if tag.startswith(HIGHER_IS_BETTER) else "nearest to the published value"
+    return direction(tag) or "nearest to the published value"
 
 
 def best_first(found: Sequence[Row]) -> list[Row]:
@@ -159,7 +139,7 @@ def order_note(found: Sequence[Row]) -> str:
         return ""
     if not tag:
         return f"no ranking: {why}" if columns(found) else ""
-    order_text = f"sorted by {tag} ({direction(tag)})"
+    order_text = f"sorted by {tag} ({direction_text(tag)})"
     if why:
         return f"{order_text}, no ranking: {why}"
     if len(set(places(found))) == 1:

@@ -4,16 +4,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from gantrain.core.directions import OWN_D_COLUMNS, is_of_own_d
 from gantrain.core.estimate import ERROR_SUFFIX, Estimate
 from gantrain.core.text import one_line
 
-OWN_D_COLUMNS = (
-    "divergence/js",
-    "divergence/game",
-    "divergence/js_batch",
-    "logits/mismatched_auc",
-    "divergence/js_gap",
-)
 # The order of tags in every table; others follow by name, and those of the run's own D come last.
 COLUMNS = (
     "divergence/js_refit",
@@ -33,7 +27,6 @@ COLUMNS = (
     *OWN_D_COLUMNS,
 )
 LIVE, AVERAGED, OWN_D = "live generator", "averaged generator", "own D, live generator"
-OWN_D_SECTIONS = ("logits/", "loss/", "discriminator/")  # of tags: those of a run's own D and its game
 OF_LIVE = ("_refit", "_exact", "_density")  # ends of tags in results that do not name the tags of a metric
 ERROR_NOTE = (
     "±: one standard error over this run's samples, not over seeds; of real data: the spread of one reading"
@@ -119,11 +112,6 @@ def own_d_tags(results: Iterable[Mapping[str, Any]]) -> set[str]:
                 mapping(entry).get("estimates")
             )  # of results that do not name the tags of a metric
     return tags
-
-
-def is_of_own_d(tag: str, known: Collection[str]) -> bool:
-    """Return whether a tag is a number of a run's own D, which judges no generator; ``known`` as by ``own_d_tags``."""
-    return tag in known or tag.startswith(OWN_D_SECTIONS)
 
 
 def _texts(values: Any) -> set[str]:

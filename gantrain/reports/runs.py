@@ -13,6 +13,7 @@ from gantrain.core.override import values_by_key
 from gantrain.core.run_folder import DONE, RunFolder, is_run
 from gantrain.core.sweep_folder import SweepFolder
 from gantrain.core.text import escape_controls
+from gantrain.reports.at_step import result_at, step_of
 from gantrain.reports.readings import finite_numbers
 from gantrain.reports.varying import short_label, varying_values
 
@@ -34,6 +35,7 @@ class Row:
         config: The resolved config, or empty.
         result: All of ``result.json``, or empty.
         tail: Means over the last fifth of the run, of metrics and of tags with a published value.
+        step: Of the checkpoint whose numbers these are; None for those of the run's end.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Row:
     config: Mapping[str, Any] = field(default_factory=dict, repr=False)
     result: Mapping[str, Any] = field(default_factory=dict, repr=False)
     tail: Mapping[str, float] = field(default_factory=dict, repr=False)
+    step: int | None = None
 
     @cached_property
     def state(self) -> Mapping[str, float]:
@@ -66,27 +69,44 @@ class Row:
 
     @property
     def ending(self) -> str:
-        """How it ended, with its exit code."""
+        """How it ended, with its exit code; of a checkpoint its step."""
+        if self.step is not None:
+            return f"step {self.step:,}"
         has_code = self.exit_code is not None and self.status not in (*DONE, "missing")
         return f"{self.status} ({self.exit_code})" if has_code else self.status
 
 
 def read_rows(folders: Iterable[Path]) -> list[Row]:
-    """Return a row for each run's folder; the status of an absent, empty or broken one says so."""
-    runs = [
-        RunFolder(Path(folder), strict=False) for folder in folders
-    ]  # one broken run must not hide the others
+    """Return a row for each run's folder, or for a checkpoint in one; the status of a broken one says so.
+
+    Raises:
+        CheckpointError: For a checkpoint of a step that was not evaluated.
+    """
+    paths = [Path(folder) for folder in folders]
+    steps = [step_of(path) for path in paths]
+    # One broken run must not hide the others.
+    homes = [
+        path if step is None else RunFolder.of(path).path for path, step in zip(paths, steps, strict=True)
+    ]
+    runs = [RunFolder(home, strict=False) for home in homes]
     parents = {run.path.parent for run in runs}
     jobs = {parent: _overrides_of_jobs(parent) for parent in parents}
     overrides = [overrides_of(run.path, jobs[run.path.parent]) for run in runs]
     varied = varying_values(overrides, [run.config for run in runs], same_sweep=len(parents) == 1)
-    names = _names([run.path for run in runs])
-    return [_row(name, values, run) for name, values, run in zip(names, varied, runs, strict=True)]
+    names = _names(
+        [
+            run.path if step is None else run.path.with_name(f"{run.path.name}@{step}")
+            for run, step in zip(runs, steps, strict=True)
+        ]
+    )
+    return [_row(*parts) for parts in zip(names, varied, runs, steps, strict=True)]
 
 
-def _row(name: str, varied: Mapping[str, str], run: RunFolder) -> Row:
+def _row(name: str, varied: Mapping[str, str], run: RunFolder, step: int | None) -> Row:
     ending, reason = _end_without_result(run)
     result = run.result or {"status": ending, "error": reason}
+    if step is not None:
+        result = result_at(run, step)
     published = finite_numbers(result.get("published"))
     numbers = finite_numbers(result.get("metrics"))
     tail = {tag: v for tag, v in finite_numbers(result.get("tail")).items() if not tag.endswith(ERROR_SUFFIX)}
@@ -104,6 +124,7 @@ def _row(name: str, varied: Mapping[str, str], run: RunFolder) -> Row:
         config=run.config,
         result=result,
         tail={tag: value for tag, value in tail.items() if tag in numbers or tag in published},
+        step=step,
     )
 
 

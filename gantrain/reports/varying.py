@@ -8,7 +8,7 @@ from typing import Any
 
 # Keys that are no setting: the sweep, where and how often a run writes, its machine, what is measured.
 NO_SETTING = re.compile(
-    r"(name|sweep|(run|hydra|metric|device)\b.*|dataset\.root|train\.\w+_every|train\.keep_checkpoints|optimizer\.horizon)$"
+    r"(name|sweep|(run|hydra|metric|device)\b.*|dataset\.root|train\.\w+_every|train\.keep_\w+|optimizer\.horizon)$"
 )
 ORDER = ("objective", "penalty", "model", "dataset", "noise", "optimizer", "train")
 MAX_KEYS = 6  # keys that have a column in addition to those set by hand

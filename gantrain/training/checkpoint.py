@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from gantrain.core.files import MAX_PLAN_BYTES, parse_json, read_bytes
+from gantrain.core.files import MAX_PLAN_BYTES, parse_json, read_bytes, read_json
+from gantrain.core.run_address import BEST, checked_best, path_of
 from gantrain.core.run_folder import STATE, RunFolder, follow_links, is_checkpoint
 from gantrain.core.system import physical_memory
 from gantrain.errors import CheckpointError, Diverged
@@ -33,8 +34,10 @@ FIELDS = {
     "seconds": float,
     "plugins": dict,
     "health": dict,
+    "best": dict,
+    "is_only_best": bool,
 }
-OPTIONAL: dict[str, Any] = {"data": {}, "seconds": 0.0, "plugins": {}, "health": {}}
+OPTIONAL: dict[str, Any] = dict(data={}, seconds=0.0, plugins={}, health={}, best={}, is_only_best=False)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Checkpoint:
         seconds: Time spent in training up to it.
         plugins: The plug-ins from outside the package that it was trained with, of ``plugins.provenance``.
         health: What its checks of health counted so far, of ``Health.state``.
+        best: The best state up to it, of ``train.keep_best``: ``tag``, ``step`` and ``value``; {} for none.
+        is_only_best: Whether it was saved for that alone, so that it is none of the newest that are kept.
     """
 
     path: Path
@@ -64,6 +69,8 @@ class Checkpoint:
     seconds: float
     plugins: dict[str, Any]
     health: dict[str, Any]
+    best: dict[str, Any]
+    is_only_best: bool
 
     @property
     def run(self) -> Path:
@@ -74,14 +81,14 @@ class Checkpoint:
 def save_checkpoint(
     run: Path, step: int, tensors: Mapping[str, Tensor], description: Mapping[str, Any], keep: int
 ) -> Path:
-    """Write ``<run>/checkpoints/<step>`` whole, then keep the newest ``keep`` up to that step and remove the others.
+    """Write ``<run>/checkpoints/<step>`` whole; keep the newest and the best that they name, and remove the others.
 
     Args:
         run: The run's folder.
         step: Finished steps.
         tensors: Of ``TrainState.tensors``.
         description: ``config``, ``environment``, ``spec``, and optionally the others of ``FIELDS``; plain data.
-        keep: Number of checkpoints to keep, at least 1.
+        keep: Number of newest checkpoints to keep, at least 1, without those that are kept as the best state.
 
     Raises:
         Diverged: When a tensor is not finite, before anything is written or removed.
@@ -104,14 +111,25 @@ def save_checkpoint(
     except OSError:
         _remove([part])  # to free its space on a full disk
         raise
-    # Keep the newest up to this step. Later ones are of an abandoned continuation: the run was resumed before them.
-    saved = folder.checkpoints
-    count = saved.index(final) + 1
-    for old in [*saved[:count][:-keep], *saved[count:]]:
+    for old in _outdated(folder, final, keep):
         with contextlib.suppress(OSError):  # renamed before it is deleted: a visible one is always whole
             old.rename(parent / f".part-old-{old.name}")
     _remove(parent.glob(".part-*"))
     return final
+
+
+def _outdated(run: RunFolder, last: Path, keep: int) -> list[Path]:
+    """Return the checkpoints that need not be kept once ``last`` is written."""
+    # Later ones are of an abandoned continuation: the run was resumed before them.
+    saved = run.checkpoints
+    earlier = saved[: saved.index(last) + 1]
+    states = {path: read_json(path / STATE, strict=False, most=MAX_PLAN_BYTES) for path in earlier}
+    regular = [path for path in earlier if states[path].get("is_only_best") is not True]
+    kept = {last, *regular[-keep:]}
+    # A run that goes on from a kept one needs the best state that it names.
+    steps = {checked_best(states[path].get(BEST)).get("step") for path in kept}
+    kept |= {path for path in earlier if int(path.name) in steps}
+    return [path for path in saved if path not in kept]
 
 
 def _write(part: Path, step: int, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -167,7 +185,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load_checkpoint(where: str | Path) -> Checkpoint:
-    """Read a checkpoint, or the newest one of a run folder.
+    """Read a checkpoint, or the newest one of a run folder; ``RUN@best`` and ``RUN@STEP`` name others.
 
     Raises:
         CheckpointError: When there is none, or a file is corrupt; the message names the next older one.
@@ -176,8 +194,8 @@ def load_checkpoint(where: str | Path) -> Checkpoint:
 
 
 def find_checkpoint(where: str | Path) -> Path:
-    """Return the folder of a checkpoint, or of the newest one of a run folder. Raises CheckpointError for none."""
-    path = follow_links(Path(os.path.expanduser(where)))
+    """Return the folder of the checkpoint that ``load_checkpoint`` reads. Raises CheckpointError for none."""
+    path = follow_links(path_of(where))
     if not path.is_dir():
         raise CheckpointError(where, "there is no such run folder", "give a folder under outputs/")
     if is_checkpoint(path):

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import NoReturn
 
-from gantrain.config.options import ENDLESS, Config
+from gantrain.config.options import Config
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.signals import StopRequest
 from gantrain.datasets.base import Data
@@ -17,6 +17,7 @@ from gantrain.metrics.js import JS
 from gantrain.tracking.health.check import Health
 from gantrain.tracking.progress import SPEED, ProgressBar
 from gantrain.tracking.tracker import Means, Tracker
+from gantrain.training.best import BestSoFar
 from gantrain.training.checkpoint import Checkpoint, save_checkpoint
 from gantrain.training.due import Due
 from gantrain.training.equal_states import check_equal_states
@@ -27,7 +28,7 @@ from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
-from gantrain.training.state import TrainState, lr_factor
+from gantrain.training.state import TrainState, lr_factor, remaining_lr_fraction
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.vitals import VitalSigns
 
@@ -39,6 +40,7 @@ class Housekeeping:
 
     Attributes:
         last_evaluation: Empty before the first.
+        best: The best evaluation, by ``train.keep_best``.
         seconds: Time that this process spent in training, without what is done here.
     """
 
@@ -63,7 +65,8 @@ class Housekeeping:
         self.health = Health(self.signs.subject)
         self._latest: dict[str, float] = {}  # of each tag
         self.gallery = Gallery(folder, config, data, runtime, tracker)
-        self.saved_step, self._saving = state.step, threading.Lock()
+        self.best = BestSoFar(config.train.keep_best)
+        self._saved, self._saving = (state.step, self.best.plain()), threading.Lock()
         self.seconds, self._since = 0.0, now()
         self._window = (state.batches, 0.0)  # at the last log point: the speed is that of the steps since
         # A bar needs a terminal; without one, each evaluation writes a line, and so does a minute without any.
@@ -73,6 +76,8 @@ class Housekeeping:
         """Go on with the means, the latest scalars and the health of a checkpoint, as if the run had not stopped."""
         self.means.load_state_dict(checkpoint.tensors, self.runtime.device)
         self.health.load(checkpoint.health)
+        self.best.load(checkpoint.best)
+        self._saved = checkpoint.step, self.best.plain()
         for row in self.tracker.history():
             self._latest |= {tag: v for tag, v in row.items() if tag != "step" and v is not None}
 
@@ -117,9 +122,9 @@ class Housekeeping:
             self.gallery.sample(state, self.last_evaluation.metrics if step == self._evaluated_step else {})
         if self.session.draw and (due.samples or due.evaluation):
             self.session.draw(self.folder)
-        if due.checkpoint:
-            self.save(state)
-        if due.is_last and (rest := self.remaining_lr_fraction(state)):
+        if due.checkpoint or self.best.step == step:
+            self.save(state, is_only_best=not due.checkpoint)
+        if due.is_last and (rest := remaining_lr_fraction(self.config, state.step)):
             what = "train.seconds ended the run with the learning rates at %.0f %% of their start"
             log.warning(what, 100 * rest)
         self.stop_if_requested(state)
@@ -133,6 +138,8 @@ class Housekeeping:
             self.evaluate(state)
             if Due.after(state.step, state.seconds, self.config.train).samples:
                 self.gallery.sample(state, self.last_evaluation.metrics)
+            if self.best.step == state.step:
+                self.save(state)
         self.stop_if_requested(state)
         self.runtime.group.wait()
         self._since = self._now()
@@ -145,12 +152,6 @@ class Housekeeping:
     def is_over(self, state: TrainState) -> bool:
         """Return whether the run's budget is used up."""
         return self.config.train.is_over(state.step, state.seconds)
-
-    def remaining_lr_fraction(self, state: TrainState) -> float:
-        """Return the fraction of the learning rates left when ``train.seconds`` ends; 0 if they do not decay."""
-        rule = self.config.optimizer
-        decays = rule.schedule != "constant" and rule.horizon < ENDLESS
-        return lr_factor(rule, state.step) if decays and self.config.train.budget == "seconds" else 0.0
 
     def log_scalars(self, state: TrainState, live: bool) -> None:
         """Log means since the last log point, schedules, speed; if ``live``, the divergence of four batches too."""
@@ -200,6 +201,7 @@ class Housekeeping:
             vitals = self.signs.measure(state, computed, self._latest | computed.metrics)
         # From here on a signal waits: all of it is logged, or nothing.
         self.last_evaluation, self._evaluated_step = computed, state.step
+        self.best.add(state.step, computed.metrics)
         if computed.metrics:
             self.tracker.scalars(state.step, computed.metrics)
         self._latest |= self.last_evaluation.metrics
@@ -226,20 +228,22 @@ class Housekeeping:
         self.gallery.draw_untrained()
         raise self.stop_signal.interruption(state.step, is_over=self.is_over(state))
 
-    def save(self, state: TrainState) -> None:
-        """Write a checkpoint, unless this step has one.
+    def save(self, state: TrainState, is_only_best: bool = False) -> None:
+        """Write a checkpoint, or one for ``train.keep_best`` alone, unless this step has one that knows the best.
 
         Raises:
             OutputError: When it cannot be written; earlier ones are untouched.
         """
         with self._saving:  # a thread saves while the main one is stuck in an evaluation
-            if self.saved_step == state.step:
+            best = self.best.plain()
+            if self._saved == (state.step, best):
                 return
             tensors = state.tensors() | self.means.state_dict()
             description = describe(self.config, self.data, self.runtime)
             description |= {"seconds": state.seconds, "health": self.health.state()}
+            description |= {"best": best, "is_only_best": is_only_best} if best else {}
             path = RunFolder(self.folder).checkpoint(state.step)
             with writing(path, then=f"gantrain resume {quote(str(self.folder))}"):
                 keep = self.config.train.keep_checkpoints
                 save_checkpoint(self.folder, state.step, tensors, description, keep)
-            self.saved_step = state.step
+            self._saved = state.step, best

@@ -13,6 +13,7 @@ from gantrain.config.options import Config
 from gantrain.config.validate import cautions
 from gantrain.core.atomic import replace_file
 from gantrain.core.files import write_json
+from gantrain.core.run_address import BEST
 from gantrain.core.run_folder import DONE, PLUGINS, RunFolder
 from gantrain.core.text import count, escape_controls
 from gantrain.datasets.base import Data
@@ -121,6 +122,7 @@ class OpenRun:
                 images * (1 - began / state.step) / max(housekeeping.seconds, 1e-9), 1
             ),
             **evaluation.description(),
+            **({BEST: housekeeping.best.plain()} if config.train.keep_best else {}),
             "health": [str(finding) for finding in housekeeping.health.standing.values()],
             "unchecked": housekeeping.health.blind_spots(),
             "tail": tail_means(history, state.step),

@@ -13,6 +13,7 @@ from gantrain.distributed.group import Group
 from gantrain.errors import ConfigError
 from gantrain.tracking.run_log import logging_to
 from gantrain.training.begin import Steps, initial_state
+from gantrain.training.best import check_keep_best
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.evaluate import supported_metrics
 from gantrain.training.follower import follow
@@ -33,7 +34,8 @@ def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
 
     Raises:
         DataError: For data that cannot be read, or are not those of the checkpoint.
-        ConfigError: For a batch larger than the data, or when no metric fits it.
+        ConfigError: For a batch larger than the data, when no metric fits it, or for another tag in
+            ``train.keep_best`` than those that can be compared.
     """
     if resumed:
         check_same_data(config, resumed)
@@ -49,6 +51,7 @@ def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
         what = f"is {packing}, and {len(data.holdout)} held-out samples are not two packs, which an estimate needs"
         raise ConfigError("model.packing", what, "set model.packing=1, or hold out more data")
     supported_metrics(config, data)
+    check_keep_best(config, data)
     return data
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gantrain.config.options import Config
+from gantrain.config.options import ENDLESS, Config
 from gantrain.core.loss_scale import LossScale
 from gantrain.core.random import stream
 from gantrain.core.schedules import decay, warmup
@@ -140,6 +140,13 @@ class TrainState:
 def lr_factor(rule: OptimizerOptions, step: int) -> float:
     """Return the factor in [0, 1] on both learning rates in the step after ``step`` finished ones."""
     return decay(rule.schedule, step, rule.horizon) * warmup(step, rule.warmup)
+
+
+def remaining_lr_fraction(config: Config, step: int) -> float:
+    """Return the fraction of the learning rates left when ``train.seconds`` ends a run; 0 if they do not decay."""
+    rule = config.optimizer
+    decays = rule.schedule != "constant" and rule.horizon < ENDLESS
+    return lr_factor(rule, step) if decays and config.train.budget == "seconds" else 0.0
 
 
 def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 from made_runs import made
 from scipy import stats
 
+from gantrain.core.directions import ONE_IS_BEST, OWN_D_COLUMNS
 from gantrain.reports.ranking import (
-    ONE_IS_BEST,
     best_first,
     columns,
     not_comparable,
@@ -20,7 +20,7 @@ from gantrain.reports.ranking import (
     rank_tag,
     settings,
 )
-from gantrain.reports.readings import COLUMNS, OWN_D_COLUMNS
+from gantrain.reports.readings import COLUMNS
 from gantrain.reports.runs import Row, read_rows
 from gantrain.reports.significance import difference, holm, rank_intervals, t_quantile, t_tail
 from gantrain.reports.summary import comparison_text, markdown_page

@@ -82,6 +82,7 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
             for name in path[:-1]:  # of a metric with keys of its own
                 target, source = target.setdefault(name, {}), source[name]
             target[path[-1]] = source[path[-1]]
+    plain["train"]["keep_best"] = None  # of the run's own suite
     plain["device"] |= {"processes": 1, "shards": None}  # they cut batches, of which an evaluation has none
     return resolve(plain)
 

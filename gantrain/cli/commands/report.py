@@ -21,15 +21,19 @@ KINDS = (".html", ".gif", ".png")
 def report(argv: list[str]) -> int:
     """Write one HTML file that shows a run or a sweep, or an animation of a run's samples, as out's suffix says."""
     from gantrain.core.atomic import replace_file
+    from gantrain.core.run_folder import RunFolder
     from gantrain.core.text import format_size
+    from gantrain.reports.at_step import step_of
     from gantrain.reports.frames import write_animation
     from gantrain.reports.html import render_page
     from gantrain.reports.runs import read_rows
 
     folders, given = folders_and_out("report", argv)
     runs = list(dict.fromkeys(run for folder in folders for run in find_runs(folder)))
-    home = runs[0] if len(runs) == 1 else folders[0] if len(folders) == 1 else Path()
-    out = Path(os.path.expanduser(given)) if given else home / "report.html"
+    home = RunFolder.of(runs[0]).path if len(runs) == 1 else folders[0] if len(folders) == 1 else Path()
+    step = step_of(runs[0]) if len(runs) == 1 else None
+    name = "report.html" if step is None else f"report-{step:06d}.html"
+    out = Path(os.path.expanduser(given)) if given else home / name
     if out.suffix.lower() not in KINDS:
         raise ConfigError("out", f"{out.name} has another suffix", f"choose from {', '.join(KINDS)}")
     if not out.parent.is_dir():
@@ -40,7 +44,7 @@ def report(argv: list[str]) -> int:
     out = output_path(given, out)
     if not is_page:
         with writing(out, "choose another out=FILE"):
-            frames = write_animation(runs[0], out)
+            frames = write_animation(home, out)
         print(f"{out}  {frames} frames, {format_size(out.stat().st_size)}")
         return 0
     found = read_rows(runs)

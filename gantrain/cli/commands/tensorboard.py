@@ -2,7 +2,6 @@
 
 import os
 import sys
-from pathlib import Path
 
 from gantrain.cli.command import Command
 from gantrain.errors import CheckpointError, ConfigError
@@ -15,6 +14,7 @@ def tensorboard(argv: list[str]) -> int:
         CheckpointError: When there is no such folder, or nothing in it that TensorBoard shows.
         ConfigError: For words that are neither the folder nor flags.
     """
+    from gantrain.core.run_address import path_of
     from gantrain.tracking.pinned_cards import runs_under
 
     has_folder = bool(argv) and not argv[0].startswith("-")
@@ -23,7 +23,7 @@ def tensorboard(argv: list[str]) -> int:
         raise ConfigError(
             "tensorboard", f"takes one folder, got {' '.join(argv)}", "give the folder above them"
         )
-    folder = Path(os.path.expanduser(argv[0] if has_folder else "outputs"))
+    folder = path_of(argv[0] if has_folder else "outputs")
     if not folder.is_dir():
         raise CheckpointError(
             folder, "there is no such folder", "train first, or give the folder of your runs"

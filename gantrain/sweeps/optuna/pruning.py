@@ -12,10 +12,9 @@ from gantrain.errors import ConfigError, Pruned
 from gantrain.sweeps.optuna.search import Search, pruner
 from gantrain.sweeps.optuna.storage import load_study
 from gantrain.sweeps.optuna.study import metric_value
-from gantrain.training.evaluate import compute, expected_tags, supported_metrics, view
+from gantrain.training.best import measured_tags
+from gantrain.training.evaluate import expected_tags
 from gantrain.training.run import prepare
-from gantrain.training.runtime import Runtime
-from gantrain.training.state import TrainState
 
 log = logging.getLogger("gantrain")
 Callback = Callable[[int, Mapping[str, float], float], None]
@@ -26,19 +25,13 @@ def check_metrics(tags: Sequence[str], configs: Sequence[Config]) -> None:
     known = {tag for config in configs for tag in expected_tags(config) if not tag.startswith("loss/")}
     if known.issuperset(tags):  # the common case, without loading the data
         return
-    known |= set(measured_tags(configs[0]))  # some metrics know their tags only once they have the data
+    known |= set(
+        measured_tags(configs[0], prepare(configs[0]))
+    )  # some metrics know their tags only once they have the data
     for tag in tags:
         if tag not in known:
             remedy = suggest(tag, known) if known else "choose a suite that has it, as in metric=compare"
             raise ConfigError("hydra.sweeper.metric", f"no trial evaluates {tag}", remedy)
-
-
-def measured_tags(config: Config) -> list[str]:
-    """Return the tags that a run evaluates, by evaluating untrained networks. Raises DataError, ConfigError."""
-    data, runtime = prepare(config), Runtime(config.device)
-    with runtime.settings():
-        state = TrainState.create(config, data.spec, runtime)
-        return list(compute(supported_metrics(config, data), view(config, data, state, runtime)).metrics)
 
 
 def pruning_callback(folder: Path, options: Train) -> Callback | None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gantrain.config.options import ENDLESS
+from gantrain.core.directions import Direction, direction, is_of_own_d
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError
 from gantrain.registry import option, schema
-from gantrain.reports.ranking import LOWER_IS_BETTER, ONE_IS_BEST, RANKED
-from gantrain.reports.readings import OWN_D_COLUMNS, is_of_own_d
 
 DIRECTIONS = ("minimize", "maximize")
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes", "nsga2")
@@ -90,15 +89,16 @@ def _direction(tag: str, word: Any) -> str:
         return str(word)
     if word is not None:
         raise ConfigError(where, f"{word!r} is not one", suggest(str(word), DIRECTIONS))
-    if is_of_own_d(tag, OWN_D_COLUMNS):
+    if is_of_own_d(tag):
         what = f"is not known for {tag}, a number of each trial's own D, which judges no generator"
         raise ConfigError(where, what, "search divergence/js_refit, or give minimize or maximize")
-    if tag in ONE_IS_BEST:
+    known = direction(tag)
+    if known is Direction.ONE:
         what = f"is neither for {tag}, which is best at 1"
         raise ConfigError(where, what, "search another metric, or give one of the two")
-    if not tag.startswith(RANKED):
+    if known is None:
         raise ConfigError(where, f"is not known for {tag}", "give minimize or maximize")
-    return "minimize" if tag.startswith(LOWER_IS_BETTER) else "maximize"
+    return "minimize" if known is Direction.LOWER else "maximize"
 
 
 def import_optuna() -> Any:

@@ -47,6 +47,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
     where = config.run.dir or f"a new folder under {config.run.root}"
     saves = next(chore.times for chore in cost.chores if chore.what == "checkpoints")
     kept = min(options.keep_checkpoints, saves)
+    best = ", and that of the best evaluation" if options.keep_best else ""
     device = "of the process" if runtime.device.type == "cpu" else f"on {runtime.device}"
     # One line for each subject.
     lines = [
@@ -60,7 +61,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
         f"{1 / cost.step_seconds:,.3g} steps",
         f"time      {format_duration(cost.seconds)}: {format_duration(cost.start)} start, "
         f"{format_duration(cost.training)} training{chores}",
-        f"writes    {where}: {kept} checkpoint{'s' if kept > 1 else ''} of {format_size(cost.checkpoint)}",
+        f"writes    {where}: {kept} checkpoint{'s' if kept > 1 else ''} of {format_size(cost.checkpoint)}{best}",
         *(f"caution   {text}" for text in cautions(config)),
     ]
     # The game, a table for each network, the lines, and what did not happen.

@@ -1,0 +1,48 @@
+"""A run as it was at one of its checkpoints, for tables and pages: the numbers logged at that step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gantrain.core.files import read_json
+from gantrain.core.history import last_values
+from gantrain.core.run_folder import CHECKPOINTS, RunFolder
+from gantrain.errors import CheckpointError
+
+METRICS = (
+    "divergence/",
+    "diversity/",
+    "fidelity/",
+    "generator/",
+    "logits/",
+)  # of a result, not of the log alone
+
+
+def step_of(path: Path) -> int | None:
+    """Return the step of a checkpoint's folder; None for any other."""
+    return int(path.name) if path.parent.name == CHECKPOINTS and path.name.isdecimal() else None
+
+
+def metrics_at(run: RunFolder, step: int) -> dict[str, Any]:
+    """Return the metrics of a step by tag: those logged, of the run's end if it is that, and of ``gantrain evaluate``."""
+    found = {tag: v for tag, v in last_values(run.history, step).items() if tag.startswith(METRICS)}
+    for source in (run.result, read_json(run.evaluation_file(step), strict=False)):
+        if source.get("step") == step and isinstance(source.get("metrics"), dict):
+            found |= source["metrics"]
+    return found
+
+
+def result_at(run: RunFolder, step: int) -> dict[str, Any]:
+    """Return what ``result.json`` would hold of a run that had ended at a step, as far as that was written.
+
+    Raises:
+        CheckpointError: For a step without metrics.
+    """
+    metrics = metrics_at(run, step)
+    if not metrics:
+        where = f"{run.path}@{step}"
+        raise CheckpointError(where, "the run was not evaluated at that step", f"gantrain evaluate {where}")
+    end, evaluation = run.result, read_json(run.evaluation_file(step), strict=False)
+    shared = {key: end[key] for key in ("protocol", "floors", "floor_errors", "published") if key in end}
+    return shared | evaluation | {"metrics": metrics, "status": "finished", "step": step}
