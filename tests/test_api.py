@@ -224,10 +224,13 @@ def test_load_of_an_earlier_checkpoint_has_its_own_metrics(folder, run, run_cli)
     earlier = gantrain.load(str(folder / "checkpoints" / "000002"))
     assert (earlier.step, earlier.path) == (2, run.path)
     assert not torch.equal(earlier.sample(4), run.sample(4))
-    assert earlier.metrics == {}
+    row = run.history().loc[2]
+    assert earlier.metrics == {
+        tag: row[tag] for tag in row.index if tag in run.metrics and row[tag] == row[tag]
+    }
     assert run_cli("evaluate", folder / "checkpoints" / "000002")[0] == 0
     written = json.loads((folder / "evaluation-000002.json").read_text())
-    assert earlier.metrics == written["metrics"] != {}
+    assert earlier.metrics.items() >= written["metrics"].items() > set()
     assert run.metrics == run.result["metrics"]
 
 

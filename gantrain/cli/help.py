@@ -14,7 +14,7 @@ TRAIN = (
 )
 PRINT = (("--cfg job [key=value ...]", "print every key of a run with its value, and run nothing"),)
 PAGES = """\
-RUN is the folder of a run; RUN@best and RUN@900 are checkpoints of it. resume and show take a sweep's folder too.
+RUN is a run's folder, RUN@best or RUN@900 a checkpoint of it; resume and show take a sweep's too.
 
 flags
   -m, --multirun     sweep over the values after commas

@@ -9,14 +9,9 @@ from gantrain.core.files import read_json
 from gantrain.core.history import last_values
 from gantrain.core.run_folder import CHECKPOINTS, RunFolder
 from gantrain.errors import CheckpointError
+from gantrain.reports.readings import mapping
 
-METRICS = (
-    "divergence/",
-    "diversity/",
-    "fidelity/",
-    "generator/",
-    "logits/",
-)  # of a result, not of the log alone
+METRICS = ("divergence/", "diversity/", "fidelity/")  # tags that are metrics wherever they are logged
 
 
 def step_of(path: Path) -> int | None:
@@ -25,11 +20,13 @@ def step_of(path: Path) -> int | None:
 
 
 def metrics_at(run: RunFolder, step: int) -> dict[str, Any]:
-    """Return the metrics of a step by tag: those logged, of the run's end if it is that, and of ``gantrain evaluate``."""
-    found = {tag: v for tag, v in last_values(run.history, step).items() if tag.startswith(METRICS)}
+    """Return the metrics of a step by tag, of its log, of the run's end if it is that, and of ``gantrain evaluate``."""
+    last = mapping(run.result.get("metrics"))
+    logged = last_values(run.history, step)
+    found = {tag: value for tag, value in logged.items() if tag.startswith(METRICS) or tag in last}
     for source in (run.result, read_json(run.evaluation_file(step), strict=False)):
-        if source.get("step") == step and isinstance(source.get("metrics"), dict):
-            found |= source["metrics"]
+        if source.get("step") == step:
+            found |= mapping(source.get("metrics"))
     return found
 
 
