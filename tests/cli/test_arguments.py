@@ -63,7 +63,7 @@ def test_compare_of_a_step_that_was_not_evaluated_says_how_to(a_run, run_cli):
     assert (code, "2.5" in out) == (0, True)
 
 
-def test_report_of_a_checkpoint_has_its_numbers_and_a_name_of_its_own(a_run, run_cli):
+def test_report_of_a_checkpoint_has_its_numbers_and_name(a_run, run_cli):
     code, out, _ = run_cli("report", f"{a_run}@best")
     page = (a_run / "report-000900.html").read_text()
     assert (code, out.startswith(f"{a_run}/report-000900.html")) == (0, True)
