@@ -22,7 +22,7 @@ from gantrain.core.text import count
 
 OK, WARN, FAIL, NOTE = "ok", "warn", "FAIL", "-"
 PACKAGES = ("gantrain", "hydra-core", "torchvision")  # whose requirements are checked
-EXTRAS = ("sweeps", "onnx", "parquet")
+EXTRAS = ("sweeps", "onnx", "parquet", "features")
 GIB = 2**30
 SECONDS = 0.2  # for which each speed is measured
 MIN_SPEEDUP = 1.2  # of bfloat16 over float32, to recommend it

@@ -52,6 +52,10 @@ class Features(ABC):
         """Return why samples of this spec have no such features, or None when they have."""
         return None
 
+    def check_weights(self) -> None:
+        """Raise now, before a run starts, what ``load`` would raise for a file of weights; most have none."""
+        return
+
     @abstractmethod
     def load(self, data: Data) -> Extractor:
         """Return the extractor for these data, on the CPU.

@@ -33,7 +33,7 @@ def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
         resumed: The checkpoint to continue from, whose data these must be.
 
     Raises:
-        DataError: For data that cannot be read, or are not those of the checkpoint.
+        DataError: For data that cannot be read, or are not those of the checkpoint, or weights of features.
         ConfigError: For a batch larger than the data, when no metric fits it, or for another tag in
             ``train.keep_best`` than those that can be compared.
     """
@@ -50,7 +50,8 @@ def prepare(config: Config, resumed: Checkpoint | None = None) -> Data:
     if packing > 1 and config.objective.has_game and len(data.holdout) < 2 * packing:
         what = f"is {packing}, and {len(data.holdout)} held-out samples are not two packs, which an estimate needs"
         raise ConfigError("model.packing", what, "set model.packing=1, or hold out more data")
-    supported_metrics(config, data)
+    if any(metric.reads_features for metric in supported_metrics(config, data)):
+        config.features.check_weights()
     check_keep_best(config, data)
     return data
 
