@@ -1,4 +1,4 @@
-"""A group of processes over torch.distributed: tensors by gloo or nccl, plain data by the store of the launcher."""
+"""A group of processes: tensors by gloo, nccl or shared memory, plain data by the store of their launcher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,7 +17,11 @@ from torch import Tensor
 
 from gantrain.distributed.group import Group
 from gantrain.distributed.messages import Messages
+from gantrain.distributed.shards import tree_sum
+from gantrain.distributed.shared_memory import SharedMemory, open_shared_memory
 from gantrain.errors import ConfigError, GantrainError, Interrupted, ProcessLost
+
+T = TypeVar("T")
 
 
 class Processes(Group):
@@ -35,6 +39,7 @@ class Processes(Group):
         self.rank, self.size, self.local_rank = rank, size, local_rank
         self._memory, self._store = store, dist.PrefixStore(f"{attempt}", store)
         self._messages, self._turn = Messages(self._store, rank, size), 0
+        self._shared: SharedMemory | None = None
 
     @property
     def earlier_folder(self) -> Path | None:
@@ -62,13 +67,19 @@ class Processes(Group):
             world_size=self.size,
             timeout=timedelta(seconds=timeout),
         )
+        if len({machine for machine, _ in places}) == 1:
+            self._shared = self._collect(lambda: open_shared_memory(self, timeout))
 
     def gather(self, x: Tensor) -> list[Tensor]:
+        if (shared := self._shared) and shared.fits(x):
+            return self._collect(lambda: shared.gather(x))
         every = list(x.new_empty((self.size, *x.shape)))
         self._collect(lambda: dist.all_gather(every, x.contiguous()))
         return every
 
     def sum(self, x: Tensor) -> Tensor:
+        if self._shared and self._shared.fits(x):
+            return tree_sum(self.gather(x))
         total = x.clone()
         self._collect(lambda: dist.all_reduce(total))
         return total
@@ -111,18 +122,20 @@ class Processes(Group):
             first = self._messages.end(error)
             if dist.is_initialized():  # so that a process that waits for tensors of this one goes on
                 dist.destroy_process_group()
+            if self._shared:
+                self._shared.close()
             if not isinstance(error, ProcessLost):
                 self._messages.wait_for_ends()
         self._messages.pulse.stop()
         return first
 
-    def _collect(self, operation: Callable[[], object]) -> None:
-        """Run an operation of all processes. Raises ProcessLost, or the error of a process that has ended."""
+    def _collect(self, operation: Callable[[], T]) -> T:
+        """Return the result of an operation of all. Raises ProcessLost, or the error of a process that has ended."""
         self._messages.pulse.collectives += 1
         began = time.monotonic()
         try:
-            operation()
-        except RuntimeError as error:
+            return operation()
+        except (RuntimeError, OSError) as error:
             if lost := self._messages.find_loss(time.monotonic() - began):
                 raise lost from error
             raise

@@ -46,11 +46,13 @@ class Pulse:
     def __init__(self, store: dist.Store, rank: int):
         self.collectives = 0
         self._store, self._key, self._over = store, f"beat/{rank}", threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, which may be waiting for a store that hangs."""
         self._over.set()
+        self._thread.join(BEAT_SECONDS)
 
     def _run(self) -> None:
         number, parent = 0, os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None

@@ -150,12 +150,13 @@ def test_the_cause_of_absent_tensors_is_found(kind, where):
 
 
 def test_a_signal_that_followed_a_death_is_explained_by_it():
-    interrupted = Interrupted("run", "stopped by SIGTERM", "go on", 143)
+    interrupted, has_died = Interrupted("run", "stopped by SIGTERM", "go on", 143), threading.Event()
 
     def part(group):
         if group.rank == 1:
             group._messages.pulse.stop()
-            return None
+            return has_died.set()
+        has_died.wait()
         return group.explain(interrupted)
 
     alone, _, other = play(3, part)
