@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from gantrain.penalties.base import Penalty
@@ -19,6 +18,7 @@ from gantrain.training.draws import Inputs, Rates
 from gantrain.training.functional import FunctionalAverage, FunctionalLearner
 from gantrain.training.learners import Players
 from gantrain.training.play import Play
+from gantrain.training.replicas.graph import compile_graph, graph_of
 from gantrain.training.replicas.stack import Stack, flatten, unflatten
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -193,21 +193,3 @@ class StackedStep:
             "G_ema buffers": average.buffers,
         }
         return after, reports, G.is_finite & D.is_finite
-
-
-def graph_of(advance: Step, leaves: list[Tensor]) -> Step:
-    """Return a function of tensors as the list of its operations, without Python between them."""
-    with torch.no_grad():
-        graph = make_fx(advance, tracing_mode="fake")(*leaves)
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
-    return graph
-
-
-def compile_graph(graph: Step, device: torch.device) -> Step:
-    """Return a graph that is compiled at its first call."""
-    # Its inputs never change but in their numbers, and to compare them with the first ones takes time.
-    options: dict[str, Any] = {"guard_filter_fn": lambda guards: [False for _ in guards]}
-    if device.type == "cuda":
-        options["triton.cudagraphs"] = True
-    return torch.compile(graph, fullgraph=True, dynamic=False, options=options)
