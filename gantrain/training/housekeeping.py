@@ -106,8 +106,9 @@ class Housekeeping:
         if due.checkpoint:
             check_equal_states(state, self.runtime.group)
         # Log the means; an evaluation computes its own divergence, so none is added then.
+        if due.log or due.checkpoint:
+            self.gallery.draw_untrained()  # a run that goes on from a checkpoint does not have these networks
         if due.log:
-            self.gallery.draw_untrained()
             self.log_scalars(state, live=not due.evaluation)
         # Save the last step first: what follows may take long, and a resume can make up for it.
         if due.is_last:

@@ -9,6 +9,7 @@ from composed import composed
 from gantrain.config.resolve import resolve
 from gantrain.training import gallery
 from gantrain.training.gallery import Gallery
+from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
@@ -92,3 +93,22 @@ def test_picture_of_step_0_shows_the_untrained_networks(tmp_path, words):
     (expected,), (drawn,) = ([*picture.folder.glob("samples/*.png")] for picture in pictures)
     assert drawn.name == expected.name == "000000.png"
     assert drawn.read_bytes() == expected.read_bytes()
+
+
+def test_picture_of_step_0_comes_before_a_checkpoint(run_cli, monkeypatch):
+    has_picture, save = {}, Housekeeping.save
+
+    def spy(self, state, **options):
+        has_picture[state.step] = (self.folder / "samples" / "000000.png").is_file()
+        save(self, state, **options)
+
+    monkeypatch.setattr(Housekeeping, "save", spy)
+    words = [
+        "metric=none",
+        "train.batch_size=8",
+        "train.steps=3",
+        "train.checkpoint_every=2",
+        "train.log_every=0",
+    ]
+    assert run_cli(*RING, *words, "run.dir=run")[0] == 0
+    assert has_picture[2]
