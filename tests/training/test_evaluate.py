@@ -15,7 +15,6 @@ from gantrain.cli.main import main
 from gantrain.config.resolve import Config, resolve
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
-from gantrain.metrics import base
 from gantrain.metrics.js import JS
 from gantrain.metrics.prdc import PRDC
 from gantrain.training.checkpoint import load_checkpoint
@@ -145,7 +144,7 @@ def test_evaluation_chunk_size_does_not_matter(monkeypatch):
     config, data, state, runtime = scene("objective=conditional", "metric.n=40")
     readings = []
     for chunk in (7, 500):
-        monkeypatch.setattr(base, "CHUNK", chunk)
+        monkeypatch.setattr("gantrain.metrics.evaluation.CHUNK", chunk)
         evaluation = view(config, data, state, runtime)
         with torch.inference_mode():
             x, y = evaluation.fake
