@@ -20,6 +20,12 @@ class Auto(Features):
         """Return the keys of the features that suit this data."""
         return {"name": default_features(spec)}
 
+    def dimension(self, spec: Spec) -> int | None:
+        return self._picked(spec).dimension(spec)
+
     def load(self, data: Data) -> Extractor:
-        features: Features = build("features", self.pick(data.spec))
-        return features.load(data)
+        return self._picked(data.spec).load(data)
+
+    def _picked(self, spec: Spec) -> Features:
+        features: Features = build("features", self.pick(spec))
+        return features

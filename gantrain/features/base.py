@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,18 +39,28 @@ class Extractor(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features [N, dimension], float32 or float64, of samples [N, ...]; images lie in [-1, 1]."""
 
+    def logits(self, features: Tensor) -> Tensor | None:
+        """Return what the Inception score reads of features [N, dimension]: class scores [N, K]; None without any."""
+        return None
+
 
 class Features(ABC):
     """A choice of features.
 
     Attributes:
         name: The registered name.
+        is_published: Whether they are those of a network that others have too, so that numbers can be compared.
     """
 
     name: str
+    is_published: ClassVar[bool] = False
 
     def why_unsupported(self, spec: Spec) -> str | None:
         """Return why samples of this spec have no such features, or None when they have."""
+        return None
+
+    def dimension(self, spec: Spec) -> int | None:
+        """Return how many numbers a sample of this spec becomes, if that is known before ``load``."""
         return None
 
     def check_weights(self) -> None:

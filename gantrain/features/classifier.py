@@ -35,5 +35,8 @@ class Classifier(Features):
     def why_unsupported(self, spec: Spec) -> str | None:
         return None if spec.classes > 1 else "these data have no labels to train a classifier on"
 
+    def dimension(self, spec: Spec) -> int:
+        return WIDTH * (spec.shape[0] if spec.channel_classes else 1)
+
     def load(self, data: Data) -> Extractor:
         return Penultimate(shared_classifier(data), data.spec)

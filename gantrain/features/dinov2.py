@@ -95,6 +95,7 @@ class Dinov2(PublishedFeatures):
 
     name: str = option("dinov2", "registered name")
     weights: str = option(FILE, "file of the weights, or its name in torch's folder of downloads")
+    width: ClassVar[int] = VisionTransformer.dimension
     sha256: ClassVar[str] = "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9"
     source: ClassVar[str] = (
         f"download https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/{FILE} into that folder"

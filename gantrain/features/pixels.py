@@ -30,5 +30,8 @@ class Pixels(Features):
 
     name: str = option("pixels", "registered name")
 
+    def dimension(self, spec: Spec) -> int:
+        return spec.numel
+
     def load(self, data: Data) -> Extractor:
         return Identity(data.spec)

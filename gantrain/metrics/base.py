@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL.Image import Image
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Density
+from gantrain.features.base import Features
 from gantrain.metrics.evaluation import Evaluation
+from gantrain.metrics.suite import Suite
 from gantrain.objectives.base import Objective
+from gantrain.registry import build
 
 # Every scalar so far, ``{"step": …, tag: value}`` for each step that had any, oldest first.
 History = Sequence[Mapping[str, float]]
@@ -30,6 +33,8 @@ class RunSpec:
         tractable: Whether G knows its density.
         density: The data's density, if it is known.
         data: The data, once they are loaded.
+        features: What metrics that read features read.
+        n: Samples on each side, at most, as far as it is known.
     """
 
     spec: Spec
@@ -39,6 +44,8 @@ class RunSpec:
     tractable: bool = False
     density: Density | None = None
     data: Data | None = None
+    features: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
+    n: int = Suite.n
 
 
 # What protocols share: the split, the discriminator and the generator.

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.tools.frechet_distance import frechet, frechet_error
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.frechet_distance import frechet, frechet_error, why_too_few
 from gantrain.registry import option, register
 
-MAX_DIMS, SAMPLES_PER_DIM = 64, 5
+SAMPLES_PER_DIM = 5
 ROWS = 1000  # samples of which principal components are computed
 
 
-def components(x: Tensor, dims: int) -> Tensor:
+def principal_axes(x: Tensor, dims: int) -> Tensor:
     """Return the leading principal axes of the first 1,000 rows, orthonormal, shape [N, d] to [d, dims]."""
     x = x[:ROWS] - x[:ROWS].mean(0)
     n, d = x.shape
@@ -31,18 +31,27 @@ class Frechet(Metric):
     """FID (Heusel et al. 2017) on the features of a classifier of this data, or on pixels or coordinates.
 
     A covariance needs more samples than dimensions, so features are projected on leading principal components of the
-    held-out data: at most 64, and at most one for every five samples; differences outside of them do not count. A
+    held-out data: at most ``dims``, and at most one for every five samples; differences outside of them do not count.
+    Without a projection, fewer samples than dimensions are refused. A
     perfect generator is still above 0: n and m samples of one N(0, I_d) give (d + d (d + 1) / 4) (1/n + 1/m) on
     average. So compare values of equal n and dims only, and with the floor. It is no published FID, which is computed
     on the features of an Inception network.
     """
 
     name: str = option("frechet", "registered name")
+    dims: int | None = option(
+        64, "principal components that features are projected on, at most; null for no projection", minimum=1
+    )
     reads_features = True
     tags = ("divergence/frechet",)  # in the square of the features' unit
 
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if self.dims is None and (reason := why_too_few(run)):
+            return f"{reason}, or metric.frechet.dims=64 for a projection"
+        return None
+
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
-        return super().protocol(evaluation) | {"dims": self.dims(evaluation, evaluation.extractor.dimension)}
+        return super().protocol(evaluation) | {"dims": self.components(evaluation)}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         real, fake = self.projections(evaluation)
@@ -54,13 +63,13 @@ class Frechet(Metric):
     def projections(self, evaluation: Evaluation) -> tuple[Tensor, Tensor]:
         """Return the features of both sides that are compared, each [n, dims], on the CPU."""
         real, fake = evaluation.features_of_sides
-        dims = self.dims(evaluation, real.shape[1])
+        dims = self.components(evaluation)
         if dims < real.shape[1]:
-            axes = components(real, dims)
+            axes = principal_axes(real, dims)
             real, fake = real @ axes, fake @ axes
         return real.cpu(), fake.cpu()
 
-    @staticmethod
-    def dims(evaluation: Evaluation, d: int) -> int:
-        """Return on how many of ``d`` dimensions the Gaussians are fitted."""
-        return min(d, MAX_DIMS, max(1, evaluation.n // SAMPLES_PER_DIM))
+    def components(self, evaluation: Evaluation) -> int:
+        """Return on how many components of the features the Gaussians are fitted."""
+        d = evaluation.extractor.dimension
+        return d if self.dims is None else min(d, self.dims, max(1, evaluation.n // SAMPLES_PER_DIM))

@@ -46,6 +46,8 @@ def run_spec(config: Config, data: Data | None = None) -> RunSpec:
         tractable=config.model.tractable,
         density=density,
         data=data,
+        features=config.features,
+        n=config.metric.n if data is None else min(config.metric.n, len(data.holdout)),
     )
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
-from gantrain.metrics.base import Evaluation
-from gantrain.metrics.frechet import Frechet, components, frechet
+from gantrain.metrics.base import Evaluation, RunSpec
+from gantrain.metrics.frechet import Frechet, frechet, principal_axes
 from gantrain.metrics.suite import Suite
 
 
@@ -40,7 +40,7 @@ def without_labels(data: Data) -> Data:
 )
 def test_components_are_orthonormal_and_hold_the_most_variance(n, d, dims):
     x = draw(n, d, 0) * torch.linspace(1, 5, d, dtype=torch.float64) + 10
-    axes = components(x, dims)
+    axes = principal_axes(x, dims)
     assert axes.shape == (d, dims)
     torch.testing.assert_close(axes.T @ axes, torch.eye(dims, dtype=torch.float64), atol=1e-9, rtol=0)
     held = float((x @ axes).var(0, correction=0).sum())
@@ -50,13 +50,13 @@ def test_components_are_orthonormal_and_hold_the_most_variance(n, d, dims):
 
 @pytest.mark.parametrize(("n", "d"), [(50, 20), (20, 50)])
 def test_components_of_data_without_spread_are_orthonormal_too(n, d):
-    axes = components(torch.ones(n, d, dtype=torch.float64), 5)
+    axes = principal_axes(torch.ones(n, d, dtype=torch.float64), 5)
     torch.testing.assert_close(axes.T @ axes, torch.eye(5, dtype=torch.float64), atol=1e-9, rtol=0)
 
 
 def test_leaving_dimensions_out_never_adds_distance():
     a, b = draw(400, 30, 0) * torch.linspace(1, 3, 30), 0.5 + draw(400, 30, 1)
-    values = [frechet(a @ components(a, dims), b @ components(a, dims)) for dims in (1, 5, 20, 30)]
+    values = [frechet(a @ principal_axes(a, dims), b @ principal_axes(a, dims)) for dims in (1, 5, 20, 30)]
     assert values == sorted(values)
     assert values[0] < values[2] < values[3]
     assert values[3] == pytest.approx(frechet(a, b), rel=1e-9)
@@ -100,3 +100,23 @@ def test_few_samples_in_many_dimensions_read_a_finite_number():
     with torch.inference_mode():
         value = Frechet()(replace(evaluation(data, x[30:], 40), seed=3))["divergence/frechet"]
     assert 0 < value < 300
+
+
+def test_too_few_samples_without_projection_are_refused():
+    runs = {n: RunSpec(Spec((2, 3, 4)), n=n) for n in (24, 25)}
+    assert Frechet().why_unsupported(runs[24]) is None
+    reason = Frechet(dims=None).why_unsupported(runs[24])
+    assert reason == (
+        "24 features take more than 24 samples a side, and there are 24: give more as metric.n, "
+        "or metric.frechet.dims=64 for a projection"
+    )
+    assert Frechet(dims=None).why_unsupported(runs[25]) is None
+
+
+def test_dims_are_those_of_the_key(digits):
+    plain = without_labels(digits)
+    scene = evaluation(plain, draw(100, 64, 0).view(100, 1, 8, 8), 100)
+    for dims, expected in ((None, 64), (3, 3), (64, 20)):
+        metric = Frechet(dims=dims)
+        assert metric.protocol(scene)["dims"] == expected
+        assert metric.projections(scene)[0].shape == (100, expected)

@@ -20,16 +20,22 @@ class PublishedFeatures(Features):
     """What a network that was trained on photographs sees in an image, the same on every machine.
 
     Attributes:
+        width: Numbers that each image becomes.
         sha256: Of the published file, in hex.
         source: Where to get the file: the end of an error's line.
     """
 
     weights: str = option("", "file of the weights, or its name in torch's folder of downloads")
+    is_published: ClassVar[bool] = True
+    width: ClassVar[int]
     sha256: ClassVar[str]
     source: ClassVar[str]
 
     def why_unsupported(self, spec: Spec) -> str | None:
         return why_no_photographs(spec)
+
+    def dimension(self, spec: Spec) -> int:
+        return self.width
 
     def check_weights(self) -> None:
         self.load_weights()

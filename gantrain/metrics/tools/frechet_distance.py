@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import tail_caveat
+from gantrain.metrics.base import RunSpec
 from gantrain.metrics.tools.errors import near_equality
 
 EXCHANGES = 40  # random ones of the rows of both sides, for an error
@@ -49,6 +50,16 @@ class Gaussian:
 def above_rounding(values: Tensor) -> Tensor:
     """Return which eigenvalues of a positive semidefinite matrix, in ascending order, are no rounding errors."""
     return values > len(values) * torch.finfo(values.dtype).eps * values[-1:]
+
+
+def why_too_few(run: RunSpec) -> str | None:
+    """Return why no covariance of all dimensions of the features can be fitted to a run's samples, or None."""
+    d = run.features.dimension(run.spec) or 0
+    if run.n > d:
+        return None
+    return (
+        f"{d:,} features take more than {d:,} samples a side, and there are {run.n:,}: give more as metric.n"
+    )
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
