@@ -17,7 +17,13 @@ ONE_IS_BEST = (
     "diversity/per_condition_std",
     "diversity/spread",
 )
-UNRANKED = (ERROR_SUFFIX, "_margin", "_error", "_residual")  # the uncertainty of a number ranks nothing
+UNRANKED = (
+    ERROR_SUFFIX,
+    "_margin",
+    "_error",
+    "_residual",
+    "_sd",
+)  # the uncertainty of a number ranks nothing
 OWN_D_COLUMNS = (
     "divergence/js",
     "divergence/game",

@@ -3,6 +3,8 @@
 import math
 import re
 
+from gantrain.core.directions import base
+
 # Estimates and exact values of JSD, which lies between 0 and log 2.
 JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_refit", "_exact", "_density", "_batch"))
 SHARES = (
@@ -67,12 +69,19 @@ MEANING = {
     "divergence/sliced_wasserstein": "mean Wasserstein distance of projections to lines",
     "divergence/kernel": "squared maximum mean discrepancy of features",
     "divergence/frechet": "distance of two Gaussians fitted to features",
+    "divergence/fid": "FID as papers print it: distance of Gaussians fitted to all features of a published network",
+    "divergence/kid": "KID as papers print it: squared maximum mean discrepancy, mean over subsets",
+    "divergence/kid_sd": "standard deviation of KID over its subsets",
     "diversity/coverage": "share of real samples with a generated one nearby",
     "diversity/recall": "share of real samples inside the generated ones' neighbourhoods",
+    "diversity/recall_3nn": "recall with three neighbours, as papers print it",
     "diversity/modes": "modes of the data that samples reach",
     "diversity/mode_kl": "unevenness over modes, in nats; 0 is even, log K is one of K modes, or none",
     "fidelity/precision": "share of samples inside the real ones' neighbourhoods",
+    "fidelity/precision_3nn": "precision with three neighbours, as papers print it",
     "fidelity/density": "how many real neighbourhoods a sample lies in, on average, by their size",
+    "fidelity/inception_score": "how sure and how varied a network's classes of samples are: 1 to their number",
+    "fidelity/inception_score_sd": "standard deviation of the Inception score over ten parts",
     "fidelity/high_quality": "share of samples within three standard deviations of a mode",
     "fidelity/class_accuracy": "share of samples that a classifier assigns to the requested class",
     "fidelity/nearest_distance": "distance to the nearest training sample, held-out data = 1; far below 1 is a copy",
@@ -98,7 +107,7 @@ DERIVED = {
 def meaning(tag: str) -> str:
     """Return what a tag means in a few words; "" if it is unknown."""
     known = (words.format(tag.removesuffix(end)) for end, words in DERIVED.items() if tag.endswith(end))
-    return MEANING.get(tag) or next(known, "")
+    return MEANING.get(base(tag)) or next(known, "")
 
 
 def axis_ends(tag: str) -> dict[str, float]:

@@ -39,9 +39,9 @@ class Extractor(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Return the features [N, dimension], float32 or float64, of samples [N, ...]; images lie in [-1, 1]."""
 
-    def logits(self, features: Tensor) -> Tensor | None:
-        """Return what the Inception score reads of features [N, dimension]: class scores [N, K]; None without any."""
-        return None
+    def logits(self, features: Tensor) -> Tensor:
+        """Return class scores [N, K] of features [N, dimension]. Raises LookupError without ``Features.has_logits``."""
+        raise LookupError("this network has no class scores")
 
 
 class Features(ABC):
@@ -50,10 +50,12 @@ class Features(ABC):
     Attributes:
         name: The registered name.
         is_published: Whether they are those of a network that others have too, so that numbers can be compared.
+        has_logits: Whether the extractor has ``logits``, which the Inception score reads.
     """
 
     name: str
     is_published: ClassVar[bool] = False
+    has_logits: ClassVar[bool] = False
 
     def why_unsupported(self, spec: Spec) -> str | None:
         """Return why samples of this spec have no such features, or None when they have."""

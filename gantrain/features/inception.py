@@ -56,6 +56,7 @@ class Inception(PublishedFeatures):
 
     name: str = option("inception", "registered name")
     weights: str = option(FILE, "file of the weights, or its name in torch's folder of downloads")
+    has_logits: ClassVar[bool] = True
     width: ClassVar[int] = InceptionV3.dimension
     sha256: ClassVar[str] = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
     source: ClassVar[str] = f"download {URL}{FILE} into that folder"

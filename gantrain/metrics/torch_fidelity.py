@@ -25,15 +25,23 @@ class TorchFidelity(Metric):
 
     name: str = option("torch_fidelity", "registered name")
     reads_features = True
-    tags = tuple(
-        f"torch_fidelity/{name}"
-        for name in ("fid", "kid", "kid_std", "precision", "recall", "inception_score", "inception_score_std")
+    tags = (
+        "divergence/fid",
+        "divergence/kid",
+        "divergence/kid_sd",
+        "fidelity/precision_3nn",
+        "diversity/recall_3nn",
+        "fidelity/inception_score",
+        "fidelity/inception_score_sd",
     )
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         if not run.features.is_published:
             return "published scores are read from a network that others have too: set features=inception"
         return why_too_few(run)
+
+    def expected_tags(self, run: RunSpec) -> list[str]:
+        return [tag for tag in self.tags if run.features.has_logits or "inception_score" not in tag]
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         from torch_fidelity import __version__
@@ -60,15 +68,15 @@ class TorchFidelity(Metric):
         memory = {"save_cpu_ram": True, "prc_batch_size": ROWS}
         balls = prc_features_to_metric(*pair, prc_neighborhood=NEIGHBOUR, **memory, **settings)
         values = {
-            "fid": frechet(real, fake),
-            "kid": kid["kernel_inception_distance_mean"],
-            "kid_std": kid["kernel_inception_distance_std"],
-            "precision": balls["precision"],
-            "recall": balls["recall"],
+            "divergence/fid": frechet(real, fake),
+            "divergence/kid": kid["kernel_inception_distance_mean"],
+            "divergence/kid_sd": kid["kernel_inception_distance_std"],
+            "fidelity/precision_3nn": balls["precision"],
+            "diversity/recall_3nn": balls["recall"],
         }
-        logits = evaluation.extractor.logits(pair[0].to(evaluation.device))
-        if logits is not None:
+        if evaluation.feature_source.has_logits:
+            logits = evaluation.extractor.logits(pair[0].to(evaluation.device))
             score = isc_features_to_metric(logits.cpu(), SPLITS)
-            values["inception_score"] = score["inception_score_mean"]
-            values["inception_score_std"] = score["inception_score_std"]
-        return {f"torch_fidelity/{name}": Estimate(value, n=n) for name, value in values.items()}
+            values["fidelity/inception_score"] = score["inception_score_mean"]
+            values["fidelity/inception_score_sd"] = score["inception_score_std"]
+        return {tag: Estimate(value, n=n) for tag, value in values.items()}

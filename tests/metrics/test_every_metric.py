@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from composed import composed
+from small_features import SmallPublished
 
 import gantrain.config.resolve  # noqa: F401  (registers every metric)
 from gantrain.config.resolve import Config, resolve
@@ -20,6 +21,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.stacked_mnist import stack_digits
 from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.evaluation import tag_suffix
 from gantrain.metrics.theory import overshoot, why_no_likelihood
 from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
@@ -39,7 +41,7 @@ CASES = {
     "conditional ring": ["dataset=ring", "dataset.n=300", "dataset.n_holdout=200", "objective=conditional"],
     "gaussian": ["dataset=gaussian", "model=gaussian", "dataset.n=300", "dataset.n_holdout=200"],
 }
-TAG = re.compile(r"(divergence|diversity|fidelity|generator|logits|gradient)/[a-z0-9_]+")
+TAG = re.compile(r"(divergence|diversity|fidelity|generator|logits|gradient)/[a-z0-9_]+(/small)?")
 
 
 @dataclass
@@ -61,6 +63,8 @@ def scenes(tmp_path_factory) -> Iterator[dict[str, Scene]]:
         runtime, data = Runtime(config.device), config.dataset.load(config.seed)
         found[case] = Scene(config, data, runtime, TrainState.create(config, data.spec, runtime))
     found["stacked digits"] = stacks(found["digits"])
+    published = replace(found["digits"].config, features=SmallPublished())
+    found["published features"] = replace(found["digits"], config=published)
     with pytest.MonkeyPatch.context() as patch:  # what is promised here does not depend on how long it takes
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("short")))
         patch.setattr(classifier, "STEPS", 20)
@@ -98,6 +102,8 @@ def fitted(name: str, scenes: dict[str, Scene]) -> list[tuple[Metric, Scene]]:
     found = []
     for scene in scenes.values():
         metric = build("metric", {"name": name})
+        if not metric.reads_features and isinstance(scene.config.features, SmallPublished):
+            continue
         reason = why_unsupported(metric, run_spec(scene.config, scene.data))
         if reason is None:
             found.append((metric, scene))
@@ -155,7 +161,8 @@ def test_metric_values_are_finite_with_tags_and_protocol(name, scenes, readings)
 @pytest.mark.parametrize("name", NAMES)
 def test_metric_expected_tags_are_those_computed(name, scenes, readings):
     for metric, scene in fitted(name, scenes):
-        told = metric.expected_tags(run_spec(scene.config))
+        suffix = tag_suffix(scene.config.features, scene.config.spec) if metric.reads_features else ""
+        told = [tag + suffix for tag in metric.expected_tags(run_spec(scene.config))]
         assert why_unsupported(metric, run_spec(scene.config)) is None
         found = {tag for tag in readings(metric, scene).metrics if not tag.endswith("_se")}
         assert set(told) <= found, name
