@@ -93,7 +93,7 @@ def test_plug_ins_import_their_base_and_the_ground_alone(module):
         assert ground or shared or (other == family and rest != "base"), f"{module} imports {name}"
     outside = {name.split(".")[0] for name in imported(TREES[module])}
     assert not outside & {"hydra", "omegaconf", "tensorboard"}
-    assert "tqdm" not in outside or module == "datasets.files.image_pixels"  # decoding can take minutes
+    assert "tqdm" not in outside
 
 
 @pytest.mark.parametrize(

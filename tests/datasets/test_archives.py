@@ -1,6 +1,5 @@
 """Images in a ZIP or a tar: the same data as in the folder that it was made of, without a file that is unpacked."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,7 +123,7 @@ def test_packed_tar_is_unpacked_once(made, tmp_path):
     before = tar.stat().st_mtime_ns
     dataset(root).load(0)
     assert tar.stat().st_mtime_ns == before
-    assert os.listdir(tar.parent) == [tar.name]
+    assert [path.name for path in tar.parent.iterdir()] == [tar.name]
 
 
 def test_run_on_an_archive_has_its_classes(made, run_cli):

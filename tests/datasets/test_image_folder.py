@@ -429,7 +429,7 @@ def test_the_split_is_the_seeds(sorted_folder, memory_limit):
 
 
 def cache() -> set[Path]:
-    return set((Path(os.environ["XDG_CACHE_HOME"]) / "gantrain").glob("images-*"))
+    return set((Path(os.environ["XDG_CACHE_HOME"]) / "gantrain").glob("pixels-*"))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -511,8 +511,10 @@ def test_image_cache_on_a_full_disk_names_file_and_remedies(sorted_folder, tmp_p
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(OutputError, match="free space on that disk, or set XDG_CACHE_HOME") as fault:
         ImageFolder(root=str(sorted_folder), resolution=8, memory_limit=0).load(0)
-    assert re.search(r"/cache/gantrain/images-\w+\.u8$", str(fault.value.where))
-    assert list((tmp_path / "cache" / "gantrain").iterdir()) == []
+    assert re.search(r"/cache/gantrain/pixels-\w+\.u8$", str(fault.value.where))
+    assert [path.suffix for path in (tmp_path / "cache" / "gantrain").iterdir()] == [
+        ".txt"
+    ]  # the content's digest
 
 
 def test_the_spec_decodes_nothing(tmp_path):

@@ -16,6 +16,7 @@ from gantrain.datasets.files.image_paths import (
     REMEDY,
     ImageFile,
     Listing,
+    file_stamp,
     is_image,
     run_error,
     top_folder,
@@ -60,8 +61,8 @@ class ImagesOfArchive(ImageSource):
             entries = tar_entries(path, os.fdopen(self._handle, "rb", closefd=False))
         weakref.finalize(self, os.close, self._handle)
         self._read = self._read_zip if is_zip else self._read_tar
-        where, mtime = os.path.join(path, inner).rstrip("/"), path.stat().st_mtime_ns
-        root, listing, self._members = index_entries(where, inner, entries, mtime)
+        where, stamp = os.path.join(path, inner).rstrip("/"), file_stamp(path.stat())
+        root, listing, self._members = index_entries(where, inner, entries, stamp)
         super().__init__(root, listing)
 
     def open(self, name: str, max_pixels: int) -> BinaryIO:
@@ -96,7 +97,7 @@ class ImagesOfArchive(ImageSource):
 
 
 def index_entries(
-    root: str, inner: str, entries: Iterable[Entry], mtime: int = 0
+    root: str, inner: str, entries: Iterable[Entry], stamp: tuple[int, ...] = ()
 ) -> tuple[str, Listing, dict[str, Member]]:
     """Return where names begin, what an archive holds below, and its image files by name.
 
@@ -107,7 +108,7 @@ def index_entries(
         root: The archive, or the folder in it, for messages.
         inner: That folder; empty for the whole archive.
         entries: The archive's table of contents.
-        mtime: Of the archive, in nanoseconds.
+        stamp: Of the archive, by ``file_stamp``.
 
     Raises:
         DataError: When there is no such folder, or it is that of a run.
@@ -131,7 +132,7 @@ def index_entries(
     # The folder in which all images lie, so that an archive of a folder and one of its content are the same
     common = os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""
     start = len(f"{common}/") if common else 0
-    listing.files = [ImageFile(name[start:], members[name].size, mtime) for name in names]
+    listing.files = [ImageFile(name[start:], members[name].size, stamp) for name in names]
     inside = [name[start:] for name in (*folders, *map(os.path.dirname, names)) if len(name) > start]
     listing.folders = list({top_folder(name) for name in inside})
     listing.outputs = [name[start:] for name in sorted(outputs) if name.startswith(common)]

@@ -48,9 +48,14 @@ def check_bounds(file: BinaryIO, max_pixels: int) -> None:
             )
 
 
+def largest_file(max_pixels: int) -> int:
+    """Return the most bytes that an image of so many pixels can take, the other pages of a TIFF aside."""
+    return LARGEST_PIXEL * max_pixels + LARGEST_REST
+
+
 def check_size(size: int, max_pixels: int) -> None:
     """Raise ImageError for more bytes than an image of so many pixels can take."""
-    if size > LARGEST_PIXEL * max_pixels + LARGEST_REST:
+    if size > largest_file(max_pixels):
         raise ImageError(f"is {format_size(size)} long, more than dataset.max_pixels={max_pixels} can take")
 
 

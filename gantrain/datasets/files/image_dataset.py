@@ -1,36 +1,30 @@
 """Datasets of image files: decoded once to pixels of one shape, kept in memory or mapped from a cache file."""
 
-import hashlib
-import math
-import mmap
-import os
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from gantrain.core.atomic import replacement
-from gantrain.core.files import cache_home
 from gantrain.core.spec import Spec
 from gantrain.core.stored_rows import StoredRows
+from gantrain.core.streams import warn
+from gantrain.core.system import physical_memory
 from gantrain.datasets.base import Data, FileDataset, Split, split
 from gantrain.datasets.files import image_depth, image_file, image_pixels
+from gantrain.datasets.files.image_cache import decoded_pixels, is_worth_storing, stored_pixels
+from gantrain.datasets.files.image_decoding import COMPOSITED
 from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_source import ImageSource
 from gantrain.datasets.files.image_summary import describe_omissions, summarise
-from gantrain.errors import ConfigError, DataError, OutputError, writing
+from gantrain.errors import ConfigError, DataError, OutputError
 from gantrain.registry import option
 
 MIN_IMAGES = 4  # two for training and two held out
+MEMORY_SHARE = 0.5  # of the machine's memory that pixels may take
 BITS = (*map(str, image_depth.DEPTHS), "auto")
-CACHE_VERSION = 3  # to be raised when the same file gives other pixels
 
 
 class Content(NamedTuple):
@@ -70,7 +64,10 @@ class ImageDataset(FileDataset):
     bad_files: str = option("error", "what to do with a file that cannot be read", choices=("error", "skip"))
     max_pixels: int = option(64_000_000, "most pixels in a file", minimum=64, maximum=image_file.MAX_PIXELS)
     memory_limit: float = option(
-        4.0, "GiB of pixels above which they stay on disk, in a file", minimum=0, maximum=1e6
+        4.0,
+        "GiB of pixels above which they stay on disk; never more than half of the memory",
+        minimum=0,
+        maximum=1e6,
     )
 
     def __post_init__(self) -> None:
@@ -94,13 +91,7 @@ class ImageDataset(FileDataset):
     def load(self, seed: int) -> Data:
         source, spec, classes, y = self.content
         files, target = source.listing.files, self._target()
-        # Pixels uint8 [N, C, H, W], and what each file is, [N]
-        stored = None
-        if len(files) * spec.numel > self.memory_limit * 2**30:
-            x, status, stored = self._store_pixels(target)
-        else:
-            pixels = np.zeros((len(files), *spec.shape), np.uint8)
-            x, status = torch.from_numpy(pixels), torch.from_numpy(self._decode(target, pixels))
+        x, status, stored = self._pixels(target)
         rows = status.nonzero().flatten()
         if len(rows) < len(files):
             first = source.path(files[int(status.argmin())].name)
@@ -124,6 +115,21 @@ class ImageDataset(FileDataset):
         train, holdout = (Split(x, part.y, part.x, stored) for part in parts)
         return Data(spec, train, holdout, summary=self._summary(status, y))
 
+    def _pixels(self, target: Target) -> tuple[Tensor, Tensor, StoredRows | None]:
+        """Return all pixels, uint8 [N, C, H, W], what each file is, [N], and the rows of a file if they stay there."""
+        source, skip_bad = self.content.source, self.bad_files == "skip"
+        size = len(source.listing.files) * self.spec().numel
+        is_large = size > min(self.memory_limit * 2**30, MEMORY_SHARE * physical_memory())
+        if is_large or is_worth_storing(source):
+            try:
+                x, status, path = stored_pixels(source, target, skip_bad)
+                return x, status, StoredRows(path, tuple(x.shape)) if is_large else None
+            except OutputError as error:
+                if is_large:
+                    raise
+                warn(f"{error}: images are decoded into memory, at each start")
+        return *decoded_pixels(source, target, skip_bad), None
+
     def check_count(self, source: ImageSource, remedy: str) -> None:
         """Raise DataError for too few image files."""
         files = source.listing.files
@@ -135,7 +141,7 @@ class ImageDataset(FileDataset):
     def _summary(self, status: Tensor, y: Tensor | None) -> str:
         listing, classes = self.content.source.listing, self.content.classes
         line = summarise(listing, classes, y, int(status.count_nonzero()))
-        composited = int((status == image_pixels.COMPOSITED).sum())
+        composited = int((status == COMPOSITED).sum())
         ground = {0: "black", 255: "white"}.get(self.background, f"grey {self.background}")
         return line + (
             f"; transparency of {composited:,} on {ground} (dataset.background)" if composited else ""
@@ -165,47 +171,6 @@ class ImageDataset(FileDataset):
 
     def _warn(self, what: str, remedy: str) -> None:
         print(f"gantrain: {DataError(self.content.source.root, what, remedy)}", file=sys.stderr)
-
-    def _store_pixels(self, target: Target) -> tuple[Tensor, Tensor, StoredRows]:
-        """Return the pixels and what each file is, mapped from a cache file, and that file, written if missing."""
-        count = len(self.content.source.listing.files)
-        shape = (count, target.channels, *target.size)
-        size = math.prod(shape)
-        elsewhere = "set XDG_CACHE_HOME to another disk, or raise dataset.memory_limit"
-        with writing("cache", elsewhere):
-            path = self._cache_file(target)
-        if not path.is_file() or path.stat().st_size != size + count:
-            with writing(path, elsewhere), replacement(path) as file:
-                # Reserved before it is mapped: a full disk kills a process that writes to a map.
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, size + count)
-                file.truncate(size + count)
-                # The pixels of all images, then a byte for each: what it is
-                whole = np.memmap(file, np.uint8, "r+", shape=(size + count,))
-                area: Any = whole.base
-                unload = partial(area.madvise, mmap.MADV_DONTNEED)  # what was written leaves the process
-                whole[size:] = self._decode(target, whole[:size].reshape(shape), unload)
-                whole.flush()
-        try:
-            content = torch.from_file(str(path), shared=False, size=size + count, dtype=torch.uint8)
-        except RuntimeError as error:
-            remedy = "delete it, or raise dataset.memory_limit"
-            raise OutputError(path, "cannot be mapped into memory", remedy) from error
-        return content[:size].reshape(shape), content[size:], StoredRows(path, shape)
-
-    def _cache_file(self, target: Target) -> Path:
-        """Return the cache file of these files and options; a change of any of them gives another file."""
-        source = self.content.source
-        key = hashlib.sha256(
-            repr((os.path.realpath(source.root), CACHE_VERSION, target, self.bad_files)).encode()
-        )
-        for file in source.listing.files:
-            key.update(repr((os.fsencode(file.name), file.size, file.mtime)).encode())
-        return cache_home() / f"images-{key.hexdigest()[:20]}.u8"
-
-    def _decode(self, target: Target, x: np.ndarray, *finish_chunk: Callable[[], None]) -> np.ndarray:
-        """Fill ``x`` [N, C, H, W] and return what each file is, shape [N]."""
-        return image_pixels.decode(self.content.source, target, x, self.bad_files == "skip", *finish_chunk)
 
 
 def count_images(number: int) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gantrain.core.run_folder import HYDRA, LOG, MULTIRUN, PLAN
+from gantrain.core.work_progress import WorkProgress
 from gantrain.datasets.files.image_file import SUFFIXES
 from gantrain.errors import DataError
 
@@ -27,12 +28,12 @@ class ImageFile:
     Attributes:
         name: Its path below the root; bytes that are not UTF-8 are surrogates.
         size: In bytes; -1 for a broken link.
-        mtime: Time of the last change, in nanoseconds.
+        stamp: What changes with its content on this disk: times of changes, in nanoseconds, and number of the file.
     """
 
     name: str
     size: int
-    mtime: int
+    stamp: tuple[int, ...] = ()
 
 
 @dataclass
@@ -78,14 +79,16 @@ def list_images(root: str) -> Listing:
     visited: set[tuple[int, int]] = set()  # device and inode
     # A heap of: is it a link, its name as bytes, its name. Links come last, so that a file counts at its own path.
     queue = [(False, b"", "")]
+    progress = WorkProgress("listing images")
     while queue:
+        progress.reach(len(found.files))
         is_link, _, name = heapq.heappop(queue)
         path = os.path.join(root, name)
         try:
             info = os.stat(path)
         except OSError:  # a broken link is reported as a missing image
             if is_image(name):
-                found.files.append(ImageFile(name, -1, 0))
+                found.files.append(ImageFile(name, -1))
             continue
         identity = (info.st_dev, info.st_ino)
         is_new = identity not in visited
@@ -93,7 +96,7 @@ def list_images(root: str) -> Listing:
         if stat.S_ISREG(info.st_mode) and is_image(name):
             found.repeats += not is_new
             if is_new:
-                found.files.append(ImageFile(name, info.st_size, info.st_mtime_ns))
+                found.files.append(ImageFile(name, info.st_size, file_stamp(info)))
         # A link to a folder that contains the root would list the root again.
         elif stat.S_ISDIR(info.st_mode) and is_new and not (is_link and _contains(path, top)):
             entries = _entries(path)
@@ -109,6 +112,11 @@ def list_images(root: str) -> Listing:
         raise run_error(root)
     found.sort()
     return found
+
+
+def file_stamp(info: os.stat_result) -> tuple[int, ...]:
+    """Return what tells that a file was changed: nobody can set the time of the change of its status."""
+    return info.st_mtime_ns, info.st_ctime_ns, info.st_ino
 
 
 def run_error(root: str) -> DataError:
