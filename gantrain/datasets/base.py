@@ -140,6 +140,7 @@ class Data:
         train: Training samples.
         holdout: Held-out samples; every estimate is computed on them.
         density: The distribution, where it is known.
+        within: Which training samples the held-out ones are, [len(holdout)], where none are held out; else None.
         summary: What was taken from files and what was left out, the first line of a run; empty for drawn samples.
     """
 
@@ -147,6 +148,7 @@ class Data:
     train: Split
     holdout: Split
     density: Density | None = None
+    within: Tensor | None = None
     summary: str = ""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from gantrain.core.estimate import Estimate
-from gantrain.features.tools.classifier import predict, shared_classifier
+from gantrain.features.tools.classifier import predict, shared_classifier, why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol
 from gantrain.metrics.tools.errors import rare_share, share_error
@@ -24,7 +24,9 @@ class ClassAccuracy(Metric):
     def why_unsupported(self, run: RunSpec) -> str | None:
         if run.spec.condition or run.spec.classes < 2:
             return "the condition is not one of several classes"
-        return None if run.conditional else "the model is not conditional (model.condition=none)"
+        if not run.conditional:
+            return "the model is not conditional (model.condition=none)"
+        return why_not_trainable(run.data) if run.data is not None else None
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         return super().protocol(evaluation) | classifier_protocol(evaluation)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.features.tools.classifier import predict, shared_classifier
+from gantrain.features.tools.classifier import predict, shared_classifier, why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol
 from gantrain.metrics.tools.mode_counts import describe_counts, mode_errors, mode_estimates
@@ -35,7 +35,9 @@ class ClassModes(Metric):
 
     def why_unsupported(self, run: RunSpec) -> str | None:
         has_classes = run.spec.is_image and run.spec.channel_classes > 1
-        return None if has_classes else "no channel of this data has classes of its own"
+        if not has_classes:
+            return "no channel of this data has classes of its own"
+        return why_not_trainable(run.data) if run.data is not None else None
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         own = {"of": evaluation.data.spec.classes}

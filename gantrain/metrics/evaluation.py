@@ -88,9 +88,12 @@ class Evaluation:
 
     def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a split, the same ones for the same seed."""
+        return part.take(self.order(part, n), self.device)
+
+    def order(self, part: Split, n: int) -> Tensor:
+        """Return which ``n`` samples of a split ``subset`` takes."""
         # A separate generator, so that evaluating leaves every other random draw unchanged.
-        order = torch.randperm(len(part), generator=torch.Generator().manual_seed(self.seed))[:n]
-        return part.take(order, self.device)
+        return torch.randperm(len(part), generator=torch.Generator().manual_seed(self.seed))[:n]
 
     @cached_property
     def real(self) -> tuple[Tensor, Tensor | None]:

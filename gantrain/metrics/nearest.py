@@ -20,14 +20,19 @@ BYTES = (
 )  # of the training samples that are in memory at a time, and of their distances; more is slower too
 
 
-def nearest(x: Tensor, train: Split) -> tuple[Tensor, Tensor]:
+def nearest(x: Tensor, train: Split, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return the Euclidean distance of each sample [N, ...] to its nearest training sample, float64 [N], and which.
 
     The distance is computed from the differences, however the nearest was found, so that a copy is at exactly 0.
+
+    Args:
+        x: The samples.
+        train: The training samples, two at least where ``own`` are left out.
+        own: Which training sample each is itself, [N], that does not count; None where they are others.
     """
     x = in_double(x.flatten(1))
-    search = by_tree if x.shape[1] <= MAX_TREE_DIMENSIONS and train.file is None else by_product
-    index = search(x, train)
+    is_small = x.shape[1] <= MAX_TREE_DIMENSIONS and train.file is None and own is None
+    index = by_tree(x, train) if is_small else by_product(x, train, own)
     size = max(1, BYTES // (8 * sum(x.shape)))
     pairs = zip(x.split(size), index.to(train.x.device).split(size), strict=True)
     return torch.cat([(part - train.take(i, x.device)[0].flatten(1)).norm(dim=1) for part, i in pairs]), index
@@ -45,8 +50,8 @@ def by_tree(x: Tensor, train: Split) -> Tensor:
     return index.to(x.device)
 
 
-def by_product(x: Tensor, train: Split) -> Tensor:
-    """Return the index of the nearest training sample of each x, float64 [N, d].
+def by_product(x: Tensor, train: Split, own: Tensor | None = None) -> Tensor:
+    """Return the index of the nearest training sample of each x, float64 [N, d], but for its ``own``.
 
     It is chosen by matrix product, ten times as fast as from differences, with an error below the resolution of
     float32 data.
@@ -59,10 +64,14 @@ def by_product(x: Tensor, train: Split) -> Tensor:
     size = max(1, BYTES // (8 * sum(x.shape)))
     middle = rows(0, size).mean(0)  # of small vectors the matrix product has the smallest rounding errors
     centred = x - middle
+    own = None if own is None else own.to(x.device)
     best = torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
     index = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     for i in range(0, len(train), size):
         gaps = torch.cdist(centred, rows(i, i + size).sub_(middle), compute_mode="use_mm_for_euclid_dist")
+        if own is not None:
+            inside = ((own >= i) & (own < i + size)).nonzero()[:, 0]
+            gaps[inside, own[inside] - i] = torch.inf
         gap, pick = gaps.min(1)
         index = torch.where(gap < best, pick + i, index)
         best = torch.minimum(gap, best)
@@ -76,7 +85,8 @@ class Nearest(Metric):
 
     1 is as far from the training data as new data are; below 1 is copying, 0 copies only; above 1 is off the data, as
     noise is. Averages of a few training images are below 1 too, and then in ``fidelity/sharpness`` as well. For points
-    of few dimensions it measures how dense the data are where samples fall. On at most 500 samples a side.
+    of few dimensions it measures how dense the data are where samples fall. On at most 500 samples a side. Where no
+    data are held out, the yardstick is the distance of the data to the nearest other one.
     """
 
     name: str = option("nearest", "registered name")
@@ -126,7 +136,10 @@ class Nearest(Metric):
         key = evaluation.n, evaluation.seed
         last = getattr(self, "_last", None)
         if last is None or last[0] is not evaluation.data or last[1] != key:
-            distance, _ = nearest(evaluation.real[0][:MAX_SAMPLES], evaluation.data.train)
+            data, own = evaluation.data, None
+            if data.within is not None:
+                own = data.within[evaluation.order(data.holdout, evaluation.n)][:MAX_SAMPLES]
+            distance, _ = nearest(evaluation.real[0][:MAX_SAMPLES], data.train, own)
             self._last = last = (evaluation.data, key, distance.cpu())
         return last[2]
 

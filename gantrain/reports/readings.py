@@ -27,9 +27,10 @@ COLUMNS = (
     *OWN_D_COLUMNS,
 )
 LIVE, AVERAGED, OWN_D = "live generator", "averaged generator", "own D, live generator"
+FILES = "samples of files"  # of no generator that is known
 OF_LIVE = ("_refit", "_exact", "_density")  # ends of tags in results that do not name the tags of a metric
 ERROR_NOTE = (
-    "±: one standard error over this run's samples, not over seeds; of real data: the spread of one reading"
+    "±: one standard error over these samples, not over seeds; of real data: the spread of one reading"
 )
 BOUND_NOTE = "≥: a lower bound"
 MAX_CAVEAT = 160  # letters
@@ -125,23 +126,26 @@ def order(tag: str, own_d: Collection[str] = OWN_D_COLUMNS) -> tuple[bool, int, 
 
 
 def sections(result: Mapping[str, Any], tags: Iterable[str]) -> dict[str, list[str]]:
-    """Return tags in order by what they are numbers of: the live generator, the averaged one, the run's own D."""
-    own_d, live = own_d_tags([result]), set[str]()
+    """Return tags in order by what they are numbers of: the live or the averaged generator, files, the run's own D."""
+    own_d, live, files = own_d_tags([result]), set[str](), set[str]()
     named: set[str] = set()
     for entry in mapping(result.get("protocol")).values():
         own = _texts(mapping(entry).get("tags"))
         named |= own
         live |= own if str(mapping(entry).get("G")).startswith("live") else set()
+        files |= own if mapping(entry).get("G") == FILES else set()
 
     def source(tag: str) -> str:
         if is_of_own_d(tag, own_d):
             return OWN_D
+        if tag in files:
+            return FILES
         is_live = tag in live or (
             tag not in named and (tag.endswith(OF_LIVE) or tag.startswith("generator/"))
         )
         return LIVE if is_live else AVERAGED
 
-    found: dict[str, list[str]] = {LIVE: [], AVERAGED: [], OWN_D: []}
+    found: dict[str, list[str]] = {LIVE: [], AVERAGED: [], FILES: [], OWN_D: []}
     for tag in sorted(tags, key=lambda tag: order(tag, own_d)):
         found[source(tag)].append(tag)
     return {title: own for title, own in found.items() if own}

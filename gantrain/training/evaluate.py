@@ -207,7 +207,7 @@ def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, A
     # Afterwards, since a protocol may depend on what its metric computed.
     protocol = metric.protocol(evaluation) | {"tags": list(values)}
     if evaluation.players is None:
-        protocol.pop("G", None)
+        protocol["G"] = "samples of files"
     elif protocol.get("G") == "averaged weights" and not evaluation.players.is_averaged:
         protocol["G"] = "live weights"
     return {"values": _plain(values), "errors": _plain(errors), "protocol": protocol}

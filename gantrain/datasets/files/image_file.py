@@ -21,8 +21,8 @@ The rules, in their order:
 
 import math
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -89,13 +89,19 @@ def read(path: str, target: Target, opener: Opener | None = None) -> Picture:
         DataError: When the file cannot be read as an image.
         ConfigError: When it has levels that the target's depth does not hold.
     """
+    with image_errors(path, target.depth), open_path(path, opener) as file:
+        return _read(file, target)
+
+
+@contextmanager
+def image_errors(path: str, depth: int = 16) -> Iterator[None]:
+    """Raise what reading an image raises as ``read`` does."""
     try:
-        with _opened(path, opener) as file:
-            return _read(file, target)
+        yield
     except ImageError as error:
         raise DataError(path, error, REMEDY) from error
     except LevelError as error:
-        what = f"{path} has level {error.level}, more than {target.depth} bits hold"
+        what = f"{path} has level {error.level}, more than {depth} bits hold"
         raise ConfigError("dataset.depth", what, f"set dataset.depth={fitting_depth(error.level)}") from error
     except UnidentifiedImageError as error:
         what = "is not a PNG, JPEG, WebP, BMP, GIF or TIFF image that can be read"
@@ -111,18 +117,19 @@ def largest_level(path: str, max_pixels: int, opener: Opener | None = None) -> i
     """Return the largest level of a file of 16 bits a channel; None for another one, or one that cannot be read."""
 
     def level(file: BinaryIO) -> int | None:
-        image = _open(file)
+        image = open_image(file)
         if image.width * image.height > max_pixels or not (mode := deep_mode(image)):
             return None
-        deep = decode_deep(image, mode, lambda: _open(file), _load)
+        deep = decode_deep(image, mode, lambda: open_image(file), _load)
         return deep.level if deep.white == WHITE else None
 
-    with suppress(Exception), _opened(path, opener) as file:
+    with suppress(Exception), open_path(path, opener) as file:
         return skip_text(level, file)
     return None
 
 
-def _opened(path: str, opener: Opener | None) -> BinaryIO:
+def open_path(path: str, opener: Opener | None) -> BinaryIO:
+    """Return a file to read, by its opener if there is one."""
     return opener() if opener else open_file(path)
 
 
@@ -133,7 +140,7 @@ def _read(file: BinaryIO, target: Target) -> Picture:
 
 def _decode(file: BinaryIO, target: Target) -> Picture:
     # The header alone decides whether the pixels are decoded at all.
-    image = _open(file)
+    image = open_image(file)
     tags = getattr(image, "tag_v2", {})
     tile = (tags.get(TILE_WIDTH, 0), tags.get(TILE_HEIGHT, 0))  # of a TIFF, decoded whole
     width, height = max(image.size, tile, key=math.prod)
@@ -144,17 +151,23 @@ def _decode(file: BinaryIO, target: Target) -> Picture:
         raise ImageError(f"is {size_text}, too few to scale")
     if image.format == "PNG":
         image.verify()  # checksums, which load() skips; the image must be opened again after it
-        image = _open(file)
+        image = open_image(file)
     with _serial if pixels > SERIAL_PIXELS else nullcontext():
         if mode := deep_mode(image):
-            image = decode_deep(image, mode, lambda: _open(file), _load).narrow(target.depth)
+            image = decode_deep(image, mode, lambda: open_image(file), _load).narrow(target.depth)
         else:
             _load(image)
-        converted, is_composited = _convert(image, target.channels, target.background)
-        return Picture(_resize(converted, target), is_composited)
+        return fit(image, target)
 
 
-def _open(file: BinaryIO) -> Image.Image:
+def fit(image: Image.Image, target: Target) -> Picture:
+    """Return a loaded image with the channels and the size of the target."""
+    converted, is_composited = _convert(image, target.channels, target.background)
+    return Picture(_resize(converted, target), is_composited)
+
+
+def open_image(file: BinaryIO) -> Image.Image:
+    """Return an image of which nothing but the header is read."""
     file.seek(0)
     return Image.open(file, formats=FORMATS)
 

@@ -22,6 +22,7 @@ from gantrain.features.tools.reserved import split_reserved_samples
 log = logging.getLogger("gantrain")
 
 STEPS, BATCH = 600, 128
+FEWEST_OF_CLASS = 20  # pictures of a class, on average, where none are held out
 WIDTH = 128  # of the layer before the scores
 CHUNK = 500  # samples sent through it at a time
 LAST_FIT: list[tuple[weakref.ref[Data], nn.Sequential]] = []  # one at most, while its data exist
@@ -61,6 +62,15 @@ def classifier(spec: Spec) -> nn.Sequential:
     split_channels = nn.Flatten(0, 1), nn.Unflatten(0, (-1, 1))  # [N, C, H, W] to [N * C, 1, H, W]
     join_channels = nn.Unflatten(0, (-1, channels))  # [N * C, WIDTH] to [N, C, WIDTH]
     return nn.Sequential(*split_channels, *layers, join_channels, JointScores(WIDTH, spec.channel_classes))
+
+
+def why_not_trainable(data: Data) -> str | None:
+    """Return why no classifier can be trained on these data, which have classes, or None when one can."""
+    if data.train.y is None:
+        return "the training pictures have no labels"
+    if data.within is not None and len(split_reserved_samples(data)[0]) < FEWEST_OF_CLASS * data.spec.classes:
+        return "too few labelled pictures are left to train a classifier on"
+    return None
 
 
 def fit(data: Data) -> nn.Sequential:

@@ -1,0 +1,138 @@
+"""Evaluating two sets of pictures that belong to no run: the same metrics, errors and floors as for a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gantrain.config.options import Device
+from gantrain.core.spec import Spec
+from gantrain.datasets.base import Data, Split
+from gantrain.datasets.files.picture_set import Pictures
+from gantrain.errors import ConfigError, DataError
+from gantrain.features.base import Features, default_features
+from gantrain.features.tools.classifier import why_not_trainable
+from gantrain.metrics.base import RunSpec
+from gantrain.metrics.evaluation import Evaluation
+from gantrain.metrics.suite import Suite
+from gantrain.registry import build
+from gantrain.training.evaluate import compute, select_metrics
+from gantrain.training.evaluation_result import EvaluationResult
+from gantrain.training.runtime import Runtime
+
+POOL = 4  # times the samples of a reading: the real pictures that readings and floors are drawn from
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared.
+
+    Attributes:
+        fake: Pictures of a generator.
+        real: Pictures that it is compared with.
+        train: Pictures that it was trained on, if those are others; else ``real`` are taken for them.
+    """
+
+    fake: Pictures
+    real: Pictures
+    train: Pictures | None = None
+
+
+def evaluate_pictures(
+    sides: Sides, suite: Suite, features: Features, device: Device, seed: int
+) -> EvaluationResult:
+    """Return the metrics of pictures on two sides, with errors and floors.
+
+    Args:
+        sides: Of one shape.
+        suite: Which metrics; ``n`` is at most what the smaller side has.
+        features: What they compare.
+        device: Where.
+        seed: Chooses which pictures are compared where there are more.
+
+    Raises:
+        ConfigError: When no metric of the suite compares pictures.
+        DataError: For a class that the real pictures lack.
+    """
+    runtime = Runtime(device)
+    n = min(suite.n, len(sides.fake.split), len(sides.real.split))
+    data = data_of(sides, n, seed)
+    with runtime.settings():
+        source = suitable_features(features, data)
+        evaluation = Evaluation(data, replace(suite, n=n), runtime.device, seed, feature_source=source)
+        fake = sides.fake.split
+        if data.spec.classes:
+            fake = replace(fake, y=translated_labels(sides.fake, sides.real))
+        evaluation = with_samples(evaluation, *evaluation.subset(fake, n))
+        has_labels = evaluation.fake[1] is not None and data.spec.classes > 0
+        metrics = select_metrics(suite, RunSpec(data.spec, conditional=has_labels, data=data))
+        return compute(metrics, evaluation, final=True)
+
+
+def data_of(sides: Sides, n: int, seed: int) -> Data:
+    """Return the real pictures as data: a part of them stands for held-out ones, at most ``POOL`` times ``n``."""
+    real = sides.real
+    spec = Spec(tuple(real.split.x.shape[1:]), len(real.classes))
+    pool = (
+        torch.randperm(len(real.split), generator=torch.Generator().manual_seed(seed))[: POOL * n]
+        .sort()
+        .values
+    )
+    places, y = real.split.places(pool), None if real.split.y is None else real.split.y[pool]
+    holdout = Split(real.split.x, y, places, real.split.file)
+    if sides.train is None:
+        return Data(spec, real.split, holdout, within=pool)
+    labels = translated_labels(sides.train, real) if spec.classes else None
+    return Data(spec, replace(sides.train.split, y=labels), holdout)
+
+
+def translated_labels(pictures: Pictures, real: Pictures) -> Tensor | None:
+    """Return labels as indices into the classes of the real pictures, by name; None without labels.
+
+    Numbers stand for the place of a class where the other side has names.
+
+    Raises:
+        DataError: For a class that the real pictures lack.
+    """
+    if pictures.split.y is None:
+        return None
+    numbers = [all(name.isdecimal() for name in side.classes) for side in (pictures, real)]
+    if any(numbers):
+        keys: list[list[Any]] = [
+            [int(name) for name in side.classes] if is_number else [*range(len(side.classes))]
+            for side, is_number in zip((pictures, real), numbers, strict=True)
+        ]
+    else:
+        keys = [list(pictures.classes), list(real.classes)]
+    places = {key: place for place, key in enumerate(keys[1])}
+    if missing := [name for name, key in zip(pictures.classes, keys[0], strict=True) if key not in places]:
+        what = f"has the class {missing[0]}, which the real pictures have not"
+        raise DataError("evaluate", what, "rename it, or leave classes out by dataset.labels=none")
+    return torch.tensor([places[key] for key in keys[0]])[pictures.split.y]
+
+
+def suitable_features(features: Features, data: Data) -> Features:
+    """Return the features, or pixels for the default ones where no classifier can be trained. Raises ConfigError."""
+    if features.name == "auto" and default_features(data.spec) == "classifier" and why_not_trainable(data):
+        pixels: Features = build("features", {"name": "pixels"})
+        return pixels
+    why = why_not_trainable(data) if features.name == "classifier" else features.why_unsupported(data.spec)
+    if why:
+        raise ConfigError("features", f"{features.name}: {why}", "choose features=pixels")
+    return features
+
+
+def with_samples(evaluation: Evaluation, x: Tensor, y: Tensor | None) -> Evaluation:
+    """Return the evaluation of samples x [n, ...] and their labels [n] or None.
+
+    Where both sides have as many pictures of each class, each sample gets the place of a real one of its class.
+    """
+    _, real = evaluation.real
+    if y is None or real is None or not torch.equal(y.sort().values, real.sort().values):
+        return replace(evaluation, substitute=(x, y))
+    order = torch.empty_like(y)
+    order[real.argsort(stable=True)] = y.argsort(stable=True)
+    return replace(evaluation, substitute=(x[order], y[order]), conditional=True)
