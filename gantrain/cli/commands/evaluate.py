@@ -6,8 +6,9 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gantrain.cli.arguments import DATA_WORDS, checkpoint_and_words, output_path, set_data_words
+from gantrain.cli.arguments import DATA_WORDS, output_path, set_data_words, single_folder, split_arguments
 from gantrain.cli.command import Command, Word
+from gantrain.cli.evaluate_pictures import evaluate_sides
 from gantrain.core.groups import choices
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError, writing
@@ -17,24 +18,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gantrain")
 
-GROUPS = ("metric", "device")  # whose choice and keys may differ from those of the run
+GROUPS = ("metric", "features", "device")  # whose choice and keys may differ from those of the run
 KEYS = (*GROUPS, *DATA_WORDS)
 
 
 def evaluate(argv: list[str]) -> int:
-    """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run."""
+    """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run, or of two sets."""
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import RunFolder
     from gantrain.core.scalars import read_text
     from gantrain.datasets.files.torchvision import downloads
     from gantrain.distributed.join import current_group
     from gantrain.reports.end_table import metric_table, protocol_warnings
+    from gantrain.training.checkpoint import load_checkpoint
     from gantrain.training.evaluations import evaluate_checkpoint
     from gantrain.training.restore import changed_files, config_and_spec
     from gantrain.training.together import prepare_together
 
     logging.basicConfig(format="%(message)s")
-    checkpoint, words = checkpoint_and_words("evaluate", argv)
+    folders, words = split_arguments("evaluate", argv)
+    if len(folders) == 2:
+        return evaluate_sides(folders, words)
+    checkpoint = load_checkpoint(single_folder("evaluate", folders))
     out = output_path(
         read_text(words.pop("out", "")), RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
     )
@@ -89,12 +94,20 @@ def _config_of(plain: dict[str, Any], words: Mapping[str, str]) -> Config:
 
 COMMAND = Command(
     evaluate,
-    usage=(("RUN [metric=full out=FILE]", "the metrics of a checkpoint"),),
+    usage=(
+        ("RUN [metric=full out=FILE]", "the metrics of a checkpoint"),
+        (
+            "FAKE REAL [train=DIR dataset.resolution=32]",
+            "of two sets of pictures: folders, .zip, .tar, .npz or .npy",
+        ),
+    ),
     order=40,
     folder="run",
     words={
         "metric": Word("which metrics to compute"),
+        "features": Word("what they compare"),
         "device": Word("where to compute them"),
         "out": Word("where to write them; by default evaluation-<step>.json in the run", is_path=True),
+        "train": Word("of two sets: what the generator was trained on, if that is a third one", is_path=True),
     },
 )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from gantrain.cli.arguments import DATA_WORDS, output_path, read_options, set_data_words, split_arguments
+from gantrain.cli.arguments import (
+    DATA_WORDS,
+    output_path,
+    read_options,
+    set_data_words,
+    single_folder,
+    split_arguments,
+)
 from gantrain.cli.command import Command, Word
 from gantrain.errors import ConfigError, writing
 
@@ -27,7 +33,7 @@ def export_data(argv: list[str]) -> int:
     options = parse(DataOptions, "", read_options(DataOptions, words))
     if len(folders) != 2:
         raise ConfigError("export-data", "takes a run and the place of its data", FORM)
-    checkpoint = load_checkpoint(Path(os.path.expanduser(folders[0])))
+    checkpoint = load_checkpoint(single_folder("export-data", folders[:1]))
     _, spec = config_and_spec(checkpoint)
     out = output_path(folders[1], Path(), or_folder=spec.is_image)
     if (out.is_dir() and any(out.iterdir())) or out.is_file():
