@@ -31,6 +31,7 @@ class Command(NamedTuple):
         order: Place on the help page; verbs of the same place follow each other by name.
         folder: What the verb works on: ``run``, ``sweep`` (or a run), or nothing.
         many: Whether it takes several of them.
+        files: Whether files may stand in their place.
         arguments: The legal words that are not folders.
         words: Its ``key=value`` words by key. A key that is a config group stands for the keys of the group too.
         prints: Whether what it prints is all that it makes, so that it fails where that cannot be written.
@@ -43,6 +44,7 @@ class Command(NamedTuple):
     order: int = 100
     folder: str = ""
     many: bool = False
+    files: bool = False
     arguments: tuple[str, ...] = ()
     words: Mapping[str, Word] = MappingProxyType({})
     prints: bool = False

@@ -136,7 +136,11 @@ def _after_verb(command: Command, before: list[str], word: str) -> Offers:
         found = _runs(word, sweeps=command.folder == "sweep")
         found |= _checkpoints(word)
         if not found or word:  # a run may be anywhere, but those under outputs come first
-            found |= {path: "" for path in _paths(word) if not any(run.startswith(path) for run in found)}
+            found |= {
+                path: ""
+                for path in _paths(word, command.files)
+                if not any(run.startswith(path) for run in found)
+            }
     if has_folder or word:
         found |= {offer(key, known.choices): known.help for key, known in command.known_words.items()}
         group, dot, _ = word.partition(".")

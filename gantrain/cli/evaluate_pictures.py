@@ -85,9 +85,12 @@ def _check(words: Mapping[str, str], paths: Mapping[str, str]) -> list[str]:
         raise ConfigError("dataset.width", "goes with a height", "add dataset.resolution=HEIGHT")
     real = {side: os.path.realpath(os.path.expanduser(path)) for side, path in paths.items()}
     if real["fake"] in (real["real"], real.get("train")):
-        other = "real" if real["fake"] == real["real"] else "train"
-        what = f"is on both sides, fake and {other}"
+        what = f"is {'FAKE and REAL' if real['fake'] == real['real'] else 'FAKE and train'}"
         raise ConfigError(paths["fake"], what, "give two sets; real against real is a column of each table")
+    if real["real"] == real.get("train"):
+        raise ConfigError(
+            "train", "is REAL, which is taken for it anyway", "leave it out, or give another set"
+        )
     return shape
 
 

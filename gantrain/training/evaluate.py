@@ -77,7 +77,8 @@ def select_metrics(suite: Suite, run: RunSpec) -> list[Metric]:
     # A suite may hold metrics for other data; one that holds no metric for these is a mistake.
     if metrics and not supported:
         why = ", ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        raise ConfigError("metric", f"nothing fits this run ({why})", "use metric=fast or metric=none")
+        what, suites = ("this run", "fast or metric=none") if run.objective else ("these samples", "samples")
+        raise ConfigError("metric", f"nothing fits {what} ({why})", f"use metric={suites}")
     return supported
 
 

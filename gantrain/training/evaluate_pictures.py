@@ -121,7 +121,8 @@ def suitable_features(features: Features, data: Data) -> Features:
         return pixels
     why = why_not_trainable(data) if features.name == "classifier" else features.why_unsupported(data.spec)
     if why:
-        raise ConfigError("features", f"{features.name}: {why}", "choose features=pixels")
+        remedy = "add train=SET of labelled pictures" if features.name == "classifier" else "choose others"
+        raise ConfigError("features", f"{features.name}: {why}", f"{remedy}, or features=pixels")
     return features
 
 

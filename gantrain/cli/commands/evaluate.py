@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from gantrain.cli.arguments import DATA_WORDS, output_path, set_data_words, single_folder, split_arguments
 from gantrain.cli.command import Command, Word
-from gantrain.cli.evaluate_pictures import evaluate_sides
 from gantrain.core.groups import choices
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError, writing
@@ -24,6 +23,7 @@ KEYS = (*GROUPS, *DATA_WORDS)
 
 def evaluate(argv: list[str]) -> int:
     """Compute metrics of a checkpoint and write them to ``evaluation-<step>.json`` in its run, or of two sets."""
+    from gantrain.cli.evaluate_pictures import evaluate_sides
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import RunFolder
     from gantrain.core.scalars import read_text
@@ -39,6 +39,9 @@ def evaluate(argv: list[str]) -> int:
     folders, words = split_arguments("evaluate", argv)
     if len(folders) == 2:
         return evaluate_sides(folders, words)
+    if len(folders) != 1:
+        what = f"takes a run, or two sets of pictures, got {' '.join(folders) or 'nothing'}"
+        raise ConfigError("evaluate", what, "gantrain evaluate RUN, or gantrain evaluate FAKE REAL")
     checkpoint = load_checkpoint(single_folder("evaluate", folders))
     out = output_path(
         read_text(words.pop("out", "")), RunFolder(checkpoint.run).evaluation_file(checkpoint.step)
@@ -103,11 +106,20 @@ COMMAND = Command(
     ),
     order=40,
     folder="run",
+    many=True,
+    files=True,
     words={
         "metric": Word("which metrics to compute"),
         "features": Word("what they compare"),
         "device": Word("where to compute them"),
         "out": Word("where to write them; by default evaluation-<step>.json in the run", is_path=True),
         "train": Word("of two sets: what the generator was trained on, if that is a third one", is_path=True),
+        "seed": Word("of two sets: which pictures are compared where there are more than metric.n"),
+        "dataset.resolution": Word("of two sets: the size to resize all to; they must be equal without it"),
+        "dataset.channels": Word("of two sets: 1 for grey, 3 for colour", ("1", "3", "4")),
+        "dataset.labels": Word("of two sets: whether class folders are classes", ("auto", "none")),
+        "dataset.bad_files": Word(
+            "of two sets: what to do with a file that cannot be read", ("error", "skip")
+        ),
     },
 )

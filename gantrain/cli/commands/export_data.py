@@ -64,6 +64,7 @@ COMMAND = Command(
     usage=(("RUN OUT [split=train n=N]", "its real samples, as a folder or an .npz"),),
     order=45,
     folder="run",
+    many=True,
     words={key: Word(is_path=key != "dataset.allow_changed") for key in DATA_WORDS},
     options=_options,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -136,7 +137,8 @@ def open_pictures(root: str, options: ImageFolder) -> PictureSet:
     path = Path(root)
     if is_run(path) or is_sweep(path):
         what = "is the folder of a run, whose pictures are grids"
-        raise ConfigError(root, what, "write samples by gantrain sample RUN n=1000 out=FOLDER, and give them")
+        remedy = f"give samples of it: gantrain sample {shlex.quote(root)} n=1000 out=samples.npz"
+        raise ConfigError(root, what, remedy)
     kind = ArraysOfPictures if path.suffix.lower() in (".npz", ".npy") and path.is_file() else FilesOfPictures
     try:
         return kind(root, options)
