@@ -99,10 +99,7 @@ COMMAND = Command(
     evaluate,
     usage=(
         ("RUN [metric=full out=FILE]", "the metrics of a checkpoint"),
-        (
-            "FAKE REAL [train=DIR dataset.resolution=32]",
-            "of two sets of pictures: folders, .zip, .tar, .npz or .npy",
-        ),
+        ("FAKE REAL [train=SET]", "of two sets of pictures: folders, .zip, .tar, .npz or .npy"),
     ),
     order=40,
     folder="run",

@@ -6,7 +6,8 @@ import os
 import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,7 +87,8 @@ class FilesOfPictures(PictureSet):
     def load(self, shape: tuple[int, int, int]) -> Pictures:
         channels, height, width = shape
         options = replace(self.options, channels=channels, resolution=height, width=width)
-        data = options.load(seed=0)
+        with _words_of_pictures():
+            data = options.load(seed=0)
         # A dataset is split by a seed: joined again, in the order of the files
         rows = torch.cat([_rows(part) for part in (data.train, data.holdout)])
         order = rows.argsort()
@@ -140,15 +142,19 @@ def open_pictures(root: str, options: ImageFolder) -> PictureSet:
         remedy = f"give samples of it: gantrain sample {shlex.quote(root)} n=1000 out=samples.npz"
         raise ConfigError(root, what, remedy)
     kind = ArraysOfPictures if path.suffix.lower() in (".npz", ".npy") and path.is_file() else FilesOfPictures
-    try:
+    with _words_of_pictures():
         return kind(root, options)
+
+
+@contextmanager
+def _words_of_pictures() -> Iterator[None]:
+    """Raise an error of a dataset with a remedy for what is none: its root is then a word of its own."""
+    try:
+        yield
     except DataError as error:
-        raise DataError(error.where, error.what, _without_key(error.remedy)) from error
-
-
-def _without_key(remedy: str) -> str:
-    """Return a remedy of a dataset for what is no dataset: the root is then a word of its own."""
-    return KINDS if "set dataset.root to " in remedy else remedy.replace("set dataset.root=", "give ")
+        is_general = "set dataset.root to " in error.remedy
+        remedy = KINDS if is_general else error.remedy.replace("set dataset.root=", "give ")
+        raise DataError(error.where, error.what, remedy) from error
 
 
 def _rows(part: Split) -> Tensor:
