@@ -14,13 +14,15 @@ from gantrain.core.device import upload
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.features.base import Extractor, Features, default_features
+from gantrain.features.tools.stored import stored_features
 from gantrain.metrics.game import Game
 from gantrain.metrics.suite import Suite
 from gantrain.registry import build
 
 T = TypeVar("T")
 CHUNK = 500  # samples sent through a network at a time
-BYTES = 2**28  # of the activations of an extractor at a time
+BYTES = 2**26  # of the activations of an extractor at a time: more of them leave a processor's caches
+GPU_BYTES = 2**30
 
 
 def in_chunks(network: Callable[..., Tensor], x: Tensor, y: Tensor | None = None, size: int = 0) -> Tensor:
@@ -131,17 +133,24 @@ class Evaluation:
     def features(self, x: Tensor) -> Tensor:
         """Return the features [N, d] of samples [N, ...], float64, by which metrics compare them."""
         extractor = self.extractor
-        size = max(1, min(CHUNK, BYTES // extractor.bytes_per_sample))
+        budget = BYTES if x.device.type == "cpu" else GPU_BYTES
+        size = max(1, min(CHUNK, budget // extractor.bytes_per_sample))
         # A run's precision is that of its own networks: features are the same in every run.
         with torch.autocast(x.device.type, enabled=False):
             return torch.cat([in_double(extractor(part)) for part in x.split(size)])
+
+    def features_of_real(self, x: Tensor) -> Tensor:
+        """Return ``features`` of real samples; those of a published network, which takes long, are cached."""
+        if not self.feature_source.is_published:
+            return self.features(x)
+        return in_double(stored_features(self.extractor, x, self.features))
 
     @cached_property
     def features_of_sides(self) -> tuple[Tensor, Tensor]:
         """The features of held-out data and of samples, both [n, d]."""
         if self.read_features is not None:
             return self.read_features()
-        return self.features(self.real[0]), self.features(self.fake[0])
+        return self.features_of_real(self.real[0]), self.features(self.fake[0])
 
     @property
     def feature_name(self) -> str:

@@ -1,11 +1,10 @@
 """The keys in ``configs/keys.json`` are those of the classes and of the YAML files."""
 
-import dataclasses
-
 import pytest
 import yaml
 
 from gantrain.config.options import KEYED, Folder, Top, Train, class_of
+from gantrain.core.fields import flat_fields
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.core.known_keys import default_choice, keys_of_choice, keys_of_group
 from gantrain.registry import REGISTERED
@@ -17,12 +16,12 @@ FAMILIES = [group.name for group in KEYED if group.family]
 def declared(cls: type, with_name: bool = False) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return help and legal words of each key of a dataclass, as Python has them."""
     return {
-        field.name: (
+        name: (
             field.metadata["help"],
             ("true", "false") if field.type in (bool, "bool") else tuple(field.metadata["choices"] or ()),
         )
-        for field in dataclasses.fields(cls)
-        if field.metadata and (with_name or field.name != "name")
+        for name, field in flat_fields(cls)
+        if with_name or name != "name"
     }
 
 

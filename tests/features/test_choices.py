@@ -127,7 +127,7 @@ def test_features_are_read_in_chunks_by_their_bytes(digits, monkeypatch):
     evaluation = scene(digits)
     sizes: list[int] = []
     forward = type(evaluation.extractor).forward
-    evaluation.extractor.bytes_per_sample = 2**25
+    evaluation.extractor.bytes_per_sample = 2**23
     monkeypatch.setattr(
         type(evaluation.extractor), "forward", lambda self, x: sizes.append(len(x)) or forward(self, x)
     )

@@ -76,7 +76,7 @@ def pool_features(evaluation: Evaluation) -> Tensor:
         (evaluation.data.train, reserved),
     )
     rows = [
-        evaluation.features(split.take(index, evaluation.device)[0])
+        evaluation.features_of_real(split.take(index, evaluation.device)[0])
         for split, all_of_them in parts
         for index in all_of_them.split(ROWS)
     ]

@@ -1,0 +1,75 @@
+"""Features of real samples are found again by their content, and by nothing else."""
+
+import pytest
+import torch
+from small_features import SmallPublished
+
+from gantrain.core.files import cache_home
+from gantrain.core.spec import Spec
+from gantrain.datasets.base import Data, Split
+from gantrain.features.pixels import Pixels
+from gantrain.features.tools.stored import stored_features
+from gantrain.metrics.base import Evaluation
+from gantrain.metrics.suite import Suite
+
+X = torch.rand(40, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """Return the sizes of what was computed, and what computes it; the cache is empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return []
+
+
+def scene(x=X, source=None) -> Evaluation:
+    data = Data(Spec((3, 4, 4)), Split(x), Split(x))
+    return Evaluation(
+        data,
+        Suite(n=len(x)),
+        torch.device("cpu"),
+        0,
+        substitute=(x, None),
+        feature_source=source or SmallPublished(),
+    )
+
+
+def test_real_features_are_computed_once(calls):
+    extractor = SmallPublished().load(scene().data)
+
+    def compute(x):
+        calls.append(len(x))
+        return extractor(x).double()
+
+    first = stored_features(extractor, X, compute)
+    assert stored_features(extractor, X, compute).double().equal(first)
+    assert calls == [40]
+    stored_features(extractor, X[:20], compute)
+    changed = X.clone()
+    changed[3, 0, 0, 0] += 1e-6
+    stored_features(extractor, changed, compute)
+    assert calls == [40, 20, 40]
+    extractor.protocol = {**extractor.protocol, "sha256": "1" * 64}
+    stored_features(extractor, X, compute)
+    assert calls == [40, 20, 40, 40]
+
+
+def test_damaged_files_are_computed_again(calls):
+    extractor = SmallPublished().load(scene().data)
+    expected = stored_features(extractor, X, lambda x: extractor(x))
+    (path,) = cache_home().glob("features-*")
+    for content in (path.read_bytes()[:-9], b"", b"{}" * 50):
+        path.write_bytes(content)
+        assert stored_features(extractor, X, lambda x: extractor(x)).equal(expected)
+
+
+def test_evaluations_cache_the_real_side_of_published_networks(calls, monkeypatch):
+    real, fake = scene().features_of_sides
+    assert real.dtype == fake.dtype == torch.float64
+    assert len(list(cache_home().glob("features-*"))) == 1
+    again = scene()
+    assert again.features_of_sides[0].equal(real)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    assert real.allclose(fake[order], atol=1e-6)
+    assert scene(source=Pixels()).features_of_sides[0].shape == (40, 48)
+    assert len(list(cache_home().glob("features-*"))) == 1
