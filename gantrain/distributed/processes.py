@@ -120,10 +120,11 @@ class Processes(Group):
         first = 0 if has_leader else 1, error.exit_code if error else 0
         with suppress(RuntimeError):
             first = self._messages.end(error)
-            if dist.is_initialized():  # so that a process that waits for tensors of this one goes on
-                dist.destroy_process_group()
+            # So that a process that waits for tensors of this one goes on.
             if self._shared:
                 self._shared.close()
+            if dist.is_initialized():
+                dist.destroy_process_group()
             if not isinstance(error, ProcessLost):
                 self._messages.wait_for_ends()
         self._messages.pulse.stop()

@@ -72,10 +72,13 @@ def open_shared_memory(group: Group, timeout: float) -> SharedMemory | None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         server, peers = stack.enter_context(socket.socket(socket.AF_UNIX)), list[socket.socket]()
-        is_ready = sys.platform == "linux"
+        file, is_ready = -1, sys.platform == "linux"
         try:
             server.bind(str(folder / "socket"))
             server.listen(group.size)
+            if group.is_leader and is_ready:
+                file = os.memfd_create("gantrain")
+                os.ftruncate(file, 2 * group.size * CAPACITY)
         except OSError:  # as for a long path
             is_ready = False
         addresses = group.exchange(str(folder / "socket") if is_ready else None)
@@ -88,13 +91,13 @@ def open_shared_memory(group: Group, timeout: float) -> SharedMemory | None:
         if not all(group.exchange(is_ready)):
             for peer in peers:
                 peer.close()
+            if file >= 0:
+                os.close(file)
             return None
         peers += [server.accept()[0] for _ in range(group.rank + 1, group.size)]
         for peer in peers:
             peer.settimeout(timeout)
         if group.is_leader:
-            file = os.memfd_create("gantrain")
-            os.ftruncate(file, 2 * group.size * CAPACITY)
             for peer in peers:
                 socket.send_fds(peer, [b"."], [file])
         else:
