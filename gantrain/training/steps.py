@@ -77,9 +77,9 @@ def choose_play(
         ConfigError: For ``device.compile=true`` in a run that cannot be compiled, and for ``device.batch_norm=batch``
             with a D that has batch norm.
     """
-    shards = config.device.shards or config.device.processes
-    if config.device.batch_norm == "batch" and shards > 1 and batch_statistics(state.D):
-        what = "is batch, and D of the model has batch norm too, whose passes see a shard at a time"
+    parts = Play.create(config, runtime).parts
+    if parts.has_whole_statistics and parts.count > 1 and batch_statistics(state.D):
+        what = "is batch, and D of the model has batch norm too, whose passes see a part at a time"
         raise ConfigError("device.batch_norm", what, "set device.batch_norm=shard")
     reason, wish = why_not_compiled(config, state), config.device.compile
     if wish == "true" and reason:
