@@ -11,10 +11,10 @@ from gantrain.datasets.base import Split
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.evaluation import in_double
 from gantrain.metrics.tools.errors import bootstrap
+from gantrain.metrics.tools.pair_distances import MAX_TREE_DIMENSIONS, tree_of
 from gantrain.registry import option, register
 
 MAX_SAMPLES = 500  # in a median
-MAX_TREE_DIMENSIONS = 8  # in which a tree is at least seven times as fast
 BYTES = (
     2**25
 )  # of the training samples that are in memory at a time, and of their distances; more is slower too
@@ -40,11 +40,8 @@ def nearest(x: Tensor, train: Split, own: Tensor | None = None) -> tuple[Tensor,
 
 def by_tree(x: Tensor, train: Split) -> Tensor:
     """Return the index of the nearest training sample of each x, float64 [N, d], for few dimensions."""
-    from scipy.spatial import cKDTree  # takes half a second
-
     rows, _ = train.take(torch.arange(len(train)))
-    # Points that are unlike all others, as the same one many times, need not be balanced.
-    tree = cKDTree(rows.flatten(1).cpu().double().numpy(), balanced_tree=False, compact_nodes=False)
+    tree = tree_of(rows.flatten(1))
     # A sample that is no number is near to none; the first stands for it.
     index = torch.from_numpy(tree.query(x.cpu().nan_to_num().numpy())[1])
     return index.to(x.device)

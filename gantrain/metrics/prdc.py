@@ -11,7 +11,7 @@ from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.evaluation import in_double
 from gantrain.metrics.tools.errors import from_halves, near_end, rare_share
 from gantrain.metrics.tools.neighbour_balls import Balls, prdc_of_parts
-from gantrain.metrics.tools.pair_distances import ROWS, is_closer, nearest_others
+from gantrain.metrics.tools.pair_distances import closer_pairs, nearest_others
 from gantrain.registry import option, register
 
 
@@ -24,21 +24,19 @@ def prdc(real: Tensor, fake: Tensor, k: int) -> dict[str, float]:
     real, fake = in_double(real.flatten(1)), in_double(fake.flatten(1))
     (real_radii, fake_radii) = (nearest_others(x, k)[0][:, -1] for x in (real, fake))
     inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)  # data balls around each sample
-    is_recalled = torch.zeros(len(real), dtype=torch.bool, device=fake.device)
-    covered = 0
-    for i in range(0, len(real), ROWS):
-        balls = is_closer(real[i : i + ROWS], fake, real_radii[i : i + ROWS])  # [rows, M]
-        inside += balls.sum(0)
-        covered += int(balls.any(1).sum())
-    for i in range(0, len(fake), ROWS):
-        is_recalled |= is_closer(fake[i : i + ROWS], real, fake_radii[i : i + ROWS]).any(0)
+    is_covered, is_recalled = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
+    for ball, sample in closer_pairs(real, fake, real_radii):
+        inside += sample.bincount(minlength=len(fake))
+        is_covered[ball] = True
+    for _, sample in closer_pairs(fake, real, fake_radii):
+        is_recalled[sample] = True
     # Their equations, with B the ball up to the k-th neighbour: precision, the share of samples in some B(real);
     # recall, of data in some B(fake); density, balls a sample lies in over k; coverage, balls with a sample.
     return {
         "precision": float((inside > 0).double().mean()),
         "recall": float(is_recalled.double().mean()),
         "density": float(inside.double().mean()) / k,
-        "coverage": covered / len(real),
+        "coverage": float(is_covered.double().mean()),
     }
 
 
@@ -46,13 +44,15 @@ def prdc_errors(real: Balls, fake: Balls, k: int, seed: int) -> dict[str, Estima
     """Return the standard errors of ``prdc`` of as many samples on both sides, whose i-th may depend on each other."""
     n = len(real.nearest)
     found = from_halves(lambda parts: prdc_of_parts(real, fake, parts, k), n, seed)
-    whole = torch.arange(n)[None]
+    whole = torch.arange(n)[None, None]
     caveats = {
         name: near_end(float(value), found[name])
         for name, value in prdc_of_parts(real, fake, whole, k).items()
     }
     covered, inside = real.hits(whole, k)
-    caveats["density"] = tail_caveat((covered + inside)[0])  # a sample changes the sum of balls by about both
+    caveats["density"] = tail_caveat(
+        (covered + inside)[0, 0]
+    )  # a sample changes the sum of balls by about both
     return {name: Estimate(error, caveat=error.caveat or caveats[name]) for name, error in found.items()}
 
 

@@ -220,9 +220,9 @@ def test_halves_and_quarters_show_the_variance_of_all(order, power, has_caveat):
     draws.manual_seed(2)
 
     def statistic(parts: Tensor) -> dict[str, Tensor]:
-        size = parts.shape[1]
+        size = parts.shape[-1]
         sd = (power * (size / 300) ** order / size) ** 0.5
-        return {"mean": x[parts].mean(1) + sd * torch.randn(len(parts), generator=draws).double()}
+        return {"mean": x[parts].mean(-1) + sd * torch.randn(parts.shape[:-1], generator=draws).double()}
 
     found = from_halves(statistic, 300, 0)["mean"]
     assert bool(found.caveat) == has_caveat

@@ -10,8 +10,8 @@ import torch
 from prdc import compute_prdc
 from sklearn.datasets import load_digits
 
-from gantrain.metrics import prdc as module
 from gantrain.metrics.prdc import prdc
+from gantrain.metrics.tools import pair_distances as module
 from gantrain.metrics.tools.neighbour_balls import Balls, prdc_of_parts
 
 
@@ -57,10 +57,11 @@ def test_parts_read_from_lists_what_they_read_alone(case, count):
     n = min(map(len, DATA[case])) // 4 * 4
     real, fake = (side[:n].double() for side in DATA[case])
     parts = torch.randperm(n, generator=torch.Generator().manual_seed(0)).view(count, -1)
-    found = prdc_of_parts(Balls.of(real, fake, 3), Balls.of(fake, real, 3), parts, 3)
+    balls = Balls.of(real, fake, 3), Balls.of(fake, real, 3)
+    found = prdc_of_parts(*balls, torch.stack([parts.flip(0), parts]), 3)
     for i, part in enumerate(parts):
         alone = prdc(real[part], fake[part], 3)
-        assert {name: float(value[i]) for name, value in found.items()} == pytest.approx(alone, rel=1e-12)
+        assert {name: float(value[1, i]) for name, value in found.items()} == pytest.approx(alone, rel=1e-12)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 149, 150, 151])

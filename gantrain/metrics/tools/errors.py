@@ -1,7 +1,7 @@
 """Standard errors over samples, for metrics that are no mean of independent values."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,7 +17,8 @@ DRAWS = 400  # bootstrap draws
 CLEAR = 4  # times the quadratic part of a variance is a linear part that makes a distance nearly normal
 RARE = 5  # fewer hits, or misses, than this are too few for a symmetric error
 
-# Disjoint groups of samples, indices [groups, size], to values [groups] by tag.
+# Disjoint groups of samples, indices [groups, size], to values [groups] by tag; both with a first dimension of orders
+# for ``from_halves``.
 Statistic = Callable[[Tensor], Mapping[str, Tensor]]
 
 
@@ -73,7 +74,8 @@ def from_groups(statistic: Statistic, n: int, seed: int) -> dict[str, float]:
     count = max(2, -(-n // LARGEST_GROUP))
     partitions = max(1, GROUPS // count)
     margin = student_margin(partitions * (count - 1))
-    variances = _variances(statistic, _orders(n, partitions, seed), count)
+    orders = _groups(n, partitions, seed, count)
+    variances = _variances([statistic(order) for order in orders])
     return {tag: margin * variance**0.5 for tag, variance in variances.items()}
 
 
@@ -83,8 +85,7 @@ def from_halves(statistic: Statistic, n: int, seed: int) -> dict[str, Estimate]:
     From quarters to halves it changes twice as much as from halves to all samples, to the first order in 1/n. Where
     that is much, the first order is not enough, and there is a caveat.
     """
-    orders = _orders(n, HALVINGS, seed)
-    halves, quarters = (_variances(statistic, orders, count) for count in (2, 4))
+    halves, quarters = (_variances([statistic(_groups(n, HALVINGS, seed, count))]) for count in (2, 4))
     margin = student_margin(
         HALVINGS / 1.5**2
     )  # the quarters, having three times the freedom, add little noise
@@ -97,18 +98,17 @@ def from_halves(statistic: Statistic, n: int, seed: int) -> dict[str, Estimate]:
     return found
 
 
-def _orders(n: int, count: int, seed: int) -> list[Tensor]:
-    draws = torch.Generator().manual_seed(seed)
-    return [torch.randperm(n, generator=draws) for _ in range(count)]
+def _groups(n: int, orders: int, seed: int, count: int) -> Tensor:
+    """Return ``count`` equal parts of each of several random orders of n samples, [orders, count, size]."""
+    draws, size = torch.Generator().manual_seed(seed), n // count
+    found = torch.stack([torch.randperm(n, generator=draws) for _ in range(orders)])
+    return found[:, : size * count].unflatten(1, (count, size))
 
 
-def _variances(statistic: Statistic, orders: list[Tensor], count: int) -> dict[str, float]:
-    """Return the mean variance of a statistic over ``count`` equal parts of each order, divided by ``count``."""
-    size = len(orders[0]) // count
-    found = [statistic(order[: size * count].view(count, size)) for order in orders]
-    return {
-        tag: float(torch.stack([value[tag] for value in found]).var(1).mean()) / count for tag in found[0]
-    }
+def _variances(found: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """Return the mean variance of values of equal parts, [orders, parts] or [parts] of each order, by their number."""
+    values = {tag: torch.stack([value[tag] for value in found]) for tag in found[0]}
+    return {tag: float(value.var(-1).mean()) / value.shape[-1] for tag, value in values.items()}
 
 
 def student_margin(freedom: float) -> float:

@@ -1,13 +1,19 @@
-"""Which samples are near which, by matrix products where dimensions are many, and as exact as from differences."""
+"""Which samples are near which, by a tree in few dimensions, by matrix products in many, exact as from differences."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor
 
 ROWS = 1000  # rows of the distance matrix in memory at a time
 BYTES = 2**25  # of the differences in memory at a time
 FEW_DIMENSIONS = 32  # up to which differences cost no more than a product
+MAX_TREE_DIMENSIONS = 8  # in which a tree is at least seven times as fast as all pairs
 SPARE = 8  # neighbours beyond those that are due, among which rounding may have changed the order
 
 
@@ -24,15 +30,60 @@ def pair_distances(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
 
 def nearest_others(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the distances of each sample [N, d] to its k nearest others, nearest first, and which they are, [N, k]."""
-    count, found = min(k + SPARE, len(x) - 1), []
+    candidates = _candidates(x, min(k + SPARE, len(x) - 1))
+    owners = torch.arange(len(x), device=x.device)[:, None].expand_as(candidates)
+    gaps = pair_distances(x, x, owners, candidates).masked_fill(candidates == owners, torch.inf)
+    gaps, order = gaps.sort(dim=1, stable=True)
+    return gaps[:, :k], candidates.gather(1, order)[:, :k]
+
+
+def _candidates(x: Tensor, count: int) -> Tensor:
+    """Return ``count`` others that are nearest to each sample [N, d] up to rounding, and perhaps the sample itself."""
+    if suits_tree(x):
+        return torch.from_numpy(tree_of(x).query(x.numpy(), k=range(1, count + 2))[1])
+    found = []
     for start in range(0, len(x), ROWS):
         squares, _ = rounded_squares(x[start : start + ROWS], x)
         squares.diagonal(start).fill_(torch.inf)
         found.append(squares.topk(count, largest=False).indices)
-    candidates = torch.cat(found)
-    owners = torch.arange(len(x), device=x.device)[:, None].expand_as(candidates)
-    gaps, order = pair_distances(x, x, owners, candidates).sort(dim=1, stable=True)
-    return gaps[:, :k], candidates.gather(1, order)[:, :k]
+    return torch.cat(found)
+
+
+def suits_tree(*sides: Tensor) -> bool:
+    """Return whether a tree finds near samples [N, d] faster than all pairs do."""
+    return all(
+        x.device.type == "cpu" and x.shape[1] <= MAX_TREE_DIMENSIONS and bool(x.isfinite().all())
+        for x in sides
+    )
+
+
+def tree_of(x: Tensor) -> Any:
+    """Return scipy's tree of samples [N, d], d of at least 1."""
+    from scipy.spatial import cKDTree  # takes half a second
+
+    # Points that are unlike all others, as the same one many times, need not be balanced.
+    return cKDTree(x.cpu().double().numpy(), balanced_tree=False, compact_nodes=False)
+
+
+def closer_pairs(a: Tensor, b: Tensor, radius: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the indices i, j of the pairs of ``a`` [N, d] and ``b`` [M, d] that are closer than ``radius`` [N] of i.
+
+    Each time those of the next rows of ``a``, in order of i.
+    """
+    tree = tree_of(b) if suits_tree(a, b) else None
+    for start in range(0, len(a), ROWS):
+        rows = slice(start, start + ROWS)
+        if tree is None:
+            i, j = is_closer(a[rows], b, radius[rows]).nonzero(as_tuple=True)
+        else:
+            # No less than those that are closer, however both round.
+            found = tree.query_ball_point(a[rows].numpy(), radius[rows].numpy() * (1 + 1e-9))
+            counts = np.fromiter(map(len, found), np.int64, len(found))
+            i = torch.from_numpy(np.repeat(np.arange(len(found)), counts))
+            j = torch.from_numpy(np.fromiter(chain.from_iterable(found), np.int64, counts.sum()))
+            inside = pair_distances(a[rows], b, i, j) < radius[rows][i]
+            i, j = i[inside], j[inside]
+        yield i + start, j
 
 
 def is_closer(a: Tensor, b: Tensor, radius: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gantrain.metrics.tools import pair_distances as module
-from gantrain.metrics.tools.pair_distances import is_closer, nearest_others, pair_distances
+from gantrain.metrics.tools.pair_distances import closer_pairs, is_closer, nearest_others, pair_distances
 
 
 def normal(n: int, d: int, seed: int) -> torch.Tensor:
@@ -26,6 +26,8 @@ SIDES = {
     "far from the origin": (normal(30, 50, 2) + 1e6, normal(30, 50, 3) + 1e6),
     "an outlier": (torch.cat([normal(30, 40, 4), normal(1, 40, 5) * 1e8]), normal(20, 40, 6)),
     "few dimensions": (normal(30, 3, 7), normal(30, 3, 7)),
+    "copies in few dimensions": (normal(30, 2, 8).repeat(3, 1), normal(30, 2, 8)[:1].repeat(40, 1)),
+    "a lattice": (torch.cartesian_prod(*[torch.arange(6.0)] * 2).double(), torch.ones(4, 2).double()),
 }
 
 
@@ -40,6 +42,9 @@ def test_what_is_closer_is_what_differences_show(side):
         torch.zeros(len(a)),
     ):
         assert torch.equal(is_closer(a, b, radius), exact < radius[:, None])
+        pairs = torch.cat([torch.stack(found, 1) for found in closer_pairs(a, b, radius)])
+        found = torch.zeros(len(a), len(b)).index_put((*pairs.T,), torch.ones(()), accumulate=True)
+        assert torch.equal(found, (exact < radius[:, None]).float())
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -56,6 +61,15 @@ def test_the_radius_is_the_distance_to_the_kth_other_sample():
     x = torch.tensor([[0.0], [1.0], [3.0], [7.0], [7.0]], dtype=torch.float64)
     for k, radii in {1: [1, 1, 2, 0, 0], 3: [7, 6, 4, 6, 6], 4: [7, 6, 4, 7, 7]}.items():
         assert nearest_others(x, k)[0][:, -1].tolist() == radii
+
+
+def test_numbers_that_are_none_are_not_put_into_a_tree():
+    x = normal(30, 2, 8)
+    x[3] = torch.nan
+    gaps, _ = nearest_others(x, 3)
+    rest = torch.arange(30) != 3
+    assert torch.equal(gaps[rest], nearest_others(x[rest], 3)[0])
+    assert [len(i) for i, _ in closer_pairs(x, x, torch.full((30,), 1e3).double())] == [29**2]
 
 
 @pytest.mark.parametrize("rows", [1, 7, 39, 40])
