@@ -50,6 +50,7 @@ class Train:
 
     # A step.
     batch_size: int = option(64, "batch size, of data and of fakes", minimum=2, maximum=10**6)
+    balance: bool = option(False, "show every class equally often, however many samples it has")
     accumulate: int = option(
         1, "equal parts that each batch is differentiated in, one after another, to save memory", minimum=1
     )

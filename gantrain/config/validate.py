@@ -125,6 +125,10 @@ def _condition_errors(config: Config) -> Iterator[ConfigError]:
     if not config.spec.is_labelled and _is_for_conditions(objective):
         remedy = "use objective=non_saturating, or data with labels, as those of dataset=digits"
         yield ConfigError("objective", "needs labels, and this dataset has none", remedy)
+    if config.train.balance and not config.spec.classes:
+        yield ConfigError(
+            "train.balance", "needs classes, and this dataset has none", "set train.balance=false"
+        )
     if conditional and not config.spec.is_labelled:
         yield ConfigError(key, "needs labels, and this dataset has none", "set model.condition=none")
     if objective.needs_condition and not conditional:

@@ -50,6 +50,7 @@ class Evaluation:
         conditional: Whether the samples were generated for the labels of ``real``, each for one.
         substitute: Samples [n, ...] and their labels in place of those of the game's ``G``, or None.
         reference: Samples [n, ...] and their labels in place of held-out ones, or None.
+        is_balanced: Whether training shows every class equally often, as these held-out samples do not.
         feature_source: What ``features`` are.
         read_features: Returns ``features_of_sides`` where they are known already, or None.
     """
@@ -62,6 +63,7 @@ class Evaluation:
     conditional: bool = False
     substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
     reference: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
+    is_balanced: bool = False
     feature_source: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
     read_features: Callable[[], tuple[Tensor, Tensor]] | None = field(default=None, repr=False, compare=False)
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -8,8 +8,9 @@ from torch import Tensor
 from gantrain.config.options import Config
 from gantrain.core.device import upload
 from gantrain.core.random import stream
-from gantrain.datasets.base import Split, scaled
+from gantrain.datasets.base import Data, Split, scaled
 from gantrain.distributed.group import Group, OneProcess
+from gantrain.training.balance import EqualShares
 from gantrain.training.transfer import Ahead, Sender, Sent
 
 
@@ -17,7 +18,8 @@ from gantrain.training.transfer import Ahead, Sender, Sent
 class Batches:
     """The endless shuffled stream of training batches, addressed by number.
 
-    Every sample comes once in each epoch, whose order is a function of the seed and the number of the epoch. For CUDA
+    Every sample comes once in each pass, or every class equally often with ``shares``. The order is a function of the
+    seed and the number of the pass. For CUDA
     the data lie on the device, or, where they do not fit, the next batches are copied there ahead of time.
 
     Attributes:
@@ -26,6 +28,7 @@ class Batches:
         seed: The run's seed.
         device: Where batches go.
         group: The processes that share each batch, in equal parts.
+        shares: The order of passes with equal shares of classes; None for those of the data.
     """
 
     split: Split
@@ -33,6 +36,7 @@ class Batches:
     seed: int
     device: torch.device
     group: Group = field(default_factory=OneProcess)
+    shares: EqualShares | None = None
 
     def __post_init__(self) -> None:
         self._orders: dict[int, Tensor] = {}
@@ -70,7 +74,7 @@ class Batches:
     def _index(self, number: int) -> Tensor:
         """Return which samples batch ``number`` has, shape [size]."""
         # Positions in the stream of all epochs, one after another.
-        position, end, count = number * self.size, (number + 1) * self.size, len(self.split)
+        position, end, count = number * self.size, (number + 1) * self.size, len(self.shares or self.split)
         pieces = []
         # A batch may span two epochs, or more if it is larger than the data.
         while position < end:
@@ -85,9 +89,23 @@ class Batches:
         """Return an epoch's permutation, keeping the previous one, which a batch across the border needs again."""
         if epoch not in self._orders:
             self._orders = {e: order for e, order in self._orders.items() if e == epoch - 1}
-            order = torch.randperm(len(self.split), generator=stream(self.seed, epoch, "order"))
+            if self.shares:
+                order = self.shares.order(self.seed, epoch)
+            else:
+                order = torch.randperm(len(self.split), generator=stream(self.seed, epoch, "order"))
             self._orders[epoch] = upload(order, self.split.x.device)
         return self._orders[epoch]
+
+
+def training_batches(data: Data, config: Config, device: torch.device, group: Group | None = None) -> Batches:
+    """Return the batches of a run, with equal shares of classes if its config says so."""
+    split, shares = visible_split(data.train, config), equal_shares(data, config)
+    return Batches(split, config.train.batch_size, config.seed, device, group or OneProcess(), shares)
+
+
+def equal_shares(data: Data, config: Config) -> EqualShares | None:
+    """Return the equal shares of classes of a run with ``train.balance``, also of one whose networks see no labels."""
+    return EqualShares(data.train.y.cpu()) if config.train.balance and data.train.y is not None else None
 
 
 def visible_split(split: Split, config: Config) -> Split:

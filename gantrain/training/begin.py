@@ -8,7 +8,7 @@ from typing import Any
 
 from gantrain.config.options import Config
 from gantrain.datasets.base import Data
-from gantrain.training.batches import Batches, visible_split
+from gantrain.training.batches import training_batches
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.early_stop import held_out_batch
 from gantrain.training.loop import Report, train
@@ -38,8 +38,7 @@ class Steps:
 
     def __init__(self, config: Config, data: Data, state: TrainState, runtime: Runtime):
         self._config, self._state, self._runtime = config, state, runtime
-        split = visible_split(data.train, config)
-        self._batches = Batches(split, config.train.batch_size, config.seed, runtime.device, runtime.group)
+        self._batches = training_batches(data, config, runtime.device, runtime.group)
         self._held_out = None if config.train.d_gain is None else held_out_batch(data, config, runtime)
         self._advance = step_of(state, Play.create(config, runtime), runtime)
         if not config.train.is_over(state.step, state.seconds):

@@ -133,6 +133,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         config.seed,
         game,
         config.model.is_conditional,
+        is_balanced=config.train.balance,
         feature_source=config.features,
     )
 
@@ -207,6 +208,8 @@ def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, A
     errors = _with_suffix(metric, evaluation, metric.errors(evaluation)) if final else {}
     # Afterwards, since a protocol may depend on what its metric computed.
     protocol = metric.protocol(evaluation) | {"tags": list(values)}
+    if evaluation.is_balanced:
+        protocol["train"] = "equal shares of classes"
     if evaluation.players is None:
         protocol["G"] = "samples of files"
     elif protocol.get("G") == "averaged weights" and not evaluation.players.is_averaged:

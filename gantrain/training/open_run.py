@@ -28,6 +28,7 @@ from gantrain.tracking.tensorboard import (
     run_page,
 )
 from gantrain.tracking.tracker import Tracker
+from gantrain.training.batches import equal_shares
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.evaluate import expected_tags
 from gantrain.training.housekeeping import Housekeeping
@@ -83,6 +84,8 @@ class OpenRun:
         config, runtime = self.config, self.runtime
         if self.data.summary:
             log.info("%s", escape_controls(self.data.summary))
+        if shares := equal_shares(self.data, config):
+            log.info("%s", shares)
         threads = count(runtime.threads, "thread")
         log.info("%s on %s, %s: %s", config.name, runtime.device, threads, self.folder)
         log.info("%s", meaning(config))

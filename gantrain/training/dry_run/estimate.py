@@ -17,7 +17,7 @@ from gantrain.core.random import stream
 from gantrain.core.system import mute_logging
 from gantrain.datasets.base import Data
 from gantrain.tracking.tracker import Tracker
-from gantrain.training.batches import Batches, visible_split
+from gantrain.training.batches import training_batches, visible_split
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.dry_run.layers import Layer, layers
 from gantrain.training.early_stop import held_out_batch
@@ -156,7 +156,7 @@ def _time_steps(
         state.seconds = clock[-1] - clock[1] if len(clock) > MIN_STEPS + 1 else 0.0
 
     held_out = None if trial.train.d_gain is None else held_out_batch(data, trial, runtime)
-    batches = Batches(visible_split(data.train, trial), trial.train.batch_size, trial.seed, runtime.device)
+    batches = training_batches(data, trial, runtime.device)
     train(state, batches, trial, runtime, housekeeping.means.add, record_lap, held_out)
     # The mean of each kind without its first, slower step; then of both, by how often they occur.
     means = {kind: fmean(times[1:] or times) for kind, times in laps.items() if times}

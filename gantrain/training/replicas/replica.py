@@ -17,7 +17,7 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.datasets.base import Data
 from gantrain.errors import Interrupted
 from gantrain.tracking.run_log import file_handlers
-from gantrain.training.batches import Batches, visible_split
+from gantrain.training.batches import Batches, training_batches
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.open_run import OpenRun, failure, record_origin, write_result
 from gantrain.training.play import Play
@@ -131,9 +131,7 @@ class Replica:
 
     def batches(self) -> Batches:
         """Return its batches of data by number, on the CPU."""
-        config = self.member.config
-        split = visible_split(self.data.train, config)
-        return Batches(split, config.train.batch_size, config.seed, torch.device("cpu"))
+        return training_batches(self.data, self.member.config, torch.device("cpu"))
 
     def play(self) -> Play:
         """Return what a step uses of it."""
