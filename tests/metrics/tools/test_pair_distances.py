@@ -27,7 +27,7 @@ SIDES = {
     "an outlier": (torch.cat([normal(30, 40, 4), normal(1, 40, 5) * 1e8]), normal(20, 40, 6)),
     "few dimensions": (normal(30, 3, 7), normal(30, 3, 7)),
     "copies in few dimensions": (normal(30, 2, 8).repeat(3, 1), normal(30, 2, 8)[:1].repeat(40, 1)),
-    "a lattice": (torch.cartesian_prod(*[torch.arange(6.0)] * 2).double(), torch.ones(4, 2).double()),
+    "a lattice": (torch.cartesian_prod(*[torch.arange(6.0)] * 2).double(), torch.ones(6, 2).double()),
 }
 
 
