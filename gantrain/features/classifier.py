@@ -2,33 +2,49 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.features.base import Extractor, Features
-from gantrain.features.tools.classifier import WIDTH, outputs, shared_classifier
+from gantrain.features.tools.classifier import WIDTH, ClassNetwork, shared_classifier, size_of_view
 from gantrain.registry import option, register
 
 
 class Penultimate(Extractor):
     """The activations before a classifier's last layer: of each channel, if channels have classes of their own."""
 
-    def __init__(self, classifier: nn.Sequential, spec: Spec):
+    def __init__(self, classifier: ClassNetwork, spec: Spec):
         super().__init__()
         self.layers = classifier[:-1]
         self.dimension = WIDTH * (spec.shape[0] if spec.channel_classes else 1)
-        self.protocol = {"preprocessing": "none", "fitted_to": "labels of the training split"}
-        self.bytes_per_sample = 64 * spec.numel  # 32 channels of half the height and width, and their ReLU
+        self.protocol = {
+            "preprocessing": preprocessing(spec),
+            "weights": classifier.origin,
+            "sha256": classifier.sha256,
+        }
+        # 32 channels of half the height and width, and their ReLU
+        h, w = size_of_view(spec) if spec.is_image else (1, spec.numel)
+        self.bytes_per_sample = 4 * spec.numel + 64 * h * w * (spec.shape[0] if spec.channel_classes else 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return outputs(self.layers, x).flatten(1)
+        return self.layers(x).flatten(1)
+
+
+def preprocessing(spec: Spec) -> str:
+    """Return what becomes of a sample before the first layer, as a protocol states it."""
+    if not spec.is_image or size_of_view(spec) == spec.shape[1:]:
+        return "none"
+    return f"averaged over areas to {'x'.join(map(str, size_of_view(spec)))}, in [-1, 1]"
 
 
 @register("features")
 @dataclass
 class Classifier(Features):
-    """128 numbers that a small classifier, trained on the labels of the training split, computes of a sample."""
+    """128 numbers that a small classifier of the data's own labels computes of a sample.
+
+    That of digits and MNIST comes with the package; that of other data is trained once on the training split.
+    """
 
     name: str = option("classifier", "registered name")
 

@@ -22,7 +22,7 @@ from gantrain.features.classifier import Classifier
 from gantrain.features.tools import classifier as module
 from gantrain.features.tools.classifier import (
     classifier,
-    fit,
+    fit_to_training_split,
     load_or_fit,
     predict,
     shared_classifier,
@@ -182,7 +182,7 @@ def test_the_classifier_is_trained_the_same_way_each_time(data, monkeypatch):
     weights = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        weights.append(fit(data).state_dict())
+        weights.append(fit_to_training_split(data).state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -209,7 +209,7 @@ def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
     for name in ("class_modes", "class_accuracy"):
         protocol = found.protocol[name]
         assert protocol["classifier_accuracy"] == right
-        assert protocol["classifier"] == "2 convolutions on each channel, 600 steps on the training split"
+        assert protocol["classifier"] == "trained on the labels of the training split, 600 steps"
         assert (protocol["n"], protocol["split"]) == (3000, "holdout")
     assert found.protocol["class_modes"]["of"] == K
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from gantrain.features.tools.classifier import STEPS, predict, shared_classifier
+from gantrain.features.tools.classifier import predict, shared_classifier
 from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation
 
@@ -11,11 +11,9 @@ def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
     """Return a description of the classifier, and its accuracy on held-out samples."""
     x, y = evaluation.real
     assert y is not None  # only labelled data have a classifier
-    spec = evaluation.data.spec
-    layers = "2 convolutions" if spec.is_image else "2 linear layers"
-    where = " on each channel" if spec.channel_classes else ""
-    correct = torch.eq(predict(shared_classifier(evaluation.data, x.device), x), y)
+    network = shared_classifier(evaluation.data, x.device)
+    own: dict[str, object] = {"classifier": network.origin, "classifier_sha256": network.sha256}
+    correct = torch.eq(predict(network, x), y)
     reserved = len(split_reserved_samples(evaluation.data)[1])
-    name = f"{layers}{where}, {STEPS} steps on the training split"
-    own = {"classifier": name, "classifier_accuracy": float(correct.double().mean())}
+    own |= {"classifier_accuracy": float(correct.double().mean())}
     return own | ({"reserved_from_training": reserved} if reserved else {})
