@@ -55,9 +55,15 @@ class Shipped:
             raise DataError(path, "is not the file that gantrain was released with", "install gantrain again")
         # Eight bytes of the header's length, the header, the tensors
         header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])["__metadata__"]
-        numbers = {"accuracy": float(header["accuracy"]), "count": int(header["count"])}
-        texts = {key: header[key] for key in ("trained_on", "samples", "fresh")}
-        return cls(weights, name, **texts, **numbers)
+        return cls(
+            weights,
+            name,
+            header["trained_on"],
+            float(header["accuracy"]),
+            int(header["count"]),
+            header["samples"],
+            header["fresh"],
+        )
 
 
 def shipped_classifier(data: Data) -> Shipped | None:
