@@ -19,6 +19,7 @@ import gantrain
 from gantrain.core.files import cache_home
 from gantrain.core.system import physical_memory, processor_name, usable_cores
 from gantrain.core.text import count
+from gantrain.core.weights_place import download_folder, find_weights, weights_of_features
 
 OK, WARN, FAIL, NOTE = "ok", "warn", "FAIL", "-"
 PACKAGES = ("gantrain", "hydra-core", "torchvision")  # whose requirements are checked
@@ -91,6 +92,14 @@ def extras() -> Iterator[Finding]:
             yield Finding(NOTE, extra, f"without {', '.join(absent)}; pip install 'gantrain[{extra}]'")
         elif installed:  # an older gantrain, installed elsewhere, may have another list of extras
             yield Finding(OK, extra, ", ".join(f"{name} {version}" for name, version in installed.items()))
+
+
+def weights() -> Iterator[Finding]:
+    """Check which networks that others trained have their weights here, for ``features``."""
+    for name, file in weights_of_features().items():
+        path = find_weights(file)
+        absent = f"no {file} in {download_folder()}; gantrain features={name} says where to get it"
+        yield Finding(NOTE, "weights", absent) if path is None else Finding(OK, "weights", f"{name}: {path}")
 
 
 def processor() -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from gantrain.cli.command import all_commands, load_command
 from gantrain.core.groups import GROUPS, choices
+from gantrain.core.weights_place import find_weights, weights_of_features
 
 TITLE = "gantrain trains Generative Adversarial Networks and names the divergence that each one estimates."
 # Lines of the usage before those of the verbs, and after them.
@@ -70,7 +71,11 @@ def offer(key: str, legal: tuple[str, ...]) -> str:
 
 def group_page(group: str) -> str:
     """Return one group as lines, each choice and its description; "" for a group without choices."""
-    return _indented_table(group, choices(group))
+    about = choices(group)
+    for name, file in weights_of_features().items() if group == "features" else ():
+        if find_weights(file) is None:
+            about[name] += f" (weights absent here: {file})"
+    return _indented_table(group, about)
 
 
 def all_groups_page() -> str:

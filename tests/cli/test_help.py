@@ -66,3 +66,15 @@ def test_list_takes_a_group_in_singular_and_plural(group, run_cli):
     assert page.splitlines()[0] == group
     assert run_cli("list", group)[1] == page
     assert [line.split()[0] for line in page.splitlines()[1:]] == list(choices(group))
+
+
+def test_list_of_features_says_which_weights_are_absent(run_cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    absent = "(weights absent here: dinov2_vits14_pretrain.pth)"
+    assert absent in run_cli("list", "features")[1]
+    (tmp_path / "hub/checkpoints").mkdir(parents=True)
+    (tmp_path / "hub/checkpoints/dinov2_vits14_pretrain.pth").touch()
+    page = run_cli("list", "features")[1]
+    assert absent not in page
+    assert "(weights absent here: weights-inception-2015-12-05-6726825d.pth)" in page
+    assert page.count("weights absent") == 1
