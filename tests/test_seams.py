@@ -215,8 +215,8 @@ def test_metric_keys_of_an_older_run_have_their_defaults(mine):
 def test_metric_full_is_every_metric_but_the_demonstrations(mine):
     shipped = plain_data(compose(["metric=full"]))["metric"]
     today = (
-        "js refit exact optimal_discriminator parzen prdc modes class_modes class_accuracy mismatch per_condition "
-        "frechet kernel wasserstein nearest sharpness gradients spread"
+        "js refit exact optimal_discriminator parzen prdc modes class_modes gan_test mismatch per_condition "
+        "frechet kernel wasserstein nearest sharpness gradients spread gan_train intra_frechet intra_prdc ms_ssim"
     )
     assert sorted(shipped["names"]) == sorted(today.split())
     demonstrations = {"minimax_picture", "overshoot", "trajectory", "why_no_likelihood"}

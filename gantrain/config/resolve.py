@@ -17,6 +17,7 @@ from gantrain.config.validate import check_together
 from gantrain.core.groups import GROUPS
 from gantrain.core.hydra_errors import translate_omegaconf_error, unknown_key
 from gantrain.core.spec import Spec
+from gantrain.core.tags import with_current_names
 from gantrain.errors import ConfigError
 from gantrain.features.auto import Auto as AutoFeatures
 from gantrain.metrics.suite import full_suite, without_absent_metrics
@@ -90,7 +91,7 @@ def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
         raise ConfigError("name", what, "use letters, digits and ._+=-")
 
     # Check the keys of each group, and build what the groups name.
-    plain["metric"] = without_absent_metrics(plain["metric"])
+    plain["metric"] = without_absent_metrics(with_current_names(plain["metric"]))
     train, run = parse(Train, "train", plain["train"]), parse(Folder, "run", plain["run"])
     groups = {
         group.name: build(group.name, plain[group.name])

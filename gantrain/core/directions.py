@@ -13,6 +13,7 @@ HIGHER_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
 ONE_IS_BEST = (
     "fidelity/sharpness",
     "fidelity/density",
+    "fidelity/intra_density",
     "fidelity/nearest_distance",
     "diversity/per_condition_std",
     "diversity/spread",
@@ -24,6 +25,7 @@ UNRANKED = (
     "_residual",
     "_sd",
 )  # the uncertainty of a number ranks nothing
+BETTER_LIKE_DATA = ("diversity/ms_ssim",)  # best where real data are, whose value differs from data to data
 OWN_D_COLUMNS = (
     "divergence/js",
     "divergence/game",
@@ -48,7 +50,7 @@ class Direction(StrEnum):
 
 def direction(tag: str) -> Direction | None:
     """Return which values of a tag are better; None where no rule says so."""
-    if tag.endswith(UNRANKED):
+    if tag.endswith(UNRANKED) or base(tag) in BETTER_LIKE_DATA:
         return None
     if base(tag) in ONE_IS_BEST:
         return Direction.ONE

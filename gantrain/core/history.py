@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gantrain.core.files import MAX_KEYS, PIECE, read_lines
+from gantrain.core.tags import RENAMED, with_current_names
 from gantrain.core.text import format_size
 from gantrain.errors import CheckpointError
 
@@ -61,6 +62,8 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(row, dict) or len(row) > MAX_KEYS or not _is_step(row.get("step")):
         return None
+    if not RENAMED.keys().isdisjoint(row):
+        row = with_current_names(row)
     if all(map(_is_value, row.values())):
         return row
     return {tag: value for tag, value in row.items() if _is_value(value)}

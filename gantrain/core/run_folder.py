@@ -11,6 +11,7 @@ from typing import Any
 from gantrain.core.files import MAX_PLAN_BYTES, read_json, read_text
 from gantrain.core.folder_lock import LockedFolder
 from gantrain.core.history import read_history
+from gantrain.core.tags import with_current_names
 from gantrain.errors import CheckpointError
 
 CONFIG, RESULT, METRICS, LOG = "config.json", "result.json", "metrics.jsonl", "gantrain.log"
@@ -139,7 +140,7 @@ class RunFolder(LockedFolder):
     @cached_property
     def result(self) -> dict[str, Any]:
         """The contents of ``result.json``; empty while there is none."""
-        return read_json(self.result_file, self.strict)
+        return dict(with_current_names(read_json(self.result_file, self.strict)))
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:

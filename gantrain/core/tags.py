@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 from gantrain.core.directions import base
 
@@ -10,7 +11,10 @@ JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_refit", "_exact
 SHARES = (
     "fidelity/precision",
     "fidelity/high_quality",
-    "fidelity/class_accuracy",
+    "fidelity/gan_test",
+    "diversity/gan_train",
+    "diversity/intra_coverage",
+    "diversity/ms_ssim",
     "diversity/recall",
     "diversity/coverage",
     "logits/accuracy",
@@ -83,7 +87,12 @@ MEANING = {
     "fidelity/inception_score": "how sure and how varied a network's classes of samples are: 1 to their number",
     "fidelity/inception_score_sd": "standard deviation of the Inception score over ten parts",
     "fidelity/high_quality": "share of samples within three standard deviations of a mode",
-    "fidelity/class_accuracy": "share of samples that a classifier assigns to the requested class",
+    "fidelity/gan_test": "share of samples that a classifier of the data assigns to the requested class",
+    "diversity/gan_train": "share of held-out data that a classifier trained on samples assigns to their class",
+    "divergence/intra_frechet": "distance of two Gaussians fitted to features of one class, mean over classes",
+    "diversity/intra_coverage": "share of real samples with a generated one of their class nearby, mean over classes",
+    "fidelity/intra_density": "density of samples among real ones of their class, mean over classes",
+    "diversity/ms_ssim": "structural similarity of two samples of a class; above that of real data is less variety",
     "fidelity/nearest_distance": "distance to the nearest training sample, held-out data = 1; far below 1 is a copy",
     "fidelity/log_likelihood_parzen": "mean log-likelihood of held-out data under a Gaussian around each sample",
     "diversity/per_condition_std": "spread of samples of one condition, data = 1",
@@ -93,6 +102,9 @@ MEANING = {
     "logits/holdout": "mean logit on held-out data",
 }
 
+
+# Metrics and tags of older versions: what they are called now.
+RENAMED = {"class_accuracy": "gan_test", "fidelity/class_accuracy": "fidelity/gan_test"}
 
 # Of a tag with an ending, by the tag without it.
 DERIVED = {
@@ -115,3 +127,12 @@ def axis_ends(tag: str) -> dict[str, float]:
     if tag in JENSEN_SHANNON:
         return {ZERO: 0.0, CEILING: math.log(2)}
     return {ZERO: 0.0, ONE: 1.0} if tag in SHARES + TOTAL_VARIATION else {}
+
+
+def with_current_names(plain: Any) -> Any:
+    """Return plain data of an older version with the names that metrics and tags have now."""
+    if isinstance(plain, dict):
+        return {RENAMED.get(key, key): with_current_names(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [with_current_names(value) for value in plain]
+    return RENAMED.get(plain, plain) if isinstance(plain, str) else plain

@@ -8,6 +8,7 @@ from typing import Any
 from gantrain.core.files import read_json
 from gantrain.core.history import last_values
 from gantrain.core.run_folder import CHECKPOINTS, RunFolder
+from gantrain.core.tags import with_current_names
 from gantrain.errors import CheckpointError
 from gantrain.reports.readings import mapping
 
@@ -24,7 +25,7 @@ def metrics_at(run: RunFolder, step: int) -> dict[str, Any]:
     last = mapping(run.result.get("metrics"))
     logged = last_values(run.history, step)
     found = {tag: value for tag, value in logged.items() if tag.startswith(METRICS) or tag in last}
-    for source in (run.result, read_json(run.evaluation_file(step), strict=False)):
+    for source in (run.result, _evaluation(run, step)):
         if source.get("step") == step:
             found |= mapping(source.get("metrics"))
     return found
@@ -40,6 +41,10 @@ def result_at(run: RunFolder, step: int) -> dict[str, Any]:
     if not metrics:
         where = f"{run.path}@{step}"
         raise CheckpointError(where, "the run was not evaluated at that step", f"gantrain evaluate {where}")
-    end, evaluation = run.result, read_json(run.evaluation_file(step), strict=False)
+    end, evaluation = run.result, _evaluation(run, step)
     shared = {key: end[key] for key in ("protocol", "floors", "floor_errors", "published") if key in end}
     return shared | evaluation | {"metrics": metrics, "status": "finished", "step": step}
+
+
+def _evaluation(run: RunFolder, step: int) -> dict[str, Any]:
+    return dict(with_current_names(read_json(run.evaluation_file(step), strict=False)))

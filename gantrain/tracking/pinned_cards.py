@@ -19,7 +19,7 @@ ROWS = (
     ("divergence/js_exact", "divergence/js_density"),
     ("divergence/js", "divergence/js_batch", "divergence/game"),
     ("diversity/modes", "diversity/coverage"),
-    ("fidelity/high_quality", "fidelity/class_accuracy", "fidelity/precision"),
+    ("fidelity/high_quality", "fidelity/gan_test", "fidelity/precision"),
     ("loss/d",),
     ("loss/g",),
 )

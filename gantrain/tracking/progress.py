@@ -25,7 +25,7 @@ HEADLINES = (
     "diversity/modes",
     "fidelity/precision",
     "fidelity/high_quality",
-    "fidelity/class_accuracy",
+    "fidelity/gan_test",
 )
 
 

@@ -127,7 +127,7 @@ OVERRIDES = [
     row("objective=conditional objective.base=conditional", "objective.base", "cannot be played here"),
     row("dataset=ring model=dcgan", "model", "points", "model=auto"),
     row("metric=modes", "metric", "nothing fits", "modes:", "metric=fast"),
-    row("metric.names=[modes,class_accuracy]", "metric", "modes:", "class_accuracy:", "not conditional"),
+    row("metric.names=[modes,gan_test]", "metric", "modes:", "gan_test:", "not conditional"),
     # The device.
     row("device=gpu", "device", "'gpu' is not one of its choices"),
     row("device=cpu device.index=3", "device.index", "no cpu device 3"),

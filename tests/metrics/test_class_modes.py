@@ -28,8 +28,8 @@ from gantrain.features.tools.classifier import (
     shared_classifier,
 )
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.class_modes import ClassModes, count_classes
+from gantrain.metrics.gan_test import GanTest
 from gantrain.metrics.modes import Modes
 from gantrain.training.evaluate import compute, view
 from gantrain.training.runtime import Runtime
@@ -201,12 +201,12 @@ def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
     """The classifier is right about 9 stacks in 10, and errs into classes that are hardly more or less frequent."""
     x, y = data.holdout.take(torch.arange(3000))
     scene = evaluation(data, "metric.n=3000", substitute=(x, y))
-    found = compute([ClassModes(), ClassAccuracy()], scene)
-    truth, right = count_classes(y, K), found.metrics["fidelity/class_accuracy"]
+    found = compute([ClassModes(), GanTest()], scene)
+    truth, right = count_classes(y, K), found.metrics["fidelity/gan_test"]
     assert 0.85 < right < 1
     assert abs(found.metrics["diversity/modes"] - truth["modes"]) < 25
     assert abs(found.metrics["diversity/mode_kl"] - truth["mode_kl"]) < 0.03
-    for name in ("class_modes", "class_accuracy"):
+    for name in ("class_modes", "gan_test"):
         protocol = found.protocol[name]
         assert protocol["classifier_accuracy"] == right
         assert protocol["classifier"] == "trained on the labels of the training split, 600 steps"
@@ -217,7 +217,7 @@ def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
 def test_labels_of_channels_in_another_order_are_wrong(data):
     x, y = data.holdout.take(torch.arange(3000))
     scene = evaluation(data, "metric.n=3000", substitute=(x[:, [2, 1, 0]], y))
-    value = compute([ClassAccuracy()], scene).metrics["fidelity/class_accuracy"]
+    value = compute([GanTest()], scene).metrics["fidelity/gan_test"]
     same = float((y // 100 == y % 10).float().mean())  # these read the same backwards
     assert same - 0.03 < value < same + 0.01
 

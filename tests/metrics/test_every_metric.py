@@ -20,10 +20,10 @@ from gantrain.config.resolve import Config, resolve
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.stacked_mnist import stack_digits
+from gantrain.features.tools import classifier
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.evaluation import tag_suffix
 from gantrain.metrics.theory import overshoot, why_no_likelihood
-from gantrain.metrics.tools import classifier
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import order_tags
 from gantrain.tracking.progress import headline_tags
@@ -38,7 +38,15 @@ CASES = {
     "digits": [],
     "conditional digits": ["objective=conditional"],
     "ring": ["dataset=ring", "dataset.n=300", "dataset.n_holdout=200"],
-    "conditional ring": ["dataset=ring", "dataset.n=300", "dataset.n_holdout=200", "objective=conditional"],
+    "conditional pair": [
+        *(
+            "dataset=ring",
+            "dataset.modes=2",
+            "dataset.n=300",
+            "dataset.n_holdout=200",
+            "objective=conditional",
+        )
+    ],
     "gaussian": ["dataset=gaussian", "model=gaussian", "dataset.n=300", "dataset.n_holdout=200"],
 }
 TAG = re.compile(r"(divergence|diversity|fidelity|generator|logits|gradient)/[a-z0-9_]+(/small)?")

@@ -25,14 +25,14 @@ from gantrain.training.run import run
 from gantrain.training.session import Session
 
 N = 1000
-METRICS = ("js", "prdc", "modes", "class_accuracy", "nearest")
+METRICS = ("js", "prdc", "modes", "gan_test", "nearest")
 FLOORS = {
     "diversity/coverage": 0.97,
     "diversity/recall": 0.95,
     "diversity/modes": 8.0,
     "fidelity/precision": 0.96,
     "fidelity/high_quality": 0.99,
-    "fidelity/class_accuracy": 0.97,
+    "fidelity/gan_test": 0.97,
 }
 HEALTHY = {
     "diversity/coverage": 0.85,
@@ -40,7 +40,7 @@ HEALTHY = {
     "diversity/modes": 8.0,
     "fidelity/precision": 0.85,
     "fidelity/high_quality": 0.8,
-    "fidelity/class_accuracy": 0.95,
+    "fidelity/gan_test": 0.95,
     "fidelity/nearest_distance": 1.1,
     "logits/accuracy": 0.6,
     "divergence/js": 0.05,
@@ -114,7 +114,7 @@ FAULTS: dict[str, tuple[list[str], dict[str, object], dict[str, object]]] = {
     "D lags": ([], {}, {"values": {"divergence/js": -0.08}}),
     "D at chance": ([], {}, {"values": POOR | {"logits/accuracy": 0.5, "divergence/js": 0.0}}),
     "too few held-out samples": ([], {"n": 5}, {}),
-    "labels wrong": ([CONDITIONAL], {}, {"floors": {"fidelity/class_accuracy": Estimate(0.15)}}),
+    "labels wrong": ([CONDITIONAL], {}, {"floors": {"fidelity/gan_test": Estimate(0.15)}}),
     "classes unequal": ([CONDITIONAL], {"class_counts": (500, 3, 400)}, {}),
     "G copies training data": ([], {}, {"values": {"fidelity/nearest_distance": 0.1}}),
     "modes missing": ([], {}, {"values": {"diversity/modes": 6.0}}),
@@ -131,7 +131,7 @@ FAULTS: dict[str, tuple[list[str], dict[str, object], dict[str, object]]] = {
         {},
         {"values": {"diversity/coverage": None, "fidelity/high_quality": 0.0, "diversity/modes": 0.0}},
     ),
-    "condition ignored": ([CONDITIONAL], {}, {"values": {"fidelity/class_accuracy": 0.12}}),
+    "condition ignored": ([CONDITIONAL], {}, {"values": {"fidelity/gan_test": 0.12}}),
 }
 
 

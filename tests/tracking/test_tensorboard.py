@@ -401,7 +401,7 @@ SUITES = {
     "critic": ["objective=wasserstein", "metric.names=[js,refit]"],
     "clipped critic": ["objective=wasserstein", "penalty=weight_clip", "metric=js"],
     "distances": ["metric.names=[frechet,kernel,wasserstein,nearest,parzen,spread,gradients]"],
-    "digits": ["dataset=digits", "metric.names=[js,prdc,sharpness,class_modes,class_accuracy]"],
+    "digits": ["dataset=digits", "metric.names=[js,prdc,sharpness,class_modes,gan_test]"],
 }
 
 

@@ -15,7 +15,7 @@ READ = {
     *QUALITY,
     "diversity/recall",
     "diversity/modes",
-    "fidelity/class_accuracy",
+    "fidelity/gan_test",
 }  # tags compared with real data
 
 

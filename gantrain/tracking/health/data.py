@@ -28,7 +28,7 @@ def unequal_classes(case: Case) -> Finding | None:
 
 def wrong_labels(case: Case) -> Finding | None:
     """Labels that a classifier of the real data cannot find again."""
-    tag = "fidelity/class_accuracy"
+    tag = "fidelity/gan_test"
     floor, classes = case.vitals.floors.get(tag), case.config.spec.classes
     if floor is None or classes < 2 or not case.has_enough or floor > 0.5 + 0.5 / classes:
         return None

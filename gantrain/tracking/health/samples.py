@@ -69,7 +69,7 @@ def nothing_learnt(case: Case) -> Finding | None:
 
 def ignored_condition(case: Case) -> Finding | None:
     """Samples that are not of the class they were generated for."""
-    tag = "fidelity/class_accuracy"
+    tag = "fidelity/gan_test"
     value, floor = case.vitals.estimates.get(tag), case.vitals.floors.get(tag)
     classes = case.config.spec.classes
     if value is None or floor is None or classes < 2 or not case.has_enough or not case.is_late:

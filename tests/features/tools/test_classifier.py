@@ -41,7 +41,7 @@ def counted(monkeypatch) -> list[Data]:
 
 
 def test_all_metrics_of_a_run_share_one_classifier(digits, counted):
-    words = ["objective=conditional", "metric.n=40", "metric.names=[class_accuracy,frechet,kernel]"]
+    words = ["objective=conditional", "metric.n=40", "metric.names=[gan_test,frechet,kernel]"]
     config = resolve(composed("device=cpu", "model.width=4", *words))
     runtime = Runtime(config.device)
     scene = view(config, digits, TrainState.create(config, digits.spec, runtime), runtime)

@@ -15,8 +15,8 @@ from gantrain.datasets.digits import Digits
 from gantrain.features.tools.classifier import predict, shared_classifier
 from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.class_accuracy import ClassAccuracy
 from gantrain.metrics.frechet import Frechet, frechet
+from gantrain.metrics.gan_test import GanTest
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.errors import share_error
 from gantrain.metrics.tools.floors import floors, real_against_real
@@ -87,7 +87,7 @@ def test_sides_of_a_conditional_floor_have_equal_labels(digits):
     assert not torch.equal(plain.real[1].sort().values, plain.fake[1].sort().values)
 
 
-def test_class_accuracy_floor_is_that_of_fresh_digits(digits):
+def test_gan_test_floor_is_that_of_fresh_digits(digits):
     with torch.inference_mode():
         network = shared_classifier(digits)
         _, reserved = split_reserved_samples(digits)
@@ -95,7 +95,7 @@ def test_class_accuracy_floor_is_that_of_fresh_digits(digits):
             predict(network, x) == y
             for x, y in (digits.holdout.take(torch.arange(359)), digits.train.take(reserved))
         ]
-        floor = floors(ClassAccuracy(), evaluation(digits, 359))["fidelity/class_accuracy"]
+        floor = floors(GanTest(), evaluation(digits, 359))["fidelity/gan_test"]
     truth = float(torch.cat(hits).double().mean())
     assert 0.98 < truth < 0.995
     assert floor == pytest.approx(truth, abs=0.004)

@@ -13,7 +13,7 @@ from gantrain.config.resolve import resolve
 from gantrain.datasets.base import Data
 from gantrain.datasets.digits import Digits
 from gantrain.features.tools.shipped import SHA256
-from gantrain.metrics.class_accuracy import ClassAccuracy
+from gantrain.metrics.gan_test import GanTest
 from gantrain.training.evaluate import view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -35,11 +35,11 @@ def reading(data: Data, words: list[str], substitute=None):
     return evaluation if substitute is None else replace(evaluation, substitute=substitute)
 
 
-def test_class_accuracy_of_data_is_the_classifiers(digits):
-    metric, n = ClassAccuracy(), len(digits.holdout)
+def test_gan_test_of_data_is_the_classifiers(digits):
+    metric, n = GanTest(), len(digits.holdout)
     evaluation = reading(digits, [f"metric.n={n}"], substitute=holdout(digits))
     with torch.inference_mode():
-        value = metric(evaluation)["fidelity/class_accuracy"]
+        value = metric(evaluation)["fidelity/gan_test"]
         protocol = metric.protocol(evaluation)
     assert value == protocol["classifier_accuracy"] >= 0.97
     assert protocol["classifier_sha256"] == SHA256["digits"]
@@ -53,16 +53,16 @@ def test_labels_without_meaning_score_chance(digits):
     draws = torch.Generator().manual_seed(0)
     shuffled = y[torch.randperm(len(y), generator=draws)]
     with torch.inference_mode():
-        value = ClassAccuracy()(reading(digits, ["metric.n=359"], substitute=(x, shuffled)))[
-            "fidelity/class_accuracy"
+        value = GanTest()(reading(digits, ["metric.n=359"], substitute=(x, shuffled)))[
+            "fidelity/gan_test"
         ]
-        wrong = ClassAccuracy()(reading(digits, ["metric.n=359"], substitute=(x, (y + 1) % 10)))[
-            "fidelity/class_accuracy"
+        wrong = GanTest()(reading(digits, ["metric.n=359"], substitute=(x, (y + 1) % 10)))[
+            "fidelity/gan_test"
         ]
     assert abs(value - 0.1) < 4 * (0.1 * 0.9 / 359) ** 0.5
     assert wrong < 0.03
 
 
 def test_it_is_for_samples_that_were_asked_for_by_class(digits):
-    assert ClassAccuracy().why_unsupported(run_of(digits, True)) is None
-    assert "condition" in ClassAccuracy().why_unsupported(run_of(digits, False))
+    assert GanTest().why_unsupported(run_of(digits, True)) is None
+    assert "condition" in GanTest().why_unsupported(run_of(digits, False))
