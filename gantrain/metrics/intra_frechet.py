@@ -6,10 +6,12 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
-from gantrain.metrics.frechet import MAX_DIMS, SAMPLES_PER_DIM, components
+from gantrain.metrics.frechet import SAMPLES_PER_DIM, principal_axes
 from gantrain.metrics.tools.by_class import counts_protocol, mean_over_classes, rows_of_classes, why_few
 from gantrain.metrics.tools.frechet_distance import frechet, frechet_error
 from gantrain.registry import option, register
+
+MAX_DIMS = 64
 
 
 @register("metric")
@@ -63,7 +65,7 @@ def projections(evaluation: Evaluation) -> list[tuple[Tensor, Tensor]]:
     n = min((min(len(a), len(b)) for a, b in rows), default=0)
     dims = min(real.shape[1], MAX_DIMS, max(1, n // SAMPLES_PER_DIM))
     if dims < real.shape[1]:
-        axes = components(real, dims)
+        axes = principal_axes(real, dims)
         real, fake = real @ axes, fake @ axes
     counts = [min(len(a), len(b)) for a, b in rows]
     return [(real[a[:count]], fake[b[:count]]) for (a, b), count in zip(rows, counts, strict=True)]
