@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.features.tools.classifier import STEPS, fit_to, predict, why_not_trainable
+from gantrain.features.tools import classifier
+from gantrain.features.tools.classifier import predict, why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.by_class import why_no_classes
 from gantrain.metrics.tools.classifier import classifier_protocol
@@ -37,7 +38,7 @@ class GanTrain(Metric):
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         own = classifier_protocol(evaluation) | {
-            "classifier": f"that of gan_test, {STEPS} steps on the samples"
+            "classifier": f"that of gan_test, {classifier.STEPS} steps on the samples"
         }
         return super().protocol(evaluation) | own
 
@@ -76,7 +77,12 @@ def on_cpu(side: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor]:
 
 def accuracy(evaluation: Evaluation, x: Tensor, y: Tensor) -> float:
     """Return the accuracy on held-out data of a classifier trained on samples [N, ...] with labels [N]."""
-    network = fit_to(evaluation.data.spec, lambda rows: (x[rows], y[rows]), len(x))
+
+    def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = torch.randint(len(x), (classifier.BATCH,), generator=generator)
+        return x[rows], y[rows]
+
+    network = classifier.fit(evaluation.data.spec, draw, classifier.STEPS)
     real, labels = on_cpu(evaluation.real)
     return float(torch.eq(predict(network, real), labels).double().mean())
 

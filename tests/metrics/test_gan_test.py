@@ -53,9 +53,7 @@ def test_labels_without_meaning_score_chance(digits):
     draws = torch.Generator().manual_seed(0)
     shuffled = y[torch.randperm(len(y), generator=draws)]
     with torch.inference_mode():
-        value = GanTest()(reading(digits, ["metric.n=359"], substitute=(x, shuffled)))[
-            "fidelity/gan_test"
-        ]
+        value = GanTest()(reading(digits, ["metric.n=359"], substitute=(x, shuffled)))["fidelity/gan_test"]
         wrong = GanTest()(reading(digits, ["metric.n=359"], substitute=(x, (y + 1) % 10)))[
             "fidelity/gan_test"
         ]
