@@ -12,8 +12,8 @@ from covering import all_pairs, covering_rows, pairs_of
 from small_runs import FACTORS, Refusals, Row, advised, config_of, parts_built_once
 
 from gantrain.errors import ConfigError
+from gantrain.features.tools import classifier
 from gantrain.metrics.theory import overshoot, why_no_likelihood
-from gantrain.metrics.tools import classifier
 from gantrain.training.run import run
 
 # What a choice may need beside it: data of a kind, labels that the networks see, a G of known density.
