@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.features.base import Extractor, Features
-from gantrain.features.tools.classifier import WIDTH, ClassNetwork, shared_classifier, size_of_view
+from gantrain.features.tools.classifier import (
+    WIDTH,
+    ClassNetwork,
+    classifier,
+    shared_classifier,
+    size_of_view,
+)
+from gantrain.features.tools.weights import fill, read_weights
 from gantrain.registry import option, register
 
 
@@ -43,10 +51,14 @@ def preprocessing(spec: Spec) -> str:
 class Classifier(Features):
     """128 numbers that a small classifier of the data's own labels computes of a sample.
 
-    That of digits and MNIST comes with the package; that of other data is trained once on the training split.
+    That of digits and MNIST comes with the package; that of other data is trained once on the training split, and
+    kept in the cache: ``weights`` of that file compares another run by the same network.
     """
 
     name: str = option("classifier", "registered name")
+    weights: str | None = option(
+        None, "safetensors of a classifier that another machine trained; null for none"
+    )
 
     def why_unsupported(self, spec: Spec) -> str | None:
         return None if spec.classes > 1 else "these data have no labels to train a classifier on"
@@ -54,5 +66,16 @@ class Classifier(Features):
     def dimension(self, spec: Spec) -> int:
         return WIDTH * (spec.shape[0] if spec.channel_classes else 1)
 
+    def check_weights(self) -> None:
+        if self.weights is not None:
+            read_weights(self.weights)
+
     def load(self, data: Data) -> Extractor:
-        return Penultimate(shared_classifier(data), data.spec)
+        if self.weights is None:
+            return Penultimate(shared_classifier(data), data.spec)
+        tensors, digest = read_weights(self.weights)
+        with torch.random.fork_rng(devices=[]):  # initial weights use torch's global generator
+            network = classifier(data.spec)
+        fill(network, tensors, self.weights)
+        network.origin, network.sha256 = "of features.weights", digest
+        return Penultimate(network, data.spec)

@@ -14,7 +14,10 @@ from safetensors.torch import save
 from torch import nn
 
 from gantrain.core.weights_place import download_folder, find_weights
+from gantrain.datasets.digits import Digits
 from gantrain.errors import DataError
+from gantrain.features.classifier import Classifier
+from gantrain.features.tools.classifier import LAST_FIT, shared_classifier
 from gantrain.features.tools.weights import MOST_HEADER, fill, read_weights
 
 TENSORS = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}
@@ -149,3 +152,23 @@ def test_weights_of_another_network_are_refused(folder):
         with pytest.raises(DataError, match="weights of another network") as caught:
             fill(network, tensors, "w")
         assert words in str(caught.value)
+
+
+def test_a_classifier_of_another_machine_is_read(folder):
+    data = Digits().load(0)
+    own = shared_classifier(data)
+    weights = {name: tensor + 0.01 for name, tensor in own.state_dict().items()}
+    (folder / "theirs.safetensors").write_bytes(content := save(weights))
+    extractor = Classifier(weights="theirs.safetensors").load(data)
+    assert extractor.protocol["sha256"] == sha256(content) != own.sha256
+    x, _ = data.holdout.take(torch.arange(5))
+    own.load_state_dict(weights)
+    assert extractor(x).equal(own[:-1](x))
+    LAST_FIT.clear()
+    (folder / "other.safetensors").write_bytes(save(TENSORS))
+    with pytest.raises(DataError, match="weights of another network"):
+        Classifier(weights="other.safetensors").load(data)
+    (folder / "code.safetensors").write_bytes(pickled(Malicious()))
+    with pytest.raises(DataError, match="is not a file of weights"):
+        Classifier(weights="code.safetensors").check_weights()
+    assert not (folder / "executed").exists()
