@@ -16,14 +16,19 @@ def load_matplotlib() -> None:
             matplotlib.rcdefaults()
 
 
-def panels(columns: int = 1, width: float = 5.4, height: float = 4.8) -> tuple[Any, list[Any]]:
-    """Return a matplotlib figure and its axes side by side, each ``width`` by ``height`` inches at 100 dots an inch."""
+def panels(
+    columns: int = 1, width: float = 5.4, height: float = 4.8, is_fitted: bool = True
+) -> tuple[Any, list[Any]]:
+    """Return a matplotlib figure and its axes side by side, each ``width`` by ``height`` inches at 100 dots an inch.
+
+    Margins are fitted to what stands in them, which takes longer than to draw it, or else axes stay where they are put.
+    """
     load_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     # Without pyplot: no window, and no list of open figures that grows during training.
-    figure = Figure(figsize=(width * columns, height), dpi=100, layout="constrained")
+    figure = Figure(figsize=(width * columns, height), dpi=100, layout="constrained" if is_fitted else None)
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 

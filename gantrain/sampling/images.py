@@ -14,6 +14,8 @@ from gantrain.datasets.base import Data, Split
 from gantrain.metrics.nearest import nearest
 
 MIN_CELL_PIXELS = 32  # shorter side of each cell of a grid
+CORNER, HEIGHT = (0.09, 0.09), 0.84  # of the axes of points, in parts of the figure
+EXPONENTS = (-2, 4)  # between which numbers fit into its margins as they are
 
 
 def encode(image: Image.Image) -> bytes:
@@ -116,7 +118,8 @@ def point_cloud(
     low, high = real.amin(0), real.amax(0)
     margin = 0.25 * float((high - low).max()) or max(1.0, 0.25 * float(real.abs().max()))
     low, high = low - margin, high + margin
-    figure, (ax,) = panels()
+    figure, (ax,) = panels(is_fitted=False)
+    ax.set_position((*CORNER, 0.7 if landscape else 0.87, HEIGHT))
     if landscape:
         # D on a square grid of points, [side * side] to [y, x].
         side = 120
@@ -128,7 +131,9 @@ def point_cloud(
             *map(np.asarray, axes), surface, cmap="RdBu", vmin=least, vmax=most, shading="auto"
         )
         ends = "neither" if landscape.limits else "both"
-        figure.colorbar(mesh, ax=ax, extend=ends).set_label(landscape.label, fontsize=8)
+        scale = figure.add_axes((0.82, CORNER[1], 0.03, HEIGHT))
+        figure.colorbar(mesh, cax=scale, extend=ends).set_label(landscape.label, fontsize=8)
+        scale.ticklabel_format(scilimits=EXPONENTS)
     ax.plot(*real.T.numpy(), ".", ms=1.5, color="black", label="held-out data")
     fake = fake.cpu()
     outside = int(((fake < low) | (fake > high) | fake.isnan()).any(1).sum())
@@ -140,5 +145,6 @@ def point_cloud(
         xlim=(low[0].item(), high[0].item()),
         ylim=(low[1].item(), high[1].item()),
     )
+    ax.ticklabel_format(scilimits=EXPONENTS)
     ax.legend(loc="upper right", markerscale=5, fontsize=8)
     return render(figure)
