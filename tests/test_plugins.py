@@ -474,7 +474,7 @@ from gantrain.datasets.base import Split, Synthetic as Base""",
         return Split(self.length * torch.rand(n, 2, generator=generator), None)""",
     ),
     "metric": (
-        "from gantrain.metrics.base import Metric as Base"
+        "from gantrain.metrics.base import Metric as Base",
         """factor: float = option(1.0, "of the tag", above=0)
     tags = ("fidelity/own",)
 

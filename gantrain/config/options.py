@@ -223,16 +223,22 @@ class Top:
 
 def class_of(group: Group) -> type:
     """Return the dataclass of a group's choices; that of ``metric`` includes the keys of the registered metrics."""
+    cls = _declared_class(group)
+    return cls.complete() if issubclass(cls, Suite) else cls
+
+
+def _declared_class(group: Group) -> type:
     module, _, name = group.cls.partition(":")
     cls: type = getattr(import_module(f"gantrain.{module}"), name)
-    return cls.complete() if issubclass(cls, Suite) else cls
+    return cls
 
 
 def _root_field(group: Group) -> tuple[str, Any, Any]:
     """Return a group's field in the composed config; the class of a family depends on the choice."""
     if group.family:
         return group.name, Any, dataclasses.field(default=MISSING)
-    cls = class_of(group)
+    # Of a suite its base: a plug-in that comes later adds keys, in another subclass.
+    cls = _declared_class(group)
     return group.name, cls, dataclasses.field(default_factory=cls)
 
 
