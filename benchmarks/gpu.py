@@ -18,7 +18,8 @@ from benchmarks.cases import PLUGINS, QUICK, all_cases
 from benchmarks.ceilings import Ceilings, Cost, wait_for
 from benchmarks.table import Table
 from gantrain.config.compose import compose
-from gantrain.config.options import Config, Device
+from gantrain.config.device import Device
+from gantrain.config.options import Config
 from gantrain.config.resolve import plain_data, resolve
 from gantrain.core.plugins import use
 from gantrain.datasets.base import Data

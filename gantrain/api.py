@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gantrain.config.options import Device
+from gantrain.config.device import Device
 from gantrain.config.overrides import CommandLine
 from gantrain.core.device import resolve_device
 from gantrain.core.history import read_history

@@ -23,7 +23,7 @@ def evaluate_sides(folders: Sequence[str], words: Mapping[str, str]) -> int:
 
     from gantrain.cli.arguments import output_path
     from gantrain.config.compose import compose
-    from gantrain.config.options import Device
+    from gantrain.config.device import Device
     from gantrain.config.resolve import plain_data
     from gantrain.core.files import write_json
     from gantrain.core.scalars import read_text

@@ -35,7 +35,7 @@ GROUPS = {
             "augment", "random transformation of D's inputs, real and fake", family="augment", absent="none"
         ),
         Group("optimizer", "the update rule, with a learning rate for each network", family="optimizers"),
-        Group("device", "where to train; an unavailable device is an error", cls="config.options:Device"),
+        Group("device", "where to train; an unavailable device is an error", cls="config.device:Device"),
         Group(
             "features",
             "what metrics compare samples with data by",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gantrain.config.options import Device
+from gantrain.config.device import Device
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.files.picture_set import Pictures

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 import gantrain
-from gantrain.config.options import Device
+from gantrain.config.device import Device
 from gantrain.core.device import check_precision, resolve_device
 from gantrain.distributed.group import Group, OneProcess
 from gantrain.training.torch_settings import torch_settings

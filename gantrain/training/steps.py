@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from gantrain.config.options import AUTO, Config
+from gantrain.config.device import AUTO
+from gantrain.config.options import Config
 from gantrain.core.files import cache_home
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError

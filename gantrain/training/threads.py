@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from gantrain.config.options import AUTO, Config
+from gantrain.config.device import AUTO
+from gantrain.config.options import Config
 from gantrain.core.random import stream
 from gantrain.core.system import usable_cores
 from gantrain.core.text import count

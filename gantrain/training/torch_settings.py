@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import torch
 
-from gantrain.config.options import Device
+from gantrain.config.device import Device
 from gantrain.errors import ConfigError
 
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"

@@ -14,7 +14,8 @@ import yaml
 from composed import FOLDERS, STEMS, composed, placed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gantrain.config.options import Device, Folder, Train
+from gantrain.config.device import Device
+from gantrain.config.options import Folder, Train
 from gantrain.config.resolve import resolve
 from gantrain.core.groups import GROUPS, choices, yaml_dir
 from gantrain.errors import ConfigError

@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from gantrain.config.options import Device
+from gantrain.config.device import Device
 from gantrain.core.device import check_precision
 from gantrain.errors import ConfigError
 from gantrain.training import torch_settings as settings

@@ -6,7 +6,8 @@ import json
 
 from torch import nn
 
-from gantrain.config.options import Config, Device
+from gantrain.config.device import Device
+from gantrain.config.options import Config
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.steps import why_not_compiled

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
-from gantrain.config.options import AUTO, Config
+from gantrain.config.device import AUTO
+from gantrain.config.options import Config
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.schedules import due
 from gantrain.core.signals import leave
