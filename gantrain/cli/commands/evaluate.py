@@ -39,8 +39,8 @@ def evaluate(argv: list[str]) -> int:
     folders, words = split_arguments("evaluate", argv)
     if len(folders) == 2:
         return evaluate_sides(folders, words)
-    if len(folders) != 1:
-        what = f"takes a run, or two sets of pictures, got {' '.join(folders) or 'nothing'}"
+    if len(folders) > 2:
+        what = f"takes a run, or two sets of pictures, got {' '.join(folders)}"
         raise ConfigError("evaluate", what, "gantrain evaluate RUN, or gantrain evaluate FAKE REAL")
     checkpoint = load_checkpoint(single_folder("evaluate", folders))
     out = output_path(
