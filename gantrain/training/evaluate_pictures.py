@@ -73,20 +73,20 @@ def evaluate_pictures(
 
 
 def data_of(sides: Sides, n: int, seed: int) -> Data:
-    """Return the real pictures as data: a part of them stands for held-out ones, at most ``POOL`` times ``n``."""
+    """Return the real pictures as data: held-out ones, or without others to train on, some that stand for such.
+
+    Those are at most ``POOL`` times ``n``, since all of their features are computed.
+    """
     real = sides.real
     spec = Spec(tuple(real.split.x.shape[1:]), len(real.classes))
-    pool = (
-        torch.randperm(len(real.split), generator=torch.Generator().manual_seed(seed))[: POOL * n]
-        .sort()
-        .values
-    )
-    places, y = real.split.places(pool), None if real.split.y is None else real.split.y[pool]
-    holdout = Split(real.split.x, y, places, real.split.file)
-    if sides.train is None:
-        return Data(spec, real.split, holdout, within=pool)
-    labels = translated_labels(sides.train, real) if spec.classes else None
-    return Data(spec, replace(sides.train.split, y=labels), holdout)
+    if sides.train is not None:
+        labels = translated_labels(sides.train, real) if spec.classes else None
+        return Data(spec, replace(sides.train.split, y=labels), real.split)
+    draws = torch.Generator().manual_seed(seed)
+    pool = torch.randperm(len(real.split), generator=draws)[: POOL * n].sort().values
+    y = None if real.split.y is None else real.split.y[pool]
+    holdout = Split(real.split.x, y, real.split.places(pool), real.split.file)
+    return Data(spec, real.split, holdout, within=pool)
 
 
 def translated_labels(pictures: Pictures, real: Pictures) -> Tensor | None:

@@ -89,12 +89,18 @@ class FilesOfPictures(PictureSet):
         options = replace(self.options, channels=channels, resolution=height, width=width)
         with _words_of_pictures():
             data = options.load(seed=0)
-        # A dataset is split by a seed: joined again, in the order of the files
+        # A dataset is split by a seed: joined again, in the order of the files' own names, so that classes are mixed
+        # as they were where ``export-data`` wrote them
         rows = torch.cat([_rows(part) for part in (data.train, data.holdout)])
-        order = rows.argsort()
+        names = [file.name for file in options.content.source.listing.files]
+        places = [(os.path.basename(name), name) for name in names]
+        order = torch.tensor(sorted(range(len(rows)), key=lambda i: places[int(rows[i])]))
         labels = [part.y for part in (data.train, data.holdout) if part.y is not None]
         y = torch.cat(labels)[order] if labels else None
-        split = Split(data.train.x, y, rows[order], data.train.file)
+        if data.train.file is not None:
+            split = Split(data.train.x, y, rows[order], data.train.file)
+        else:
+            split = Split(data.train.x[rows[order]], y)
         return Pictures(split, options.content.classes, f"{data.summary}, {text_of((height, width))}")
 
 

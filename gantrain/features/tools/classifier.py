@@ -132,7 +132,7 @@ def load_or_fit(data: Data) -> ClassNetwork:
         return network
     reserved = len(split_reserved_samples(data)[1])
     key = hashlib.sha256(f"{data.spec} {reserved} {STEPS} {BATCH}".encode())
-    for tensor in itertools.chain(data.train.pieces(), (data.train.y, data.train.rows)):
+    for tensor in itertools.chain(data.train.pieces(), (data.train.y, data.train.rows, data.within)):
         if tensor is not None:
             key.update(tensor.flatten().numpy().data)
     name = f"classifier-{key.hexdigest()[:20]}.safetensors"
