@@ -8,13 +8,8 @@ from torch import Tensor
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.features.base import Extractor, Features
-from gantrain.features.tools.classifier import (
-    WIDTH,
-    ClassNetwork,
-    classifier,
-    shared_classifier,
-    size_of_view,
-)
+from gantrain.features.tools.classifier import WIDTH, ClassNetwork, classifier, shared_classifier
+from gantrain.features.tools.view import describe_view, size_of_view
 from gantrain.features.tools.weights import fill, read_weights
 from gantrain.registry import option, register
 
@@ -27,7 +22,7 @@ class Penultimate(Extractor):
         self.layers = classifier[:-1]
         self.dimension = WIDTH * (spec.shape[0] if spec.channel_classes else 1)
         self.protocol = {
-            "preprocessing": preprocessing(spec),
+            "preprocessing": describe_view(spec),
             "weights": classifier.origin,
             "sha256": classifier.sha256,
         }
@@ -37,13 +32,6 @@ class Penultimate(Extractor):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).flatten(1)
-
-
-def preprocessing(spec: Spec) -> str:
-    """Return what becomes of a sample before the first layer, as a protocol states it."""
-    if not spec.is_image or size_of_view(spec) == spec.shape[1:]:
-        return "none"
-    return f"averaged over areas to {'x'.join(map(str, size_of_view(spec)))}, in [-1, 1]"
 
 
 @register("features")

@@ -10,10 +10,10 @@ from torch.nn.functional import adaptive_avg_pool2d, conv2d
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.features.base import Extractor, Features
+from gantrain.features.tools.view import describe_view, size_of_view
 from gantrain.registry import option, register
 
 WIDTHS, GRID = (32, 64, 32), 2  # channels of each layer; the last is averaged over 2 x 2 areas
-SIDE = 32  # pixels to which larger images are averaged
 
 
 class RandomConvolutions(Extractor):
@@ -30,13 +30,10 @@ class RandomConvolutions(Extractor):
             weights.append(nn.Parameter(torch.from_numpy(signs * (2 / (9 * channels)) ** 0.5).float()))
             channels = width
         self.filters = nn.ParameterList(weights)
-        self.size = min(spec.shape[1], SIDE), min(spec.shape[2], SIDE)
+        self.size = size_of_view(spec)
         self.dimension = WIDTHS[-1] * GRID**2
         digest = hashlib.sha256(b"".join(weight.detach().numpy().tobytes() for weight in weights))
-        view = (
-            "none" if self.size == spec.shape[1:] else f"averaged over areas to {self.size[0]}x{self.size[1]}"
-        )
-        self.protocol = {"preprocessing": view, "sha256": digest.hexdigest()}
+        self.protocol = {"preprocessing": describe_view(spec), "sha256": digest.hexdigest()}
         self.bytes_per_sample = 4 * spec.numel + 64 * self.size[0] * self.size[1]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Whether samples are copies of training data: their distance to the nearest of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import isfinite
 
@@ -9,7 +11,7 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.datasets.base import Split
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.evaluation import in_double
+from gantrain.metrics.evaluation import CHUNK, in_double
 from gantrain.metrics.tools.errors import bootstrap
 from gantrain.metrics.tools.pair_distances import MAX_TREE_DIMENSIONS, tree_of
 from gantrain.registry import option, register
@@ -18,6 +20,7 @@ MAX_SAMPLES = 500  # in a median
 BYTES = (
     2**25
 )  # of the training samples that are in memory at a time, and of their distances; more is slower too
+FEATURE_BYTES = 2**28  # of the training samples' features, which are kept
 
 
 def nearest(x: Tensor, train: Split, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -75,25 +78,78 @@ def by_product(x: Tensor, train: Split, own: Tensor | None = None) -> Tensor:
     return index
 
 
+@dataclass(frozen=True)
+class TrainingSpace:
+    """Training samples among which the nearest one is found.
+
+    Attributes:
+        rows: What is searched: their features, or the samples themselves.
+        search: What these are, for a protocol: ``features`` or ``pixels``.
+        index: Which training samples they are, [rows], where they are not all; else None.
+    """
+
+    rows: Split
+    search: str
+    index: Tensor | None = None
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> TrainingSpace:
+        """Compute the features of as many training samples as 256 MiB hold; none where samples are their own."""
+        train, d = evaluation.data.train, evaluation.extractor.dimension
+        is_plain = evaluation.feature_name in ("pixels", "coordinates")
+        if is_plain and d == evaluation.data.spec.numel:
+            return cls(train, "features")
+        if evaluation.feature_source.is_published:
+            return cls(train, "pixels")
+        most, index = FEATURE_BYTES // (4 * d), torch.arange(len(train))
+        if most < len(train):
+            index = (
+                torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:most].sort().values
+            )
+        rows = torch.empty(len(index), d)
+        for part, place in zip(index.split(CHUNK), rows.split(CHUNK), strict=True):
+            place.copy_(evaluation.features(train.take(part, evaluation.device)[0]))
+        return cls(Split(rows), "features", None if len(index) == len(train) else index)
+
+    def distances(self, evaluation: Evaluation, x: Tensor, own: Tensor | None = None) -> Tensor:
+        """Return the distance in features of the first samples x [N, ...] to their nearest training sample, [N]."""
+        x, train = x[:MAX_SAMPLES], evaluation.data.train
+        if self.rows is train:
+            found, which = nearest(x, train, own)
+            if self.search == "features":
+                return found.cpu()
+            features = evaluation.features(x)
+        else:
+            features = evaluation.features(x)
+            which = by_product(features, self.rows, own)
+            which = which if self.index is None else self.index.to(which.device)[which]
+        # Computed anew in chunks of the same size, so that the features of a copy have the same bits.
+        others = evaluation.features(train.take(which, evaluation.device)[0])
+        return (features - others).norm(dim=1).cpu()
+
+
 @register("metric")
 @dataclass
 class Nearest(Metric):
-    """Median distance of samples to their nearest training sample, over that of held-out data.
+    """Median distance of samples to their nearest training sample in features, over that of held-out data.
 
     1 is as far from the training data as new data are; below 1 is copying, 0 copies only; above 1 is off the data, as
     noise is. Averages of a few training images are below 1 too, and then in ``fidelity/sharpness`` as well. For points
     of few dimensions it measures how dense the data are where samples fall. On at most 500 samples a side. Where no
-    data are held out, the yardstick is the distance of the data to the nearest other one.
+    data are held out, the yardstick is the distance of the data to the nearest other one. A published network would
+    take long for all training samples: the nearest is then found by pixels, and only its distance is one of features.
     """
 
     name: str = option("nearest", "registered name")
+    reads_features = True
     tags = ("fidelity/nearest_distance",)
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        space = self.space(evaluation)
         return super().protocol(evaluation) | {
-            "features": "pixels" if evaluation.data.spec.is_image else "coordinates",
             "n": min(MAX_SAMPLES, evaluation.n),
-            "train": len(evaluation.data.train),
+            "train": len(space.rows),
+            "nearest_by": space.search,
             "holdout_distance": self.holdout_distance(evaluation),
         }
 
@@ -101,11 +157,11 @@ class Nearest(Metric):
         scale = self.holdout_distance(evaluation)
         if scale == 0:  # half of the held-out data are training data too
             return {}
-        fake = evaluation.once(distances_of_fakes)
+        fake = evaluation.once(self.distances_of_fakes)
         return {"fidelity/nearest_distance": Estimate(float(fake.median()) / scale, n=len(fake))}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        real, fake = self.holdout_distances(evaluation), evaluation.once(distances_of_fakes)
+        real, fake = self.holdout_distances(evaluation), evaluation.once(self.distances_of_fakes)
 
         def ratio(pairs: Tensor) -> Tensor:
             return fake[pairs].median(1).values / real[pairs].median(1).values
@@ -130,17 +186,23 @@ class Nearest(Metric):
 
     def holdout_distances(self, evaluation: Evaluation) -> Tensor:
         """Return held-out data's distances to their nearest training samples, computed once a run."""
-        key = evaluation.n, evaluation.seed
+        key = evaluation.n, evaluation.seed, evaluation.feature_name
         last = getattr(self, "_last", None)
         if last is None or last[0] is not evaluation.data or last[1] != key:
             data, own = evaluation.data, None
             if data.within is not None:
                 own = data.within[evaluation.order(data.holdout, evaluation.n)][:MAX_SAMPLES]
-            distance, _ = nearest(evaluation.real[0][:MAX_SAMPLES], data.train, own)
-            self._last = last = (evaluation.data, key, distance.cpu())
+            distances = self.space(evaluation).distances(evaluation, evaluation.real[0], own)
+            self._last = last = (evaluation.data, key, distances)
         return last[2]
 
+    def distances_of_fakes(self, evaluation: Evaluation) -> Tensor:
+        """Return the distances of samples of G to their nearest training samples."""
+        return self.space(evaluation).distances(evaluation, evaluation.fake[0])
 
-def distances_of_fakes(evaluation: Evaluation) -> Tensor:
-    """Return the distances of samples of G to their nearest training samples."""
-    return nearest(evaluation.fake[0][:MAX_SAMPLES], evaluation.data.train)[0].cpu()
+    def space(self, evaluation: Evaluation) -> TrainingSpace:
+        """Return the training samples as they are compared, computed once a run."""
+        key, last = evaluation.feature_name, getattr(self, "_last_space", None)
+        if last is None or last[0] is not evaluation.data or last[1] != key:
+            self._last_space = last = (evaluation.data, key, TrainingSpace.of(evaluation))
+        return last[2]

@@ -10,10 +10,12 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.datasets.gaussians import Ring
+from gantrain.features.random import Random
 from gantrain.metrics import nearest as module
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.nearest import Nearest, nearest
 from gantrain.metrics.suite import Suite
+from gantrain.registry import build
 
 TAG = "fidelity/nearest_distance"
 
@@ -22,14 +24,15 @@ def draw(n: int, *shape: int, seed: int = 0) -> Tensor:
     return torch.randn(n, *shape, generator=torch.Generator().manual_seed(seed))
 
 
-def evaluation(data: Data, fake: Tensor, n: int) -> Evaluation:
-    cpu = torch.device("cpu")
-    return Evaluation(data=data, suite=Suite(n=n), device=cpu, seed=0, substitute=(fake, None))
+def evaluation(data: Data, fake: Tensor, n: int, features: str = "auto") -> Evaluation:
+    source = build("features", {"name": features})
+    sides = {"substitute": (fake, None), "feature_source": source}
+    return Evaluation(data=data, suite=Suite(n=n), device=torch.device("cpu"), seed=0, **sides)
 
 
-def read(data: Data, fake: Tensor, n: int = 300) -> float:
+def read(data: Data, fake: Tensor, n: int = 300, features: str = "auto") -> float:
     with torch.inference_mode():
-        return Nearest()(evaluation(data, fake, n))[TAG]
+        return Nearest()(evaluation(data, fake, n, features))[TAG]
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +45,18 @@ def ring() -> Data:
     return Ring(n=3000, n_holdout=400).load(0)
 
 
-@pytest.mark.parametrize("name", ["digits", "ring"])
-def test_copies_read_0_and_new_data_1(name, request):
+SPACES = [("digits", "auto"), ("digits", "pixels"), ("digits", "random"), ("ring", "auto")]
+
+
+@pytest.mark.parametrize(("name", "features"), SPACES)
+def test_copies_read_0_and_new_data_1(name, features, request):
     data = request.getfixturevalue(name)
-    assert read(data, data.train.take(torch.arange(300))[0]) == 0
+    assert read(data, data.train.take(torch.arange(300))[0], features=features) == 0
     with torch.inference_mode():
         held = evaluation(data, torch.empty(0), 300).real[0]
-    assert read(data, held) == 1
+    assert read(data, held, features=features) == 1
     others = data.holdout.take(torch.arange(len(data.holdout)))[0]
-    assert 0.8 < read(data, others) < 1.25
+    assert 0.8 < read(data, others, features=features) < 1.25
 
 
 def test_near_copies_read_as_near_as_they_are(digits):
@@ -58,19 +64,46 @@ def test_near_copies_read_as_near_as_they_are(digits):
     noise = draw(300, 1, 8, 8)
     noise /= noise.flatten(1).norm(dim=1)[:, None, None, None]
     with torch.inference_mode():
-        known = Nearest().holdout_distance(evaluation(digits, x, 300))
+        known = Nearest().holdout_distance(evaluation(digits, x, 300, "pixels"))
     for size in (1e-3, 0.1):
-        assert read(digits, x + size * noise) == pytest.approx(size / known, rel=1e-3)
+        found = read(digits, x + size * noise, features="pixels")
+        assert found == pytest.approx(size / known, rel=1e-3)
 
 
-def test_nearest_of_averages_is_below_1_and_of_noise_above(digits):
+@pytest.mark.parametrize("features", ["classifier", "pixels", "random"])
+def test_nearest_of_averages_is_below_1_and_of_noise_above(digits, features):
     train = digits.train.take(torch.arange(len(digits.train)))[0]
     with torch.inference_mode():
         held = evaluation(digits, torch.empty(0), 300).real[0]
     near = torch.cdist(held.flatten(1), train.flatten(1)).topk(3, largest=False).indices
-    assert 0.3 < read(digits, (held + train[near[:, 0]]) / 2) <= 0.5 + 1e-6  # half of the way is gone
-    assert read(digits, train[near].mean(1)) < 1
-    assert read(digits, draw(300, 1, 8, 8)) > 2
+    assert 0.3 < read(digits, (held + train[near[:, 0]]) / 2, features=features) < 0.75
+    assert read(digits, train[near].mean(1), features=features) < 0.8
+    assert read(digits, train[:300] + 0.1 * draw(300, 1, 8, 8), features=features) < 0.5
+    assert read(digits, draw(300, 1, 8, 8), features=features) > 1.5
+
+
+def test_nearest_keeps_the_features_of_as_many_samples_as_fit(digits, monkeypatch):
+    monkeypatch.setattr(module, "FEATURE_BYTES", 4 * 128 * 700)
+    metric, x = Nearest(), digits.train.take(torch.arange(300))[0]
+    scene = evaluation(digits, x, 300)
+    with torch.inference_mode():
+        protocol, space = metric.protocol(scene), metric.space(scene)
+        assert (protocol["train"], protocol["nearest_by"]) == (700, "features")
+        copies = digits.train.take(space.index[:300])[0]
+        assert float(space.distances(scene, copies).max()) == 0
+        others = torch.cdist(scene.features(x), space.rows.x.double()).min(1).values
+        torch.testing.assert_close(space.distances(scene, x), others, rtol=1e-5, atol=1e-5)
+
+
+def test_nearest_by_a_published_network_is_found_by_pixels(digits, monkeypatch):
+    """Its features of all training samples would take long; copies are at 0 and held-out data at 1 even so."""
+    monkeypatch.setattr(Random, "is_published", True)
+    x, _ = digits.train.take(torch.arange(300))
+    scene = evaluation(digits, x, 300, "random")
+    with torch.inference_mode():
+        assert Nearest().protocol(scene)["nearest_by"] == "pixels"
+    assert read(digits, x, features="random") == 0
+    assert read(digits, draw(300, 1, 8, 8), features="random") > 1.5
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (30,), (3, 5, 4)])

@@ -20,6 +20,7 @@ from gantrain.core.update_rules import Adam
 from gantrain.datasets.base import Data
 from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.features.tools.shipped import shipped_classifier
+from gantrain.features.tools.view import is_averaged, size_of_view
 
 log = logging.getLogger("gantrain")
 
@@ -27,7 +28,6 @@ STEPS, BATCH = 600, 128
 FEWEST_OF_CLASS = 20  # pictures of a class, on average, where none are held out
 WIDTH = 128  # of the layer before the scores
 CHUNK = 500  # samples sent through it at a time
-SIDE = 32  # pixels to which larger images are averaged
 MAX_BYTES = 2**27  # of its weights
 Draw = Callable[[torch.Generator], tuple[Tensor, Tensor]]  # samples [N, ...] and their classes [N]
 
@@ -73,7 +73,7 @@ def classifier(spec: Spec) -> ClassNetwork:
         return ClassNetwork(nn.Linear(spec.numel, WIDTH), nn.ReLU(), nn.Linear(WIDTH, spec.classes))
     channels, per_channel = spec.shape[0], spec.channel_classes > 0
     h, w = size_of_view(spec)
-    layers: list[nn.Module] = [] if (h, w) == spec.shape[1:] else [nn.AdaptiveAvgPool2d((h, w))]
+    layers: list[nn.Module] = [nn.AdaptiveAvgPool2d((h, w))] if is_averaged(spec) else []
     layers += [nn.Conv2d(1 if per_channel else channels, 32, 3, stride=2, padding=1), nn.ReLU()]
     layers += [nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten()]
     layers += [nn.Linear(64 * -(-h // 4) * -(-w // 4), WIDTH), nn.ReLU()]
@@ -91,11 +91,6 @@ def why_not_trainable(data: Data) -> str | None:
     if data.within is not None and len(split_reserved_samples(data)[0]) < FEWEST_OF_CLASS * data.spec.classes:
         return "too few labelled pictures are left to train a classifier on"
     return None
-
-
-def size_of_view(spec: Spec) -> tuple[int, int]:
-    """Return the height and width of what its convolutions see of an image."""
-    return min(spec.shape[1], SIDE), min(spec.shape[2], SIDE)
 
 
 def fit(spec: Spec, draw: Draw, steps: int) -> ClassNetwork:
