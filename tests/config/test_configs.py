@@ -38,8 +38,8 @@ def command(group: str, stem: str) -> list[str]:
     """Return the overrides of the command that a choice's first line shows, of a sweep those of its first run."""
     words = shlex.split(choices(group)[stem].rpartition(": gantrain")[2])
     overrides = [word for word in words if "=" in word]
-    # A verb and its RUN, or the flag of a sweep, are no part of them.
-    assert len(words) - len(overrides) in ((1,) if words[:1] == ["-m"] else (0, 2))
+    # A verb and its RUN, or two sets of pictures, or the flag of a sweep, are no part of them.
+    assert len(words) - len(overrides) in ((1,) if words[:1] == ["-m"] else (0, 2, 3))
     parsed = OverridesParser.create().parse_overrides(overrides)
     assert any(o.is_sweep_override() for o in parsed) == (words[:1] == ["-m"])
     return [
