@@ -42,6 +42,12 @@ def make_data(has_extras: bool) -> None:
     Path("pictures").mkdir()
     for i in range(200):
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(f"pictures/{i}.png")
+    if has_extras:
+        from datasets import Dataset  # a library of the extras
+        from datasets import Image as Picture
+
+        pictures = sorted(map(str, Path("pictures").iterdir()))
+        Dataset.from_dict({"image": pictures}).cast_column("image", Picture()).save_to_disk("saved")
 
 
 def words_of(group: str, choice: str) -> list[str]:
@@ -91,6 +97,7 @@ def uses_of_extras() -> Iterator[list[str]]:
     yield ["sweep=optuna", "hydra.sweeper.n_trials=2", *SWEEP[1:-1], "run.dir=optuna"]
     yield ["export", "digits", "out=g.onnx"]
     yield ["dataset=table", "dataset.path=numbers.parquet", *SHORT, "run.dir=table"]
+    yield ["dataset=hub", "dataset.root=saved", "dataset.resolution=8", *SHORT, "run.dir=hub"]
 
 
 def serve() -> None:

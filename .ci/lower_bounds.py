@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = ("sweeps", "onnx", "parquet", "ray")
+EXTRAS = ("sweeps", "onnx", "parquet", "hub", "ray")
 
 requirements = [*PROJECT["dependencies"], *(r for e in EXTRAS for r in PROJECT["optional-dependencies"][e])]
 bounds = [re.match(r"([\w-]+)>=([\w.]+)", requirement) for requirement in requirements]

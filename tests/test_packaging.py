@@ -159,7 +159,7 @@ def test_every_library_that_is_imported_is_declared():
     extras = project["optional-dependencies"]
     declared = [
         *project["dependencies"],
-        *(one for extra in ("sweeps", "onnx", "parquet", "ray") for one in extras[extra]),
+        *(one for extra in ("sweeps", "onnx", "parquet", "hub", "ray") for one in extras[extra]),
     ]
     assert all(">=" in one for one in declared)  # so that .ci/bounds can install the oldest
     names = {re.split("[<>=]", one)[0].lower() for one in declared}

@@ -27,7 +27,7 @@ def evaluate(argv: list[str]) -> int:
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import RunFolder
     from gantrain.core.scalars import read_text
-    from gantrain.datasets.files.torchvision import downloads
+    from gantrain.datasets.files.torchvision import SOURCES, downloads
     from gantrain.distributed.join import current_group
     from gantrain.reports.end_table import metric_table, protocol_warnings
     from gantrain.training.checkpoint import load_checkpoint
@@ -48,7 +48,7 @@ def evaluate(argv: list[str]) -> int:
     )
     config_and_spec(checkpoint)
     group = current_group()
-    with downloads("dataset.root" in words):
+    with downloads(not SOURCES.isdisjoint(words)):
         config = _config_of(checkpoint.config, words)
         data = prepare_together(config, group, checkpoint, checkpoint.plugins, is_evaluation=True)
         if changes := changed_files(config, checkpoint):

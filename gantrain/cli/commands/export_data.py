@@ -21,7 +21,7 @@ FORM = "gantrain export-data outputs/<date>/<run> real"
 def export_data(argv: list[str]) -> int:
     """Write the real samples of a run, cropped and resized as it trains on them."""
     from gantrain.config.resolve import resolve
-    from gantrain.datasets.files.torchvision import downloads
+    from gantrain.datasets.files.torchvision import SOURCES, downloads
     from gantrain.registry import parse
     from gantrain.sampling.options import DataOptions
     from gantrain.sampling.write_data import check_data_file, choose, class_names, write_data
@@ -41,7 +41,7 @@ def export_data(argv: list[str]) -> int:
     check_data_file(out, spec)
     plain = checkpoint.config
     set_data_words(plain, data_words)
-    with downloads("dataset.root" in data_words):
+    with downloads(not SOURCES.isdisjoint(data_words)):
         config = resolve(plain)
         check_same_data(config, checkpoint)
         data = config.dataset.load(config.seed)

@@ -32,9 +32,9 @@ def resume(argv: list[str]) -> int:
         raise ConfigError("--config-dir", "is of no use to a run, which has its config", "leave it out")
     if plan is None and (count := processes_of(folder, words)) > 1:
         return launch(["resume", *argv], count)
-    from gantrain.datasets.files.torchvision import downloads  # with torch, once the words are right
+    from gantrain.datasets.files.torchvision import SOURCES, downloads  # with torch, once the words are right
 
-    with downloads("dataset.root" in words):
+    with downloads(not SOURCES.isdisjoint(words)):
         if plan is None:
             from gantrain.training.resume import resume_run
 

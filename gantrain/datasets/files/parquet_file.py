@@ -17,7 +17,7 @@ class ParquetReader(TableReader):
 
     def __init__(self, path: Path):
         try:
-            import pyarrow  # type: ignore[import-not-found]
+            import pyarrow
             from pyarrow import parquet
         except ImportError as error:
             what = "is Parquet, and pyarrow is not installed"

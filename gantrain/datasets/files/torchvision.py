@@ -19,6 +19,7 @@ from gantrain.registry import option
 # What torchvision raises for a file that is damaged or of another kind.
 UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, AssertionError)
 
+SOURCES = {"dataset.root", "dataset.repository"}  # keys that name what may be downloaded
 _may_download = ContextVar("may_download", default=True)
 
 
@@ -30,6 +31,11 @@ def downloads(are_allowed: bool) -> Iterator[None]:
         yield
     finally:
         _may_download.reset(token)
+
+
+def may_download() -> bool:
+    """Return whether missing files may be downloaded."""
+    return _may_download.get()
 
 
 @dataclass
@@ -89,7 +95,7 @@ class TorchvisionDataset(FileDataset):
         """Download missing files. Raises DataError, naming folder and files, when that is not possible."""
         if not (missing := ", ".join(self._missing_files())):
             return
-        if not _may_download.get():
+        if not may_download():
             remedy = "set dataset.root to the folder that holds them, or to one to download them into"
             raise DataError(self.folder, f"lacks {missing}", remedy)
         new = [folder for folder in (self.folder, *self.folder.parents) if not folder.exists()]
