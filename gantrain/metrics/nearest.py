@@ -111,6 +111,13 @@ class TrainingSpace:
             place.copy_(evaluation.features(train.take(part, evaluation.device)[0]))
         return cls(Split(rows), "features", None if len(index) == len(train) else index)
 
+    def _places(self, own: Tensor | None) -> Tensor | None:
+        """Return where training samples are in ``rows``, -1 for those that are not there."""
+        if own is None or self.index is None:
+            return own
+        places = torch.searchsorted(self.index, own).clamp(max=len(self.index) - 1)
+        return torch.where(self.index[places] == own, places, -1)
+
     def distances(self, evaluation: Evaluation, x: Tensor, own: Tensor | None = None) -> Tensor:
         """Return the distance in features of the first samples x [N, ...] to their nearest training sample, [N]."""
         x, train = x[:MAX_SAMPLES], evaluation.data.train
@@ -121,7 +128,7 @@ class TrainingSpace:
             features = evaluation.features(x)
         else:
             features = evaluation.features(x)
-            which = by_product(features, self.rows, own)
+            which = by_product(features, self.rows, self._places(own))
             which = which if self.index is None else self.index.to(which.device)[which]
         # Computed anew in chunks of the same size, so that the features of a copy have the same bits.
         others = evaluation.features(train.take(which, evaluation.device)[0])

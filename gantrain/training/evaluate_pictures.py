@@ -68,7 +68,9 @@ def evaluate_pictures(
             fake = replace(fake, y=translated_labels(sides.fake, sides.real))
         evaluation = with_samples(evaluation, *evaluation.subset(fake, n))
         has_labels = evaluation.fake[1] is not None and data.spec.classes > 0
-        metrics = select_metrics(suite, RunSpec(data.spec, conditional=has_labels, data=data))
+        metrics = select_metrics(
+            suite, RunSpec(data.spec, conditional=has_labels, data=data, features=source, n=n)
+        )
         return compute(metrics, evaluation, final=True)
 
 

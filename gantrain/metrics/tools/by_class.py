@@ -18,6 +18,8 @@ def why_no_classes(run: RunSpec) -> str | None:
     """Return why a run has no samples of several classes, or None when it has."""
     if run.spec.condition or run.spec.classes < 2:
         return "the condition is not one of several classes"
+    if run.objective is None:
+        return None if run.conditional else "the samples have no labels"
     return None if run.conditional else "the model is not conditional (model.condition=none)"
 
 
