@@ -195,3 +195,17 @@ def test_nearest_takes_chunks_of_bytes_of_large_images(monkeypatch):
     assert distance.tolist() == [0, 0]
     assert index.tolist() == [0, 1]
     assert max(sizes) == 9  # and the images themselves: 10,000 of 256x256 took 15.7 GB
+
+
+@pytest.mark.parametrize("most", [2**28, 4 * 16 * 60])
+def test_data_that_hold_nothing_out_are_compared_with_the_others(monkeypatch, most):
+    """By all distances, also where fewer training samples are searched than there are."""
+    monkeypatch.setattr("gantrain.metrics.nearest.FEATURE_BYTES", most)
+    x, within = draw(90, 1, 4, 4), torch.arange(0, 90, 2)
+    data = Data(Spec((1, 4, 4)), Split(x), Split(x[within]), within=within)
+    scene = evaluation(data, x[within], 45)
+    gaps = torch.cdist(x.flatten(1).double(), x.flatten(1).double()).fill_diagonal_(torch.inf)
+    expected = gaps[within].min(1).values.median()
+    with torch.inference_mode():
+        assert Nearest().holdout_distance(scene) == pytest.approx(float(expected), rel=1e-6)
+        assert Nearest()(scene)[TAG] == 0  # copies
