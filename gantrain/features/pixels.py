@@ -35,7 +35,7 @@ class Pixels(Features):
     name: str = option("pixels", "registered name")
 
     def dimension(self, spec: Spec) -> int:
-        return spec.numel
+        return spec.shape[0] * math.prod(size_of_view(spec)) if spec.is_image else spec.numel
 
     def load(self, data: Data) -> Extractor:
         return Numbers(data.spec)

@@ -14,6 +14,7 @@ from gantrain.features.tools.view import describe_view, size_of_view
 from gantrain.registry import option, register
 
 WIDTHS, GRID = (32, 64, 32), 2  # channels of each layer; the last is averaged over 2 x 2 areas
+DIMENSION = WIDTHS[-1] * GRID**2
 
 
 class RandomConvolutions(Extractor):
@@ -31,7 +32,7 @@ class RandomConvolutions(Extractor):
             channels = width
         self.filters = nn.ParameterList(weights)
         self.size = size_of_view(spec)
-        self.dimension = WIDTHS[-1] * GRID**2
+        self.dimension = DIMENSION
         digest = hashlib.sha256(b"".join(weight.detach().numpy().tobytes() for weight in weights))
         self.protocol = {"preprocessing": describe_view(spec), "sha256": digest.hexdigest()}
         self.bytes_per_sample = 4 * spec.numel + 64 * self.size[0] * self.size[1]
@@ -53,6 +54,9 @@ class Random(Features):
 
     def why_unsupported(self, spec: Spec) -> str | None:
         return None if spec.is_image else "they are features of images"
+
+    def dimension(self, spec: Spec) -> int:
+        return DIMENSION
 
     def load(self, data: Data) -> Extractor:
         return RandomConvolutions(data.spec)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.core.device import upload
+from gantrain.core.float32 import full_float32
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.features.base import Extractor, Features, default_features
@@ -138,7 +139,7 @@ class Evaluation:
         budget = BYTES if x.device.type == "cpu" else GPU_BYTES
         size = max(1, min(CHUNK, budget // extractor.bytes_per_sample))
         # A run's precision is that of its own networks: features are the same in every run.
-        with torch.autocast(x.device.type, enabled=False):
+        with full_float32(x.device):
             return torch.cat([in_double(extractor(part)) for part in x.split(size)])
 
     def features_of_real(self, x: Tensor) -> Tensor:

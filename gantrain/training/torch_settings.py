@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 
 from gantrain.config.device import Device
+from gantrain.core.float32 import tf32_products
 from gantrain.errors import ConfigError
 
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
@@ -26,7 +27,7 @@ def torch_settings(options: Device, device: torch.device) -> Iterator[None]:
     with ExitStack() as stack:
         if device.type == "cuda":
             stack.enter_context(gpu_memory(device, options.memory_fraction))
-            stack.enter_context(tf32_products(options.precision == "tf32", device))
+            stack.enter_context(tf32_of_card(options.precision == "tf32", device))
             # For every run: cuBLAS reads it once, and a later run of this process may be deterministic.
             if not torch.cuda.is_initialized():
                 os.environ.setdefault(CUBLAS, WORKSPACES[0])
@@ -62,7 +63,7 @@ def deterministic_algorithms(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def tf32_products(is_enabled: bool, device: torch.device) -> Iterator[None]:
+def tf32_of_card(is_enabled: bool, device: torch.device) -> Iterator[None]:
     """Inside the block products and convolutions of float32 on CUDA are in TF32, or in float32 throughout.
 
     Raises:
@@ -71,15 +72,8 @@ def tf32_products(is_enabled: bool, device: torch.device) -> Iterator[None]:
     if is_enabled and torch.cuda.get_device_capability(device) < (8, 0):
         what = f"{torch.cuda.get_device_name(device)} has no tf32"
         raise ConfigError("device.precision", what, "choose float32")
-    # By default torch multiplies matrices in float32, and convolves in TF32.
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if is_enabled else "highest")
-    torch.backends.cudnn.allow_tf32 = is_enabled
-    try:
+    with tf32_products(is_enabled):
         yield
-    finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
 
 
 @contextmanager

@@ -14,10 +14,12 @@ from gantrain.errors import ConfigError
 from gantrain.features.auto import Auto
 from gantrain.features.classifier import Classifier
 from gantrain.features.pixels import Pixels
+from gantrain.features.tools import classifier as module
 from gantrain.features.tools.classifier import predict, shared_classifier
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.floors import pool_features, real_against_real
+from gantrain.registry import build
 from gantrain.training.evaluate import compute, expected_tags, supported_metrics, view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -153,3 +155,41 @@ def test_suite_of_pixels_compares_what_data_are():
     )
     assert evaluation.feature_name == "coordinates"
     assert torch.equal(evaluation.features_of_sides[1], x[:30].double())
+
+
+@pytest.mark.parametrize("name", ["auto", "classifier", "pixels", "random"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 40, 20)])
+def test_dimension_is_known_before_the_features_are_loaded(name, shape, monkeypatch):
+    monkeypatch.setattr(module, "STEPS", 1)
+    x, y = torch.rand(8, *shape, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 2
+    data = Data(Spec(shape, classes=2), Split(x, y), Split(x, y))
+    features = build("features", {"name": name})
+    extractor = features.extractor(data, torch.device("cpu"))
+    with torch.inference_mode():
+        assert extractor(x).shape == (8, features.dimension(data.spec)) == (8, extractor.dimension)
+
+
+def test_pixels_of_large_images_are_averages_over_areas():
+    x = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    large = x.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    data = Data(Spec((3, 256, 256)), Split(large), Split(large))
+    extractor = Pixels().load(data)
+    torch.testing.assert_close(extractor(large), x.flatten(1))
+    assert extractor.protocol["preprocessing"] == "averaged over areas to 32x32"
+
+
+COMPARISONS = "metric.names=[frechet,kernel,prdc,nearest,class_accuracy]"
+
+
+@pytest.mark.parametrize("features", ["classifier", "random"])
+def test_numbers_are_the_same_with_one_thread_and_with_two(digits, features):
+    words = f"features={features}", COMPARISONS, "objective=conditional"
+    config, threads, found = resolve(composed(*words)), torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            found.append(compute(supported_metrics(config, digits), scene(digits, *words)).metrics)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(found[0]) == 8
+    assert found[1] == pytest.approx(found[0], rel=1e-4, abs=1e-7)

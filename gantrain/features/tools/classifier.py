@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from gantrain.core.atomic import replace_file
 from gantrain.core.files import cache_home, read_bytes
+from gantrain.core.float32 import full_float32
 from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
 from gantrain.core.update_rules import Adam
@@ -166,5 +167,5 @@ def predict(network: nn.Module, x: Tensor) -> Tensor:
 
 def outputs(network: nn.Module, x: Tensor) -> Tensor:
     """Return a classifier's outputs, float32 whatever the run's precision is."""
-    with torch.autocast(x.device.type, enabled=False):
+    with full_float32(x.device):
         return torch.cat([network(part) for part in x.split(CHUNK)])
