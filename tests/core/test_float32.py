@@ -18,7 +18,7 @@ def test_products_are_in_tf32_inside_the_block_alone(is_enabled):
     assert settings() == before
 
 
-def test_full_float32_ends_the_precision_of_a_run_for_cuda_and_cpu():
+def test_full_float32_ends_the_precision_of_a_run():
     before = settings()
     with tf32_products(True), torch.autocast("cpu", torch.bfloat16):
         with full_float32(torch.device("cuda")):
