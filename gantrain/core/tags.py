@@ -98,6 +98,7 @@ MEANING = {
     "diversity/per_condition_std": "spread of samples of one condition, data = 1",
     "diversity/spread": "spread of samples",
     "fidelity/sharpness": "sharpness, real data = 1",
+    "generator/path_length": "how far a sample moves for a small step of its latent, by LPIPS; small is smooth",
     "logits/accuracy": "share of held-out data and samples that D classifies correctly",
     "logits/holdout": "mean logit on held-out data",
 }

@@ -21,6 +21,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.stacked_mnist import stack_digits
 from gantrain.features.tools import classifier
+from gantrain.metrics import path_length
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.evaluation import tag_suffix
 from gantrain.metrics.theory import overshoot, why_no_likelihood
@@ -76,6 +77,10 @@ def scenes(tmp_path_factory) -> Iterator[dict[str, Scene]]:
     with pytest.MonkeyPatch.context() as patch:  # what is promised here does not depend on how long it takes
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("short")))
         patch.setattr(classifier, "STEPS", 20)
+        patch.setattr(path_length, "why_no_weights", lambda: None)
+        patch.setattr(
+            path_length, "lpips", lambda device: lambda a, b: (a.float() - b.float()).square().mean((1, 2, 3))
+        )
         patch.setattr(overshoot, "UPDATES", 2 * overshoot.EVERY)
         patch.setattr(why_no_likelihood, "LATENTS", 20_000)
         yield found
