@@ -27,7 +27,7 @@ NUMBERS = (
 MIN_RUNS = 4  # fewer are as fast one by one
 MAX_RUNS = 64  # on a CPU, where more are no faster and need more memory
 MAX_PRODUCTS = (
-    10_000_000  # of weights and samples in a forward pass, above which one run alone keeps a core busy
+    20_000_000  # of weights and samples in a forward pass, above which one run alone keeps a core busy
 )
 
 
