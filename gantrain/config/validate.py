@@ -29,6 +29,11 @@ def check_together(config: Config) -> None:
             raise error
 
 
+def holds_nothing_out(config: Config) -> bool:
+    """Return whether a run is evaluated on the data that it is trained on."""
+    return getattr(config.dataset, "holdout", None) == 0
+
+
 def cautions(config: Config) -> list[str]:
     """Return a line for each choice that runs but is seldom meant."""
     lines = []
@@ -42,6 +47,11 @@ def cautions(config: Config) -> list[str]:
         lines.append(
             "train.d_gain stops D by the held-out data, so divergence/js is no lower bound on unseen data; "
             "metric=refit computes one"
+        )
+    if holds_nothing_out(config):
+        lines.append(
+            "dataset.holdout=0 trains on all data: metrics compare G with them, and each with the others; D, and "
+            "a classifier of features, is read on what it has seen; copies show in fidelity/nearest_distance alone"
         )
     if config.train.keep_best and not config.train.evaluate_every:
         what = "train.keep_best compares one evaluation, that of the last step, with train.evaluate_every=0"
@@ -165,6 +175,10 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError(f"noise.{keys[0]}", what, remedy)
     if config.augment.active and not objective.has_game:
         yield ConfigError("augment", "there is no discriminator whose inputs to augment", "set augment=none")
+    if config.train.d_gain is not None and holds_nothing_out(config):
+        yield ConfigError(
+            "train.d_gain", "needs held-out data", "set dataset.holdout=0.1, or train.d_gain=null"
+        )
     if config.train.d_gain is not None and not objective.has_game:
         what = "this objective has no discriminator whose updates to end early"
         yield ConfigError("train.d_gain", what, "set train.d_gain=null")

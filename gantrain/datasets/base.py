@@ -117,9 +117,8 @@ class Split:
     def resident(self, device: torch.device) -> Split:
         """Return the split on a CUDA device where it fits into half of the free memory; itself otherwise."""
         parts = {name: t for name in ("x", "y", "rows") if (t := getattr(self, name)) is not None}
-        if device.type != "cuda" or sum(t.nbytes for t in parts.values()) > DEVICE_SHARE * free_memory(
-            device
-        ):
+        size = sum(t.nbytes for t in parts.values())
+        if device.type != "cuda" or size > DEVICE_SHARE * free_memory(device):
             return self
         if self.file is not None:
             parts["x"] = torch.cat([piece.to(device) for piece in self.pieces()])
@@ -150,6 +149,10 @@ class Data:
     density: Density | None = None
     within: Tensor | None = None
     summary: str = ""
+
+    def __post_init__(self) -> None:
+        if self.holdout is self.train and self.within is None:
+            object.__setattr__(self, "within", torch.arange(len(self.train)))
 
 
 class Dataset(ABC):
@@ -232,11 +235,15 @@ def split(x: Tensor, y: Tensor | None, holdout: float, seed: int) -> tuple[Split
     Args:
         x: Samples, shape [N, ...].
         y: Labels, shape [N], or None.
-        holdout: In (0, 1); both parts keep at least two samples, which a standard error needs.
+        holdout: In (0, 1), where both parts keep at least two samples, which a standard error needs; or 0 to hold
+            nothing out: both parts are one and the same.
         seed: The run's seed.
     """
     # A fresh generator, so that the split depends on the seed and the count alone.
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    if holdout == 0:
+        whole = Split(x[order].contiguous(), None if y is None else y[order])
+        return whole, whole
     cut = min(max(round(len(x) * (1 - holdout)), 2), len(x) - 2)
     parts = order[:cut], order[cut:]
     train, held_out = (Split(x[i].contiguous(), None if y is None else y[i]) for i in parts)

@@ -29,7 +29,7 @@ class Digits(Dataset):
 
     name: str = option("digits", "registered name")
     holdout: float = option(
-        0.2, "fraction of the data held out of training, for the metrics", above=0, below=1
+        0.2, "fraction held out of training, for the metrics; 0 leaves one out at a time", minimum=0, below=1
     )
 
     def spec(self) -> Spec:

@@ -57,7 +57,7 @@ class TableFile(FileDataset):
     )
     bad_rows: str = option("error", "what to do with a row that lacks a number", choices=("error", "skip"))
     holdout: float = option(
-        0.2, "fraction of the data held out of training, for the metrics", above=0, below=1
+        0.2, "fraction held out of training, for the metrics; 0 leaves one out at a time", minimum=0, below=1
     )
 
     def spec(self) -> Spec:

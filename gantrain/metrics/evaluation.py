@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -68,6 +68,17 @@ class Evaluation:
     feature_source: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
     read_features: Callable[[], tuple[Tensor, Tensor]] | None = field(default=None, repr=False, compare=False)
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def with_circumstances(self, protocol: Mapping[str, object]) -> dict[str, object]:
+        """Return a metric's protocol with what else holds for this evaluation: networks, split and training."""
+        stated = dict(protocol)
+        if self.players is None:
+            stated["G"] = "samples of files"
+        elif stated.get("G") == "averaged weights" and not self.players.is_averaged:
+            stated["G"] = "live weights"
+        if self.players is not None and self.data.within is not None and "split" in stated:
+            stated["split"] = "training samples, none are held out"
+        return stated | ({"train": "equal shares of classes"} if self.is_balanced else {})
 
     @property
     def n(self) -> int:

@@ -82,6 +82,11 @@ class Refit(Metric):
     has_floor = False
     needs_game = True
 
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if run.data is not None and run.data.within is not None:
+            return "no data are held out, on which to read a D that is fitted to the others"
+        return None
+
     def expected_tags(self, run: RunSpec) -> list[str]:
         has_gap = "divergence/js" in JS().expected_tags(run)
         return ["divergence/js_refit", *["divergence/js_gap"] * has_gap]

@@ -207,13 +207,7 @@ def _reading(metric: Metric, evaluation: Evaluation, final: bool) -> dict[str, A
     values = _with_suffix(metric, evaluation, metric(evaluation))
     errors = _with_suffix(metric, evaluation, metric.errors(evaluation)) if final else {}
     # Afterwards, since a protocol may depend on what its metric computed.
-    protocol = metric.protocol(evaluation) | {"tags": list(values)}
-    if evaluation.is_balanced:
-        protocol["train"] = "equal shares of classes"
-    if evaluation.players is None:
-        protocol["G"] = "samples of files"
-    elif protocol.get("G") == "averaged weights" and not evaluation.players.is_averaged:
-        protocol["G"] = "live weights"
+    protocol = evaluation.with_circumstances(metric.protocol(evaluation)) | {"tags": list(values)}
     return {"values": _plain(values), "errors": _plain(errors), "protocol": protocol}
 
 

@@ -57,7 +57,7 @@ OVERRIDES = [
     row("optimizer.d_lr=inf", "optimizer.d_lr", "inf is not a finite number"),
     row("optimizer.g_lr=1e30", "optimizer.g_lr", RANGE, "at most 1000"),
     row("seed=99999999999999999999", "seed", RANGE),
-    row("dataset.holdout=1", "dataset.holdout", RANGE, "above 0 and below 1"),
+    row("dataset.holdout=1", "dataset.holdout", RANGE, "at least 0 and below 1"),
     row("dataset=ring dataset.std=0", "dataset.std", RANGE, "above 0"),
     row("objective=conditional objective.mismatch_weight=1", "objective.mismatch_weight", RANGE),
     row("device.threads=20000", "device.threads", "is neither auto nor a number"),

@@ -54,7 +54,7 @@ class ImageDataset(FileDataset):
     width: int | None = option(None, "width in pixels; null for the height", minimum=8, maximum=4096)
     channels: int = option(3, "1 grey, 3 colour, 4 colour and alpha", minimum=1, maximum=4)
     holdout: float = option(
-        0.1, "fraction of the data held out of training, for the metrics", above=0, below=1
+        0.1, "fraction held out of training, for the metrics; 0 leaves one out at a time", minimum=0, below=1
     )
     fit: str = option("cover", "cover crops to the shape, contain pads to it", choices=("cover", "contain"))
     background: int = option(
@@ -111,8 +111,9 @@ class ImageDataset(FileDataset):
                 where = source.path(classes[int(counts.argmin())])
                 raise DataError(where, "is a class without an image that can be read", "fill or remove it")
         # Rows are split, not pixels: these are never copied.
-        parts = split(rows, y, self.holdout, seed)
-        train, holdout = (Split(x, part.y, part.x, stored) for part in parts)
+        for_training, held_out = split(rows, y, self.holdout, seed)
+        train = Split(x, for_training.y, for_training.x, stored)
+        holdout = train if held_out is for_training else Split(x, held_out.y, held_out.x, stored)
         return Data(spec, train, holdout, summary=self._summary(status, y))
 
     def _pixels(self, target: Target) -> tuple[Tensor, Tensor, StoredRows | None]:
