@@ -197,10 +197,7 @@ def test_nearest_takes_chunks_of_bytes_of_large_images(monkeypatch):
     assert max(sizes) == 9  # and the images themselves: 10,000 of 256x256 took 15.7 GB
 
 
-@pytest.mark.parametrize("most", [2**28, 4 * 16 * 60])
-def test_data_that_hold_nothing_out_are_compared_with_the_others(monkeypatch, most):
-    """By all distances, also where fewer training samples are searched than there are."""
-    monkeypatch.setattr("gantrain.metrics.nearest.FEATURE_BYTES", most)
+def test_data_that_hold_nothing_out_are_compared_with_the_others():
     x, within = draw(90, 1, 4, 4), torch.arange(0, 90, 2)
     data = Data(Spec((1, 4, 4)), Split(x), Split(x[within]), within=within)
     scene = evaluation(data, x[within], 45)
@@ -209,3 +206,16 @@ def test_data_that_hold_nothing_out_are_compared_with_the_others(monkeypatch, mo
     with torch.inference_mode():
         assert Nearest().holdout_distance(scene) == pytest.approx(float(expected), rel=1e-6)
         assert Nearest()(scene)[TAG] == 0  # copies
+
+
+@pytest.mark.parametrize("share", [1, 0.5])
+def test_no_picture_is_its_own_nearest_in_features(monkeypatch, share):
+    """Also where fewer training samples are searched than there are."""
+    x, within = draw(90, 1, 8, 8).clamp(-1, 1), torch.arange(0, 90, 2)
+    data = Data(Spec((1, 8, 8)), Split(x), Split(x[within]), within=within)
+    scene = evaluation(data, x[within], 45, "random")
+    monkeypatch.setattr(module, "FEATURE_BYTES", int(share * 90 * 4 * scene.extractor.dimension))
+    with torch.inference_mode():
+        assert Nearest().holdout_distances(scene).min() > 0
+        copies = Nearest()(scene)[TAG] if share == 1 else 0
+    assert copies == pytest.approx(0, abs=1e-6)
