@@ -97,3 +97,13 @@ def test_completion_imports_nothing_heavy(tmp_path):
     modules = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "dataset.n=" in done.stdout.splitlines()
     assert not modules & {"torch", "hydra", "omegaconf", "numpy", "yaml"}
+
+
+def test_evaluate_offers_a_second_set_and_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake.npz").write_bytes(b"")
+    assert {"fake/", "fake.npz"} <= offers(["evaluate", "f"]).keys()
+    assert {"fake/", "fake.npz"} <= offers(["evaluate", "real", "fa"]).keys()
+    assert "features=random" in offers(["evaluate", "fake", "real", "features="])
+    assert "fake.npz" not in offers(["sample", "f"])
