@@ -14,6 +14,7 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.tools.errors import student_margin
 
 Share = Callable[[Iterable[Evaluation], Callable[[Evaluation], Any]], list[Any]]
 SPLITS, FEWEST_SPLITS = 20, 5  # of the real samples, for the mean of a floor and its spread
@@ -96,8 +97,8 @@ def read_all(splits: Iterable[Evaluation], read: Callable[[Evaluation], Any]) ->
 def floors(metric: Metric, evaluation: Evaluation, share: Share = read_all) -> dict[str, Estimate]:
     """Return a metric's mean over splits of fresh real samples; its error is the spread, sd, of one such reading.
 
-    Where only one side counts, splits share samples and vary too little; then it is the metric's own error. It says
-    nothing of G, so that a metric computes it once for the same data.
+    The spread of few splits has Student's margin. Where only one side counts, splits share samples and vary too little;
+    then it is the metric's own error. It says nothing of G, so that a metric computes it once for the same data.
 
     Args:
         metric: Computed for each split.
@@ -133,6 +134,7 @@ def _compute(metric: Metric, evaluation: Evaluation, share: Share) -> dict[str, 
         if own:
             spread: float | None = statistics.fmean(error**2 for error in own) ** 0.5
         else:
-            spread = statistics.stdev(values) if len(values) > 1 else None
+            few = len(values) - 1  # of so many degrees of freedom is a spread of the splits
+            spread = student_margin(few) * statistics.stdev(values) if few else None
         found[tag] = Estimate(statistics.fmean(values), spread, values[0].n, caveat=caveat)
     return found
