@@ -164,7 +164,17 @@ def test_compiled_replicas_equal_their_solo_runs(tmp_path, monkeypatch):
     assert_each_equals_its_solo_run(groups, groups | {"seed": 4}, groups | {"seed": 5}, is_compiled=True)
 
 
-def test_replica_has_the_same_bits_among_any_others(untraced):
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_every_penalty_is_played_by_a_simplified_graph(penalty):
+    groups = RING | {"penalty": {"name": penalty}, "optimizer": {"name": "sgd"}}
+    assert_each_equals_its_solo_run(groups, groups | {"seed": 1}, count=1)
+
+
+@pytest.mark.parametrize("is_traced", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_replica_has_the_same_bits_among_any_others(is_traced, request):
+    if not is_traced:
+        request.getfixturevalue("untraced")
     few, many = Runs(*(RING | {"seed": s} for s in (5, 1))), Runs(*(RING | {"seed": s} for s in range(7)))
     few.at_once(3)
     many.at_once(3)
