@@ -67,8 +67,10 @@ class TorchFidelity(Metric):
         # Distances of ROWS samples at a time, with the same result.
         memory = {"save_cpu_ram": True, "prc_batch_size": ROWS}
         balls = prc_features_to_metric(*pair, prc_neighborhood=NEIGHBOUR, **memory, **settings)
+        # A floor has fewer samples where few are held out, and may have no covariance.
+        fid = {"divergence/fid": frechet(real, fake)} if min(n, len(real)) > real.shape[1] else {}
         values = {
-            "divergence/fid": frechet(real, fake),
+            **fid,
             "divergence/kid": kid["kernel_inception_distance_mean"],
             "divergence/kid_sd": kid["kernel_inception_distance_std"],
             "fidelity/precision_3nn": balls["precision"],

@@ -83,6 +83,13 @@ def test_published_scores_need_a_published_network():
     assert "features=inception" in TorchFidelity().why_unsupported(RunSpec(Spec((3, 8, 8)), n=10_000))
 
 
+def test_floors_of_fewer_samples_than_dimensions_have_no_fid():
+    x = samples_of(torch.randint(0, 256, (WIDTH, 3, 8, 8), generator=torch.Generator().manual_seed(0)))
+    data, sides = Data(Spec((3, 8, 8)), Split(x), Split(x)), {"substitute": (x, None), "reference": (x, None)}
+    scene = Evaluation(data, Suite(n=WIDTH), torch.device("cpu"), 0, feature_source=SmallPublished(), **sides)
+    assert set(TorchFidelity.tags) - set(TorchFidelity()(scene)) == {"divergence/fid"}
+
+
 def test_fewer_samples_than_dimensions_are_refused():
     run = RunSpec(Spec((3, 8, 8)), features=SmallPublished(), n=WIDTH)
     reason = "24 features take more than 24 samples a side, and there are 24: give more as metric.n"
