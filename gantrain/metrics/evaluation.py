@@ -21,6 +21,7 @@ from gantrain.metrics.suite import Suite
 from gantrain.registry import build
 
 T = TypeVar("T")
+Side = tuple[Tensor, Tensor | None]  # samples [n, ...] and their labels [n]
 CHUNK = 500  # samples sent through a network at a time
 BYTES = 2**26  # of the activations of an extractor at a time: more of them leave a processor's caches
 GPU_BYTES = 2**30
@@ -49,8 +50,9 @@ class Evaluation:
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
         players: The game of a run; None where there are samples alone.
         conditional: Whether the samples were generated for the labels of ``real``, each for one.
-        substitute: Samples [n, ...] and their labels in place of those of the game's ``G``, or None.
-        reference: Samples [n, ...] and their labels in place of held-out ones, or None.
+        substitute: Samples [n, ...] and their labels in place of those of the game's ``G``, or what
+            returns them once they are read, or None.
+        reference: Samples [n, ...] and their labels in place of held-out ones, likewise.
         is_balanced: Whether training shows every class equally often, as these held-out samples do not.
         feature_source: What ``features`` are.
         read_features: Returns ``features_of_sides`` where they are known already, or None.
@@ -62,8 +64,8 @@ class Evaluation:
     seed: int
     players: Game | None = None
     conditional: bool = False
-    substitute: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
-    reference: tuple[Tensor, Tensor | None] | None = field(default=None, repr=False)
+    substitute: Side | Callable[[], Side] | None = field(default=None, repr=False)
+    reference: Side | Callable[[], Side] | None = field(default=None, repr=False)
     is_balanced: bool = False
     feature_source: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
     read_features: Callable[[], tuple[Tensor, Tensor]] | None = field(default=None, repr=False, compare=False)
@@ -114,12 +116,14 @@ class Evaluation:
     @cached_property
     def real(self) -> tuple[Tensor, Tensor | None]:
         """Held-out samples [n, ...] and their labels [n]."""
-        return self.reference or self.subset(self.data.holdout, self.n)
+        side = self.reference() if callable(self.reference) else self.reference
+        return side or self.subset(self.data.holdout, self.n)
 
     @cached_property
     def fake(self) -> tuple[Tensor, Tensor | None]:
         """Samples of ``G`` [n, ...] and the labels they were generated for, which are those of ``real``."""
-        return self.substitute or self.generate(self.game.G, self.real[1], "evaluate")
+        side = self.substitute() if callable(self.substitute) else self.substitute
+        return side or self.generate(self.game.G, self.real[1], "evaluate")
 
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
@@ -152,6 +156,11 @@ class Evaluation:
         # A run's precision is that of its own networks: features are the same in every run.
         with full_float32(x.device):
             return torch.cat([in_double(extractor(part)) for part in x.split(size)])
+
+    def features_at(self, part: Split, index: Tensor) -> Tensor:
+        """Return ``features`` of the samples of a split at ``index``, few of which are in memory at a time."""
+        size = max(1, min(CHUNK, BYTES // (4 * self.data.spec.numel)))
+        return torch.cat([self.features(part.take(i, self.device)[0]) for i in index.split(size)])
 
     def features_of_real(self, x: Tensor) -> Tensor:
         """Return ``features`` of real samples; those of a published network, which takes long, are cached."""

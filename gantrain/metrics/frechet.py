@@ -28,7 +28,7 @@ def principal_axes(x: Tensor, dims: int) -> Tensor:
 @register("metric")
 @dataclass
 class Frechet(Metric):
-    """FID (Heusel et al. 2017) on the features of a classifier of this data, or on pixels or coordinates.
+    """FID (Heusel et al. 2017) on the features of the run.
 
     A covariance needs more samples than dimensions, so features are projected on leading principal components of the
     held-out data: at most ``dims``, and at most one for every five samples; differences outside of them do not count.

@@ -108,7 +108,7 @@ class TrainingSpace:
             )
         rows = torch.empty(len(index), d)
         for part, place in zip(index.split(CHUNK), rows.split(CHUNK), strict=True):
-            place.copy_(evaluation.features(train.take(part, evaluation.device)[0]))
+            place.copy_(evaluation.features_at(train, part))
         return cls(Split(rows), "features", None if len(index) == len(train) else index)
 
     def _places(self, own: Tensor | None) -> Tensor | None:

@@ -69,7 +69,7 @@ class PRDC(Metric):
         return super().protocol(evaluation) | {"k": self.neighbours(evaluation)}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        n = len(evaluation.fake[0])
+        n = len(evaluation.features_of_sides[1])
         values = prdc(*evaluation.features_of_sides, self.neighbours(evaluation))
         caveats = {name: rare_share(value, n) for name, value in values.items() if name != "density"}
         found = {name: Estimate(value, n=n, caveat=caveats.get(name, "")) for name, value in values.items()}
@@ -88,4 +88,4 @@ class PRDC(Metric):
     @staticmethod
     def neighbours(evaluation: Evaluation) -> int:
         """Return the suite's k, or the most that so few samples allow."""
-        return min(evaluation.suite.k, evaluation.n - 1, len(evaluation.fake[0]) - 1)
+        return min(evaluation.suite.k, evaluation.n - 1, len(evaluation.features_of_sides[1]) - 1)

@@ -19,7 +19,7 @@ from gantrain.metrics.tools.errors import student_margin
 Share = Callable[[Iterable[Evaluation], Callable[[Evaluation], Any]], list[Any]]
 SPLITS, FEWEST_SPLITS = 20, 5  # of the real samples, for the mean of a floor and its spread
 SAMPLES_OF_SPLITS = 10_000  # on each side in all splits, unless that were fewer than ``FEWEST_SPLITS``
-ROWS = 1000  # samples that are in memory at a time
+ROWS, BYTES = 1000, 2**26  # of samples that are in memory at a time, at most
 ENOUGH = 0.9  # of the samples of a reading, for a floor without a caveat
 
 
@@ -66,7 +66,13 @@ def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[E
             a, b = pairs[:n].unbind(1)
             suite = replace(evaluation.suite, n=len(a))
             read = partial(_pool_rows, evaluation, a, b)
-            yield replace(evaluation, suite=suite, reference=take(a), substitute=take(b), read_features=read)
+            yield replace(
+                evaluation,
+                suite=suite,
+                reference=partial(take, a),
+                substitute=partial(take, b),
+                read_features=read,
+            )
 
 
 def pool_features(evaluation: Evaluation) -> Tensor:
@@ -76,10 +82,11 @@ def pool_features(evaluation: Evaluation) -> Tensor:
         (evaluation.data.holdout, torch.arange(len(evaluation.data.holdout))),
         (evaluation.data.train, reserved),
     )
+    rows_at_a_time = max(1, min(ROWS, BYTES // (4 * evaluation.data.spec.numel)))
     rows = [
         evaluation.features_of_real(split.take(index, evaluation.device)[0])
         for split, all_of_them in parts
-        for index in all_of_them.split(ROWS)
+        for index in all_of_them.split(rows_at_a_time)
     ]
     return torch.cat(rows)
 

@@ -17,6 +17,7 @@ from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.frechet import Frechet, frechet
 from gantrain.metrics.gan_test import GanTest
+from gantrain.metrics.prdc import PRDC
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.errors import share_error
 from gantrain.metrics.tools.floors import floors, real_against_real
@@ -119,3 +120,11 @@ def test_floor_of_too_few_fresh_samples_says_so():
     assert few.caveat == "only 55 fresh real samples a side"
     assert floors(Frechet(), evaluation(points(400, 100), 100))["divergence/frechet"].caveat == ""
     assert floors(Frechet(), evaluation(points(2, 2), 2)) == {}  # one sample a side
+
+
+def test_splits_of_metrics_that_read_features_hold_no_samples(digits):
+    scene = evaluation(digits, 100)
+    with torch.inference_mode():
+        for split in real_against_real(scene, True):
+            PRDC()(split)
+            assert not {"real", "fake"} & set(vars(split))
