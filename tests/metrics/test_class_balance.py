@@ -61,7 +61,7 @@ def test_class_balance_of_one_law_is_its_floor():
 
 def test_class_balance_needs_classes_and_labels_or_a_classifier():
     data = evaluation(drawn([1.0, 1.0], 50, 0), drawn([1.0, 1.0], 50, 1)).data
-    run = replace(run_of(data), objective=None)
+    run = replace(run_of(data), objective=None, conditional=False)
     assert "too few labelled pictures" in (ClassBalance().why_unsupported(run) or "")
     assert ClassBalance().why_unsupported(replace(run, conditional=True)) is None
     flat = replace(data, spec=Spec((1, 8, 8)))
