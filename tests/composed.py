@@ -5,6 +5,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data
 from gantrain.core.groups import yaml_dir
@@ -27,5 +29,17 @@ def placed(words: list[str], root: Path) -> dict[str, Any]:
     """Return what words compose to; a dataset that lies in files finds them where the fixture ``files`` put them."""
     plain = composed(*words)
     places = {"root": str(root), "path": str(root / "numbers.csv")}
+    if plain["dataset"]["name"] == "hub":
+        places = {"root": str(_saved(root)), "repository": None}
     plain["dataset"] |= {key: place for key, place in places.items() if key in plain["dataset"]}
     return plain
+
+
+def _saved(root: Path) -> Path:
+    """The images of a folder as Hugging Face's datasets saves them."""
+    datasets = pytest.importorskip("datasets")
+    if not (root / "saved").exists():
+        columns = {"image": [{"bytes": path.read_bytes(), "path": None} for path in root.glob("*.png")]}
+        rows = datasets.Dataset.from_dict(columns, datasets.Features({"image": datasets.Image()}))
+        rows.save_to_disk(str(root / "saved"))
+    return root / "saved"
