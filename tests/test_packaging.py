@@ -134,7 +134,9 @@ def test_the_wheel_holds_every_module_and_yaml_and_nothing_else(wheel):
         f"gantrain/{path.relative_to(ROOT).as_posix()}"
         for path in (*read, CONTRIBUTING, ROOT / "SECURITY.md")
     }
-    assert names == modules | configs | pages | templates | documentation | {
+    weights = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("gantrain/features/weights/*")}
+    assert sorted(Path(name).name for name in weights) == ["digits.safetensors", "mnist.safetensors"]
+    assert names == modules | configs | pages | templates | weights | documentation | {
         "gantrain/py.typed",
         "gantrain/core/synonyms.toml",
     }
