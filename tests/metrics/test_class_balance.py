@@ -22,8 +22,7 @@ def drawn(shares: list[float], n: int, seed: int) -> torch.Tensor:
 
 def evaluation(fake: torch.Tensor, real: torch.Tensor, classes: int = 2) -> Evaluation:
     x, n = torch.zeros(len(real), 1, 8, 8), len(fake)
-    split = Split(x, real)
-    data = Data(Spec((1, 8, 8), classes), split, split, within=torch.arange(len(real)))
+    data = Data(Spec((1, 8, 8), classes), Split(x, real), Split(x, real), within=torch.arange(len(real)))
     return Evaluation(data, Suite(n=n), torch.device("cpu"), 0, substitute=(x[:n], fake))
 
 
