@@ -10,23 +10,29 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 
 from gantrain.errors import ConfigError
 
 BASIC_FILES = 256  # that a process may have open at once for any other reason
 # Of a socket's path the system allows 104 to 108 bytes, of which multiprocessing adds about 32.
 MAX_FOLDER_BYTES = 64
+MUTES, MUTES_LOCK = list[int](), Lock()  # levels up to which records are dropped now
 
 
 @contextmanager
 def mute_logging(level: int) -> Iterator[None]:
     """Drop the log records of all loggers up to a level of ``logging``."""
-    before = logging.root.manager.disable
-    logging.disable(level)
+    # Of several threads that do this, the last to leave lets records through again.
+    with MUTES_LOCK:
+        MUTES.append(level)
+        logging.disable(max(MUTES))
     try:
         yield
     finally:
-        logging.disable(before)
+        with MUTES_LOCK:
+            MUTES.remove(level)
+            logging.disable(max(MUTES, default=logging.NOTSET))
 
 
 def usable_cores() -> int:

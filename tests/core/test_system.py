@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import joblib
 import pytest
 from joblib.externals.loky.backend import context
 
-from gantrain.core.system import usable_cores
+from gantrain.core.system import mute_logging, usable_cores
 
 MASK = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -43,3 +44,13 @@ def test_usable_cores_follow_the_quota_of_a_container(quota, cores, monkeypatch)
         lambda path, *args, **keys: io.StringIO(quota) if path == file else real_open(path, *args, **keys),
     )
     assert usable_cores() == joblib.cpu_count() == cores
+
+
+def test_log_is_muted_until_the_last_of_several_threads_leaves():
+    first, second = mute_logging(logging.CRITICAL), mute_logging(logging.INFO)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert logging.root.manager.disable == logging.INFO
+    second.__exit__(None, None, None)
+    assert logging.root.manager.disable == logging.NOTSET
