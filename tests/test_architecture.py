@@ -201,6 +201,11 @@ def test_names_of_tests_have_at_most_60_letters():
     assert not sorted(name for name in names if len(name) > 60)
 
 
+def test_files_of_tests_have_names_of_their_own():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]  # which pytest imports without their folder
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def test_the_root_holds_at_most_eight_modules_and_ten_layers():
     assert len(list(ROOT.glob("*.py"))) <= 8
     assert len(LAYERS) <= 10
