@@ -202,7 +202,8 @@ def test_names_of_tests_have_at_most_60_letters():
 
 
 def test_files_of_tests_have_names_of_their_own():
-    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]  # which pytest imports without their folder
+    # pytest imports them without their folder.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert {name for name in names if names.count(name) > 1} == set()
 
 
