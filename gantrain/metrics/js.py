@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import estimate_from_means
@@ -69,9 +70,17 @@ class JS(Metric):
     def logits(evaluation: Evaluation) -> Logits:
         """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
         x, y = evaluation.real
-        fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
         # Wrong pairs: data with another condition (Reed et al. 2016, alg. 1).
         has_wrong = evaluation.game.objective.mismatch_weight > 0 and y is not None
         wrong = evaluation.game.wrong(y) if has_wrong else None  # type: ignore[arg-type]
         mismatched = None if wrong is None else evaluation.logits(x, wrong)
-        return Logits(evaluation.logits(x, y), evaluation.logits(fake, y), mismatched, evaluation.group)
+        return Logits(evaluation.logits(x, y), fake_logits(evaluation, y), mismatched, evaluation.group)
+
+
+def fake_logits(evaluation: Evaluation, y: Tensor | None) -> Tensor:
+    """Return D's logits on fresh samples of the live G, computed once for both splits if labels do not matter."""
+    known = evaluation.game.fake_logits if evaluation.condition(y) is None else {}
+    if evaluation.n not in known:
+        fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
+        known[evaluation.n] = evaluation.logits(fake, y)
+    return known[evaluation.n]

@@ -202,6 +202,24 @@ def test_evaluation_precision_is_that_of_the_run():
     assert types == {"body": {torch.bfloat16}, "head": {torch.float32}}
 
 
+@pytest.mark.parametrize(("word", "times"), [("objective=non_saturating", 1), ("objective=conditional", 2)])
+def test_fresh_samples_serve_both_splits_unless_labels_differ(word, times, monkeypatch):
+    config, data, state, runtime = scene(word, "metric.names=[js]", "metric.n=40")
+    evaluation = view(config, data, state, runtime)
+    training = replace(evaluation, data=replace(data, holdout=data.train))
+    calls = []
+    forward = type(state.G).forward
+    monkeypatch.setattr(
+        type(state.G), "forward", lambda self, z, y=None: calls.append(1) or forward(self, z, y)
+    )
+    result = compute(supported_metrics(config, data), evaluation, on_training=training)
+    assert len(calls) == times
+    fresh = view(config, data, state, runtime)
+    alone = compute([JS()], replace(fresh, data=replace(data, holdout=data.train)))
+    assert result.on_training["divergence/js"] == alone.estimates["divergence/js"]
+    assert result.on_training["divergence/js"] != result.estimates["divergence/js"]
+
+
 @pytest.mark.parametrize(
     ("n", "batch", "packing", "used"),
     [(37, 64, 4, 36), (50, 512, 8, 48), (50, 6, 3, 48), (16, 16, 8, 16), (50, 6, 1, 50)],
