@@ -56,6 +56,7 @@ class Evaluation:
         is_balanced: Whether training shows every class equally often, as these held-out samples do not.
         feature_source: What ``features`` are.
         read_features: Returns ``features_of_sides`` where they are known already, or None.
+        read_fake_logits: Returns D's logits on fresh samples where they are known already, or None.
     """
 
     data: Data
@@ -69,6 +70,7 @@ class Evaluation:
     is_balanced: bool = False
     feature_source: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
     read_features: Callable[[], tuple[Tensor, Tensor]] | None = field(default=None, repr=False, compare=False)
+    read_fake_logits: Callable[[], Tensor] | None = field(default=None, repr=False, compare=False)
     _results: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def with_circumstances(self, protocol: Mapping[str, object]) -> dict[str, object]:

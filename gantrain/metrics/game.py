@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -27,7 +27,6 @@ class Game:
         packing: Samples that D classifies jointly, as one.
         autocast: The precision that networks run in, as a context.
         is_averaged: Whether ``G`` is the average of the weights of ``G_live``, and not the same.
-        fake_logits: D's logits on n samples of ``G_live``, by n, once they are computed.
     """
 
     G: nn.Module
@@ -41,7 +40,6 @@ class Game:
     packing: int = 1
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext
     is_averaged: bool = True
-    fake_logits: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def couples_samples(self) -> bool:

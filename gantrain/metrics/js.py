@@ -1,6 +1,6 @@
 """The divergence that the trained discriminator estimates, on held-out data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -74,13 +74,25 @@ class JS(Metric):
         has_wrong = evaluation.game.objective.mismatch_weight > 0 and y is not None
         wrong = evaluation.game.wrong(y) if has_wrong else None  # type: ignore[arg-type]
         mismatched = None if wrong is None else evaluation.logits(x, wrong)
-        return Logits(evaluation.logits(x, y), fake_logits(evaluation, y), mismatched, evaluation.group)
+        return Logits(evaluation.logits(x, y), fake_logits(evaluation), mismatched, evaluation.group)
 
 
-def fake_logits(evaluation: Evaluation, y: Tensor | None) -> Tensor:
-    """Return D's logits on fresh samples of the live G, computed once for both splits if labels do not matter."""
-    known = evaluation.game.fake_logits if evaluation.condition(y) is None else {}
-    if evaluation.n not in known:
-        fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
-        known[evaluation.n] = evaluation.logits(fake, y)
-    return known[evaluation.n]
+def fake_logits(evaluation: Evaluation) -> Tensor:
+    """Return D's logits on fresh samples of the live G."""
+    if evaluation.read_fake_logits is not None:
+        return evaluation.read_fake_logits()
+    y = evaluation.real[1]
+    fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
+    return evaluation.logits(fake, y)
+
+
+def of_training_data(evaluation: Evaluation) -> Evaluation:
+    """Return the evaluation of D on training data in place of held-out ones.
+
+    The fresh samples of G are the same ones, and D sees them once, unless the labels of the data decide what they are.
+    """
+    data = replace(evaluation.data, holdout=evaluation.data.train)
+    found = replace(evaluation, data=data)
+    if evaluation.conditional or found.n != evaluation.n:
+        return found
+    return replace(found, read_fake_logits=lambda: evaluation.once(JS.logits).fake)

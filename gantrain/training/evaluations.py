@@ -11,6 +11,7 @@ from gantrain.datasets.base import Data
 from gantrain.distributed.group import Group
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.evaluation import CHUNK
+from gantrain.metrics.js import of_training_data
 from gantrain.tracking.health.case import READ
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view
@@ -35,7 +36,7 @@ class Evaluations:
     def __call__(self, state: TrainState) -> tuple[Evaluation, EvaluationResult]:
         """Evaluate a state; the first time with the floors that the rules of health read, the last time with all."""
         evaluation = shared_view(self._config, self._data, state, self._runtime)
-        on_training = replace(evaluation, data=replace(self._data, holdout=self._data.train))
+        on_training = of_training_data(evaluation)
         is_last = self._config.train.is_over(state.step, state.seconds)
         read = () if self._has_floors else [m.name for m in self.metrics if READ.intersection(m.tags)]
         result = compute(self.metrics, evaluation, is_last, self._runtime.group, read, on_training)

@@ -15,7 +15,7 @@ from gantrain.cli.main import main
 from gantrain.config.resolve import Config, resolve
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
-from gantrain.metrics.js import JS
+from gantrain.metrics.js import JS, of_training_data
 from gantrain.metrics.prdc import PRDC
 from gantrain.training.checkpoint import load_checkpoint
 from gantrain.training.evaluate import compute, in_eval, supported_metrics, view
@@ -206,7 +206,7 @@ def test_evaluation_precision_is_that_of_the_run():
 def test_fresh_samples_serve_both_splits_unless_labels_differ(word, times, monkeypatch):
     config, data, state, runtime = scene(word, "metric.names=[js]", "metric.n=40")
     evaluation = view(config, data, state, runtime)
-    training = replace(evaluation, data=replace(data, holdout=data.train))
+    training = of_training_data(evaluation)
     calls = []
     forward = type(state.G).forward
     monkeypatch.setattr(
