@@ -21,11 +21,11 @@ class Auto(Features):
         return {"name": default_features(spec)}
 
     def dimension(self, spec: Spec) -> int | None:
-        return self._picked(spec).dimension(spec)
+        return self._choice(spec).dimension(spec)
 
     def load(self, data: Data) -> Extractor:
-        return self._picked(data.spec).load(data)
+        return self._choice(data.spec).load(data)
 
-    def _picked(self, spec: Spec) -> Features:
+    def _choice(self, spec: Spec) -> Features:
         features: Features = build("features", self.pick(spec))
         return features

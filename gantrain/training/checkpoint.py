@@ -111,14 +111,14 @@ def save_checkpoint(
     except OSError:
         _remove([part])  # to free its space on a full disk
         raise
-    for old in _outdated(folder, final, keep):
+    for old in _to_remove(folder, final, keep):
         with contextlib.suppress(OSError):  # renamed before it is deleted: a visible one is always whole
             old.rename(parent / f".part-old-{old.name}")
     _remove(parent.glob(".part-*"))
     return final
 
 
-def _outdated(run: RunFolder, last: Path, keep: int) -> list[Path]:
+def _to_remove(run: RunFolder, last: Path, keep: int) -> list[Path]:
     """Return the checkpoints that need not be kept once ``last`` is written."""
     # Later ones are of an abandoned continuation: the run was resumed before them.
     saved = run.checkpoints

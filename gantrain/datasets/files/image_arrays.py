@@ -96,7 +96,7 @@ def _check_size(path: Path, most: float) -> None:
         # NumPy reserves what a header declares before it reads.
         for info in archive.infolist():
             with archive.open(info) as member:
-                size = max(size, _declared(member))
+                size = max(size, _bytes_in_header(member))
     _check_memory(size, path, most)
 
 
@@ -106,7 +106,7 @@ def _check_memory(size: int, path: Path, most: float) -> None:
         raise DataError(path, what, "raise it, or save fewer pictures")
 
 
-def _declared(member: Any) -> int:
+def _bytes_in_header(member: Any) -> int:
     version = np.lib.format.read_magic(member)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(member)

@@ -96,7 +96,7 @@ class Decoding:
     def _run_processes(self, count: int, progress: WorkProgress) -> None:
         """Decode until all is done, or up to the first fault of each process."""
         faults = np.frombuffer(mmap.mmap(-1, 1), np.int8)
-        with _forked(self._decode_part, [(part, count, faults) for part in range(count)]) as forked:
+        with _forks(self._decode_part, [(part, count, faults) for part in range(count)]) as forked:
             while any(process.exitcode is None for process in forked):
                 time.sleep(POLL_SECONDS)
                 progress.reach(int((self.status != PENDING).sum()))
@@ -148,7 +148,7 @@ def _quiet_pillow() -> Iterator[None]:
 
 
 @contextmanager
-def _forked(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]]) -> Iterator[list[BaseProcess]]:
+def _forks(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]]) -> Iterator[list[BaseProcess]]:
     """Yield a fork of this process for each job, which does nothing else than Python, NumPy and Pillow; end them after.
 
     No library that is loaded has to be imported again, and nothing is copied.
