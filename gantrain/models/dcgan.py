@@ -21,21 +21,15 @@ from gantrain.models.layers import (
     LeakyReLU,
     PixelNorm,
     UpsampleConv,
+    sides,
+    why_not_halved,
 )
 from gantrain.registry import option, register
-
-MIN_SIDE = 4  # pixels of the shorter side at the stage next to z in G, to the logit in D
 
 UPSAMPLINGS: dict[str, Callable[[int, int], nn.Module]] = {
     "transposed": partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1),
     "nearest": UpsampleConv,
 }
-
-
-def sides(height: int, width: int) -> list[tuple[int, int]]:
-    """Return the resolutions of the stages, smallest first; each is half the next, rounded up."""
-    stages = int(math.log2(min(height, width) / MIN_SIDE))
-    return [(-(-height // 2**s), -(-width // 2**s)) for s in range(stages, -1, -1)]
 
 
 class DCGANGenerator(Generator):
@@ -107,11 +101,7 @@ class DCGAN(Model):
     )
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        if not spec.is_image:
-            return "dcgan makes images and this data is points"
-        if min(spec.shape[1:]) < 2 * MIN_SIDE:
-            return f"dcgan needs sides of at least {2 * MIN_SIDE} pixels, this data has {spec.shape[1:]}"
-        return None
+        return why_not_halved(self.name, spec)
 
     def generator(self, spec: Spec) -> Generator:
         return DCGANGenerator(self, spec)

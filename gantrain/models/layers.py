@@ -1,5 +1,7 @@
 """Layers that several models share."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, linear
@@ -7,6 +9,22 @@ from torch.nn.functional import conv_transpose2d, linear
 from gantrain.core.spec import Spec
 
 EMBED_DIM = 16  # of the vector of a word
+MIN_SIDE = 4  # pixels of the shorter side at the stage next to z in G, to the logit in D
+
+
+def sides(height: int, width: int) -> list[tuple[int, int]]:
+    """Return the resolutions of the stages, smallest first; each is half the next, rounded up."""
+    stages = int(math.log2(min(height, width) / MIN_SIDE))
+    return [(-(-height // 2**s), -(-width // 2**s)) for s in range(stages, -1, -1)]
+
+
+def why_not_halved(name: str, spec: Spec) -> str | None:
+    """Return why the model of this name, whose stages halve the sides, does not fit the data, or None if it does."""
+    if not spec.is_image:
+        return f"{name} makes images and this data is points"
+    if min(spec.shape[1:]) < 2 * MIN_SIDE:
+        return f"{name} needs sides of at least {2 * MIN_SIDE} pixels, this data has {spec.shape[1:]}"
+    return None
 
 
 def weight_layout(spec: Spec) -> torch.memory_format:
