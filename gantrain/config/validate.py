@@ -77,12 +77,12 @@ def _words_of_d(config: Config) -> Iterator[str]:
     groups: dict[str, tuple[str, ...]] = {
         "noise": ("instance_std",),
         "train": ("d_steps",),
-        "model": ("packing", "minibatch_std", "spectral_norm"),
+        "model": ("packing", "minibatch_std", "spectral_norm", "d_width"),
     }
     for group, keys in groups.items():
         options = getattr(config, group)
         defaults = {field.name: field.default for field in dataclasses.fields(options)}
-        for key in keys:
+        for key in filter(defaults.__contains__, keys):
             if (value := getattr(options, key)) != defaults[key]:
                 yield f"{group}.{key}={json.dumps(value)}"
 
@@ -102,6 +102,9 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
     if config.spec.is_image and config.spec.shape[0] not in (1, 3, 4):
         what = f"images of {config.spec.shape[0]} channels cannot be displayed"
         yield ConfigError("dataset", what, "give 1 (grey), 3 (RGB) or 4 (with transparency)")
+    for key, what, remedy in model.misfits():
+        needs_condition = key == "condition" and _is_for_conditions(config.objective)
+        yield ConfigError(f"model.{key}", what, "use model=auto" if needs_condition else remedy)
     if reason := model.why_unsupported(config.spec):
         yield ConfigError("model", reason, "use model=auto, which picks by the data")
     # Packing (PacGAN): D sees several samples at once, which have no common label and must fill a batch.

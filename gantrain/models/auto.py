@@ -21,6 +21,7 @@ class Auto(Model):
     width: int | None = option(
         None, "width of the layers; null for the picked model's default", minimum=1, maximum=65536
     )
+    d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=65536)
 
     def pick(self, spec: Spec) -> dict[str, Any]:
         """Return the keys of the model that suits this data: those set here, under its name."""

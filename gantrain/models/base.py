@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -67,12 +68,31 @@ class Generator(Player):
         return z, masks or None
 
 
+class Fit(NamedTuple):
+    """What a model can do with one of its keys.
+
+    Attributes:
+        values: Those that it can be built with, the usual one first.
+        reason: Why with no others, as "has no layer for dropout".
+    """
+
+    values: tuple[Any, ...]
+    reason: str
+
+
 @dataclass
 class Model(ABC):
-    """Keys that every model shares."""
+    """Keys that every model shares.
 
-    tractable: ClassVar[bool] = False  # whether G's density is known: Generator.log_prob
+    Attributes:
+        tractable: Whether G's density is known: ``Generator.log_prob``.
+        fits: The values of keys that the model can do, where those are not all that the keys allow.
+    """
 
+    tractable: ClassVar[bool] = False
+    fits: ClassVar[Mapping[str, Fit]] = {}
+
+    name: str = option("", "registered name")
     z_dim: int = option(64, "dimension of the standard normal latent z", minimum=1, maximum=65536)
     source: str = option(
         "z", "source of G's randomness: the latent z, dropout, or both", choices=("z", "dropout", "both")
@@ -88,8 +108,14 @@ class Model(ABC):
     packing: int = option(1, "samples that D classifies jointly (Lin et al. 2018)", minimum=1, maximum=64)
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        """Return why the model cannot be built for this data, or None if it can."""
-        return None
+        """Return why the model cannot be built for this data with these keys, or None if it can."""
+        return next((reason for _, reason, _ in self.misfits()), None)
+
+    def misfits(self) -> Iterator[tuple[str, str, str]]:
+        """Yield each key whose value the model cannot do, why not, and what to do."""
+        for key, fit in self.fits.items():
+            if getattr(self, key) not in fit.values:
+                yield key, f"{self.name} {fit.reason}", f"set model.{key}={str(fit.values[0]).lower()}"
 
     @abstractmethod
     def generator(self, spec: Spec) -> Generator:

@@ -71,7 +71,7 @@ class DCGANDiscriminator(Player):
         super().__init__()
         self.condition = ConditionEmbedding(spec, model.condition)
         stages = sides(*spec.shape[1:])
-        wide = [model.width * min(2**s, 8) for s in range(len(stages))]
+        wide = [(model.d_width or model.width) * min(2**s, 8) for s in range(len(stages))]
         stem = nn.Conv2d(spec.shape[0] + self.condition.joined_width, wide[0], 3, padding=1)
         body: list[nn.Module] = [stem, LeakyReLU(0.2)]
         for (i, o), (h, w) in zip(pairwise(wide), stages[:0:-1], strict=True):
@@ -93,6 +93,7 @@ class DCGAN(Model):
 
     name: str = option("dcgan", "registered name")
     width: int = option(32, "channels at full resolution; 8 times as many at most", minimum=1, maximum=4096)
+    d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=4096)
     upsample: str = option(
         "transposed",
         "how G doubles its sides: a 4x4 transposed convolution, or copied pixels and a 3x3 convolution, "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Fit, Generator, Model, Player
 from gantrain.registry import option, register
 
 
@@ -49,6 +49,13 @@ class Dirac(Model):
     A logit is positive for real, so psi starts below 0, where D is right about a theta above 0.
     """
 
+    fits: ClassVar[dict[str, Fit]] = {
+        "source": Fit(("z",), "has no layer for dropout"),
+        "condition": Fit(("none",), "has no layer for conditions"),
+        "spectral_norm": Fit((False,), "has a D of one number, without layers to normalise"),
+        "minibatch_std": Fit((False,), "has a D of one number, without features to compare"),
+        "packing": Fit((1,), "has a D of one number, which takes one sample"),
+    }
     obsolete_keys: ClassVar[tuple[str, ...]] = ("width", "depth", "d_activation")
 
     name: str = option("dirac", "registered name")
@@ -59,11 +66,7 @@ class Dirac(Model):
     def why_unsupported(self, spec: Spec) -> str | None:
         if spec.shape != (1,) or spec.is_labelled:
             return "dirac makes points of one number, without labels"
-        if self.source != "z" or self.is_conditional:
-            return "dirac has no layer for dropout or conditions"
-        if self.spectral_norm or self.couples_samples:
-            return "dirac's D is one number, without layers to normalise or samples to compare"
-        return None
+        return super().why_unsupported(spec)
 
     def generator(self, spec: Spec) -> Generator:
         return DiracGenerator(self)

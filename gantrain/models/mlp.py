@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Fit, Generator, Model, Player
 from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head, LeakyReLU
 from gantrain.registry import option, register
 
@@ -57,44 +58,56 @@ class MLPGenerator(Generator):
 class MLPDiscriminator(Player):
     """``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
 
-    def __init__(self, model: MLP, spec: Spec):
+    def __init__(self, model: FullyConnected, spec: Spec, width: int):
         super().__init__()
         self.condition = ConditionEmbedding(spec, model.condition)
         inputs, activation = spec.numel + self.condition.joined_width, ACTIVATIONS[model.d_activation]()
-        self.body = hidden_layers(inputs, model.width, model.depth, activation)
-        self.head = Head(model.width, self.condition.separate_width, model.minibatch_std)
+        self.body = hidden_layers(inputs, width, model.depth, activation)
+        self.head = Head(width, self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x, e = self.condition.join(x.flatten(1), y)  # [N, C H W + condition]
         return self.head(self.body(x), e)
 
 
-@register("model")
 @dataclass
-class MLP(Model):
-    """Multi-layer perceptrons without normalisation, ReLU in G and leaky ReLU in D by default."""
+class FullyConnected(Model):
+    """Keys of models whose D is fully connected."""
 
-    name: str = option("mlp", "registered name")
     width: int = option(128, "units of each hidden layer", minimum=1, maximum=65536)
     depth: int = option(3, "hidden layers of each network", minimum=1, maximum=100)
     d_activation: str = option("leaky_relu", "activation function of D", choices=tuple(ACTIVATIONS))
+
+    def discriminator(self, spec: Spec) -> Player:
+        return MLPDiscriminator(self, spec, self.width)
+
+
+@register("model")
+@dataclass
+class MLP(FullyConnected):
+    """Multi-layer perceptrons without normalisation, ReLU in G and leaky ReLU in D by default."""
+
+    name: str = option("mlp", "registered name")
+    d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=65536)
 
     def generator(self, spec: Spec) -> Generator:
         return MLPGenerator(self, spec)
 
     def discriminator(self, spec: Spec) -> Player:
-        return MLPDiscriminator(self, spec)
+        return MLPDiscriminator(self, spec, self.d_width or self.width)
 
 
 @dataclass
-class FormulaModel(MLP):
+class FormulaModel(FullyConnected):
     """A model whose G makes points by a formula, without conditions or dropout, against a fully connected D."""
 
+    fits: ClassVar[dict[str, Fit]] = {
+        "source": Fit(("z",), "has no layer for dropout"),
+        "condition": Fit(("none",), "takes no labels"),
+    }
     z_dim: int = option(1, "dimension of the latent z, raised to what G uses", minimum=1, maximum=65536)
 
     def why_unsupported(self, spec: Spec) -> str | None:
         if spec.is_image:
             return f"{self.name} makes points, not images"
-        if self.source != "z":
-            return f"{self.name} has no layer for dropout"
-        return f"{self.name} takes no labels" if self.is_conditional else None
+        return super().why_unsupported(spec)

@@ -42,6 +42,15 @@ def test_packed_d_gives_one_logit_for_all_samples_of_a_pack(recipe, spec):
 
 
 @pytest.mark.parametrize(("recipe", "spec"), CASES)
+def test_d_width_is_of_d_alone(recipe, spec):
+    def shapes(player: int, **keys) -> list[torch.Size]:
+        return [weight.shape for weight in recipe(**keys).build(spec)[player].parameters()]
+
+    assert shapes(0, width=8, d_width=4) == shapes(0, width=8) != shapes(0, width=4)
+    assert shapes(1, width=8, d_width=4) == shapes(1, width=4) != shapes(1, width=8)
+
+
+@pytest.mark.parametrize(("recipe", "spec"), CASES)
 def test_minibatch_deviation_sees_a_batch_of_equals(recipe, spec):
     D = built(recipe, spec, minibatch_std=True)[1]
     same = batch(spec, 1).expand(5, *spec.shape)
@@ -99,6 +108,9 @@ def test_projection_adds_a_product_with_the_class_vector(recipe):
         (["train.update=simultaneous", "train.g_steps=2"], "train.g_steps"),
         (["model.minibatch_std=true", "model.packing=8", "train.batch_size=8"], "train.batch_size"),
         (["dataset=gaussian", "model=gaussian", "objective=likelihood", "train.d_gain=0"], "train.d_gain"),
+        (["dataset=gaussian", "model=gaussian", "model.source=both"], "model.source"),
+        (["dataset=dirac", "model.packing=2"], "model.packing"),
+        (["dataset=dirac", "objective=conditional"], "objective"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_key(words, key):
