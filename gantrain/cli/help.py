@@ -28,7 +28,7 @@ EXAMPLES = """\
 examples
   gantrain dataset=ring objective=hinge
   gantrain -m objective=minimax,non_saturating 'seed=range(3)'
-  gantrain dataset=image_folder dataset.root=photos train.seconds=3600
+  gantrain dataset=image_folder dataset.root=photos train.minutes=60
 
 more: gantrain docs, gantrain VERB --help, gantrain list GROUP"""
 COLUMNS = (39, 61)  # characters before the text of a usage line; a long line takes the second

@@ -9,6 +9,7 @@ from omegaconf import MISSING
 
 from gantrain.augment.base import Augmentation
 from gantrain.config.device import Device
+from gantrain.config.resume import BUDGETS
 from gantrain.core.groups import GROUPS, Group
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Dataset
@@ -23,7 +24,7 @@ from gantrain.registry import option
 
 T = TypeVar("T")
 KEYED = [group for group in GROUPS.values() if group.family or group.cls]
-ENDLESS = 10**9  # steps of a run that train.seconds ends
+ENDLESS = 10**9  # steps of a run that its time ends
 
 
 @dataclass
@@ -38,12 +39,13 @@ class Folder:
 class Train:
     """The training loop: ``d_steps`` updates of D and ``g_steps`` of G in each step."""
 
-    # How long: in steps, unless one of the other two budgets is set.
-    steps: int = option(3000, "total steps, unless images or seconds are set", minimum=1, maximum=ENDLESS)
+    # How long: in steps, unless one of the other budgets is set.
+    steps: int = option(3000, "total steps, unless another budget is set", minimum=1, maximum=ENDLESS)
     images: int | None = option(None, "total samples, in place of steps", minimum=1, maximum=2 * ENDLESS)
     seconds: float | None = option(
         None, "seconds of training, without metrics and sample grids, in place of steps", above=0
     )
+    minutes: float | None = option(None, "such seconds, as minutes", above=0)
     dry_run: bool = option(False, "build everything and estimate the run's cost, without training or writing")
 
     # A step.
@@ -90,29 +92,34 @@ class Train:
 
     @property
     def budget(self) -> str:
-        """The key that limits the run: ``images``, ``seconds``, or ``steps`` when neither is set."""
-        return "images" if self.images is not None else "seconds" if self.seconds is not None else "steps"
+        """The key that limits the run: the first of ``BUDGETS`` that is set, or ``steps``."""
+        return next((key for key in BUDGETS if getattr(self, key) is not None), "steps")
+
+    @property
+    def time(self) -> float | None:
+        """Seconds of training that end the run, or None when its budget is no time."""
+        return self.seconds if self.minutes is None else 60 * self.minutes
 
     def images_per_step(self, has_game: bool) -> int:
         """Return the most samples of data in a step: a batch per update of D, or one batch without a D."""
         return self.batch_size * (self.d_steps if has_game else 1)
 
     def resolve_budget(self, has_game: bool) -> None:
-        """Set ``steps`` from the budget: whole steps in ``images``, or unlimited when ``seconds`` is set."""
+        """Set ``steps`` from the budget: whole steps in ``images``, or unlimited when a time is."""
         if self.images is not None:
             self.steps = self.images // self.images_per_step(has_game)
-        elif self.seconds is not None:
+        elif self.time is not None:
             self.steps = ENDLESS
 
     def is_over(self, step: int, seconds: float) -> bool:
         """Return whether the budget is used up after this many steps and seconds of training."""
-        return step >= self.steps or (self.seconds is not None and seconds >= self.seconds)
+        return step >= self.steps or (self.time is not None and seconds >= self.time)
 
     def estimated_steps(self, step: int, seconds: float) -> int:
-        """Return the length of the run in steps; with ``train.seconds`` extrapolated from the current speed."""
-        if self.seconds is None or not seconds:
+        """Return the length of the run in steps; where a time ends it, extrapolated from the current speed."""
+        if self.time is None or not seconds:
             return self.steps
-        return max(step, round(step * self.seconds / seconds))
+        return max(step, round(step * self.time / seconds))
 
 
 def add_group_fields(cls: type[T]) -> type[T]:

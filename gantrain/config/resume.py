@@ -5,11 +5,11 @@ from typing import Any
 
 from gantrain.config.paths import DATA_PATHS, with_absolute_paths
 
+BUDGETS = ("images", "seconds", "minutes")  # keys that take the place of train.steps
 # None of them changes what the steps before the checkpoint computed.
 RESUMABLE_KEYS = (
     "train.steps",
-    "train.seconds",
-    "train.images",
+    *(f"train.{key}" for key in BUDGETS),
     "train.log_every",
     "train.sample_every",
     "train.evaluate_every",

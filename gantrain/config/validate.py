@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gantrain.config.options import ENDLESS, Config
 from gantrain.config.parts import accumulate_errors, shards_cautions, shards_errors
+from gantrain.config.resume import BUDGETS
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError
 from gantrain.objectives.base import Objective
@@ -57,10 +58,10 @@ def cautions(config: Config) -> list[str]:
         what = "train.keep_best compares one evaluation, that of the last step, with train.evaluate_every=0"
         lines.append(f"{what}; set train.evaluate_every=500")
     rule = config.optimizer
-    # The horizon defaults to train.steps, which is ENDLESS when train.seconds limits the run.
+    # The horizon defaults to train.steps, which is ENDLESS when a time limits the run.
     if rule.schedule != "constant" and rule.horizon == ENDLESS:
         lines.append(
-            "the number of steps in train.seconds is unknown, so the learning rates do not decay; "
+            f"the number of steps in train.{config.train.budget} is unknown, so the learning rates do not decay; "
             "set optimizer.horizon to the step at which they reach 0, or optimizer.schedule=constant"
         )
     if rule.schedule != "constant" and config.train.steps > rule.horizon:
@@ -230,15 +231,16 @@ def _replica_errors(config: Config) -> Iterator[ConfigError]:
 
 def _budget_errors(config: Config) -> Iterator[ConfigError]:
     train, game = config.train, config.objective.has_game
+    budgets = [f"train.{key}" for key in BUDGETS if getattr(train, key) is not None]
+    if len(budgets) > 1:
+        what = f"and {budgets[1]} are two budgets, and a run has one"
+        yield ConfigError(budgets[0], what, f"set {budgets[0]}=null or {budgets[1]}=null")
     if train.images is None:
         return
-    if train.seconds is not None:
-        what = "and train.seconds are two budgets, and a run has one"
-        yield ConfigError("train.images", what, "set train.images=null or train.seconds=null")
     # steps = images / (batch size * updates of D), so that number of updates must be constant.
     if game and train.d_gain is not None:
         what = "does not fix the number of steps when train.d_gain varies the batches in a step"
-        yield ConfigError("train.images", what, "set train.images=null, and train.steps or train.seconds")
+        yield ConfigError("train.images", what, "set train.images=null, and another budget")
     if train.steps < 1:
         least = train.images_per_step(game)
         what = f"is {train.images}, and a single step sees {least} samples"

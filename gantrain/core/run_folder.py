@@ -221,7 +221,7 @@ class RunFolder(LockedFolder):
     def planned_steps(self) -> int:
         """The number of steps to do; 0 if unknown, as when seconds limit the run."""
         train = self.config.get("train", {})
-        return 0 if train.get("seconds") else int(train.get("steps", 0))
+        return 0 if train.get("seconds") or train.get("minutes") else int(train.get("steps", 0))
 
 
 def is_run(path: Path) -> bool:

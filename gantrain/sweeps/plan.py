@@ -46,7 +46,7 @@ def _short_value(key: str, value: str) -> str:
 
 def is_done(result: Mapping[str, Any], options: Train) -> bool:
     """Whether a run with this ``result.json`` has nothing left to do under these options."""
-    if result["status"] == "finished":  # a larger train.steps or train.seconds may have been set since
+    if result["status"] == "finished":  # a larger budget may have been set since
         return options.is_over(result.get("step", 0), result.get("training_seconds", 0.0))
     return bool(result["status"] == "pruned")
 

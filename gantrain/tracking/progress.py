@@ -79,12 +79,12 @@ class ProgressBar:
 
     def __init__(self, options: Train, step: int, seconds: float, is_enabled: bool):
         self.options = options
-        self._total = options.steps if options.seconds is None else options.seconds
+        self._total = options.steps if options.time is None else options.time
         self._initial, self._start = self._done(step, seconds), time.perf_counter()
         self._reported = self._start
         cell = CellText() if is_enabled and in_notebook() else None
         self._tqdm = _FittedBar(
-            COUNT if options.seconds is None else COUNT_OF_SECONDS,
+            COUNT if options.time is None else COUNT_OF_SECONDS,
             total=self._total,
             initial=self._initial,
             smoothing=0,  # the mean speed, metrics and images included
@@ -105,7 +105,7 @@ class ProgressBar:
 
     def show(self, step: int, scalars: Mapping[str, float]) -> None:
         """Write the latest speed, losses and divergence next to the bar."""
-        steps = [] if self.options.seconds is None else [f"step {step:>6}"]
+        steps = [] if self.options.time is None else [f"step {step:>6}"]
         self._tqdm.cells = steps + scalar_cells(scalars)
 
     @property
@@ -128,8 +128,8 @@ class ProgressBar:
         if self.is_visible:
             return
         over, length = self.options.is_over(step, seconds), self.options.estimated_steps(step, seconds)
-        # With a budget of seconds the length is an estimate until the end.
-        parts = [f"step {step} of {'about ' if self.options.seconds and not over else ''}{length}"]
+        # With a budget of time the length is an estimate until the end.
+        parts = [f"step {step} of {'about ' if self.options.time and not over else ''}{length}"]
         if SPEED in latest:
             parts.append(f"{latest[SPEED]:,.0f} images/s")
         if not over and self._done(step, seconds) > self._initial:  # at the start there is no speed yet
@@ -152,7 +152,7 @@ class ProgressBar:
         self._tqdm.close()
 
     def _done(self, step: int, seconds: float) -> float:
-        return step if self.options.seconds is None else min(seconds, self._total)
+        return step if self.options.time is None else min(seconds, self._total)
 
 
 def scalar_cells(scalars: Mapping[str, float]) -> list[str]:

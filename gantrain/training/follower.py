@@ -49,7 +49,7 @@ class Follower:
 
     def __call__(self, state: TrainState) -> None:
         """Do the process's part of what is due after the state's step; after a signal, raise Interrupted."""
-        state.seconds = self.stop_signal.agree(state.seconds, self.config.train.seconds)
+        state.seconds = self.stop_signal.agree(state.seconds, self.config.train.time)
         due = Due.after(state.step, state.seconds, self.config.train)
         if due.checkpoint:
             check_equal_states(state, self.runtime.group)

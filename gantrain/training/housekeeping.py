@@ -97,7 +97,7 @@ class Housekeeping:
             self.runtime.wait()
         elapsed = self._now() - self._since
         self.seconds += elapsed
-        state.seconds = self.stop_signal.agree(state.seconds + elapsed, options.seconds)
+        state.seconds = self.stop_signal.agree(state.seconds + elapsed, options.time)
         due = Due.after(step, state.seconds, options)
         self.bar.advance(step, state.seconds)
         if step == 1:
@@ -126,8 +126,8 @@ class Housekeeping:
         if due.checkpoint or self.best.step == step:
             self.save(state, is_only_best=not due.checkpoint)
         if due.is_last and (rest := remaining_lr_fraction(self.config, state.step)):
-            what = "train.seconds ended the run with the learning rates at %.0f %% of their start"
-            log.warning(what, 100 * rest)
+            what = "train.%s ended the run with the learning rates at %.0f %% of their start"
+            log.warning(what, options.budget, 100 * rest)
         self.stop_if_requested(state)
         if due.takes_long:
             self.runtime.group.wait()

@@ -34,7 +34,7 @@ def train(
     same opponent. A baseline has no D: its steps are descents of G alone.
 
     Args:
-        state: Changed in place, until the budget is used up: ``train.steps``, ``images`` or ``seconds``.
+        state: Changed in place, until the budget is used up: steps, images or time.
         batches: Batch by number.
         config: The run.
         runtime: Device and precision.

@@ -9,7 +9,7 @@ from typing import Any
 from gantrain.config.grammar import read_value
 from gantrain.config.key_types import type_of_key
 from gantrain.config.resolve import resolve
-from gantrain.config.resume import RESUMABLE_KEYS
+from gantrain.config.resume import BUDGETS, RESUMABLE_KEYS
 from gantrain.core.override import values_by_key
 from gantrain.core.plugin_loading import load_plugins_of
 from gantrain.core.run_folder import RunFolder
@@ -24,8 +24,6 @@ from gantrain.training.run import run
 from gantrain.training.session import Session
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.together import prepare_together
-
-BUDGETS = ("train.steps", "train.images", "train.seconds")
 
 
 def resume_run(where: Path, words: Mapping[str, str]) -> None:
@@ -82,7 +80,7 @@ def _continue_run(checkpoint: Checkpoint, words: Mapping[str, str]) -> None:
     if is_finished and config.train.is_over(checkpoint.step, checkpoint.seconds):
         budget = config.train.budget
         more = f"train.{budget}={2 * getattr(config.train, budget)}"
-        if budget != "seconds":  # a schedule has reached its end at the old horizon
+        if config.train.time is None:  # a schedule has reached its end at the old horizon
             more += f" optimizer.horizon={2 * checkpoint.step}"
         command = f"gantrain resume {shlex.quote(str(checkpoint.run))} {more}"
         print(f"{checkpoint.run}: already finished at step {checkpoint.step}; go on with: {command}")
@@ -99,8 +97,8 @@ def _with_words(plain: dict[str, Any], words: Mapping[str, str]) -> dict[str, An
     Raises:
         ConfigError: For a word that would make it another run.
     """
-    if not words.keys().isdisjoint(BUDGETS):  # a new budget takes the place of the old one
-        plain["train"] |= {"images": None, "seconds": None}
+    if not words.keys().isdisjoint(f"train.{key}" for key in ("steps", *BUDGETS)):
+        plain["train"] |= dict.fromkeys(BUDGETS)  # a new budget takes the place of the old one
     device = plain["device"]
     device["shards"] = device.get("shards") or device.get("processes", 1)  # which other processes share
     for key, text in words.items():

@@ -38,7 +38,7 @@ class TrainState:
         scales: Of the losses of ``g`` and ``d`` in float16; empty in other precisions.
         step: Finished steps, each of ``train.g_steps`` generator updates.
         d_updates: Finished discriminator updates, which number the batches.
-        seconds: Time spent in training, for ``train.seconds``; not among the tensors, since it is never the same.
+        seconds: Time spent in training, for a budget of time; not among the tensors, since it is never the same.
     """
 
     G: Generator
@@ -143,10 +143,10 @@ def lr_factor(rule: OptimizerOptions, step: int) -> float:
 
 
 def remaining_lr_fraction(config: Config, step: int) -> float:
-    """Return the fraction of the learning rates left when ``train.seconds`` ends a run; 0 if they do not decay."""
+    """Return the fraction of the learning rates left when its time ends a run; 0 if they do not decay."""
     rule = config.optimizer
     decays = rule.schedule != "constant" and rule.horizon < ENDLESS
-    return lr_factor(rule, step) if decays and config.train.budget == "seconds" else 0.0
+    return lr_factor(rule, step) if decays and config.train.time is not None else 0.0
 
 
 def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

@@ -116,8 +116,8 @@ def why_not_compiled(config: Config, state: TrainState) -> str:
 
 def pays(config: Config, data: Data, state: TrainState, play: Play) -> bool:
     """Return whether a compiled step saves more time over a run than compiling it takes: by shapes and steps alone."""
-    if config.train.seconds is not None:
-        return config.train.seconds >= 4 * play.compile_seconds
+    if config.train.time is not None:
+        return config.train.time >= 4 * play.compile_seconds
     saved = SAVED_SECONDS
     if next(state.G.parameters()).device.type == "cpu":
         saved += SAVED_SECONDS_PER_FLOP * FORWARD_PASSES * forward_flop(config, data, state)

@@ -57,7 +57,7 @@ class StopSignal:
 
         Args:
             seconds: By the leader's clock; by that of another process they stay those of the last agreement.
-            limit: That of ``train.seconds``, which is passed once all know; None for none.
+            limit: Their budget, which is passed once all know; None for none.
         """
         group = self._group
         if group.size == 1:

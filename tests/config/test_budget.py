@@ -1,4 +1,4 @@
-"""One of steps, images and seconds ends a run: where it stops, what it then writes, and how it goes on."""
+"""One of steps, images and time ends a run: where it stops, what it then writes, and how it goes on."""
 
 from __future__ import annotations
 
@@ -62,10 +62,18 @@ def test_budget_of_images_is_whole_steps(images, batch, d_steps, game):
     assert options.steps * each <= images < (options.steps + 1) * each
 
 
-@given(step=st.integers(1, 10**5), seconds=st.floats(1e-3, 1e5), budget=st.floats(1e-3, 1e5))
-def test_budget_of_seconds_ends_and_estimates_steps(step, seconds, budget):
-    options = Train(seconds=budget)
+@given(
+    step=st.integers(1, 10**5),
+    seconds=st.floats(1e-3, 1e5),
+    budget=st.floats(1e-3, 1e5),
+    is_in_minutes=st.booleans(),
+)
+def test_budget_of_time_ends_and_estimates_steps(step, seconds, budget, is_in_minutes):
+    options = Train(minutes=budget / 60) if is_in_minutes else Train(seconds=budget)
     options.resolve_budget(True)
+    assert options.budget == ("minutes" if is_in_minutes else "seconds")
+    assert options.time == pytest.approx(budget)
+    budget = options.time
     assert options.is_over(step, seconds) == (seconds >= budget)
     assert options.estimated_steps(step, seconds) >= step
     if seconds <= budget:
@@ -91,7 +99,10 @@ def test_images_become_steps_before_anything_depends_on_them(words, steps):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["train.images=1000", "train.seconds=3"], "two budgets"),
+        (["train.images=1000", "train.seconds=3"], "train.images: and train.seconds are two budgets"),
+        (["train.images=1000", "train.minutes=3"], "set train.images=null or train.minutes=null"),
+        (["train.seconds=180", "train.minutes=3"], "train.seconds: and train.minutes are two budgets"),
+        (["train.minutes=0"], "above 0"),
         (["train.images=1000", "train.d_gain=0.1"], "train.d_gain"),
         (["train.images=79", "train.d_steps=5"], "give at least 80"),
         (["train.seconds=0"], "above 0"),
@@ -139,7 +150,7 @@ def timed(tmp_path_factory):
     ]
     first = run(config(*words, "train.evaluate_every=0", "train.checkpoint_every=0"), folder)
     kept = RunFolder(folder).checkpoints[-1].name
-    assert main(["resume", str(folder), "train.seconds=0.6"]) == 0
+    assert main(["resume", str(folder), "train.minutes=0.01"]) == 0
     return folder, first, kept
 
 
@@ -166,7 +177,7 @@ def test_seconds_include_what_a_device_has_still_to_compute(tmp_path, monkeypatc
 def test_a_resumed_run_counts_the_seconds_that_were_spent(timed):
     folder, first, _ = timed
     result = json.loads((folder / "result.json").read_text())
-    assert result["stopped_by"] == "seconds"
+    assert result["stopped_by"] == "minutes"
     assert result["step"] > first["step"]
     # The second process trains for what was left of 0.6 s: the sum is the new budget and a last step.
     assert 0.6 <= result["training_seconds"] < 1.5

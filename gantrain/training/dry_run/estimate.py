@@ -56,7 +56,7 @@ class Estimate:
     Attributes:
         G: The generator's layers.
         D: The discriminator's layers.
-        steps: Length of the run; for ``train.seconds`` at the measured speed.
+        steps: Length of the run; where a time ends it, at the measured speed.
         images: Samples of data that it trains on.
         step_seconds: Mean seconds of a step.
         start: Seconds from the loaded data to the first step.
@@ -96,7 +96,9 @@ def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -
         CheckpointError: When ``train.init_from`` does not match.
     """
     # A trial of the run on a budget of seconds.
-    trial = replace(config, train=replace(config.train, steps=ENDLESS, images=None, seconds=max_seconds))
+    trial = replace(
+        config, train=replace(config.train, steps=ENDLESS, images=None, seconds=max_seconds, minutes=None)
+    )
     if runtime.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(runtime.device)
     began = time.perf_counter()
@@ -116,7 +118,7 @@ def estimate(config: Config, data: Data, runtime: Runtime, max_seconds: float) -
         try:
             start = built + _seconds(lambda: housekeeping.begin(state))
             step_seconds, batches = _time_steps(trial, data, runtime, state, housekeeping)
-            seconds = config.train.seconds
+            seconds = config.train.time
             steps = config.train.steps if seconds is None else max(round(seconds / step_seconds), 1)
             chores = _time_chores(config.train, steps, housekeeping, state)
         finally:

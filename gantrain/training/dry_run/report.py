@@ -37,7 +37,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
         cost = estimate(config, data, runtime, MAX_SECONDS)
     spec, options = data.spec, config.train
     classes = f", {spec.classes} classes" if spec.classes else ""
-    about = "about " if options.seconds else ""  # whose steps depend on the speed
+    about = "about " if options.time else ""  # whose steps depend on the speed
     chores = "".join(
         f", {format_duration(chore.seconds)} {chore.what} ({_how_often(chore.times)})"
         for chore in cost.chores

@@ -45,8 +45,8 @@ def shape_of(config: Config) -> str:
 
 def why_not_together(config: Config) -> str:
     """Return what of a run cannot be played at once with others; empty if all can."""
-    if config.train.seconds is not None:
-        return "train.seconds counts the time of one run"
+    if config.train.time is not None:
+        return f"train.{config.train.budget} counts the time of one run"
     if not config.optimizer.acts_elementwise:
         return "the optimizer does not say that it updates each number on its own"
     if config.objective.mismatch_weight > 0 and config.spec.condition:
