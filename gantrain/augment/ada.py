@@ -1,0 +1,141 @@
+"""Adaptive discriminator augmentation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from gantrain.augment.base import Augmentation
+from gantrain.augment.tools.affine import product, resample, rotation, scaling, translation
+from gantrain.augment.tools.colour import brightening, contrasting, hue_rotation, recolour, saturating
+from gantrain.core.spec import Spec
+from gantrain.registry import option, register
+
+# In the order in which they are composed
+BLIT = ("flip", "quarter_turn", "shift")
+GEOMETRY = ("scale", "rotation", "stretch", "second_rotation", "fractional_shift")
+COLOUR = ("brightness", "contrast", "luma_flip", "hue", "saturation")
+STEPS = (*BLIT, *GEOMETRY, *COLOUR)
+# Those by Gaussian numbers; the others are by even ones.
+NORMAL = ("scale", "stretch", "fractional_shift", "brightness", "contrast", "saturation")
+# Largest shift by whole pixels, and standard deviations: of shares of the side, of brightness, of logarithms to base 2.
+SHIFT, FRACTIONAL_SHIFT, BRIGHTNESS = 0.125, 0.125, 0.2
+SCALE, STRETCH, CONTRAST, SATURATION = 0.2, 0.2, 0.5, 1.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of N images get a transformation, [N], and the random numbers that say how, [N, 2]."""
+
+    is_due: Tensor
+    numbers: Tensor
+
+    def sign(self) -> Tensor:
+        """Return -1 for half of those that are due, 1 for all others, [N]."""
+        return torch.where(self.is_due & (self.numbers[:, 0] < 0.5), -1.0, 1.0)
+
+    def normal(self, std: float) -> Tensor:
+        """Return Gaussian numbers, 0 where it is not due, [N]."""
+        return torch.where(self.is_due, std * self.numbers[:, 0], 0.0)
+
+    def factor(self, std: float) -> Tensor:
+        """Return factors whose logarithm to base 2 is Gaussian, 1 where it is not due, [N]."""
+        return self.normal(std).exp2()
+
+    def angle(self) -> Tensor:
+        """Return angles of the whole circle, 0 where it is not due, [N]."""
+        return torch.where(self.is_due, math.pi * (2 * self.numbers[:, 0] - 1), 0.0)
+
+
+@register("augment")
+@dataclass
+class ADA(Augmentation):
+    """Flips, turns, shifts, scales and colours, each with probability p (Karras et al. 2020, app. B).
+
+    Order and strengths are the published ones. Images are resampled once, bilinearly, without the paper's filters for
+    twice the resolution, and are reflected at their borders.
+    """
+
+    name: str = option("ada", "registered name")
+    groups: str = option(
+        "bgc",
+        "b flips, turns and shifts by pixels; g scales, rotates and shifts freely; c changes colours",
+        choices=("b", "g", "c", "bg", "bc", "gc", "bgc"),
+    )
+    p: float = option(0.2, "probability of each transformation", minimum=0, maximum=1)
+
+    def why_unsupported(self, spec: Spec) -> str | None:
+        return None if spec.is_image else "transforms images, and this data is not images"
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        # A row a transformation: whether it is due, and how it is done. All are drawn for all groups and any p.
+        numbers = torch.rand(n, len(STEPS), 3, generator=generator)
+        normal = torch.randn(n, len(NORMAL), 2, generator=generator)
+        numbers[:, [STEPS.index(step) for step in NORMAL], 1:] = normal
+        return numbers
+
+    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+        p = draw.new_full((), self.p)
+        # Either of two rotations is due with probability p.
+        probability = {step: 1 - (1 - p).sqrt() if step.endswith("rotation") else p for step in STEPS}
+        rows = zip(STEPS, draw.to(x.dtype).unbind(1), strict=True)
+        choices = {step: Choice(row[:, 0] < probability[step], row[:, 1:]) for step, row in rows}
+        height, width = x.shape[2:]
+        moves = blit(choices, height, width) if "b" in self.groups else []
+        moves += geometry(choices, height, width) if "g" in self.groups else []
+        x = resample(x, reduce(product, moves)) if moves else x
+        return recolour(x, colours(choices)) if "c" in self.groups else x
+
+
+def blit(choices: Mapping[str, Choice], height: int, width: int) -> list[Tensor]:
+    """Return moves that keep pixels whole, as maps from a position to that where its pixel comes from, [N, 3, 3].
+
+    An image that is not square gets half turns in place of quarter turns.
+    """
+    mirrored = choices["flip"].sign()
+    turn, shift = choices["quarter_turn"], choices["shift"]
+    quarters = (4 * turn.numbers[:, 0]).floor() if height == width else 2 * (2 * turn.numbers[:, 0]).floor()
+    quarters = torch.where(turn.is_due, quarters, 0.0)
+    across, down = (
+        torch.where(shift.is_due, (SHIFT * side * (2 * shift.numbers[:, i] - 1)).round(), 0.0)
+        for i, side in enumerate((width, height))
+    )
+    # Rounded, sines and cosines of quarter turns are exact.
+    turned = rotation(math.pi / 2 * quarters).round()
+    return [scaling(mirrored, mirrored.abs()), turned, translation(-across, -down)]
+
+
+def geometry(choices: Mapping[str, Choice], height: int, width: int) -> list[Tensor]:
+    """Return moves between pixels, as maps from a position to that where its pixel comes from, [N, 3, 3]."""
+    scale, stretch = 1 / choices["scale"].factor(SCALE), 1 / choices["stretch"].factor(STRETCH)
+    fraction = choices["fractional_shift"]
+    across, down = (
+        torch.where(fraction.is_due, FRACTIONAL_SHIFT * side * fraction.numbers[:, i], 0.0)
+        for i, side in enumerate((width, height))
+    )
+    return [
+        scaling(scale, scale),
+        rotation(choices["rotation"].angle()),
+        scaling(stretch, 1 / stretch),
+        rotation(choices["second_rotation"].angle()),
+        translation(-across, -down),
+    ]
+
+
+def colours(choices: Mapping[str, Choice]) -> Tensor:
+    """Return the maps of colours, homogeneous matrices [N, 4, 4]; the first transformation is their last factor."""
+    contrast = choices["contrast"].factor(CONTRAST)
+    sign = choices["luma_flip"].sign()
+    maps = [
+        brightening(choices["brightness"].normal(BRIGHTNESS)),
+        contrasting(contrast),
+        saturating(sign.abs(), grey=sign),
+        hue_rotation(choices["hue"].angle()),
+        saturating(choices["saturation"].factor(SATURATION)),
+    ]
+    return reduce(lambda earlier, later: product(later, earlier), maps)
