@@ -48,14 +48,18 @@ class Means:
 
     def flush(self) -> dict[str, float]:
         """Return the mean of each tag since the last flush, and reset them."""
+        means = self.read()
+        self._sums, self._counts = {}, {}
+        return means
+
+    def read(self) -> dict[str, float]:
+        """Return the mean of each tag since the last flush."""
         # One transfer from each device; they have the same type.
         totals: dict[str, float] = dict.fromkeys(self._sums, 0.0)
         for device in {total.device for total in self._sums.values()}:
             tags = [tag for tag, total in self._sums.items() if total.device == device]
             totals |= zip(tags, torch.stack([self._sums[tag] for tag in tags]).tolist(), strict=True)
-        means = {tag: total / self._counts[tag] for tag, total in totals.items()}
-        self._sums, self._counts = {}, {}
-        return means
+        return {tag: total / self._counts[tag] for tag, total in totals.items()}
 
     def deal(self, others: Sequence[Means]) -> None:
         """Add the sums, each with one row for each of ``others``, to theirs, and reset them."""

@@ -214,7 +214,7 @@ class Housekeeping:
     def report(self, state: TrainState) -> None:
         """Log how far the run is, unless a bar shows it."""
         metrics = self.last_evaluation.metrics if self._evaluated_step == state.step else {}
-        self.bar.report(state.step, state.seconds, self._latest, metrics)
+        self.bar.report(state.step, state.seconds, self._latest | self.means.read(), metrics)
 
     def stop_if_requested(self, state: TrainState) -> None:
         """After a signal that all processes know of, save and raise Interrupted."""

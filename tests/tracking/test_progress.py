@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -209,15 +210,27 @@ def test_plain_terminal_has_no_bar(terminal, monkeypatch, setting):
     assert not ProgressBar(Train(steps=3000), step=0, seconds=0.0, is_enabled=True).is_visible
 
 
-def test_a_run_without_a_bar_says_once_a_minute_where_it_is(run_cli, monkeypatch):
-    words = [*TINY, "train.evaluate_every=0", "train.log_every=1"]
-    found = []
-    for seconds in (3600.0, 0.0):  # the first run is over before, the other writes at each step
-        monkeypatch.setattr("gantrain.tracking.progress.REPORT_SECONDS", seconds)
-        *_, error = run_cli(*words)
-        found.append([line for line in error.splitlines() if re.match(r"step \d+ of", line)])
-    (end,), all_lines = found
-    assert end.startswith("step 20 of 20, ")
-    form = r"step {} of 20, [\d,]+ images/s, \d\d:\d\d left: loss/d [\d.]+, loss/g [\d.]+, divergence/js -?[\d.]+"
-    assert len(all_lines) == 20
-    assert all(re.fullmatch(form.format(i), line) for i, line in enumerate(all_lines[:-1], 1))
+@pytest.mark.parametrize("log_every", [0, 4], ids=["unlogged", "logged"])
+def test_a_run_without_a_bar_says_once_a_minute_where_it_is(run_cli, monkeypatch, log_every):
+    clock = SimpleNamespace(seconds=1000.0)
+    clock.perf_counter = lambda: clock.seconds
+    advance = ProgressBar.advance
+
+    def take_25_seconds(bar, *done):
+        clock.seconds += 25
+        advance(bar, *done)
+
+    monkeypatch.setattr("gantrain.tracking.progress.time", clock)
+    monkeypatch.setattr(ProgressBar, "advance", take_25_seconds)
+    *_, error = run_cli(*TINY, "train.evaluate_every=0", f"train.log_every={log_every}")
+    *lines, end = [line for line in error.splitlines() if re.match(r"step \d+ of", line)]
+    assert end.startswith("step 20 of 20")
+    # The first step that ends a minute after the last line, and the time of the steps that are left.
+    for step, line in zip(range(3, 20, 3), lines, strict=True):
+        minutes, seconds = divmod(25 * (20 - step), 60)
+        speed = r" [\d,]+ images/s," if log_every and step > log_every else ""
+        losses = r"loss/d [\d.]+, loss/g [\d.]+"
+        form = (
+            rf"step {step} of 20,{speed} {minutes:02}:{seconds:02} left: {losses}(, divergence/js -?[\d.]+)?"
+        )
+        assert re.fullmatch(form, line), line

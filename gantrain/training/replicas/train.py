@@ -159,6 +159,8 @@ def play(replicas: Sequence[Replica], runtime: Runtime, clock: Clock, stop_signa
                 seen = step
                 progress.report(step)
                 clock.go()
+            elif progress.bar.is_report_due:
+                progress.report(step)
             if all(replica.is_over for replica in replicas):
                 return
 
