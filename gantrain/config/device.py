@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from gantrain.core.device import available_devices
 from gantrain.errors import ConfigError
 from gantrain.registry import option
 
@@ -60,6 +61,11 @@ class Device:
         "which the processes exchange them in every layer",
         choices=("shard", "batch"),
     )
+
+    @property
+    def kind_here(self) -> str:
+        """The kind of device on this machine: cuda, mps or cpu."""
+        return available_devices()[0] if self.kind == AUTO else self.kind
 
     def __post_init__(self) -> None:
         self.compile = self.compile.lower()  # of a boolean in YAML

@@ -103,9 +103,10 @@ def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
     # Resolve the values that depend on other groups, then check the combination.
     train.resolve_budget(groups["objective"].has_game)
     spec = spec or groups["dataset"].spec()
-    for group, auto in (("model", AutoModel), ("features", AutoFeatures)):
-        if isinstance(groups[group], auto):
-            groups[group] = build(group, groups[group].pick(spec))
+    if isinstance(groups["model"], AutoModel):
+        groups["model"] = build("model", groups["model"].pick(spec, groups["device"].kind_here))
+    if isinstance(groups["features"], AutoFeatures):
+        groups["features"] = build("features", groups["features"].pick(spec))
     groups["optimizer"].horizon = groups["optimizer"].horizon or train.steps
     seed = secrets.randbelow(2**31) if top.seed is None else top.seed
     config = Config(seed=seed, name=top.name, run=run, spec=spec, train=train, **groups)

@@ -1,4 +1,4 @@
-"""The default model: fully connected for points, convolutional for images."""
+"""The default model: by the data, their resolution and the device."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,11 +8,16 @@ from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
 from gantrain.registry import build, option, register
 
+MIN_SIDE = 8  # pixels, below which an image is a few points
+MAX_CPU_SIDE = (
+    32  # above it dcgan has half its channels on a CPU: then 64x64 takes as long as 32x32 with all of them
+)
+
 
 @register("model")
 @dataclass
 class Auto(Model):
-    """Picks mlp or dcgan by the data, and owns only the keys that both share; never reaches ``config.json``."""
+    """Picks a model by the data and the device, with the keys that all share; never reaches ``config.json``."""
 
     name: str = option("auto", "registered name")
     z_dim: int | None = option(  # type: ignore[assignment]
@@ -23,10 +28,19 @@ class Auto(Model):
     )
     d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=65536)
 
-    def pick(self, spec: Spec) -> dict[str, Any]:
-        """Return the keys of the model that suits this data: those set here, under its name."""
+    def pick(self, spec: Spec, device: str = "cpu") -> dict[str, Any]:
+        """Return the keys of the model that suits this data: those set here, under its name.
+
+        Args:
+            spec: Of the data.
+            device: Kind of the device that trains it.
+        """
         keys = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        return keys | {"name": "dcgan" if spec.is_image and min(spec.shape[1:]) >= 8 else "mlp"}
+        side = min(spec.shape[1:]) if spec.is_image else 0
+        if side < MIN_SIDE:
+            return keys | {"name": "mlp"}
+        small = {"width": 16} if device == "cpu" and side > MAX_CPU_SIDE else {}
+        return small | keys | {"name": "dcgan"}
 
     def generator(self, spec: Spec) -> Generator:
         return build("model", self.pick(spec)).generator(spec)

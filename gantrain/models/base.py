@@ -117,6 +117,10 @@ class Model(ABC):
             if getattr(self, key) not in fit.values:
                 yield key, f"{self.name} {fit.reason}", f"set model.{key}={str(fit.values[0]).lower()}"
 
+    def faster(self, spec: Spec) -> str:
+        """Return a choice that trains this data faster and how much, as it was measured; empty where none is known."""
+        return ""
+
     @abstractmethod
     def generator(self, spec: Spec) -> Generator:
         """Return a freshly initialised ``G(latents, y) -> x``: y [N, ...] or None, x [N, *shape]."""

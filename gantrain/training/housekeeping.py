@@ -24,11 +24,12 @@ from gantrain.training.equal_states import check_equal_states
 from gantrain.training.evaluate import compute, draw_figures, has_figures, view
 from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.evaluations import Evaluations
+from gantrain.training.forecast import Forecast
 from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
-from gantrain.training.state import TrainState, lr_factor, remaining_lr_fraction
+from gantrain.training.state import TrainState, lr_factor
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.vitals import VitalSigns
 
@@ -71,6 +72,7 @@ class Housekeeping:
         self._window = (state.batches, 0.0)  # at the last log point: the speed is that of the steps since
         # A bar needs a terminal; without one, each evaluation writes a line, and so does a minute without any.
         self.bar = ProgressBar(config.train, state.step, state.seconds, session.bar)
+        self.forecast = Forecast(config, runtime.device.type)
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Go on with the means, the latest scalars and the health of a checkpoint, as if the run had not stopped."""
@@ -100,6 +102,7 @@ class Housekeeping:
         state.seconds = self.stop_signal.agree(state.seconds + elapsed, options.time)
         due = Due.after(step, state.seconds, options)
         self.bar.advance(step, state.seconds)
+        self.forecast(step, self.seconds)
         if step == 1:
             self.health.first_step = self.signs.distances_from_start(state)
 
@@ -125,9 +128,6 @@ class Housekeeping:
             self.session.draw(self.folder)
         if due.checkpoint or self.best.step == step:
             self.save(state, is_only_best=not due.checkpoint)
-        if due.is_last and (rest := remaining_lr_fraction(self.config, state.step)):
-            what = "train.%s ended the run with the learning rates at %.0f %% of their start"
-            log.warning(what, options.budget, 100 * rest)
         self.stop_if_requested(state)
         if due.takes_long:
             self.runtime.group.wait()

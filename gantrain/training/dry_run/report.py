@@ -61,6 +61,7 @@ def report(config: Config, data: Data, runtime: Runtime) -> str:
         f"{1 / cost.step_seconds:,.3g} steps",
         f"time      {format_duration(cost.seconds)}: {format_duration(cost.start)} start, "
         f"{format_duration(cost.training)} training{chores}",
+        *([f"faster    {faster}"] if (faster := config.model.faster(spec)) else []),
         f"writes    {where}: {kept} checkpoint{'s' if kept > 1 else ''} of {format_size(cost.checkpoint)}{best}",
         *(f"caution   {text}" for text in cautions(config)),
     ]
