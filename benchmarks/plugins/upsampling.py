@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
-from gantrain.models.layers import UpsampleConv
+from gantrain.models.resampling import UpsampleConv
 from gantrain.registry import option, register
 
 D_WIDTHS = (16, 32, 64, 128)

@@ -103,7 +103,7 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
     if config.spec.is_image and config.spec.shape[0] not in (1, 3, 4):
         what = f"images of {config.spec.shape[0]} channels cannot be displayed"
         yield ConfigError("dataset", what, "give 1 (grey), 3 (RGB) or 4 (with transparency)")
-    for key, what, remedy in model.misfits():
+    for key, what, remedy in model.misfits(config.spec):
         needs_condition = key == "condition" and _is_for_conditions(config.objective)
         yield ConfigError(f"model.{key}", what, "use model=auto" if needs_condition else remedy)
     if reason := model.why_unsupported(config.spec):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.core.spectral_norm import add_spectral_norm
+from gantrain.models.layers import ConditionalBatchNorm
 from gantrain.registry import option
 
 
@@ -104,14 +105,17 @@ class Model(ABC):
         choices=("none", "concat", "projection", "conditional_batch_norm"),
     )
     spectral_norm: bool = option(False, "divide each weight of D by its spectral norm (Miyato et al. 2018)")
+    g_spectral_norm: bool = option(
+        False, "divide each weight of G by its spectral norm too (Zhang et al. 2019, sec. 3.1)"
+    )
     minibatch_std: bool = option(False, "give D the batch's standard deviation (Karras et al. 2018, sec. 3)")
     packing: int = option(1, "samples that D classifies jointly (Lin et al. 2018)", minimum=1, maximum=64)
 
     def why_unsupported(self, spec: Spec) -> str | None:
         """Return why the model cannot be built for this data with these keys, or None if it can."""
-        return next((reason for _, reason, _ in self.misfits()), None)
+        return next((reason for _, reason, _ in self.misfits(spec)), None)
 
-    def misfits(self) -> Iterator[tuple[str, str, str]]:
+    def misfits(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         """Yield each key whose value the model cannot do, why not, and what to do."""
         for key, fit in self.fits.items():
             if getattr(self, key) not in fit.values:
@@ -138,8 +142,9 @@ class Model(ABC):
         # A pack of samples is one input with packing times the features or channels.
         D = self.discriminator(replace(spec, shape=(spec.shape[0] * self.packing, *spec.shape[1:])))
         if self.spectral_norm:
-            for layer in [m for m in D.modules() if isinstance(m, nn.Linear | nn.Conv2d)]:
-                add_spectral_norm(layer)
+            add_spectral_norms(D)
+        if self.g_spectral_norm:
+            add_spectral_norms(G)
         return G, D if self.packing == 1 else Packed(D, self.packing)
 
     @property
@@ -151,6 +156,15 @@ class Model(ABC):
     def couples_samples(self) -> bool:
         """Whether D looks across the samples of a batch."""
         return self.minibatch_std or self.packing > 1
+
+
+def add_spectral_norms(network: nn.Module) -> None:
+    """Normalise the weights of linear layers and convolutions, except those that make a batch norm's gain."""
+    norms = [m for m in network.modules() if isinstance(m, ConditionalBatchNorm)]
+    gains = {id(layer) for norm in norms for layer in norm.modules()}
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Linear | nn.Conv2d) and id(layer) not in gains:
+            add_spectral_norm(layer)
 
 
 class Packed(Player):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -20,10 +20,10 @@ from gantrain.models.layers import (
     Head,
     LeakyReLU,
     PixelNorm,
-    UpsampleConv,
     sides,
     why_not_halved,
 )
+from gantrain.models.resampling import UpsampleConv
 from gantrain.registry import option, register
 
 UPSAMPLINGS: dict[str, Callable[[int, int], nn.Module]] = {
@@ -102,7 +102,13 @@ class DCGAN(Model):
     )
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        return why_not_halved(self.name, spec)
+        return why_not_halved(self.name, spec) or super().why_unsupported(spec)
+
+    def misfits(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        yield from super().misfits(spec)
+        if self.g_spectral_norm and self.upsample == "transposed":
+            what = "is for convolutions, and G of this model has transposed ones"
+            yield "g_spectral_norm", what, "set model.upsample=nearest or model.g_spectral_norm=false"
 
     def faster(self, spec: Spec) -> str:
         # Half the channels took 0.35 to 0.38 of the time at 28, 32 and 64 pixels, and 0.73 of it at 8.

@@ -53,6 +53,7 @@ class Dirac(Model):
         "source": Fit(("z",), "has no layer for dropout"),
         "condition": Fit(("none",), "has no layer for conditions"),
         "spectral_norm": Fit((False,), "has a D of one number, without layers to normalise"),
+        "g_spectral_norm": Fit((False,), "has a G of one number, without layers to normalise"),
         "minibatch_std": Fit((False,), "has a D of one number, without features to compare"),
         "packing": Fit((1,), "has a D of one number, which takes one sample"),
     }

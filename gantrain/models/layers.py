@@ -4,7 +4,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv_transpose2d, linear
 
 from gantrain.core.spec import Spec
 
@@ -89,6 +88,28 @@ class ConditionEmbedding(nn.Module):
         return torch.cat([x, planes], 1), e
 
 
+class BatchNorm(nn.Module):
+    """Batch normalisation, its statistics as torch's own but without a count of batches (Ioffe and Szegedy 2015).
+
+    Args:
+        channels: Of the input [N, channels] or [N, channels, H, W].
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.mean: Tensor
+        self.var: Tensor
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("var", torch.ones(channels))
+        self.gain, self.offset = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, e: Tensor) -> Tensor:
+        """Return x normalised; e, the condition, is ignored."""
+        return nn.functional.batch_norm(
+            x, self.mean, self.var, self.gain, self.offset, training=self.training
+        )
+
+
 class ConditionalBatchNorm(nn.Module):
     """Batch normalisation whose gain and offset depend on the condition (Dumoulin et al. 2017; de Vries et al. 2017).
 
@@ -116,7 +137,7 @@ class ConditionalBatchNorm(nn.Module):
 
 def batch_statistics(network: nn.Module) -> dict[str, Tensor]:
     """Return the running statistics of a network's batch norms, this package's and torch's, by name."""
-    kinds = ConditionalBatchNorm | nn.modules.batchnorm._BatchNorm
+    kinds = BatchNorm | ConditionalBatchNorm | nn.modules.batchnorm._BatchNorm
     return {
         f"{prefix}.{name}" if prefix else name: buffer
         for prefix, module in network.named_modules()
@@ -178,25 +199,6 @@ class LeakyReLU(nn.LeakyReLU):
         # x times the slope at x: the kernel of the derivative is the layer itself, and linear in its first argument.
         out: Tensor = torch.ops.aten.leaky_relu_backward(x, x.detach(), self.negative_slope, False)
         return out
-
-
-class UpsampleConv(nn.Conv2d):
-    """Nearest-neighbour upsampling by 2, then a 3x3 convolution (Odena et al. 2016): [N, i, H, W] to [N, o, 2H, 2W].
-
-    Equal pixels share one product: the two are one transposed convolution with 16 products where 36 were.
-    """
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs, 3, padding=1)
-        # Tap k of the 4 meets taps 3 - k and 2 - k of the 3, which see the same pixel; along both sides [16, 9].
-        taps = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
-        self.taps: Tensor
-        self.register_buffer("taps", torch.kron(taps, taps), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # [o, i, 3, 3] to [i, o, 4, 4]
-        weight = linear(self.weight.flatten(2), self.taps).unflatten(2, (4, 4)).transpose(0, 1)
-        return conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
 
 
 class PixelNorm(nn.Module):

@@ -104,6 +104,7 @@ class FormulaModel(FullyConnected):
     fits: ClassVar[dict[str, Fit]] = {
         "source": Fit(("z",), "has no layer for dropout"),
         "condition": Fit(("none",), "takes no labels"),
+        "g_spectral_norm": Fit((False,), "has a G that is a formula"),
     }
     z_dim: int = option(1, "dimension of the latent z, raised to what G uses", minimum=1, maximum=65536)
 

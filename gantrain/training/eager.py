@@ -23,6 +23,7 @@ from gantrain.core.update_rules import Moments
 from gantrain.distributed.lockstep import Lockstep, in_lockstep
 from gantrain.distributed.shards import Parts
 from gantrain.models.base import Generator
+from gantrain.models.layers import batch_statistics
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.batch_statistics import BatchStatistics
@@ -179,7 +180,9 @@ class EagerAverage(Average):
         # Listing the weights takes as long as updating them.
         self.weights: list[Tensor] = list(module.parameters())
         self.live: list[Tensor] = list(G.parameters())
-        self.buffers = list(zip(module.buffers(), G.buffers(), strict=True))
+        # Statistics of batches are its own.
+        own, live = batch_statistics(module), dict(G.named_buffers())
+        self.buffers = [(mean, live[name]) for name, mean in module.named_buffers() if name not in own]
 
     @torch.no_grad()
     def track(self, inputs: Sequence[Batch]) -> None:
@@ -189,9 +192,8 @@ class EagerAverage(Average):
     @torch.no_grad()
     def update(self, G: EagerLearner, rate: float | Tensor) -> None:
         torch._foreach_lerp_(self.weights, self.live, float(rate))
-        if not self.has_batch_stats:
-            for mean, live in self.buffers:
-                mean.copy_(live)
+        for mean, live in self.buffers:
+            mean.copy_(live)
 
 
 def detached(aux: Aux) -> Aux:

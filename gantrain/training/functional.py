@@ -119,8 +119,13 @@ class FunctionalAverage(Average):
     def update(self, G: FunctionalLearner, rate: float | Tensor) -> None:
         live = {**G.buffers, **G.weights}
         self.weights = {name: torch.lerp(w, live[name], rate) for name, w in self.weights.items()}
-        if not self.module.has_batch_stats:
-            self.buffers = {name: live[name] for name in self.buffers}
+        self.buffers = {**self.buffers, **copied_buffers(self.module, live)}
+
+
+def copied_buffers(network: nn.Module, live: Weights) -> Weights:
+    """Return what an average of G takes from G: all buffers but the statistics of batch norm, which are its own."""
+    own = batch_statistics(network)
+    return {name: live[name] for name, _ in network.named_buffers() if name not in own}
 
 
 def mean(of_parts: Sequence[Tensor]) -> Tensor:

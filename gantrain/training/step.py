@@ -106,6 +106,7 @@ def differentiate_d(players: Players, inputs: Inputs, rates: Rates, play: Play) 
 def differentiate_g(players: Players, inputs: Inputs, rates: Rates, play: Play) -> Tags:
     """Differentiate G's loss on fresh samples, or a baseline's on data; D is left untouched."""
     parts, of_game = inputs.parts(play.parts.own), play.objective.has_game
+    players.G.refresh()
     losses = [
         game_loss(players, part, rates, play) if of_game else baseline_loss(part, play) for part in parts
     ]

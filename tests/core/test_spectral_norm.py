@@ -67,3 +67,19 @@ def test_update_of_d_is_one_power_iteration_and_of_g_none(penalty):
     D(g.batches(1)[0], None)  # neither does a pass, in training mode as it is
     assert D.training
     assert all(torch.equal(vector, D.get_buffer(name)) for name, vector in expected.items())
+
+
+def test_update_of_g_is_one_power_iteration_of_g_whose_average_copies_it():
+    g = game(model={"g_spectral_norm": True})
+    G = g.state.G
+    assert not iterate(g.state.D, all_tensors(g.state.D))
+    with torch.no_grad():
+        for weight in G.parameters():
+            weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(0)))
+    expected = {name: vector.clone() for name, vector in iterate(G, all_tensors(G)).items()}
+    assert all(not torch.equal(vector, G.get_buffer(name)) for name, vector in expected.items())
+    g.move_d()
+    g.move_g()
+    assert all(torch.equal(vector, G.get_buffer(name)) for name, vector in expected.items())
+    g.play()
+    assert all(torch.equal(G.get_buffer(name), g.state.G_ema.get_buffer(name)) for name in expected)

@@ -7,7 +7,8 @@ from torch.nn.functional import pad
 
 from gantrain.core.spec import Spec
 from gantrain.models.dcgan import DCGAN
-from gantrain.models.layers import LeakyReLU, UpsampleConv, weight_layout
+from gantrain.models.layers import LeakyReLU, weight_layout
+from gantrain.models.resampling import DownsampleConv, UpsampleConv
 
 
 def seeded(*shape: int) -> Tensor:
@@ -88,3 +89,15 @@ def test_dcgan_upsamples_by_copied_pixels_and_a_convolution(shape):
 def test_weight_layout_is_a_rule_of_the_data_alone():
     assert weight_layout(Spec((1, 8, 8))) == weight_layout(Spec((3, 64, 64))) == torch.channels_last
     assert weight_layout(Spec((2,))) == torch.contiguous_format
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 4, 6), (2, 3, 2, 2), (1, 1, 7, 3)], ids=str)
+def test_downsample_conv_is_a_convolution_and_the_mean_of_four_pixels(shape):
+    layer, conv = DownsampleConv(shape[1], 3).double(), nn.Conv2d(shape[1], 3, 3, padding=1).double()
+    conv.load_state_dict(layer.state_dict())
+    x, (height, width) = seeded(*shape), shape[2:]
+    padded = nn.Sequential(nn.ZeroPad2d((0, width % 2, 0, height % 2)), conv, nn.AvgPool2d(2))
+    slope = seeded(shape[0], 3, -(-height // 2), -(-width // 2))
+    own, expected = derivatives(layer, layer.weight, x, slope), derivatives(padded, conv.weight, x, slope)
+    for a, b in zip(own, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)

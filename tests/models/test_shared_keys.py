@@ -110,7 +110,7 @@ def test_projection_adds_a_product_with_the_class_vector(recipe):
         (["dataset=gaussian", "model=gaussian", "objective=likelihood", "train.d_gain=0"], "train.d_gain"),
         (["dataset=gaussian", "model=gaussian", "model.source=both"], "model.source"),
         (["dataset=dirac", "model.packing=2"], "model.packing"),
-        (["dataset=dirac", "objective=conditional"], "objective"),
+        (["dataset=dirac", "objective=conditional"], "model.condition"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_key(words, key):

@@ -27,6 +27,7 @@ IMAGES = {
     "model": {"name": "dcgan", "width": 4},
     "optimizer": {"name": "sgd"},
 }
+BOTH = {"condition": "conditional_batch_norm", "spectral_norm": True, "g_spectral_norm": True}
 GAMES = [name for name, kind in REGISTERED["objective"].items() if kind.has_game]
 PENALTIES = list(REGISTERED["penalty"])
 FEATURES = {
@@ -47,6 +48,7 @@ FEATURES = {
     "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "flip"}},
     "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
     "batch norm": IMAGES | {"model": {"name": "dcgan", "width": 4, "condition": "conditional_batch_norm"}},
+    "spectral norm of both": IMAGES | {"model": {"name": "resnet", "width": 4} | BOTH},
     "dropout": IMAGES | {"model": {"name": "dcgan", "width": 4, "source": "both", "spectral_norm": True}},
 }
 

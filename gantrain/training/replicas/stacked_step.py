@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 from gantrain.penalties.base import Penalty
 from gantrain.training.compiled import Tensors, pairs_of_leaves
 from gantrain.training.draws import Inputs, Rates
-from gantrain.training.functional import FunctionalAverage, FunctionalLearner
+from gantrain.training.functional import FunctionalAverage, FunctionalLearner, copied_buffers
 from gantrain.training.learners import Players
 from gantrain.training.play import Play
 from gantrain.training.replicas.graph import compile_graph, graph_of
@@ -80,8 +80,7 @@ class FlatAverage(FunctionalAverage):
     def update(self, G: FlatLearner, rate: float | Tensor) -> None:  # type: ignore[override]
         self.flat = torch.lerp(self.flat, G.flat, rate)
         self.weights = unflatten(self.flat, self.weights)
-        if not self.module.has_batch_stats:
-            self.buffers = {name: G.buffers[name] for name in self.buffers}
+        self.buffers = {**self.buffers, **copied_buffers(self.module, G.buffers)}
 
 
 class StackedStep:
