@@ -69,7 +69,7 @@ def test_update_of_d_is_one_power_iteration_and_of_g_none(penalty):
     assert all(torch.equal(vector, D.get_buffer(name)) for name, vector in expected.items())
 
 
-def test_update_of_g_is_one_power_iteration_of_g_whose_average_copies_it():
+def test_update_of_g_is_one_iteration_which_the_average_copies():
     g = game(model={"g_spectral_norm": True})
     G = g.state.G
     assert not iterate(g.state.D, all_tensors(g.state.D))

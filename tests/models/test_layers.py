@@ -92,7 +92,7 @@ def test_weight_layout_is_a_rule_of_the_data_alone():
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 4, 6), (2, 3, 2, 2), (1, 1, 7, 3)], ids=str)
-def test_downsample_conv_is_a_convolution_and_the_mean_of_four_pixels(shape):
+def test_downsample_conv_is_a_convolution_and_means_of_pixels(shape):
     layer, conv = DownsampleConv(shape[1], 3).double(), nn.Conv2d(shape[1], 3, 3, padding=1).double()
     conv.load_state_dict(layer.state_dict())
     x, (height, width) = seeded(*shape), shape[2:]
