@@ -39,7 +39,14 @@ class Generator(Player):
     Args:
         model: Its ``source``, ``z_dim`` and ``dropout`` define the latent.
         units: Units of each layer that dropout may zero.
+
+    Attributes:
+        truncates_w: Whether a sample is truncated in the space of styles, by a last number of its latent, psi.
+        noise_width: Standard normal numbers that follow z in a latent and are no part of it.
     """
+
+    truncates_w: ClassVar[bool] = False
+    noise_width: int = 0
 
     def __init__(self, model: Model, units: list[int]):
         super().__init__()
@@ -58,6 +65,22 @@ class Generator(Player):
         # Inverted dropout: units are divided by the keep rate, so that their mean stays.
         mask = torch.rand(n, sum(self.units), generator=generator) >= self.dropout
         return torch.cat([z, mask / (1 - self.dropout)], 1)
+
+    def training_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw ``n`` latents for an update, which may hold more than those of samples."""
+        return self.latents(n, generator)
+
+    def styles(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return what ``synthesize`` makes samples of, whose changes people see as equal: z where there are no styles.
+
+        Latents are [N, ...], styles [N, z_dim], or [N, layers, w_dim] for a generator by styles.
+        """
+        return latents[:, : self.z_dim]
+
+    def synthesize(self, styles: Tensor, latents: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the samples [N, *shape] of styles; masks and noise are those of the latents."""
+        x: Tensor = self(torch.cat([styles, latents[:, self.z_dim :]], 1), y)
+        return x
 
     def log_prob(self, x: Tensor) -> Tensor | None:
         """Return log p_G(x) in nats, x [N, *shape] to [N], or None where it is intractable, as for a network."""

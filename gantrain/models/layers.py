@@ -1,6 +1,7 @@
 """Layers that several models share."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -147,6 +148,17 @@ def batch_statistics(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def in_float32(logits: Callable[[Tensor, Tensor], Tensor], phi: Tensor, e: Tensor) -> Tensor:
+    """Return ``logits(phi, e)``, in float32 where the network runs in a half precision.
+
+    Small differences of logits decide the losses.
+    """
+    if not torch.is_autocast_enabled(phi.device.type):
+        return logits(phi, e)
+    with torch.autocast(phi.device.type, enabled=False):
+        return logits(phi.float(), e.float())
+
+
 class Head(nn.Module):
     """Maps D's features phi [N, d] to logits [N]: w phi + b + (V e) phi, e [N, width] the embedded condition.
 
@@ -165,11 +177,7 @@ class Head(nn.Module):
         self.project = nn.Linear(width, features, bias=False) if width else None
 
     def forward(self, phi: Tensor, e: Tensor) -> Tensor:
-        # Small differences of logits decide the losses, so they are float32 in a half precision too.
-        if not torch.is_autocast_enabled(phi.device.type):
-            return self.logits(phi, e)
-        with torch.autocast(phi.device.type, enabled=False):
-            return self.logits(phi.float(), e.float())
+        return in_float32(self.logits, phi, e)
 
     def logits(self, phi: Tensor, e: Tensor) -> Tensor:
         """Return the logits in the precision of phi."""
