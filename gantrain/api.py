@@ -72,7 +72,7 @@ class Run:
             seed: Seed of the latents.
             classes: Labels to cycle through, for a class-conditional generator; None for all of them.
             condition: Captions, or rows of numbers, separated by semicolons, to cycle through.
-            truncation: Largest absolute value in z.
+            truncation: Largest absolute value in z, or psi of a generator by styles.
         """
         options = _sample_options(n, seed, classes, condition, truncation)
         conditions = self._conditions(options)

@@ -135,6 +135,7 @@ class Spy(nn.Module):
         self.network, self.calls = network, []
         self.has_batch_stats = False
         self.latents = getattr(network, "latents", None)
+        self.training_latents = getattr(network, "training_latents", None)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         self.calls.append((x.detach().clone(), None if y is None else y.clone()))

@@ -13,6 +13,11 @@ from torch import Tensor
 from gantrain.core.table_units import Table
 
 
+def bounded(x: Tensor) -> Tensor:
+    """Return samples with the pixels of images [N, C, H, W] clamped to [-1, 1], which a G may leave."""
+    return x.clamp(-1, 1) if x.dim() == 4 else x
+
+
 @dataclass(frozen=True)
 class ConditionSpec:
     """A condition that is more than one class: a vector of numbers, or words.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gantrain.core.device import upload
 from gantrain.core.float32 import full_float32
-from gantrain.core.spec import Spec
+from gantrain.core.spec import Spec, bounded
 from gantrain.datasets.base import Data, Split
 from gantrain.features.base import Extractor, Features, default_features
 from gantrain.features.tools.stored import stored_features
@@ -125,7 +125,10 @@ class Evaluation:
     def fake(self) -> tuple[Tensor, Tensor | None]:
         """Samples of ``G`` [n, ...] and the labels they were generated for, which are those of ``real``."""
         side = self.substitute() if callable(self.substitute) else self.substitute
-        return side or self.generate(self.game.G, self.real[1], "evaluate")
+        if side:
+            return side
+        x, y = self.generate(self.game.G, self.real[1], "evaluate")
+        return bounded(x), y
 
     def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
         """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""

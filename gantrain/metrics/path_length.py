@@ -4,6 +4,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from gantrain.errors import DataError
 from gantrain.features.tools.pictures import levels, why_no_photographs
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.evaluation import in_double
+from gantrain.models.base import Generator
 from gantrain.registry import option, register
 
 EPSILON = 1e-4  # of the way between two latents
@@ -56,10 +58,11 @@ def lpips(device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
 @register("metric")
 @dataclass
 class PathLength(Metric):
-    """Perceptual path length (Karras et al. 2019) along straight lines in z, with torch-fidelity's defaults.
+    """Perceptual path length (Karras et al. 2019) along straight lines in z, or in w of a generator by styles.
 
-    LPIPS between the samples at 0 and 0.0001 of the way from one latent to another, over the square of that, averaged
-    without the lowest and the highest hundredth. Small is smooth; a G that ignores z has 0. Dropout masks stay.
+    With torch-fidelity's defaults: LPIPS between the samples at 0 and 0.0001 of the way from one latent to another,
+    over the square of that, averaged without the lowest and the highest hundredth. Small is smooth; a G that ignores z
+    has 0. Dropout masks and noise stay.
     """
 
     name: str = option("path_length", "registered name")
@@ -73,7 +76,9 @@ class PathLength(Metric):
 
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         own = {"distance": "LPIPS, VGG16, 64 x 64, 8 bits", "step": EPSILON, "percentiles": list(PERCENTILES)}
-        return super().protocol(evaluation) | own
+        # Earlier results, which were all in z, do not say so.
+        space = {"space": "w"} if evaluation.game.G.has_styles else {}
+        return super().protocol(evaluation) | own | space
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         distances = path_lengths(evaluation, lpips(evaluation.device))
@@ -88,11 +93,13 @@ def path_lengths(evaluation: Evaluation, distance: Callable[[Tensor, Tensor], Te
     """Return the distance of each pair of samples over the square of the step, float64 [n]."""
     game, found = evaluation.game, []
     start, end = (game.latents(evaluation.n, f"path {side}") for side in ("start", "end"))
-    moved, width = start.clone(), getattr(game.G, "z_dim", start.shape[1])
-    moved[:, :width] += EPSILON * (end - start)[:, :width]
+    G = cast(Generator, game.G)
     y = evaluation.condition(evaluation.real[1])
     for rows in torch.arange(evaluation.n).split(BATCH):
         c = None if y is None else y[rows.to(y.device)]
-        pair = [levels(game.G(z[rows].to(evaluation.device), c)).byte() for z in (start, moved)]
+        z, other = (latents[rows].to(evaluation.device) for latents in (start, end))
+        w = G.styles(z, c)
+        moved = w + EPSILON * (G.styles(other, c) - w)
+        pair = [levels(G.synthesize(styles, z, c)).byte() for styles in (w, moved)]
         found.append(in_double(distance(*pair).flatten()) / EPSILON**2)
     return torch.cat(found)

@@ -41,11 +41,12 @@ class Generator(Player):
         units: Units of each layer that dropout may zero.
 
     Attributes:
-        truncates_w: Whether a sample is truncated in the space of styles, by a last number of its latent, psi.
+        has_styles: Whether samples are made of styles w, not of z: path lengths are then in w, and a sample is
+            truncated towards the mean w, by a last number of its latent, psi.
         noise_width: Standard normal numbers that follow z in a latent and are no part of it.
     """
 
-    truncates_w: ClassVar[bool] = False
+    has_styles: ClassVar[bool] = False
     noise_width: int = 0
 
     def __init__(self, model: Model, units: list[int]):

@@ -50,7 +50,7 @@ class EqualConv(nn.Conv2d):
         super().__init__(inputs, outputs, size, stride, padding=size // 2 if stride == 1 else 0, bias=bias)
         nn.init.normal_(self.weight)
         self.scale, self.gain = gain / math.sqrt(inputs * size * size), gain
-        if bias:
+        if self.bias is not None:
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -182,17 +182,18 @@ class ModulatedConv(nn.Module):
         return out
 
 
-class StyledConv(ModulatedConv):
+class StyledConv(nn.Module):
     """A modulated 3x3 convolution, noise of a learned strength if there is any, and a leaky ReLU."""
 
     def __init__(self, inputs: int, outputs: int, style: int, doubles: bool, has_noise: bool):
-        super().__init__(inputs, outputs, style, doubles=doubles)
+        super().__init__()
+        self.conv = ModulatedConv(inputs, outputs, style, doubles=doubles)
         self.strength = nn.Parameter(torch.zeros(())) if has_noise else None
         self.activation = LeakyReLU(0.2)
 
-    def activate(self, x: Tensor, w: Tensor, side: tuple[int, int], noise: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, side: tuple[int, int], noise: Tensor | None) -> Tensor:
         """Return [N, outputs, *side] of x, the style w [N, style], and noise [N, 1, *side] or None."""
-        x = self(x, w, GAIN)[:, :, : side[0], : side[1]]  # an odd side is one less than twice its half
+        x = self.conv(x, w, GAIN)[:, :, : side[0], : side[1]]  # an odd side is one less than twice its half
         if self.strength is not None and noise is not None:
             x = x + noise * (GAIN * self.strength)
         out: Tensor = self.activation(x)

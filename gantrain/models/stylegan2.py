@@ -41,7 +41,7 @@ class StyleGAN2Generator(Generator):
     second z follows, and the first layer that has its style. A truncated latent ends in psi instead.
     """
 
-    truncates_w = True
+    has_styles = True
 
     def __init__(self, model: StyleGAN2, spec: Spec):
         super().__init__(model, [])
@@ -98,7 +98,7 @@ class StyleGAN2Generator(Generator):
         image: Tensor | None = None
         for n, (conv, side) in enumerate(zip(self.convs, self.conv_sides, strict=True)):
             of_pixels = noise[n].unflatten(1, (1, *side)) if noise else None
-            x = conv.activate(x, styles[:, n], side, of_pixels)
+            x = conv(x, styles[:, n], side, of_pixels)
             if n % 2 == 0:  # the last one at its resolution; its image is added to the smaller one, doubled
                 own = self.to_image[n // 2](x, styles[:, n + 1])
                 image = own if image is None else own + self.upsample(image)[:, :, : side[0], : side[1]]

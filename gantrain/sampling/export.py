@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from gantrain import __version__
 from gantrain.core.atomic import replace_file
-from gantrain.core.spec import Spec
+from gantrain.core.spec import Spec, bounded
 from gantrain.core.system import mute_logging
 from gantrain.errors import ConfigError
 from gantrain.models.base import Generator
@@ -29,17 +30,19 @@ def describe(G: Generator, spec: Spec, is_conditional: bool) -> dict[str, Any]:
     """Return the description of a program's inputs and outputs, as plain data.
 
     ``z`` is a row of ``latent`` numbers: ``z_dim`` standard normal ones (a single 1 where dropout is the only
-    source), then ``masks`` numbers that are 0 with probability ``dropout`` and else 1 / (1 - dropout). ``y`` is an
-    input unless ``condition`` is null: a class, a row of the numbers in ``names``, or of words as their index in
-    ``names`` plus 1, padded with 0. A table's columns in their own unit are ``x * scale + shift``.
+    source), then ``noise`` more standard normal ones, then ``masks`` numbers that are 0 with probability ``dropout``
+    and else 1 / (1 - dropout). ``y`` is an input unless ``condition`` is null: a class, a row of the numbers in
+    ``names``, or of words as their index in ``names`` plus 1, padded with 0. A table's columns in their own unit are
+    ``x * scale + shift``.
     """
     # What y holds; None for a generator without it.
     condition, kind = spec.condition, None
     if is_conditional:
         kind = "class" if condition is None else "words" if condition.words else "numbers"
     return {
-        "latent": G.z_dim + sum(G.units),
+        "latent": G.z_dim + G.noise_width + sum(G.units),
         "z_dim": G.z_dim if G.has_z else 0,
+        "noise": G.noise_width,
         "masks": sum(G.units),
         "dropout": G.dropout if G.units else None,
         "shape": list(spec.shape),
@@ -60,19 +63,32 @@ def export_program(G: Generator, spec: Spec, is_conditional: bool) -> torch.expo
         ConfigError: For a generator that torch cannot trace for any N.
     """
     G = copy.deepcopy(G).cpu().eval().requires_grad_(False)
+    network = Bounded(G) if spec.is_image else G
     # Two samples, since a trace of one would fix N to 1.
     y = repeat_conditions(spec.conditions() if is_conditional else None, 2)
     inputs = (latents(G, 2, 0),) if y is None else (latents(G, 2, 0), y)
     N = torch.export.Dim("N", min=1)
     try:
         with quiet():
-            program = torch.export.export(G, inputs, dynamic_shapes=tuple({0: N} for _ in inputs))
+            program = torch.export.export(network, inputs, dynamic_shapes=tuple({0: N} for _ in inputs))
     except Exception as error:  # torch has no common class for what it cannot trace
         what = f"this generator cannot be exported ({_summarise(error)})"
         raise ConfigError("model", what, "make its forward accept any number of samples") from error
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # holds paths of this machine
     return program
+
+
+class Bounded(nn.Module):
+    """A generator whose images are as those of ``gantrain sample``, in [-1, 1]."""
+
+    def __init__(self, G: Generator):
+        super().__init__()
+        self.G = G
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the samples [N, *shape]."""
+        return bounded(self.G(z, y))
 
 
 def write_generator(out: Path, G: Generator, spec: Spec, config: Mapping[str, Any], step: int) -> None:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gantrain.core.spec import bounded
 from gantrain.metrics.evaluation import CHUNK
 from gantrain.models.base import Generator
 from gantrain.sampling.latents import latents
@@ -37,11 +38,11 @@ def repeat_conditions(conditions: Tensor | None, n: int) -> Tensor | None:
 
 @torch.no_grad()
 def generate(G: Generator, z: Tensor, y: Tensor | None, device: torch.device) -> Tensor:
-    """Return G(z, y) in chunks, in eval mode, [N, ...] float32 on the CPU."""
+    """Return the samples G(z, y) in chunks, in eval mode, [N, ...] float32 on the CPU, pixels in [-1, 1]."""
     G.eval()
     # In chunks: memory bounds how many samples a network can take at once.
     parts = [
         G(z[i : i + CHUNK].to(device), None if y is None else y[i : i + CHUNK].to(device)).float().cpu()
         for i in range(0, len(z), CHUNK)
     ]
-    return torch.cat(parts)
+    return bounded(torch.cat(parts))

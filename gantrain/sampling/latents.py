@@ -18,18 +18,24 @@ def latents(G: Generator, n: int, seed: int, truncation: float | None = None, in
         G: The generator that takes them.
         n: Number of latents.
         seed: At least 0.
-        truncation: Largest absolute value in z, above 0; None for no truncation.
+        truncation: Largest absolute value in z, above 0; for a generator by styles psi, how far a style is from the
+            mean one, at least 0, which is a last number of each latent. None for no truncation.
         index: Which of the seed's sets of latents; still samples use set 0.
 
     Raises:
-        ConfigError: For a truncation without z, where dropout is the only source of noise.
+        ConfigError: For a truncation without z, where dropout is the only source of noise, and for one at 0.
     """
     z = G.latents(n, stream(seed, index, "sample"))
     if truncation is None:
         return z
+    if G.has_styles:
+        return torch.cat([z, torch.full((n, 1), truncation)], 1)
     if not G.has_z:
         what = "this generator has no normal z: dropout is its only source"
         raise ConfigError("truncation", what, "leave it out")
+    if truncation == 0:
+        what = "at 0 nothing of z is left: this generator has no styles, whose mean it would show"
+        raise ConfigError("truncation", what, "give a number above 0")
     return torch.cat([truncated(z[:, : G.z_dim], truncation), z[:, G.z_dim :]], 1)  # masks stay
 
 

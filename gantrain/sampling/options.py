@@ -24,8 +24,9 @@ class SampleOptions:
     condition: str | None = option(None, "captions or rows of numbers, separated by ;, to repeat in turn")
     truncation: float | None = option(
         None,
-        "largest absolute value in z, as if values beyond it were resampled (Brock et al. 2019); not for dropout",
-        above=0,
+        "largest absolute value in z, as if values beyond it were resampled (Brock et al. 2019), not for dropout; "
+        "of stylegan2 psi, the distance of styles from their mean: 1 changes nothing, 0 shows the mean alone",
+        minimum=0,
     )
     interpolate: int | None = option(
         None, "animate a loop along arcs through this many latents", minimum=2, maximum=1000

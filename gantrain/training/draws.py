@@ -121,7 +121,7 @@ class Draw:
         }
 
     def _numbers_of_d(self, real: Tensor, i: int, penalty: bool) -> Draws:
-        draws = {"z": self.G.latents(len(real), self.stream(f"d{i}"))}
+        draws = {"z": self.G.training_latents(len(real), self.stream(f"d{i}"))}
         draws |= self._of_inputs(real, {"real": f"real{i}", "fake": f"fake{i}"})
         draws |= self._of_labels(real, f"{i}")
         if penalty:
@@ -129,7 +129,7 @@ class Draw:
         return self._own(draws)
 
     def _numbers_of_g(self, real: Tensor, j: int) -> Draws:
-        draws = {"z": self.G.latents(len(real), self.stream(f"g{j}"))}
+        draws = {"z": self.G.training_latents(len(real), self.stream(f"g{j}"))}
         if self.play.objective.has_game:
             draws |= self._of_inputs(real, {"fake": f"g{j}"})
             if self.play.objective.g_sees_real:

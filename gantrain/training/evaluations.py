@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gantrain.config.options import Config
 from gantrain.core.device import upload
+from gantrain.core.spec import bounded
 from gantrain.datasets.base import Data
 from gantrain.distributed.group import Group
 from gantrain.metrics.base import Evaluation
@@ -85,6 +86,8 @@ def samples(evaluation: Evaluation, group: Group) -> tuple[Tensor, Tensor | None
     rounds = -(-len(z) // group.size)
     own = torch.zeros(rounds, CHUNK, *evaluation.data.spec.shape, device=evaluation.device)
     for place, i in enumerate(range(group.rank, len(z), group.size)):
-        own[place, : len(z[i])] = evaluation.game.G(upload(z[i], evaluation.device), conditions[i]).float()
+        own[place, : len(z[i])] = bounded(
+            evaluation.game.G(upload(z[i], evaluation.device), conditions[i]).float()
+        )
     of_ranks = group.gather(own)
     return torch.cat([of_ranks[i % group.size][i // group.size, : len(z[i])] for i in range(len(z))]), y
