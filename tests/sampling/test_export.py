@@ -26,6 +26,7 @@ from gantrain.models.flow import Flow
 from gantrain.models.gaussian import Gaussian
 from gantrain.models.line import Line
 from gantrain.models.mlp import MLP
+from gantrain.models.stylegan2 import StyleGAN2
 from gantrain.registry import REGISTERED
 from gantrain.sampling.export import describe, export_program, write_generator
 from gantrain.sampling.generate import draw, repeat_conditions
@@ -46,6 +47,8 @@ CASES: dict[str, tuple[Model, Spec]] = {
     "dcgan-norm": (DCGAN(width=4, condition="conditional_batch_norm"), Spec((3, 8, 8), classes=4)),
     "dcgan-stacked": (DCGAN(width=4, condition="projection"), Spec((3, 8, 8), 27, channel_classes=3)),
     "dcgan-words": (DCGAN(width=4, condition="concat"), Spec((3, 8, 8), condition=WORDS)),
+    "stylegan2": (StyleGAN2(width=4, z_dim=6, condition="projection"), Spec((1, 9, 12), classes=3)),
+    "stylegan2-noise": (StyleGAN2(width=4, z_dim=6, pixel_noise=True), Spec((3, 8, 8))),
     "flow": (Flow(width=8, layers=2, depth=1), Spec((3,))),
     "flow-1": (Flow(layers=2), Spec((1,))),
     "gaussian": (Gaussian(), Spec((2,))),
@@ -145,13 +148,13 @@ def test_a_file_tells_enough_to_draw_its_inputs(case):
     own = latents(G, 4000, 0)
     draws = torch.Generator().manual_seed(1)
     z = torch.randn(4000, told["z_dim"], generator=draws) if told["z_dim"] else torch.ones(4000, 1)
-    masks = torch.zeros(4000, 0)
+    noise, masks = torch.randn(4000, told["noise"], generator=draws), torch.zeros(4000, 0)
     if told["masks"]:
         kept = torch.rand(4000, told["masks"], generator=draws) >= told["dropout"]
         masks = kept / (1 - told["dropout"])
-    drawn = torch.cat([z, masks], 1)
+    drawn = torch.cat([z, noise, masks], 1)
     assert drawn.shape == own.shape == (4000, told["latent"])
-    assert torch.equal(masks.unique(), own[:, z.shape[1] :].unique())
+    assert torch.equal(masks.unique(), own[:, z.shape[1] + noise.shape[1] :].unique())
     torch.testing.assert_close(drawn.mean(0), own.mean(0), rtol=0, atol=0.13)
     torch.testing.assert_close(drawn.std(0), own.std(0), rtol=0, atol=0.1)
     x, _ = draw(G, 8, 0, spec.conditions() if is_conditional else None, CPU)

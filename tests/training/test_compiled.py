@@ -49,6 +49,8 @@ FEATURES = {
     "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
     "batch norm": IMAGES | {"model": {"name": "dcgan", "width": 4, "condition": "conditional_batch_norm"}},
     "spectral norm of both": IMAGES | {"model": {"name": "resnet", "width": 4} | BOTH},
+    "styles": IMAGES
+    | {"model": {"name": "stylegan2", "width": 4, "max_width": 8, "z_dim": 6, "pixel_noise": True}},
     "dropout": IMAGES | {"model": {"name": "dcgan", "width": 4, "source": "both", "spectral_norm": True}},
 }
 
