@@ -20,6 +20,7 @@ from gantrain.models.layers import (
     std_over_batch,
     why_not_halved,
 )
+from gantrain.models.resampling import padded_to_even
 from gantrain.models.style_layers import (
     GAIN,
     Blur,
@@ -127,9 +128,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        if height % 2 or width % 2:  # halves are rounded up, as in G
-            x = nn.functional.pad(x, (0, width % 2, 0, height % 2))
+        x = padded_to_even(x)
         out: Tensor = self.body(x) + self.path(x)
         return out
 
@@ -183,6 +182,7 @@ class StyleGAN2(Model):
             ("projection", "concat", "none"), "carries the condition in its styles, without batch norm"
         ),
         "spectral_norm": Fit((False,), "scales weights of a fixed size, which a spectral norm would undo"),
+        "g_spectral_norm": Fit((False,), "normalises the weights of G by styles"),
     }
 
     name: str = option("stylegan2", "registered name")

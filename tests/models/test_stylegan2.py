@@ -170,6 +170,7 @@ def test_truncation_moves_styles_towards_their_mean():
         ({"source": "dropout"}, "model.source"),
         ({"condition": "conditional_batch_norm"}, "model.condition"),
         ({"spectral_norm": True}, "model.spectral_norm"),
+        ({"g_spectral_norm": True}, "model.g_spectral_norm"),
     ],
     ids=str,
 )
