@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import torch
@@ -26,6 +26,8 @@ NORMAL = ("scale", "stretch", "fractional_shift", "brightness", "contrast", "sat
 # Largest shift by whole pixels, and standard deviations: of shares of the side, of brightness, of logarithms to base 2.
 SHIFT, FRACTIONAL_SHIFT, BRIGHTNESS = 0.125, 0.125, 0.2
 SCALE, STRETCH, CONTRAST, SATURATION = 0.2, 0.2, 0.5, 1.0
+
+CLASSIFIER_P = 0.2  # at which nine images in ten change, most by few transformations
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,9 @@ class ADA(Augmentation):
 
     def why_unsupported(self, spec: Spec) -> str | None:
         return None if spec.is_image else "transforms images, and this data is not images"
+
+    def for_classifier(self) -> ADA:
+        return replace(self, p=CLASSIFIER_P)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         # A row a transformation: whether it is due, and how it is done. All are drawn for all groups and any p.

@@ -1,7 +1,7 @@
 """The contract of an augmentation: a random, differentiable transformation of what D sees."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -26,6 +26,10 @@ class Augmentation(ABC):
     def why_unsupported(self, spec: Spec) -> str | None:
         """Return why data of this spec cannot be augmented so, or None when they can."""
         return None
+
+    def for_classifier(self) -> Self:
+        """Return the augmentation at a fixed strength at which a classifier learns to know it: it is often visible."""
+        return self
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Tensor:

@@ -25,7 +25,8 @@ UNRANKED = (
     "_residual",
     "_sd",
 )  # the uncertainty of a number ranks nothing
-BETTER_LIKE_DATA = ("diversity/ms_ssim",)  # best where real data are, whose value differs from data to data
+# Best where real data are, whose value differs from data to data
+BETTER_LIKE_DATA = ("diversity/ms_ssim", "fidelity/leak")
 OWN_D_COLUMNS = (
     "divergence/js",
     "divergence/game",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from PIL.Image import Image
 
+from gantrain.augment.base import Augmentation
 from gantrain.core.estimate import Estimate
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Density
@@ -34,6 +35,7 @@ class RunSpec:
         density: The data's density, if it is known.
         data: The data, once they are loaded.
         features: What metrics that read features read.
+        augment: The augmentation of D's inputs.
         n: Samples on each side, at most, as far as it is known.
     """
 
@@ -45,6 +47,7 @@ class RunSpec:
     density: Density | None = None
     data: Data | None = None
     features: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
+    augment: Augmentation = field(default_factory=lambda: build("augment", {"name": "none"}))
     n: int = Suite.n
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from gantrain.augment.base import Augmentation
 from gantrain.objectives.base import Objective
+from gantrain.registry import build
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Game:
         batch: Samples per call of a D that looks across its batch; 0 for a D that does not.
         packing: Samples that D classifies jointly, as one.
         autocast: The precision that networks run in, as a context.
+        augment: The augmentation of D's inputs while training.
         is_averaged: Whether ``G`` is the average of the weights of ``G_live``, and not the same.
     """
 
@@ -39,6 +42,7 @@ class Game:
     batch: int = 0
     packing: int = 1
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext
+    augment: Augmentation = field(default_factory=lambda: build("augment", {"name": "none"}))
     is_averaged: bool = True
 
     @property

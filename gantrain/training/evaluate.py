@@ -47,6 +47,7 @@ def run_spec(config: Config, data: Data | None = None) -> RunSpec:
         density=density,
         data=data,
         features=config.features,
+        augment=config.augment,
         n=config.metric.n if data is None else min(config.metric.n, len(data.holdout)),
     )
 
@@ -124,6 +125,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         batch=config.train.batch_size if config.model.minibatch_std else 0,
         packing=config.model.packing,
         autocast=runtime.autocast,
+        augment=config.augment,
         is_averaged=config.train.ema > 0,
     )
     return Evaluation(

@@ -37,7 +37,7 @@ NAMES = sorted(REGISTERED["metric"])
 SMALL = ["device=cpu", "model.width=4", "metric.n=60", "metric.refit_steps=5"]
 CASES = {
     "digits": [],
-    "conditional digits": ["objective=conditional"],
+    "conditional digits": ["objective=conditional", "augment=diffaugment"],
     "ring": ["dataset=ring", "dataset.n=300", "dataset.n_holdout=200"],
     "conditional pair": [
         *(

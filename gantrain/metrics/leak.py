@@ -1,0 +1,84 @@
+"""Whether what D's inputs were augmented by shows in samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from gantrain.augment.base import Augmentation
+from gantrain.core.estimate import Estimate
+from gantrain.datasets.base import Data
+from gantrain.features.tools import classifier
+from gantrain.features.tools.reserved import split_reserved_samples
+from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.errors import rare_share, share_error
+from gantrain.registry import option, register
+
+TAG = "fidelity/leak"
+
+
+@register("metric")
+@dataclass
+class Leak(Metric):
+    """Share in [0, 1] of samples that a classifier of augmented and plain training data calls augmented.
+
+    Its floor is the share of held-out data. Augmentations leak where samples are above it: G draws what D should have
+    taken for a change of the image (Karras et al. 2020, sec. 2.2).
+    """
+
+    name: str = option("leak", "registered name")
+    tags = (TAG,)
+    compares_real = False
+    needs_game = True
+
+    def why_unsupported(self, run: RunSpec) -> str | None:
+        if not run.augment.active:
+            return "D's inputs are not augmented"
+        return None if run.spec.is_image else "the classifier is for images"
+
+    def protocol(self, evaluation: Evaluation) -> dict[str, object]:
+        x, _ = evaluation.real
+        augment = evaluation.game.augment.for_classifier()
+        seen = transform(augment, x.cpu(), torch.Generator().manual_seed(evaluation.seed)).to(x)
+        found = classifier.predict(self._classifier(evaluation), seen)
+        own = {"classifier": f"plain and augmented training data, half each, {classifier.STEPS} steps"}
+        return super().protocol(evaluation) | own | {"recognises_augmented": float(found.double().mean())}
+
+    def __call__(self, evaluation: Evaluation) -> dict[str, float]:
+        found = classifier.predict(self._classifier(evaluation), evaluation.fake[0])
+        share, n = float(found.double().mean()), len(found)
+        return {TAG: Estimate(share, n=n, caveat=rare_share(share, n))}
+
+    def errors(self, evaluation: Evaluation) -> dict[str, float]:
+        return {tag: share_error(value, len(evaluation.fake[0])) for tag, value in self(evaluation).items()}
+
+    def _classifier(self, evaluation: Evaluation) -> nn.Module:
+        """Return the classifier of a run, which is trained once: its data and augmentation do not change."""
+        last = getattr(self, "_last_classifier", None)
+        if last is None or last[0] is not evaluation.data:
+            last = evaluation.data, fit_classifier(evaluation.data, evaluation.game.augment)
+            self._last_classifier = last
+        network: nn.Module = last[1]
+        return network.to(evaluation.device)
+
+
+def fit_classifier(data: Data, augment: Augmentation) -> nn.Module:
+    """Return a network that classifies images [N, C, H, W] as plain, 0, or augmented, 1."""
+    fitted, _ = split_reserved_samples(data)
+    spec = replace(data.spec, classes=2, condition=None, channel_classes=0)
+    augment = augment.for_classifier()
+
+    def draw(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, _ = data.train.take(fitted[torch.randint(len(fitted), (classifier.BATCH,), generator=generator)])
+        plain, other = x.chunk(2)
+        labels = torch.arange(2).repeat_interleave(len(plain))
+        return torch.cat([plain, transform(augment, other, generator)]), labels
+
+    return classifier.fit(spec, draw, classifier.STEPS)
+
+
+def transform(augment: Augmentation, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Return images on the CPU as D sees them."""
+    return augment(x, augment.draw(len(x), generator))
