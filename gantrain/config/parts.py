@@ -1,5 +1,6 @@
 """Checks of a batch in parts: those of ``train.accumulate`` and of the shards of several processes."""
 
+import json
 from collections.abc import Iterator
 
 from gantrain.config.options import Config
@@ -15,9 +16,8 @@ def accumulate_errors(config: Config) -> Iterator[ConfigError]:
         what = f"is {parts}, and a batch of {size} has no {parts} equal parts of several samples"
         multiple = parts * packing * max(round(size / (parts * packing)), 2)
         yield ConfigError("train.accumulate", what, f"set train.batch_size={multiple}")
-    causes = {
-        "model.minibatch_std": (config.model.minibatch_std, "false"),
-        "model.condition": (config.model.condition == "conditional_batch_norm", "projection"),
+    across = config.model.d_batch_keys | config.model.g_batch_keys
+    causes = {f"model.{key}": (True, other) for key, other in across.items()} | {
         "penalty": (not config.penalty.averages_samples, "none"),
         "train.unroll": (config.train.unroll > 0, "0"),
         "train.compare_gradients": (config.train.compare_gradients, "false"),
@@ -58,15 +58,12 @@ def shards_errors(config: Config) -> Iterator[ConfigError]:
 def shards_cautions(config: Config) -> Iterator[str]:
     """Yield a line for each choice that looks across a batch, and sees a shard only, and one for other last bits."""
     shards = config.device.shards or config.device.processes
-    choices = {
-        "model.minibatch_std=true": config.model.minibatch_std,
-        "model.condition=conditional_batch_norm": config.model.condition == "conditional_batch_norm"
-        and config.device.batch_norm == "shard",
-        f"train.unroll={config.train.unroll}": config.train.unroll > 0,
-    }
-    for words, is_set in choices.items():
-        if is_set and shards > 1:
-            yield f"{words} looks across a batch, of which it sees each of {shards} shards on its own"
+    model = config.model
+    keys = [*model.d_batch_keys, *(model.g_batch_keys if config.device.batch_norm == "shard" else [])]
+    choices = [f"model.{key}={json.dumps(getattr(model, key))}".replace('"', "") for key in keys]
+    choices += [f"train.unroll={config.train.unroll}"] if config.train.unroll else []
+    for words in choices if shards > 1 else ():
+        yield f"{words} looks across a batch, of which it sees each of {shards} shards on its own"
     if config.device.reduce == "fast" and config.device.processes > 1:
         yield (
             "device.reduce=fast adds gradients in an order that depends on the number of processes, so a run with "

@@ -78,7 +78,7 @@ def _words_of_d(config: Config) -> Iterator[str]:
     groups: dict[str, tuple[str, ...]] = {
         "noise": ("instance_std",),
         "train": ("d_steps",),
-        "model": ("packing", "minibatch_std", "spectral_norm", "d_width"),
+        "model": ("packing", "minibatch_std", "spectral_norm", "d_width", "d_norm"),
     }
     for group, keys in groups.items():
         options = getattr(config, group)
@@ -124,14 +124,15 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
             f"is {config.metric.n}, and D classifies packs of {model.packing}, of which an estimate needs two"
         )
         yield ConfigError("metric.n", what, f"give at least {2 * model.packing}")
-    if model.minibatch_std and size < 2 * model.packing:
-        what = f"is {size}, a single pack, and model.minibatch_std compares the packs of a batch"
-        remedy = f"give at least {2 * model.packing}, or set model.minibatch_std=false"
+    for key, other in model.d_batch_keys.items() if size < 2 * model.packing else ():
+        what = f"is {size}, a single pack, and model.{key} compares the packs of a batch"
+        remedy = f"give at least {2 * model.packing}, or set model.{key}={other}"
         yield ConfigError("train.batch_size", what, remedy)
     if model.couples_samples and config.penalty.differentiates_input:
         what = f"{config.penalty.name} needs per-sample gradients, and this D couples samples"
-        remedy = "set penalty=none, or model.packing=1 and model.minibatch_std=false"
-        yield ConfigError("penalty", what, remedy)
+        words = [f"model.{key}={other}" for key, other in model.d_batch_keys.items()]
+        words += ["model.packing=1"] if model.packing > 1 else []
+        yield ConfigError("penalty", what, f"set penalty=none, or {' and '.join(words)}")
 
 
 def _condition_errors(config: Config) -> Iterator[ConfigError]:

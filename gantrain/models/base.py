@@ -12,18 +12,17 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.core.spectral_norm import add_spectral_norm
-from gantrain.models.layers import ConditionalBatchNorm
+from gantrain.models.norms import ConditionalBatchNorm, batch_statistics
 from gantrain.registry import option
 
 
 class Player(nn.Module):
-    """G or D.
+    """G or D."""
 
-    Attributes:
-        has_batch_stats: Whether it has batch-norm statistics, which the EMA copy must track for its own weights.
-    """
-
-    has_batch_stats: bool = False
+    @property
+    def has_batch_stats(self) -> bool:
+        """Whether it has running statistics of batch norm, which the EMA copy must track for its own weights."""
+        return bool(batch_statistics(self))
 
     def scalars(self) -> dict[str, Tensor]:
         """Return 0-dim values to log as ``generator/<name>`` or ``discriminator/<name>``; networks have none."""
@@ -54,7 +53,6 @@ class Generator(Player):
         # Without z the first layer gets the constant 1.
         self.has_z = model.source != "dropout"
         self.z_dim = model.z_dim if self.has_z else 1
-        self.has_batch_stats = model.condition == "conditional_batch_norm"
         self.units = [] if model.source == "z" else units
         self.dropout = model.dropout
 
@@ -177,9 +175,26 @@ class Model(ABC):
         return self.condition != "none"
 
     @property
+    def d_batch_keys(self) -> dict[str, str]:
+        """Keys by which D's logit of a sample depends on the others of its batch, each with a value that ends that."""
+        keys = {"minibatch_std": "false"} if self.minibatch_std else {}
+        # Not every model has norms to choose.
+        return keys | ({"d_norm": "layer"} if getattr(self, "d_norm", "none") == "batch" else {})
+
+    @property
+    def g_batch_keys(self) -> dict[str, str]:
+        """The same of G, whose sample then depends on the other latents of its batch while it is trained."""
+        keys = {"condition": "projection"} if self.condition == "conditional_batch_norm" else {}
+        return keys | ({"g_norm": "none"} if getattr(self, "g_norm", "none") == "batch" else {})
+
+    @property
     def couples_samples(self) -> bool:
-        """Whether D looks across the samples of a batch."""
-        return self.minibatch_std or self.packing > 1
+        """Whether D looks across samples: those of a batch, or of a pack."""
+        return bool(self.d_batch_keys) or self.packing > 1
+
+    def g_norm_kind(self, norm: str) -> str:
+        """Return the kind of ``g_norm`` of G's layers, where ``model.condition`` leaves that to ``model.g_norm``."""
+        return "conditional_batch" if self.condition == "conditional_batch_norm" else norm
 
 
 def add_spectral_norms(network: nn.Module) -> None:

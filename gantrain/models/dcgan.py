@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -14,15 +14,9 @@ from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
-from gantrain.models.layers import (
-    ConditionalBatchNorm,
-    ConditionEmbedding,
-    Head,
-    LeakyReLU,
-    PixelNorm,
-    sides,
-    why_not_halved,
-)
+from gantrain.models.initial_weights import InitialWeights
+from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, sides, why_not_halved
+from gantrain.models.norms import D_NORMS, d_norm, g_norm
 from gantrain.models.resampling import UpsampleConv
 from gantrain.registry import option, register
 
@@ -32,22 +26,37 @@ UPSAMPLINGS: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 
-class DCGANGenerator(Generator):
-    """``G(latents, y) -> x``: y [N, ...] or None, x [N, C, H, W] in [-1, 1]; dropout zeroes whole channels."""
+class ConvGenerator(Generator):
+    """``G(latents, y) -> x``: y [N, ...] or None, x [N, C, H, W] in [-1, 1]; dropout zeroes whole channels.
 
-    def __init__(self, model: DCGAN, spec: Spec):
-        stages = sides(*spec.shape[1:])
-        # Channels double at each halving of the side, up to 8 times the width.
-        wide = [model.width * min(2**s, 8) for s in range(len(stages) - 1, -1, -1)]
-        super().__init__(model, wide)
-        self.sides, self.first = stages, wide[0]
+    Args:
+        model: Its shared keys define the latent.
+        spec: Of the data.
+        stages: Height and width of each stage, smallest first.
+        channels: Of each stage.
+        norm: As for ``g_norm``.
+        up: Makes a layer that doubles the sides from the numbers of its input and output channels.
+        out: Makes the last one, to the pixels, which doubles the sides too unless the last stage is at full resolution.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        spec: Spec,
+        stages: Sequence[tuple[int, int]],
+        channels: list[int],
+        norm: str,
+        up: Callable[[int, int], nn.Module],
+        out: Callable[[int, int], nn.Module],
+    ):
+        super().__init__(model, channels)
+        self.sides, self.first, self.shape = stages, channels[0], spec.shape
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
-        self.stem = nn.Linear(self.z_dim + self.condition.joined_width, wide[0] * math.prod(stages[0]))
-        self.up = nn.ModuleList(UPSAMPLINGS[model.upsample](i, o) for i, o in pairwise(wide))
-        e_width, norms = self.condition.separate_width, wide if self.has_batch_stats else []
-        self.norms = nn.ModuleList(ConditionalBatchNorm(channels, e_width) for channels in norms)
-        self.pixel_norm = PixelNorm()
-        self.out = nn.Conv2d(wide[-1], spec.shape[0], 3, padding=1)
+        self.stem = nn.Linear(self.z_dim + self.condition.joined_width, channels[0] * math.prod(stages[0]))
+        self.up = nn.ModuleList(up(i, o) for i, o in pairwise(channels))
+        kind, width = model.g_norm_kind(norm), self.condition.separate_width
+        self.norms = nn.ModuleList(g_norm(kind, c, width) for c in channels)
+        self.out = out(channels[-1], spec.shape[0])
 
     def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
         h, masks = self.parts(latents)
@@ -57,29 +66,29 @@ class DCGANGenerator(Generator):
         for i, (height, width) in enumerate(self.sides):
             if i:
                 x = self.up[i - 1](x)[:, :, :height, :width]  # an odd side is one less than twice its half
-            x = relu(self.norms[i](x, e) if self.has_batch_stats else self.pixel_norm(x))
+            x = relu(self.norms[i](x, e))
             if masks:
                 x = x * masks[i][:, :, None, None]  # [N, C] to whole channels
         # [N, width, H, W] to [N, C, H, W] in [-1, 1]
-        return torch.tanh(self.out(x))
+        x = self.out(x)
+        return torch.tanh(x if x.shape[2:] == self.shape[1:] else x[:, :, : self.shape[1], : self.shape[2]])
 
 
-class DCGANDiscriminator(Player):
-    """``D(x, y) -> logits``: x [N, C, H, W], y [N, ...] or None as constant planes, logits [N]; no normalisation."""
+class ConvDiscriminator(Player):
+    """``D(x, y) -> logits``: x [N, C, H, W], y [N, ...] or None as constant planes, logits [N].
 
-    def __init__(self, model: DCGAN, spec: Spec):
+    Args:
+        model: Its shared keys define condition and head.
+        spec: Of the data.
+        layers: Makes the layers from the number of their input channels.
+        features: Numbers of a sample that they return.
+    """
+
+    def __init__(self, model: Model, spec: Spec, layers: Callable[[int], list[nn.Module]], features: int):
         super().__init__()
         self.condition = ConditionEmbedding(spec, model.condition)
-        stages = sides(*spec.shape[1:])
-        wide = [(model.d_width or model.width) * min(2**s, 8) for s in range(len(stages))]
-        stem = nn.Conv2d(spec.shape[0] + self.condition.joined_width, wide[0], 3, padding=1)
-        body: list[nn.Module] = [stem, LeakyReLU(0.2)]
-        for (i, o), (h, w) in zip(pairwise(wide), stages[:0:-1], strict=True):
-            # An odd side gets one more row of padding, so that its half is rounded up as in G; this one is a copy.
-            odd = nn.ZeroPad2d((0, w % 2, 0, h % 2)) if w % 2 or h % 2 else nn.Identity()
-            body += [odd, nn.Conv2d(i, o, 4, stride=2, padding=1), LeakyReLU(0.2)]
-        self.body = nn.Sequential(*body, nn.Flatten())
-        self.head = Head(wide[-1] * math.prod(stages[0]), self.condition.separate_width, model.minibatch_std)
+        self.body = nn.Sequential(*layers(spec.shape[0] + self.condition.joined_width), nn.Flatten())
+        self.head = Head(features, self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         x, e = self.condition.join(x, y)
@@ -88,8 +97,8 @@ class DCGANDiscriminator(Player):
 
 @register("model")
 @dataclass
-class DCGAN(Model):
-    """Strided convolutions after Radford et al. 2016, without batch normalisation."""
+class DCGAN(Model, InitialWeights):
+    """Strided convolutions after Radford et al. 2016, by default without batch normalisation."""
 
     name: str = option("dcgan", "registered name")
     width: int = option(32, "channels at full resolution; 8 times as many at most", minimum=1, maximum=4096)
@@ -100,6 +109,8 @@ class DCGAN(Model):
         "which make no checkerboard (Odena et al. 2016)",
         choices=tuple(UPSAMPLINGS),
     )
+    g_norm: str = option("pixel", "normalisation of G's layers", choices=("pixel", "batch", "none"))
+    d_norm: str = option("none", "normalisation of D's layers but the first", choices=D_NORMS)
 
     def why_unsupported(self, spec: Spec) -> str | None:
         return why_not_halved(self.name, spec) or super().why_unsupported(spec)
@@ -116,7 +127,29 @@ class DCGAN(Model):
         return "model=dcgan_small is about 3 times as fast" if is_slow else ""
 
     def generator(self, spec: Spec) -> Generator:
-        return DCGANGenerator(self, spec)
+        stages = sides(*spec.shape[1:])
+        channels = self._channels(self.width, len(stages))[::-1]
+        out = partial(nn.Conv2d, kernel_size=3, padding=1)
+        up = UPSAMPLINGS[self.upsample]
+        return self.initialise(ConvGenerator(self, spec, stages, channels, self.g_norm, up, out))
 
     def discriminator(self, spec: Spec) -> Player:
-        return DCGANDiscriminator(self, spec)
+        stages = sides(*spec.shape[1:])
+        channels = self._channels(self.d_width or self.width, len(stages))
+
+        def layers(inputs: int) -> list[nn.Module]:
+            body: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 3, padding=1), LeakyReLU(0.2)]
+            for (i, o), (h, w) in zip(pairwise(channels), stages[:0:-1], strict=True):
+                # An odd side gets one more row of padding, so that its half is rounded up as in G; this one is a copy.
+                odd = nn.ZeroPad2d((0, w % 2, 0, h % 2)) if w % 2 or h % 2 else nn.Identity()
+                norm = [] if self.d_norm == "none" else [d_norm(self.d_norm, o)]
+                body += [odd, nn.Conv2d(i, o, 4, stride=2, padding=1), *norm, LeakyReLU(0.2)]
+            return body
+
+        D = ConvDiscriminator(self, spec, layers, channels[-1] * math.prod(stages[0]))
+        return self.initialise(D, self.d_initial_scale)
+
+    @staticmethod
+    def _channels(width: int, stages: int) -> list[int]:
+        """Return the channels of each stage, from full resolution: they double at each halving, up to 8 times."""
+        return [width * min(2**s, 8) for s in range(stages)]

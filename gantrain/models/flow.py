@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator
-from gantrain.models.mlp import FormulaModel, hidden_layers
+from gantrain.models.mlp import FormulaModel
 from gantrain.registry import option, register
 
 
@@ -40,6 +41,12 @@ class SinhArcsinh(nn.Module):
         # log cosh without overflow; the last term is log d arcsinh(z)/dz.
         cosh = bent.abs() + torch.log1p((-2 * bent.abs()).exp()) - math.log(2)
         return (self.log_scale + self.log_tail + cosh - torch.log(torch.hypot(z, torch.ones_like(z)))).sum(1)
+
+
+def hidden_layers(inputs: int, width: int, depth: int, activation: nn.Module) -> nn.Sequential:
+    """Return ``depth`` linear layers of ``width``, each with an activation: [N, inputs] to [N, width]."""
+    sizes = [inputs] + [width] * depth
+    return nn.Sequential(*(layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), activation)))
 
 
 class Coupling(nn.Module):

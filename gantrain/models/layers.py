@@ -89,65 +89,6 @@ class ConditionEmbedding(nn.Module):
         return torch.cat([x, planes], 1), e
 
 
-class BatchNorm(nn.Module):
-    """Batch normalisation, its statistics as torch's own but without a count of batches (Ioffe and Szegedy 2015).
-
-    Args:
-        channels: Of the input [N, channels] or [N, channels, H, W].
-    """
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.mean: Tensor
-        self.var: Tensor
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("var", torch.ones(channels))
-        self.gain, self.offset = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor, e: Tensor) -> Tensor:
-        """Return x normalised; e, the condition, is ignored."""
-        return nn.functional.batch_norm(
-            x, self.mean, self.var, self.gain, self.offset, training=self.training
-        )
-
-
-class ConditionalBatchNorm(nn.Module):
-    """Batch normalisation whose gain and offset depend on the condition (Dumoulin et al. 2017; de Vries et al. 2017).
-
-    Args:
-        channels: Of the input [N, channels] or [N, channels, H, W].
-        width: Numbers in the embedding of a condition.
-    """
-
-    def __init__(self, channels: int, width: int):
-        super().__init__()
-        self.mean: Tensor
-        self.var: Tensor
-        self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("var", torch.ones(channels))
-        self.affine = nn.Linear(width, 2 * channels)
-        nn.init.normal_(self.affine.weight, std=0.1)
-        nn.init.zeros_(self.affine.bias)
-
-    def forward(self, x: Tensor, e: Tensor) -> Tensor:
-        x = nn.functional.batch_norm(x, self.mean, self.var, training=self.training)
-        # [N, 2 C] to gain and offset [N, C, 1, 1], or [N, C] for vectors
-        gain, offset = self.affine(e).reshape(x.shape[0], -1, *[1] * (x.dim() - 2)).chunk(2, 1)
-        return x * (1 + gain) + offset
-
-
-def batch_statistics(network: nn.Module) -> dict[str, Tensor]:
-    """Return the running statistics of a network's batch norms, this package's and torch's, by name."""
-    kinds = BatchNorm | ConditionalBatchNorm | nn.modules.batchnorm._BatchNorm
-    return {
-        f"{prefix}.{name}" if prefix else name: buffer
-        for prefix, module in network.named_modules()
-        if isinstance(module, kinds)
-        for name, buffer in module.named_buffers(recurse=False)
-        if buffer.is_floating_point()  # not torch's count of batches
-    }
-
-
 def in_float32(logits: Callable[[Tensor, Tensor], Tensor], phi: Tensor, e: Tensor) -> Tensor:
     """Return ``logits(phi, e)``, in float32 where the network runs in a half precision.
 
@@ -209,8 +150,12 @@ class LeakyReLU(nn.LeakyReLU):
         return out
 
 
-class PixelNorm(nn.Module):
-    """Divide each pixel by its root mean square over channels (Karras et al. 2018, sec. 4.2); couples no samples."""
+class Maxout(nn.Module):
+    """The largest of each ``pieces`` numbers: [N, width pieces] to [N, width] (Goodfellow et al. 2013)."""
+
+    def __init__(self, pieces: int):
+        super().__init__()
+        self.pieces = pieces
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
+        return x.unflatten(1, (-1, self.pieces)).max(2).values

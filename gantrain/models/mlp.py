@@ -9,24 +9,21 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Fit, Generator, Model, Player
-from gantrain.models.layers import ConditionalBatchNorm, ConditionEmbedding, Head, LeakyReLU
+from gantrain.models.initial_weights import InitialWeights
+from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, Maxout
+from gantrain.models.norms import D_NORMS, d_norm, g_norm
 from gantrain.registry import option, register
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky_relu": lambda: LeakyReLU(0.2),
+    "relu": nn.ReLU,
     "tanh": nn.Tanh,
     "elu": nn.ELU,
 }
-
-
-def hidden_layers(inputs: int, width: int, depth: int, activation: nn.Module) -> nn.Sequential:
-    """Return ``depth`` linear layers of ``width``, each with an activation: [N, inputs] to [N, width]."""
-    sizes = [inputs] + [width] * depth
-    return nn.Sequential(*(layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), activation)))
+MAXOUT = "maxout"
 
 
 class MLPGenerator(Generator):
@@ -37,17 +34,19 @@ class MLPGenerator(Generator):
         self.shape, self.is_image = spec.shape, spec.is_image
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
         sizes = [self.z_dim + self.condition.joined_width] + [model.width] * model.depth
-        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
-        norms, e_width = model.depth if self.has_batch_stats else 0, self.condition.separate_width
-        self.norms = nn.ModuleList(ConditionalBatchNorm(model.width, e_width) for _ in range(norms))
+        kind = model.g_norm_kind(model.g_norm)
+        # Batch norm subtracts any bias before it.
+        self.layers = nn.ModuleList(nn.Linear(i, o, bias=kind != "batch") for i, o in pairwise(sizes))
+        e_width = self.condition.separate_width
+        self.norms = nn.ModuleList(g_norm(kind, model.width, e_width) for _ in range(model.depth))
+        self.activation = ACTIVATIONS[model.g_activation]()
         self.out = nn.Linear(model.width, spec.numel)
 
     def forward(self, latents: Tensor, y: Tensor | None = None) -> Tensor:
         h, masks = self.parts(latents)  # z [N, z_dim]
         h, e = self.condition.join(h, y)
-        for i, layer in enumerate(self.layers):
-            h = layer(h)
-            h = relu(self.norms[i](h, e) if self.has_batch_stats else h)
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            h = self.activation(norm(layer(h), e))
             if masks:
                 h = h * masks[i]  # both [N, width]
         # [N, width] to [N, d] or [N, C, H, W]; images lie in [-1, 1]
@@ -58,11 +57,19 @@ class MLPGenerator(Generator):
 class MLPDiscriminator(Player):
     """``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
 
-    def __init__(self, model: FullyConnected, spec: Spec, width: int):
+    def __init__(self, model: FullyConnected, spec: Spec, width: int, depth: int, norm: str = "none"):
         super().__init__()
         self.condition = ConditionEmbedding(spec, model.condition)
-        inputs, activation = spec.numel + self.condition.joined_width, ACTIVATIONS[model.d_activation]()
-        self.body = hidden_layers(inputs, width, model.depth, activation)
+        is_maxout = model.d_activation == MAXOUT
+        pieces = model.pieces if is_maxout else 1
+        activation = Maxout(pieces) if is_maxout else ACTIVATIONS[model.d_activation]()
+        sizes = [spec.numel + self.condition.joined_width] + [width] * depth
+        body: list[nn.Module] = []
+        for number, (i, o) in enumerate(pairwise(sizes)):
+            # The first layer sees the data as they are (Radford et al. 2016, sec. 3).
+            norms = [d_norm(norm, pieces * o)] if number and norm != "none" else []
+            body += [nn.Linear(i, pieces * o), *norms, activation]
+        self.body = nn.Sequential(*body)
         self.head = Head(width, self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -76,25 +83,33 @@ class FullyConnected(Model):
 
     width: int = option(128, "units of each hidden layer", minimum=1, maximum=65536)
     depth: int = option(3, "hidden layers of each network", minimum=1, maximum=100)
-    d_activation: str = option("leaky_relu", "activation function of D", choices=tuple(ACTIVATIONS))
+    d_activation: str = option("leaky_relu", "activation function of D", choices=(*ACTIVATIONS, MAXOUT))
+    pieces: int = option(
+        5, "linear pieces of a unit of d_activation=maxout (Goodfellow et al. 2013)", minimum=2, maximum=100
+    )
 
     def discriminator(self, spec: Spec) -> Player:
-        return MLPDiscriminator(self, spec, self.width)
+        return MLPDiscriminator(self, spec, self.width, self.depth)
 
 
 @register("model")
 @dataclass
-class MLP(FullyConnected):
-    """Multi-layer perceptrons without normalisation, ReLU in G and leaky ReLU in D by default."""
+class MLP(FullyConnected, InitialWeights):
+    """Multi-layer perceptrons, by default without normalisation, ReLU in G and leaky ReLU in D."""
 
     name: str = option("mlp", "registered name")
     d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=65536)
+    d_depth: int | None = option(None, "hidden layers of D; null is model.depth", minimum=1, maximum=100)
+    g_norm: str = option("none", "normalisation of G's hidden layers", choices=("none", "batch"))
+    d_norm: str = option("none", "normalisation of D's hidden layers but the first", choices=D_NORMS)
+    g_activation: str = option("relu", "activation function of G", choices=tuple(ACTIVATIONS))
 
     def generator(self, spec: Spec) -> Generator:
-        return MLPGenerator(self, spec)
+        return self.initialise(MLPGenerator(self, spec))
 
     def discriminator(self, spec: Spec) -> Player:
-        return MLPDiscriminator(self, spec, self.d_width or self.width)
+        width, depth = self.d_width or self.width, self.d_depth or self.depth
+        return self.initialise(MLPDiscriminator(self, spec, width, depth, self.d_norm), self.d_initial_scale)
 
 
 @dataclass

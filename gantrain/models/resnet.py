@@ -14,15 +14,8 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu, softm
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Fit, Generator, Model, Player
-from gantrain.models.layers import (
-    BatchNorm,
-    ConditionalBatchNorm,
-    ConditionEmbedding,
-    Head,
-    PixelNorm,
-    sides,
-    why_not_halved,
-)
+from gantrain.models.layers import ConditionEmbedding, Head, sides, why_not_halved
+from gantrain.models.norms import g_norm
 from gantrain.models.resampling import DownsampleConv, UpsampleConv, stage_widths
 from gantrain.registry import option, register
 
@@ -52,23 +45,6 @@ class SelfAttention(nn.Module):
         )  # of each query over the keys, [N, H W, H W / 4]
         mean = torch.bmm(v, weights.transpose(1, 2)).unflatten(2, x.shape[2:])
         return x + self.gamma * self.out(mean)
-
-
-class NoNorm(nn.Module):
-    """The identity in the place of a norm."""
-
-    def forward(self, x: Tensor, e: Tensor) -> Tensor:
-        return x
-
-
-class SampleNorm(PixelNorm):
-    """Pixel norm in the place of one that knows the condition."""
-
-    def forward(self, x: Tensor, e: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(x)
-
-
-NORMS: dict[str, type[nn.Module]] = {"pixel": SampleNorm, "batch": BatchNorm, "none": NoNorm}
 
 
 class UpBlock(nn.Module):
@@ -118,13 +94,10 @@ class ResNetGenerator(Generator):
         self.sides = sides(*spec.shape[1:])
         wide = stage_widths(model.width, self.sides)
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
-        e_width = self.condition.separate_width
-        self.has_batch_stats = bool(e_width) or model.g_norm == "batch"
+        kind, e_width = model.g_norm_kind(model.g_norm), self.condition.separate_width
 
         def norm(channels: int) -> nn.Module:
-            if e_width:
-                return ConditionalBatchNorm(channels, e_width)
-            return BatchNorm(channels) if model.g_norm == "batch" else NORMS[model.g_norm]()
+            return g_norm(kind, channels, e_width)
 
         self.first = wide[0]
         self.stem = nn.Linear(self.z_dim + self.condition.joined_width, wide[0] * math.prod(self.sides[0]))
@@ -206,7 +179,7 @@ class ResNet(Model):
     g_norm: str = option(
         "pixel",
         "norm of G without conditional batch norm: of each pixel, of the batch as published, or none",
-        choices=tuple(NORMS),
+        choices=("pixel", "batch", "none"),
     )
     attention: int | None = option(
         None, "shorter side in pixels of the stage of G and D with self-attention; null for none", minimum=1

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gantrain.distributed.lockstep import in_lockstep
 from gantrain.distributed.shards import Parts
-from gantrain.models.layers import batch_statistics
+from gantrain.models.norms import batch_statistics
 from gantrain.training.learners import Batch
 
 T = TypeVar("T")

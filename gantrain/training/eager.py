@@ -23,7 +23,7 @@ from gantrain.core.update_rules import Moments
 from gantrain.distributed.lockstep import Lockstep, in_lockstep
 from gantrain.distributed.shards import Parts
 from gantrain.models.base import Generator
-from gantrain.models.layers import batch_statistics
+from gantrain.models.norms import batch_statistics
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.batch_statistics import BatchStatistics

@@ -122,7 +122,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         wrong=wrong,
         undo=config.noise.undo,
         # A D with batch statistics is evaluated on batches of the size that it is trained on.
-        batch=config.train.batch_size if config.model.minibatch_std else 0,
+        batch=config.train.batch_size if config.model.d_batch_keys else 0,
         packing=config.model.packing,
         autocast=runtime.autocast,
         augment=config.augment,

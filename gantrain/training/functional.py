@@ -14,7 +14,7 @@ from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
 from gantrain.distributed.shards import tree_sum
 from gantrain.models.base import Generator
-from gantrain.models.layers import batch_statistics
+from gantrain.models.norms import batch_statistics
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.d_loss import Network

@@ -109,7 +109,7 @@ class Gallery:
         what = "D(x)" if self.conditions is None else "the largest D(x, y) over y"
         if model.packing > 1:
             what = f"D of {model.packing} copies of x"
-        what += " in a batch of this plane" if model.minibatch_std else ""
+        what += " in a batch of this plane" if model.d_batch_keys else ""
 
         def probabilities(points: Tensor) -> Tensor:
             return self._d_output(state, points, lambda logits: torch.sigmoid(noise.undo(logits)))

@@ -14,7 +14,7 @@ from gantrain.config.options import Config
 from gantrain.core.files import cache_home
 from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
-from gantrain.models.layers import batch_statistics
+from gantrain.models.norms import has_batch_norm
 from gantrain.training.batches import Batches
 from gantrain.training.draws import Inputs, Rates
 from gantrain.training.eager import EagerStep
@@ -79,7 +79,7 @@ def choose_play(
             with a D that has batch norm.
     """
     parts = Play.create(config, runtime).parts
-    if parts.has_whole_statistics and parts.count > 1 and batch_statistics(state.D):
+    if parts.has_whole_statistics and parts.count > 1 and has_batch_norm(state.D):
         what = "is batch, and D of the model has batch norm too, whose passes see a part at a time"
         raise ConfigError("device.batch_norm", what, "set device.batch_norm=shard")
     reason, wish = why_not_compiled(config, state), config.device.compile

@@ -66,7 +66,8 @@ def set_threads(
 
 def forward_flop(config: Config, data: Data, state: TrainState) -> int:
     """Return the floating-point operations of a forward pass of G and of D on one batch: two for each product."""
-    n = config.model.packing  # samples of the pass that is counted
+    # Samples of the pass that is counted: two packs, since batch norm in D refuses one.
+    n = config.model.packing * (2 if config.model.d_batch_keys else 1)
     _, y = visible_split(data.train, config).take(torch.arange(n))
     z = state.G.latents(n, stream(config.seed, 0, "d0"))
     fakes: list[Tensor] = []
