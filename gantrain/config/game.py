@@ -19,8 +19,9 @@ def meaning(config: Config) -> str:
         what = f"D sees {model.packing} samples as one, so that its divergences, with tags in _batch, are of packs"
         parts.append(f"{what}: larger than of single samples")
     if model.d_batch_keys:
-        what = "D's logit of a sample depends on its batch"
-        parts.append(f"{what}, so that its divergences, with tags in _batch, are of batches")
+        parts.append(
+            "D sees how its batch varies, so that its divergences, with tags in _batch, are of batches"
+        )
     if noise.instance_std:
         until = f" that ends at step {noise.anneal_steps}" if noise.anneal_steps else ""
         parts.append(

@@ -20,7 +20,7 @@ from gantrain.models.norms import D_NORMS, d_norm, g_norm
 from gantrain.models.resampling import UpsampleConv
 from gantrain.registry import option, register
 
-UPSAMPLINGS: dict[str, Callable[[int, int], nn.Module]] = {
+UPSAMPLINGS: dict[str, Callable[..., nn.Module]] = {
     "transposed": partial(nn.ConvTranspose2d, kernel_size=4, stride=2, padding=1),
     "nearest": UpsampleConv,
 }
@@ -35,7 +35,7 @@ class ConvGenerator(Generator):
         stages: Height and width of each stage, smallest first.
         channels: Of each stage.
         norm: As for ``g_norm``.
-        up: Makes a layer that doubles the sides from the numbers of its input and output channels.
+        up: Makes a layer that doubles the sides from the numbers of its input and output channels, and ``bias``.
         out: Makes the last one, to the pixels, which doubles the sides too unless the last stage is at full resolution.
     """
 
@@ -46,15 +46,17 @@ class ConvGenerator(Generator):
         stages: Sequence[tuple[int, int]],
         channels: list[int],
         norm: str,
-        up: Callable[[int, int], nn.Module],
+        up: Callable[..., nn.Module],
         out: Callable[[int, int], nn.Module],
     ):
         super().__init__(model, channels)
         self.sides, self.first, self.shape = stages, channels[0], spec.shape
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
-        self.stem = nn.Linear(self.z_dim + self.condition.joined_width, channels[0] * math.prod(stages[0]))
-        self.up = nn.ModuleList(up(i, o) for i, o in pairwise(channels))
         kind, width = model.g_norm_kind(norm), self.condition.separate_width
+        has_bias = kind != "batch"  # which batch norm would subtract
+        inputs = self.z_dim + self.condition.joined_width
+        self.stem = nn.Linear(inputs, channels[0] * math.prod(stages[0]), bias=has_bias)
+        self.up = nn.ModuleList(up(i, o, bias=has_bias) for i, o in pairwise(channels))
         self.norms = nn.ModuleList(g_norm(kind, c, width) for c in channels)
         self.out = out(channels[-1], spec.shape[0])
 
@@ -143,7 +145,8 @@ class DCGAN(Model, InitialWeights):
                 # An odd side gets one more row of padding, so that its half is rounded up as in G; this one is a copy.
                 odd = nn.ZeroPad2d((0, w % 2, 0, h % 2)) if w % 2 or h % 2 else nn.Identity()
                 norm = [] if self.d_norm == "none" else [d_norm(self.d_norm, o)]
-                body += [odd, nn.Conv2d(i, o, 4, stride=2, padding=1), *norm, LeakyReLU(0.2)]
+                conv = nn.Conv2d(i, o, 4, stride=2, padding=1, bias=self.d_norm != "batch")
+                body += [odd, conv, *norm, LeakyReLU(0.2)]
             return body
 
         D = ConvDiscriminator(self, spec, layers, channels[-1] * math.prod(stages[0]))

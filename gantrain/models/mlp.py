@@ -68,7 +68,7 @@ class MLPDiscriminator(Player):
         for number, (i, o) in enumerate(pairwise(sizes)):
             # The first layer sees the data as they are (Radford et al. 2016, sec. 3).
             norms = [d_norm(norm, pieces * o)] if number and norm != "none" else []
-            body += [nn.Linear(i, pieces * o), *norms, activation]
+            body += [nn.Linear(i, pieces * o, bias=not norms or norm != "batch"), *norms, activation]
         self.body = nn.Sequential(*body)
         self.head = Head(width, self.condition.separate_width, model.minibatch_std)
 

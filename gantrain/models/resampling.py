@@ -20,8 +20,8 @@ class UpsampleConv(nn.Conv2d):
     Equal pixels share one product: the two are one transposed convolution with 16 products where 36 were.
     """
 
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs, 3, padding=1)
+    def __init__(self, inputs: int, outputs: int, bias: bool = True):
+        super().__init__(inputs, outputs, 3, padding=1, bias=bias)
         self.taps: Tensor
         self.register_buffer("taps", four_taps().flip(0), persistent=False)
 

@@ -26,7 +26,10 @@ class Strided(Model, InitialWeights):
     Channels double at each halving of the sides. Sides are rounded up when they are halved, as padding "same" does.
     """
 
-    fits: ClassVar[dict[str, Fit]] = {"kernel": Fit((5, 3, 7), "has kernels of an odd side")}
+    fits: ClassVar[dict[str, Fit]] = {
+        "kernel": Fit((5, 3, 7), "has kernels of an odd side"),
+        "g_spectral_norm": Fit((False,), "has transposed convolutions in G"),
+    }
 
     name: str = option("strided", "registered name")
     width: int = option(64, "channels of G's last layer before the pixels", minimum=1, maximum=4096)
@@ -46,7 +49,7 @@ class Strided(Model, InitialWeights):
     slope: float = option(0.2, "slope of D's leaky ReLU below 0", minimum=0, maximum=1)
 
     def why_unsupported(self, spec: Spec) -> str | None:
-        return super().why_unsupported(spec) or why_not_halved(self.name, spec)
+        return why_not_halved(self.name, spec) or super().why_unsupported(spec)
 
     def _stages(self, spec: Spec) -> list[tuple[int, int]]:
         """Return height and width of each stage, smallest first, the last at full resolution."""
@@ -77,7 +80,8 @@ class Strided(Model, InitialWeights):
             body: list[nn.Module] = []
             for number, (i, o) in enumerate(zip([inputs, *channels], channels, strict=False)):
                 kind = self.d_norm if number or self.norms_first else "none"
-                conv = nn.Conv2d(i, o, self.kernel, stride=2, padding=self.kernel // 2)
+                half = self.kernel // 2
+                conv = nn.Conv2d(i, o, self.kernel, stride=2, padding=half, bias=kind != "batch")
                 body += [conv, d_norm(kind, o), LeakyReLU(self.slope)]
             return body
 

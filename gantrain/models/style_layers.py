@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, linear
 
-from gantrain.models.layers import LeakyReLU, PixelNorm
+from gantrain.models.layers import LeakyReLU
+from gantrain.models.norms import PixelNorm
 
 GAIN = math.sqrt(2)  # keeps the mean square of a leaky ReLU's input; each layer has it in its weight and bias
 MAPPING_RATE = 0.01  # learning rate of the mapping over that of the rest

@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from small_game import game
 from torch import Tensor, nn
@@ -60,9 +61,12 @@ def test_ema_buffers_are_copies_of_those_of_g():
     assert average.module.count.item() == 7
 
 
-def test_ema_tracks_batch_statistics_of_its_own_weights():
+@pytest.mark.parametrize(
+    "keys", [{"condition": "conditional_batch_norm"}, {"model": {"name": "mlp", "g_norm": "batch"}}], ids=str
+)
+def test_ema_tracks_batch_statistics_of_its_own_weights(keys):
     """As if its weights had been frozen at each step and one batch shown to it."""
-    g = game(condition="conditional_batch_norm")
+    g = game(**keys)
     means = []
 
     def watch(_: nn.Module, given: tuple[Tensor, ...], __: object) -> None:
