@@ -89,7 +89,7 @@ def test_plug_ins_import_their_base_and_the_ground_alone(module):
     for name in own(TREES[module]):
         other, _, part = name.partition(".")
         ground = name.startswith("core.") or name in {"registry", "errors"}
-        shared = part.partition(".")[0] in ("base", "layers", "suite", "game", "evaluation", "tools")
+        shared = part.partition(".")[0] in ("base", "layers", "norms", "suite", "game", "evaluation", "tools")
         assert ground or shared or (other == family and rest != "base"), f"{module} imports {name}"
     outside = {name.split(".")[0] for name in imported(TREES[module])}
     assert not outside & {"hydra", "omegaconf", "tensorboard"}
