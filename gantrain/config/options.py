@@ -1,7 +1,7 @@
 """The keys of a run that belong to no plug-in, and the config as a whole."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -149,11 +149,15 @@ class Config:
     features: Features  # never ``auto``
     metric: Suite
     train: Train
+    chosen: dict[str, Any] = field(compare=False)  # of keys that were left open, by name
 
     def plain(self) -> dict[str, Any]:
         """Return the config as plain data, which ``resolve`` turns into an equal config."""
         plain = dataclasses.asdict(self)
-        del plain["spec"]  # the dataset determines it
+        del (
+            plain["spec"],
+            plain["chosen"],
+        )  # the dataset determines the first, and the other keys hold the second
         return plain
 
 

@@ -103,12 +103,15 @@ def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
     # Resolve the values that depend on other groups, then check the combination.
     train.resolve_budget(groups["objective"].has_game)
     spec = spec or groups["dataset"].spec()
+    chosen: dict[str, Any] = {}
     if isinstance(groups["model"], AutoModel):
         groups["model"] = build("model", groups["model"].pick(spec, groups["device"].kind_here))
+        chosen["model"] = groups["model"].name
     if isinstance(groups["features"], AutoFeatures):
         groups["features"] = build("features", groups["features"].pick(spec))
-    groups["optimizer"].horizon = groups["optimizer"].horizon or train.steps
+    rates = groups["optimizer"].resolve(train.steps, groups["model"].learning_rate(spec))
+    chosen |= {f"optimizer.{key}": rate for key, rate in rates.items()}
     seed = secrets.randbelow(2**31) if top.seed is None else top.seed
-    config = Config(seed=seed, name=top.name, run=run, spec=spec, train=train, **groups)
+    config = Config(seed=seed, name=top.name, run=run, spec=spec, train=train, chosen=chosen, **groups)
     check_together(config)
     return config

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.table_units import Table
+from gantrain.core.text import count
 
 
 def bounded(x: Tensor) -> Tensor:
@@ -117,6 +118,12 @@ class Spec:
     def is_image(self) -> bool:
         """Whether samples are images rather than points."""
         return len(self.shape) == 3
+
+    def describe(self) -> str:
+        """Return the kind and size of a sample in words."""
+        if self.is_image:
+            return f"{self.shape[1]}x{self.shape[2]} images of {count(self.shape[0], 'channel')}"
+        return f"points of {count(self.shape[0], 'dimension')}"
 
     @property
     def numel(self) -> int:

@@ -143,6 +143,10 @@ class Model(ABC):
             if getattr(self, key) not in fit.values:
                 yield key, f"{self.name} {fit.reason}", f"set model.{key}={str(fit.values[0]).lower()}"
 
+    def learning_rate(self, spec: Spec) -> float:
+        """Return a learning rate of Adam that suits both networks for this data."""
+        return 1e-3
+
     def faster(self, spec: Spec) -> str:
         """Return a choice that trains this data faster and how much, as it was measured; empty where none is known."""
         return ""

@@ -17,6 +17,12 @@ class Adam(OptimizerOptions):
 
     name: str = option("adam", "registered name")
     acts_elementwise = True
+    g_lr: float | None = option(  # type: ignore[assignment]
+        None, "learning rate of G per update; 0 freezes it, null is the model's", minimum=0, maximum=1e3
+    )
+    d_lr: float | None = option(  # type: ignore[assignment]
+        None, "learning rate of D per update; 0 freezes it, null is the model's", minimum=0, maximum=1e3
+    )
     beta1: float = option(0.5, "decay of the mean of gradients", minimum=0, below=1)
     beta2: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
 

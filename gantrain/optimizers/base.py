@@ -31,6 +31,19 @@ class OptimizerOptions(ABC):
     horizon: int = option(0, "step at which the decay ends; 0 is the first run's train.steps", minimum=0)
     warmup: int = option(0, "steps over which both learning rates rise linearly from 0", minimum=0)
 
+    def resolve(self, horizon: int, rate: float) -> dict[str, float]:
+        """Set what is left open: an ending of the decay, and learning rates of null; return the latter, by key.
+
+        Args:
+            horizon: The run's steps.
+            rate: A learning rate of Adam that suits the model.
+        """
+        self.horizon = self.horizon or horizon
+        rates = {key: rate for key in ("g_lr", "d_lr") if getattr(self, key) is None}
+        for key in rates:
+            setattr(self, key, rate)
+        return rates
+
     @abstractmethod
     def init(self, weights: Sequence[Tensor]) -> Moments:
         """Return the moments before the first update, by the names under which a checkpoint stores them."""

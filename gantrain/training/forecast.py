@@ -41,8 +41,7 @@ class Forecast:
 
     def _line(self, seconds: float, steps: str) -> str:
         config = self._config
-        what = "x".join(map(str, config.spec.shape[1:])) + " images" if config.spec.is_image else "points"
-        where = f"model={config.model.name} for {what} on {self._device}"
-        line = f"{where}: about {format_duration(seconds)} of training for {steps} more steps"
+        length = f"about {format_duration(seconds)} of training for {steps} more steps"
+        line = f"model={config.model.name} on {self._device}: {length}"
         faster = config.model.faster(config.spec)
         return f"{line}; {faster}" if faster else line

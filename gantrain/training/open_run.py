@@ -88,6 +88,9 @@ class OpenRun:
             log.info("%s", shares)
         threads = count(runtime.threads, "thread")
         log.info("%s on %s, %s: %s", config.name, runtime.device, threads, self.folder)
+        if config.chosen:
+            words = " ".join(f"{key}={value}" for key, value in config.chosen.items())
+            log.info("chosen for %s on %s: %s", config.spec.describe(), runtime.device.type, words)
         log.info("%s", meaning(config))
         for line in cautions(config):
             log.warning("%s", line)

@@ -41,7 +41,7 @@ def play(forecast: Forecast, first: int, steps: int, each: float) -> None:
 def test_forecast_is_one_line_at_the_measured_speed(lines, words, first, line):
     config = resolve(composed("dataset=ring", "train.batch_size=64", *words))
     play(Forecast(config, "cpu"), first, min(40, config.train.steps - first), 0.5)
-    assert lines == ([f"model=mlp for points on cpu: {line}"] if line else [])
+    assert lines == ([f"model=mlp on cpu: {line}"] if line else [])
 
 
 def test_forecast_says_what_would_be_faster(lines):
@@ -50,6 +50,6 @@ def test_forecast_says_what_would_be_faster(lines):
         config.spec = type(config.spec)((1, 28, 28))
         play(Forecast(config, "cpu"), 0, 40, 0.5)
     slow, fast = lines
-    assert slow.startswith("model=dcgan for 28x28 images on cpu: about 24 min 56 s of training")
+    assert slow.startswith("model=dcgan on cpu: about 24 min 56 s of training")
     assert slow.endswith("; model=dcgan_small is about 3 times as fast")
     assert fast == slow.partition(";")[0]

@@ -94,7 +94,9 @@ class Case:
     def default_rate(self, player: str) -> float:
         """Return the default learning rate of ``g`` or ``d`` with the run's optimizer."""
         rates = {f.name: f.default for f in dataclasses.fields(self.config.optimizer)}
-        return float(rates[f"{player}_lr"])  # type: ignore[arg-type]
+        rate = rates[f"{player}_lr"]
+        config = self.config
+        return config.model.learning_rate(config.spec) if rate is None else float(rate)  # type: ignore[arg-type]
 
     def rate(self, player: str) -> float:
         """Return the learning rate of ``g`` or ``d`` at the start of the run."""
