@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import UnionType
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
@@ -101,12 +103,41 @@ def has_batch_norm(network: nn.Module) -> bool:
     return any(isinstance(module, KINDS) for module in network.modules())
 
 
+class RunningMean(nn.Module):
+    """The running mean of vectors [N, size] over the batches that it observes.
+
+    Args:
+        size: Numbers in a vector.
+        decay: Of the mean, a batch.
+    """
+
+    def __init__(self, size: int, decay: float):
+        super().__init__()
+        self.decay = decay
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(size))
+
+    def observe(self, x: Tensor) -> None:
+        """Move the mean by a batch, while training."""
+        if self.training:
+            self.mean.lerp_(x.detach().mean(0).to(self.mean), 1 - self.decay)
+
+
 def batch_statistics(network: nn.Module) -> dict[str, Tensor]:
     """Return the running statistics of a network's batch norms by name."""
+    return _buffers_of(network, KINDS)
+
+
+def running_statistics(network: nn.Module) -> dict[str, Tensor]:
+    """Return all that batches move while they pass a network, of its batch norms and its running means, by name."""
+    return _buffers_of(network, KINDS | RunningMean)
+
+
+def _buffers_of(network: nn.Module, kinds: UnionType) -> dict[str, Tensor]:
     return {
         f"{prefix}.{name}" if prefix else name: buffer
         for prefix, module in network.named_modules()
-        if isinstance(module, KINDS)
+        if isinstance(module, kinds)
         for name, buffer in module.named_buffers(recurse=False)
         if buffer.is_floating_point()  # not torch's count of batches
     }

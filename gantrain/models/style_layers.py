@@ -12,7 +12,6 @@ from gantrain.models.norms import PixelNorm
 GAIN = math.sqrt(2)  # keeps the mean square of a leaky ReLU's input; each layer has it in its weight and bias
 MAPPING_RATE = 0.01  # learning rate of the mapping over that of the rest
 EPSILON = 1e-8
-W_DECAY = 0.998  # of the running mean of w, a batch
 
 
 class EqualLinear(nn.Linear):
@@ -118,20 +117,6 @@ class Mapping(nn.Module):
             inputs.append(self.normalise(self.embed(e)))
         out: Tensor = self.layers(torch.cat(inputs, 1))
         return out
-
-
-class RunningMean(nn.Module):
-    """The running mean of a vector [d] over the batches that it sees while training."""
-
-    def __init__(self, size: int):
-        super().__init__()
-        self.mean: Tensor
-        self.register_buffer("mean", torch.zeros(size))
-
-    def observe(self, x: Tensor) -> None:
-        """Move the mean by a batch [N, d], while training."""
-        if self.training:
-            self.mean.lerp_(x.detach().mean(0).to(self.mean), 1 - W_DECAY)
 
 
 class ModulatedConv(nn.Module):

@@ -20,6 +20,7 @@ from gantrain.models.layers import (
     std_over_batch,
     why_not_halved,
 )
+from gantrain.models.norms import RunningMean
 from gantrain.models.resampling import padded_to_even
 from gantrain.models.style_layers import (
     GAIN,
@@ -28,11 +29,12 @@ from gantrain.models.style_layers import (
     EqualLinear,
     Mapping,
     ModulatedConv,
-    RunningMean,
     StyledConv,
     Upsample,
 )
 from gantrain.registry import option, register
+
+W_DECAY = 0.998  # of the running mean of w, a batch
 
 
 class StyleGAN2Generator(Generator):
@@ -50,7 +52,7 @@ class StyleGAN2Generator(Generator):
         wide = model.channels(model.width, len(self.sides))[::-1]
         self.condition = ConditionEmbedding(spec, model.condition, joined=())
         self.mapping = Mapping(self.z_dim, self.condition.width, self.z_dim, model.mapping_depth)
-        self.w_average = RunningMean(self.z_dim)
+        self.w_average = RunningMean(self.z_dim, W_DECAY)
         self.constant = nn.Parameter(torch.randn(wide[0], *self.sides[0]))
         # Channels into and out of each convolution; the first of two at a stage doubles the sides.
         pairs = [(wide[0], wide[0])] + [pair for i, o in pairwise(wide) for pair in ((i, o), (o, o))]

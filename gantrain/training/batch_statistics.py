@@ -1,4 +1,4 @@
-"""The statistics of batch norm in a network that sees a batch in parts: of each part, or of the whole batch."""
+"""The running statistics of a network that sees a batch in parts: of each part, or of the whole batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gantrain.distributed.lockstep import in_lockstep
 from gantrain.distributed.shards import Parts
-from gantrain.models.norms import batch_statistics
+from gantrain.models.norms import has_batch_norm, running_statistics
 from gantrain.training.learners import Batch
 
 T = TypeVar("T")
@@ -33,8 +33,8 @@ class BatchStatistics:
 
     def __init__(self, network: nn.Module, parts: Parts):
         self._network, self._parts = network, parts
-        self._buffers = list(batch_statistics(network).values())
-        self.are_whole = parts.has_whole_statistics and parts.count > 1 and bool(self._buffers)
+        self._buffers = list(running_statistics(network).values())
+        self.are_whole = parts.has_whole_statistics and parts.count > 1 and has_batch_norm(network)
 
     def mean_over_parts(self, compute: Callable[[T], Sequence[Tensor]], own: Iterable[T]) -> list[Tensor]:
         """Return the means over all parts of the tensors that ``compute`` returns for each own one."""

@@ -14,7 +14,7 @@ from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
 from gantrain.distributed.shards import tree_sum
 from gantrain.models.base import Generator
-from gantrain.models.norms import batch_statistics
+from gantrain.models.norms import batch_statistics, running_statistics
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.d_loss import Network
@@ -139,6 +139,6 @@ def mean_of(of_parts: Sequence[Weights]) -> Weights:
 
 
 def mean_buffers(network: nn.Module, of_parts: Sequence[Weights]) -> Weights:
-    """Return the buffers after the last part, and of batch norm's statistics the means over all parts."""
-    statistics = [{name: tensors[name] for name in batch_statistics(network)} for tensors in of_parts]
+    """Return the buffers after the last part, and of running statistics the means over all parts."""
+    statistics = [{name: tensors[name] for name in running_statistics(network)} for tensors in of_parts]
     return {**of_parts[-1], **mean_of(statistics)}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from composed import composed
+from small_game import game
 from torch import nn
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate, linear
 
@@ -16,14 +17,13 @@ from gantrain.errors import ConfigError
 from gantrain.models.style_layers import (
     EPSILON,
     MAPPING_RATE,
-    W_DECAY,
     EqualConv,
     EqualLinear,
     Mapping,
     ModulatedConv,
     Upsample,
 )
-from gantrain.models.stylegan2 import StyleGAN2
+from gantrain.models.stylegan2 import W_DECAY, StyleGAN2
 from gantrain.sampling.generate import draw
 from gantrain.sampling.latents import latents
 from gantrain.training.batches import Batches
@@ -200,3 +200,12 @@ def test_two_steps_of_every_shape_and_condition(shape):
         assert torch.isfinite(tensor).all(), name
         assert not torch.equal(tensor, before[name]), name
     assert torch.equal(state.G_ema.w_average.mean, state.G.w_average.mean)
+
+
+def test_the_mean_style_is_that_of_all_parts_of_a_batch():
+    model = {"name": "stylegan2", **TINY}
+    keys = dict(dataset={"name": "digits"}, model=model, optimizer={"name": "sgd"}, steps=2, batch_size=8)
+    whole, parts = game(**keys).play(), game(**keys, accumulate=4).play()
+    means = [run.state.G.w_average.mean for run in (whole, parts)]
+    assert means[0].abs().max() > 1e-4
+    torch.testing.assert_close(*means, rtol=1e-4, atol=1e-7)

@@ -99,7 +99,7 @@ def test_pays_for_small_networks_and_several_runs():
         ("train.d_gain=0.1", "train.d_gain reads a loss"),
         ("train.compare_gradients=true", "train.compare_gradients differentiates"),
         ("device.shards=2", "device.shards"),
-        ("model.condition=conditional_batch_norm", "batch norm moves its statistics in place"),
+        ("model.condition=conditional_batch_norm", "G moves statistics of its batches in place"),
         ("objective=likelihood model=gaussian", "likelihood is a loss of G alone"),
     ],
 )

@@ -8,6 +8,7 @@ from torch import nn
 
 from gantrain.config.device import Device
 from gantrain.config.options import Config
+from gantrain.models.norms import running_statistics
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.steps import why_not_compiled
@@ -52,8 +53,8 @@ def why_not_together(config: Config) -> str:
     if config.objective.mismatch_weight > 0 and config.spec.condition:
         return "a batch may have no wrong conditions, which decides the form of a step"
     state = _state(config)
-    if state.G.has_batch_stats:
-        return "batch norm moves its statistics in place, which a graph of operations leaves out"
+    if running_statistics(state.G):
+        return "G moves statistics of its batches in place, which a graph of operations leaves out"
     return why_not_compiled(config, state)
 
 
