@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -42,10 +43,12 @@ class Generator(Player):
     Attributes:
         has_styles: Whether samples are made of styles w, not of z: path lengths are then in w, and a sample is
             truncated towards the mean w, by a last number of its latent, psi.
+        has_uniform_z: Whether ``parts`` returns z uniform on (-1, 1).
         noise_width: Standard normal numbers that follow z in a latent and are no part of it.
     """
 
     has_styles: ClassVar[bool] = False
+    has_uniform_z: bool = False
     noise_width: int = 0
 
     def __init__(self, model: Model, units: list[int]):
@@ -88,7 +91,8 @@ class Generator(Player):
     def parts(self, latents: Tensor) -> tuple[Tensor, list[Tensor] | None]:
         """Return z [N, z_dim] and the mask [N, units] of each layer, None without dropout."""
         z, *masks = latents.split([self.z_dim, *self.units], 1)
-        return z, masks or None
+        # 2 Phi(z) - 1 of a standard normal z: latents are of one kind for truncation, interpolation and export.
+        return torch.erf(z / math.sqrt(2)) if self.has_uniform_z else z, masks or None
 
 
 class Fit(NamedTuple):

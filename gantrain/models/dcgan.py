@@ -14,9 +14,9 @@ from torch.nn.functional import relu
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Generator, Model, Player
-from gantrain.models.initial_weights import InitialWeights
 from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, sides, why_not_halved
 from gantrain.models.norms import D_NORMS, d_norm, g_norm
+from gantrain.models.plain import PlainLayers
 from gantrain.models.resampling import UpsampleConv
 from gantrain.registry import option, register
 
@@ -35,6 +35,7 @@ class ConvGenerator(Generator):
         stages: Height and width of each stage, smallest first.
         channels: Of each stage.
         norm: As for ``g_norm``.
+        prior: Distribution of z, ``normal`` or ``uniform``.
         up: Makes a layer that doubles the sides from the numbers of its input and output channels, and ``bias``.
         out: Makes the last one, to the pixels, which doubles the sides too unless the last stage is at full resolution.
     """
@@ -46,11 +47,13 @@ class ConvGenerator(Generator):
         stages: Sequence[tuple[int, int]],
         channels: list[int],
         norm: str,
+        prior: str,
         up: Callable[..., nn.Module],
         out: Callable[[int, int], nn.Module],
     ):
         super().__init__(model, channels)
         self.sides, self.first, self.shape = stages, channels[0], spec.shape
+        self.has_uniform_z = prior == "uniform"
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
         kind, width = model.g_norm_kind(norm), self.condition.separate_width
         has_bias = kind != "batch"  # which batch norm would subtract
@@ -99,7 +102,7 @@ class ConvDiscriminator(Player):
 
 @register("model")
 @dataclass
-class DCGAN(Model, InitialWeights):
+class DCGAN(Model, PlainLayers):
     """Strided convolutions after Radford et al. 2016, by default without batch normalisation."""
 
     name: str = option("dcgan", "registered name")
@@ -133,7 +136,7 @@ class DCGAN(Model, InitialWeights):
         channels = self._channels(self.width, len(stages))[::-1]
         out = partial(nn.Conv2d, kernel_size=3, padding=1)
         up = UPSAMPLINGS[self.upsample]
-        return self.initialise(ConvGenerator(self, spec, stages, channels, self.g_norm, up, out))
+        return self.initialise(ConvGenerator(self, spec, stages, channels, self.g_norm, self.prior, up, out))
 
     def discriminator(self, spec: Spec) -> Player:
         stages = sides(*spec.shape[1:])

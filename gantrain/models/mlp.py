@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
 from gantrain.models.base import Fit, Generator, Model, Player
-from gantrain.models.initial_weights import InitialWeights
 from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, Maxout
 from gantrain.models.norms import D_NORMS, d_norm, g_norm
+from gantrain.models.plain import PlainLayers
 from gantrain.registry import option, register
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -32,6 +32,7 @@ class MLPGenerator(Generator):
     def __init__(self, model: MLP, spec: Spec):
         super().__init__(model, [model.width] * model.depth)
         self.shape, self.is_image = spec.shape, spec.is_image
+        self.has_uniform_z = model.prior == "uniform"
         self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
         sizes = [self.z_dim + self.condition.joined_width] + [model.width] * model.depth
         kind = model.g_norm_kind(model.g_norm)
@@ -94,7 +95,7 @@ class FullyConnected(Model):
 
 @register("model")
 @dataclass
-class MLP(FullyConnected, InitialWeights):
+class MLP(FullyConnected, PlainLayers):
     """Multi-layer perceptrons, by default without normalisation, ReLU in G and leaky ReLU in D."""
 
     name: str = option("mlp", "registered name")

@@ -12,15 +12,15 @@ from torch import nn
 from gantrain.core.spec import Spec
 from gantrain.models.base import Fit, Generator, Model, Player
 from gantrain.models.dcgan import ConvDiscriminator, ConvGenerator
-from gantrain.models.initial_weights import InitialWeights
-from gantrain.models.layers import LeakyReLU, sides, why_not_halved
+from gantrain.models.layers import MIN_SIDE, LeakyReLU, why_not_halved
 from gantrain.models.norms import D_NORMS, d_norm
+from gantrain.models.plain import PlainLayers
 from gantrain.registry import option, register
 
 
 @register("model")
 @dataclass
-class Strided(Model, InitialWeights):
+class Strided(Model, PlainLayers):
     """The layers of Radford et al. 2016, and keys for the variants that others published; no batch norm by default.
 
     Channels double at each halving of the sides. Sides are rounded up when they are halved, as padding "same" does.
@@ -37,7 +37,10 @@ class Strided(Model, InitialWeights):
         None, "channels of D's first layer; null is model.width", minimum=1, maximum=4096
     )
     halvings: int | None = option(
-        None, "how often sides are halved; null until the shorter one has 4 pixels", minimum=1, maximum=10
+        None,
+        "how often sides are halved; null until the shorter one has at most 4 pixels",
+        minimum=1,
+        maximum=10,
     )
     kernel: int = option(5, "side of the kernels in pixels, an odd number", minimum=3, maximum=7)
     ends_full: bool = option(
@@ -54,7 +57,7 @@ class Strided(Model, InitialWeights):
     def _stages(self, spec: Spec) -> list[tuple[int, int]]:
         """Return height and width of each stage, smallest first, the last at full resolution."""
         height, width = spec.shape[1:]
-        halvings = self.halvings or len(sides(height, width)) - 1
+        halvings = self.halvings or math.ceil(math.log2(min(height, width) / MIN_SIDE))
         return [(-(-height // 2**s), -(-width // 2**s)) for s in range(halvings, -1, -1)]
 
     def generator(self, spec: Spec) -> Generator:
@@ -70,7 +73,7 @@ class Strided(Model, InitialWeights):
         stages = stages if self.ends_full else stages[:-1]
         channels = [self.width * 2**s for s in range(len(stages) - 1, -1, -1)]
         out = flat if self.ends_full else up
-        return self.initialise(ConvGenerator(self, spec, stages, channels, self.g_norm, up, out))
+        return self.initialise(ConvGenerator(self, spec, stages, channels, self.g_norm, self.prior, up, out))
 
     def discriminator(self, spec: Spec) -> Player:
         stages = self._stages(spec)

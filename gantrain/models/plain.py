@@ -1,4 +1,4 @@
-"""Initial weights of linear and convolutional layers, as published experiments draw them."""
+"""Keys of networks of plain layers, which published experiments differ in: the latent, and the initial weights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass
-class InitialWeights:
-    """Keys of a model for the initial weights of its linear and convolutional layers."""
+class PlainLayers:
+    """Keys of models of linear and convolutional layers."""
 
+    prior: str = option(
+        "normal", "distribution of z: standard normal, or uniform on (-1, 1)", choices=("normal", "uniform")
+    )
     initial: str = option(
         "default",
         "distribution of initial weights: torch's own, uniform over +-1 / sqrt(inputs); N(0, scale^2); uniform over "
