@@ -205,6 +205,9 @@ class StyleGAN2(Model):
     def why_unsupported(self, spec: Spec) -> str | None:
         return why_not_halved(self.name, spec) or super().why_unsupported(spec)
 
+    def learning_rate(self, spec: Spec) -> float:
+        return 2.5e-3 if max(spec.shape) < 1024 else 2e-3  # of StyleGAN2-ADA's code
+
     def channels(self, width: int, stages: int) -> list[int]:
         """Return the channels of each stage, that of full resolution first."""
         return [min(width * 2**stage, self.max_width) for stage in range(stages)]
