@@ -68,7 +68,7 @@ def run_words(words: Sequence[str], folder: Path) -> list[str]:
     return ["--plugins", str(PLUGINS), "train.steps=1000000", f"run.dir={folder}", *words]
 
 
-class Player:
+class Discriminator:
     """A worker process, which starts at once; ``wait`` comes before all else.
 
     Attributes:
@@ -168,10 +168,10 @@ def temporary_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def own_run(words: Sequence[str], folder: Path, threads: int = 0) -> Iterator[Player]:
+def own_run(words: Sequence[str], folder: Path, threads: int = 0) -> Iterator[Discriminator]:
     """Start our command with these words, wait for its first step, and end it."""
     limit = [f"device.threads={threads}"] if threads else []
-    player = Player("run", [*run_words(words, folder / "run"), *limit], folder)
+    player = Discriminator("run", [*run_words(words, folder / "run"), *limit], folder)
     try:
         player.wait()
         yield player
@@ -180,19 +180,21 @@ def own_run(words: Sequence[str], folder: Path, threads: int = 0) -> Iterator[Pl
 
 
 @contextmanager
-def loop_by_hand(kind: str, words: Sequence[str], folder: Path, threads: int) -> Iterator[Player]:
+def loop_by_hand(kind: str, words: Sequence[str], folder: Path, threads: int) -> Iterator[Discriminator]:
     """Start a tutorial's loop, the lean one, or the multiplication of matrices, and end it; it has yet to be awaited.
 
     So several of them can start at the same time.
     """
-    player = Player(kind, [] if kind == "multiply" else ["--plugins", str(PLUGINS), *words], folder, threads)
+    player = Discriminator(
+        kind, [] if kind == "multiply" else ["--plugins", str(PLUGINS), *words], folder, threads
+    )
     try:
         yield player
     finally:
         player.close()
 
 
-def take_turns(players: Mapping[str, Player], turns: int, seconds: float) -> dict[str, list[Turn]]:
+def take_turns(players: Mapping[str, Discriminator], turns: int, seconds: float) -> dict[str, list[Turn]]:
     """Let the players play in turn; each plays as many steps as take it about ``seconds``.
 
     The first turns, of few steps, only show how long a step takes.

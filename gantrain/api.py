@@ -24,7 +24,7 @@ from gantrain.core.spec import Spec
 from gantrain.core.system import is_one_of_several
 from gantrain.core.text import escape_controls
 from gantrain.errors import ConfigError
-from gantrain.models.base import Generator, Player
+from gantrain.models.base import Discriminator, Generator
 from gantrain.registry import parse
 from gantrain.reports.at_step import metrics_at
 from gantrain.reports.description import run_page
@@ -50,7 +50,7 @@ class Run:
     config: dict[str, Any] = field(repr=False)  # resolved, as plain data: ``config["train"]["steps"]``
     spec: Spec = field(repr=False)  # shape, classes and units of the data
     G: Generator = field(repr=False)  # averaged, in eval mode: ``G(z, y) -> x``, y None if unconditional
-    D: Player = field(repr=False)  # in eval mode: ``D(x, y) -> logits`` [N], positive for real
+    D: Discriminator = field(repr=False)  # in eval mode: ``D(x, y) -> logits`` [N], positive for real
     device: torch.device  # of G and D
 
     def sample(

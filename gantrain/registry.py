@@ -136,7 +136,10 @@ def build(group: str, plain: Mapping[str, Any]) -> Any:
     name = plain.get("name")
     if not isinstance(name, str) or name not in known:
         raise ConfigError(f"{group}.name", f"no {group} is called {name!r}", suggest(str(name), known, group))
-    return parse(known[str(name)], group, plain)
+    cls = known[str(name)]
+    # A choice that is made of others has keys by what it is made of.
+    cls = cls.with_keys(plain) if hasattr(cls, "with_keys") else cls
+    return parse(cls, group, plain)
 
 
 def parse(cls: type[T], path: str, plain: Mapping[str, Any]) -> T:

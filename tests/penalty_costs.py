@@ -32,7 +32,7 @@ def pass_of(
         slopes={kind: slope_at({REAL: real, FAKE: fake}[kind]) for kind in penalty.slopes_of},
         slope_at=slope_at,
         draw=penalty.draw(real, torch.Generator().manual_seed(seed)),
-        memory=penalty.remember(memory or penalty.initial_memory(), real_logits, fake_logits),
+        memory=penalty.observe(memory or penalty.initial_memory(), real_logits, fake_logits),
     )
 
 

@@ -9,8 +9,8 @@ from benchmarks.cases import Case, all_cases
 from benchmarks.clock import Turn, load, median, spread
 from benchmarks.contest import (
     EAGER,
+    Discriminator,
     Options,
-    Player,
     loop_by_hand,
     own_run,
     ratios,
@@ -95,7 +95,11 @@ def measure_case(case: Case, options: Options, tables: list[Table]) -> None:
 
 
 def speed_row(
-    case: Case, kind: str, turns: dict[str, list[Turn]], everything: list[float], players: dict[str, Player]
+    case: Case,
+    kind: str,
+    turns: dict[str, list[Turn]],
+    everything: list[float],
+    players: dict[str, Discriminator],
 ) -> list[str]:
     """Return how we do against one loop."""
     own, its = turns[OURS], turns[kind]

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from benchmarks.cases import Case, all_cases
 from benchmarks.clock import Turn, median, spread
-from benchmarks.contest import EAGER, Options, Player, own_run, ratios, temporary_folder
+from benchmarks.contest import EAGER, Discriminator, Options, own_run, ratios, temporary_folder
 from benchmarks.table import Reading, Table
 from gantrain.core.system import usable_cores
 
@@ -49,7 +49,7 @@ def measure_case(case: Case, options: Options, table: Table) -> None:
         table.rows += [row, measure_player(case, on_all, options)[1]]
 
 
-def measure_player(case: Case, player: Player, options: Options) -> tuple[list[float], list[str]]:
+def measure_player(case: Case, player: Discriminator, options: Options) -> tuple[list[float], list[str]]:
     """Return the ratios and the row of one run."""
     player.play(1)
     steps = max(1, round(options.seconds / player.play(3).seconds))

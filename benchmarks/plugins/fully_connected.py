@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.registry import option, register
 
 G_WIDTHS, D_WIDTHS = (128, 256, 512, 1024), (512, 256)
@@ -29,7 +29,7 @@ class G(Generator):
         return self.layers(z).view(-1, *self.shape)
 
 
-class D(Player):
+class D(Discriminator):
     """Images [N, C, H, W] to logits [N]."""
 
     def __init__(self, spec: Spec):
@@ -53,5 +53,5 @@ class FullyConnected(Model):
     def generator(self, spec: Spec) -> Generator:
         return G(self, spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return D(spec)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.registry import option, register
 
 
@@ -61,7 +61,7 @@ class G(Generator):
         return self.out(self.blocks(self.stem(z).view(-1, self.width, 4, 4)))
 
 
-class D(Player):
+class D(Discriminator):
     """Images [N, C, 32, 32] to logits [N]; ``model.spectral_norm=true`` normalises its weights."""
 
     def __init__(self, model: Residual, spec: Spec):
@@ -88,5 +88,5 @@ class Residual(Model):
     def generator(self, spec: Spec) -> Generator:
         return G(self, spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return D(self, spec)

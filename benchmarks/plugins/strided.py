@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.registry import option, register
 
 
@@ -37,7 +37,7 @@ class G(Generator):
         return self.layers(z[:, :, None, None])
 
 
-class D(Player):
+class D(Discriminator):
     """Images [N, C, 64, 64] to logits [N]."""
 
     def __init__(self, model: Strided, spec: Spec):
@@ -69,5 +69,5 @@ class Strided(Model):
     def generator(self, spec: Spec) -> Generator:
         return G(self, spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return D(self, spec)

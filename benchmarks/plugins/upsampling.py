@@ -8,7 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.models.resampling import UpsampleConv
 from gantrain.registry import option, register
 
@@ -35,7 +35,7 @@ class G(Generator):
         return self.layers(self.stem(z).view(-1, 128, self.side, self.side))
 
 
-class D(Player):
+class D(Discriminator):
     """Images [N, C, H, W] to logits [N]; the tutorials' dropout is left out on both sides."""
 
     def __init__(self, spec: Spec):
@@ -69,5 +69,5 @@ class Upsampling(Model):
     def generator(self, spec: Spec) -> Generator:
         return G(self, spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return D(spec)

@@ -13,6 +13,7 @@ from torch import Tensor
 from gantrain.augment.base import Augmentation
 from gantrain.augment.tools.affine import product, resample, rotation, scaling, translation
 from gantrain.augment.tools.colour import brightening, contrasting, hue_rotation, recolour, saturating
+from gantrain.core.memory import Memory
 from gantrain.core.spec import Spec
 from gantrain.registry import option, register
 
@@ -84,7 +85,7 @@ class ADA(Augmentation):
         numbers[:, [STEPS.index(step) for step in NORMAL], 1:] = normal
         return numbers
 
-    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, draw: Tensor, memory: Memory | None = None) -> Tensor:
         p = draw.new_full((), self.p)
         # Either of two rotations is due with probability p.
         probability = {step: 1 - (1 - p).sqrt() if step.endswith("rotation") else p for step in STEPS}

@@ -6,10 +6,11 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from gantrain.core.memory import Memory, Remembers
 from gantrain.core.spec import Spec
 
 
-class Augmentation(ABC):
+class Augmentation(Remembers, ABC):
     """A transformation of D's inputs, applied alike to data and samples, in the updates of D and of G.
 
     Data and samples get independent draws of one distribution, and G's gradient passes through (Zhao et al. 2020;
@@ -36,10 +37,11 @@ class Augmentation(ABC):
         """Return the random numbers of ``n`` samples, shape [n, ...], drawn on the CPU."""
 
     @abstractmethod
-    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, draw: Tensor, memory: Memory | None = None) -> Tensor:
         """Return ``x`` [N, ...] transformed: same shape and type, differentiable with respect to ``x``.
 
         Args:
             x: Data or samples.
             draw: All its randomness, what ``draw`` returned for as many samples, on the device of ``x``.
+            memory: What it keeps, on the same device; None for what it keeps before the first step.
         """

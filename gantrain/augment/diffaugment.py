@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gantrain.augment.base import Augmentation
+from gantrain.core.memory import Memory
 from gantrain.core.spec import Spec
 from gantrain.registry import option, register
 
@@ -33,7 +34,7 @@ class DiffAugment(Augmentation):
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.rand(n, 7, generator=generator)
 
-    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, draw: Tensor, memory: Memory | None = None) -> Tensor:
         numbers = draw.to(x.dtype)
         for name in self.policy:
             if name == COLOUR:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gantrain.augment.base import Augmentation
+from gantrain.core.memory import Memory
 from gantrain.core.spec import Spec
 from gantrain.registry import option, register
 
@@ -28,6 +29,6 @@ class Flip(Augmentation):
         # One draw a sample, whatever the probability: streams stay aligned.
         return torch.rand(n, generator=generator) < self.probability
 
-    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, draw: Tensor, memory: Memory | None = None) -> Tensor:
         # Dimension 3 is the width of [N, C, H, W].
         return torch.where(draw.view(-1, 1, 1, 1), x.flip(3), x)

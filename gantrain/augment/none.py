@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gantrain.augment.base import Augmentation
+from gantrain.core.memory import Memory
 from gantrain.registry import option, register
 
 
@@ -21,5 +22,5 @@ class NoAugmentation(Augmentation):
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.empty(n, 0)
 
-    def __call__(self, x: Tensor, draw: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, draw: Tensor, memory: Memory | None = None) -> Tensor:
         return x

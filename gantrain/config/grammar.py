@@ -6,6 +6,7 @@ reaches Hydra in quotes, between which its grammar changes nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from hydra.core.override_parser import overrides_parser as hydra_parser
@@ -23,11 +24,22 @@ from gantrain.errors import ConfigError
 VALUES = ("choice", "shuffle")  # functions whose arguments are values of the key, not numbers to compute with
 
 
+# penalty=[r1,lecam] is the choice r1+lecam.
+SUM = re.compile(r"^(?P<key>penalty=)(?P<choices>.*\[.*)$")
+
+
 class Word(NamedTuple):
     """An override as Hydra reads it, and its text in Hydra's grammar."""
 
     text: str
     override: HydraOverride
+
+
+def _with_plus(found: re.Match[str]) -> str:
+    """Return a word with each list of choices as one choice, their names joined by +."""
+    names = re.compile(r"\[([\w\s,]+)\]")
+    joined = names.sub(lambda one: "+".join(one[1].replace(",", " ").split()), found["choices"])
+    return found["key"] + joined
 
 
 def read_word(word: str) -> Word:
@@ -36,6 +48,7 @@ def read_word(word: str) -> Word:
     Raises:
         ConfigError: For a key that is not one, and a number or switch that is not written as one.
     """
+    word = SUM.sub(_with_plus, word)
     typed = Override.parse(word) if "=" in word else Override(word, "")
     if any("\ud800" <= letter <= "\udfff" for letter in word):  # bytes that no file of a run can hold
         raise ConfigError(typed.key, "is not text in UTF-8", "rename what it names")

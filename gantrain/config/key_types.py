@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from hydra.conf import HydraConf
@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from gantrain.config.options import Folder, Top, Train, class_of
-from gantrain.core.groups import GROUPS
+from gantrain.core.groups import GROUPS, choices
 from gantrain.registry import REGISTERED
 
 SCALARS = (str, bool, int, float)
@@ -43,9 +43,17 @@ def type_of_key(key: str) -> KeyType:
         found = [OmegaConf.get_type(choice.node) for choice in stored]
     else:
         found = _types_of_first(first)
+    if len(path) > 1 and path[0] in _members(first):  # penalty.r1.gamma of penalty=[r1,lecam]
+        del path[0]
     for name in path:
         found = [inner for one in found for inner in _types_below(one, name)]
     return type_of_hints(found)
+
+
+def _members(group: str) -> Collection[str]:
+    """Return the choices of a group that one of its choices may be made of."""
+    is_open = any(hasattr(cls, "with_keys") for cls in REGISTERED.get(group, {}).values())
+    return choices(group) if is_open else ()
 
 
 def type_of_hints(hints: list[Any]) -> KeyType:

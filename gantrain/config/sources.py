@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import yaml
@@ -20,6 +21,7 @@ from gantrain.core.scalars import INTEGER, NUMBER, check_scalar
 
 TAG = "tag:yaml.org,2002:"
 SCALAR_TAGS = {TAG + name for name in ("str", "bool", "int", "float", "timestamp")}
+SUM = re.compile(r"penalty/(\w+(?:\+\w+)+)")
 PARAMS = "hydra.sweeper.params."  # a mapping whose keys have dots
 
 
@@ -44,8 +46,17 @@ class TypedFileSource(FileConfigSource):
         use(self.plugins)  # in a process of a launcher, which has registered no class so far
         load_plugins()
 
+    def is_config(self, config_path: str) -> bool:
+        """Return whether there is such a file, or several choices are to be added up."""
+        return bool(_added(config_path)) or super().is_config(config_path)
+
     def load_config(self, config_path: str) -> ConfigResult:
         """Return a file's config. Raises ConfigLoadError, yaml.YAMLError, ConfigError."""
+        if added := _added(config_path):
+            config = OmegaConf.create(
+                {"defaults": [{f"/penalty@{name}": name} for name in added], "name": "sum"}
+            )
+            return ConfigResult(self.provider, f"file://{self.path}", config, header={"package": None})
         name = self._normalize_file_name(config_path)
         path = os.path.realpath(os.path.join(self.path, name))
         if not os.path.exists(path):
@@ -66,6 +77,12 @@ class TypedFileSource(FileConfigSource):
                 loader.dispose()
         config = OmegaConf.create({} if plain is None else plain)
         return ConfigResult(provider=self.provider, path=f"file://{self.path}", config=config, header=header)
+
+
+def _added(config_path: str) -> list[str]:
+    """Return the choices that ``penalty=r1+lecam`` names; none for another path."""
+    names = SUM.fullmatch(config_path.removesuffix(".yaml"))
+    return names[1].split("+") if names else []
 
 
 # In a process of a launcher Hydra registers its own class again, which its registry passes over by the name.

@@ -187,6 +187,11 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
     if config.train.d_gain is not None and not objective.has_game:
         what = "this objective has no discriminator whose updates to end early"
         yield ConfigError("train.d_gain", what, "set train.d_gain=null")
+    says = {"features": "its features", "classes": "classes"}
+    for key, one in (("objective", objective), ("penalty", config.penalty)):
+        if missing := [text for what, text in says.items() if what in one.needs - config.model.d_says]:
+            what = f"needs a D that says {' and '.join(missing)}, and this model's says less"
+            yield ConfigError(key, what, f"use another model, or another {key}")
     if reason := config.augment.why_unsupported(config.spec):
         yield ConfigError("augment", reason, "set augment=none")
     if reason := config.features.why_unsupported(config.spec):

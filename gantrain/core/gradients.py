@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
 
+from gantrain.core.judgement import Judgement
 from gantrain.errors import Diverged
 
 NETWORKS = ("d", "g")
 
-Function = Callable[[Tensor], Tensor]
+Output = TypeVar("Output", Tensor, Judgement)
 Weights = dict[str, Tensor]
 
 
@@ -23,8 +24,8 @@ class Derivatives(ABC):
 
     @staticmethod
     @abstractmethod
-    def by_input(f: Function, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return f(x), shape [N], and the gradient of the sum of f(x) with respect to ``x``, shaped as it."""
+    def by_input(f: Callable[[Tensor], Output], x: Tensor) -> tuple[Output, Tensor]:
+        """Return f(x), logits [N], and the gradient of their sum with respect to ``x``, shaped as it."""
 
     @staticmethod
     @abstractmethod
@@ -36,10 +37,10 @@ class Autograd(Derivatives):
     """``torch.autograd``: the faster one while played eagerly; code that is compiled cannot use it twice."""
 
     @staticmethod
-    def by_input(f: Function, x: Tensor) -> tuple[Tensor, Tensor]:
+    def by_input(f: Callable[[Tensor], Output], x: Tensor) -> tuple[Output, Tensor]:
         x = x.detach().requires_grad_(True)
         value = f(x)
-        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+        (slope,) = torch.autograd.grad(logit_of(value).sum(), x, create_graph=True)
         return value, slope
 
     @staticmethod
@@ -54,18 +55,25 @@ class Functional(Derivatives):
     """``torch.func``: the one that can be compiled, twice differentiated or not."""
 
     @staticmethod
-    def by_input(f: Function, x: Tensor) -> tuple[Tensor, Tensor]:
-        def total(x: Tensor) -> tuple[Tensor, Tensor]:
+    def by_input(f: Callable[[Tensor], Output], x: Tensor) -> tuple[Output, Tensor]:
+        def total(x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             value = f(x)
-            return value.sum(), value
+            # Only tensors may leave.
+            parts = value.present if isinstance(value, Judgement) else {"": value}
+            return logit_of(value).sum(), parts
 
-        slope, value = torch.func.grad(total, has_aux=True)(x)
-        return value, slope
+        slope, parts = torch.func.grad(total, has_aux=True)(x)
+        return cast(Output, parts[""] if "" in parts else Judgement(**parts)), slope
 
     @staticmethod
     def by_weights(loss_of: Callable[[Weights], Tensor], weights: Weights) -> Weights:
         slopes: Weights = torch.func.grad(loss_of)(weights)
         return slopes
+
+
+def logit_of(output: Tensor | Judgement) -> Tensor:
+    """Return the logits [N] of what D says."""
+    return output.logit if isinstance(output, Judgement) else output
 
 
 def differentiate(loss: Tensor, weights: Sequence[Tensor], what: str) -> Tensor:

@@ -34,6 +34,7 @@ MEANING = {
     "loss/d": "what D minimises, mean over its updates since the last log point; at chance where D tells nothing apart",
     "loss/g": "what G minimises, mean over its updates since the last log point",
     "loss/penalty": "the penalty, as it is added to D's loss",
+    "loss/g_penalty": "the penalty, as it is added to G's loss",
     "logits/real": "mean logit on training data",
     "logits/fake": "mean logit on generated samples",
     "logits/mismatched": "mean logit on training data with wrong conditions",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.registry import build, option, register
 
 MIN_SIDE = 8  # pixels, below which an image is a few points
@@ -45,5 +45,5 @@ class Auto(Model):
     def generator(self, spec: Spec) -> Generator:
         return build("model", self.pick(spec)).generator(spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return build("model", self.pick(spec)).discriminator(spec)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.core.spectral_norm import add_spectral_norm
 from gantrain.models.norms import ConditionalBatchNorm, batch_statistics
@@ -28,6 +29,14 @@ class Player(nn.Module):
     def scalars(self) -> dict[str, Tensor]:
         """Return 0-dim values to log as ``generator/<name>`` or ``discriminator/<name>``; networks have none."""
         return {}
+
+
+class Discriminator(Player):
+    """``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N], positive for real."""
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        """Return the logits with what ``Model.d_says`` names beside them; by default they are all."""
+        return Judgement(self(x, y))
 
 
 class Generator(Player):
@@ -113,10 +122,12 @@ class Model(ABC):
 
     Attributes:
         tractable: Whether G's density is known: ``Generator.log_prob``.
+        d_says: What D says beside its logit: ``features``, ``classes``.
         fits: The values of keys that the model can do, where those are not all that the keys allow.
     """
 
     tractable: ClassVar[bool] = False
+    d_says: ClassVar[frozenset[str]] = frozenset()
     fits: ClassVar[Mapping[str, Fit]] = {}
 
     name: str = option("", "registered name")
@@ -160,10 +171,10 @@ class Model(ABC):
         """Return a freshly initialised ``G(latents, y) -> x``: y [N, ...] or None, x [N, *shape]."""
 
     @abstractmethod
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         """Return a freshly initialised ``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
 
-    def build(self, spec: Spec) -> tuple[Generator, Player]:
+    def build(self, spec: Spec) -> tuple[Generator, Discriminator]:
         """Return G and D; the shared keys (spectral norm, packing) are applied to D here.
 
         Weights are drawn from torch's global generator; the caller seeds it.
@@ -214,14 +225,19 @@ def add_spectral_norms(network: nn.Module) -> None:
             add_spectral_norm(layer)
 
 
-class Packed(Player):
+class Packed(Discriminator):
     """D on ``pack`` samples at a time, concatenated as features or channels: N samples, N / pack logits."""
 
-    def __init__(self, D: nn.Module, pack: int):
+    def __init__(self, D: Discriminator, pack: int):
         super().__init__()
         self.D, self._pack = D, pack
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.D(self._packs(x), None)
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
+        return self.D.judge(self._packs(x), None)
+
+    def _packs(self, x: Tensor) -> Tensor:
         # [N, C, ...] to [N / pack, pack C, ...]
-        packs = x.reshape(len(x) // self._pack, self._pack * x.shape[1], *x.shape[2:])
-        return self.D(packs, None)
+        return x.reshape(len(x) // self._pack, self._pack * x.shape[1], *x.shape[2:])

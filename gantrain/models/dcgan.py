@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, sides, why_not_halved
 from gantrain.models.norms import D_NORMS, d_norm, g_norm
 from gantrain.models.plain import PlainLayers
@@ -79,7 +81,7 @@ class ConvGenerator(Generator):
         return torch.tanh(x if x.shape[2:] == self.shape[1:] else x[:, :, : self.shape[1], : self.shape[2]])
 
 
-class ConvDiscriminator(Player):
+class ConvDiscriminator(Discriminator):
     """``D(x, y) -> logits``: x [N, C, H, W], y [N, ...] or None as constant planes, logits [N].
 
     Args:
@@ -96,8 +98,12 @@ class ConvDiscriminator(Player):
         self.head = Head(features, self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.judge(x, y).logit
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         x, e = self.condition.join(x, y)
-        return self.head(self.body(x), e)  # features [N, C h w] to logits [N]
+        phi = self.body(x)
+        return Judgement(self.head(phi, e), features=phi)  # features [N, C h w] to logits [N]
 
 
 @register("model")
@@ -105,6 +111,7 @@ class ConvDiscriminator(Player):
 class DCGAN(Model, PlainLayers):
     """Strided convolutions after Radford et al. 2016, by default without batch normalisation."""
 
+    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
     name: str = option("dcgan", "registered name")
     width: int = option(32, "channels at full resolution; 8 times as many at most", minimum=1, maximum=4096)
     d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=4096)
@@ -138,7 +145,7 @@ class DCGAN(Model, PlainLayers):
         up = UPSAMPLINGS[self.upsample]
         return self.initialise(ConvGenerator(self, spec, stages, channels, self.g_norm, self.prior, up, out))
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         stages = sides(*spec.shape[1:])
         channels = self._channels(self.d_width or self.width, len(stages))
 

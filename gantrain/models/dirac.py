@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Fit, Generator, Model, Player
+from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.registry import option, register
 
 
@@ -27,7 +27,7 @@ class DiracGenerator(Generator):
         return {"theta": self.theta.detach()}
 
 
-class DiracDiscriminator(Player):
+class DiracDiscriminator(Discriminator):
     """``D(x, y) -> logits``: x [N, 1], logits [N] = psi x."""
 
     def __init__(self, model: Dirac):
@@ -72,5 +72,5 @@ class Dirac(Model):
     def generator(self, spec: Spec) -> Generator:
         return DiracGenerator(self)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return DiracDiscriminator(self)

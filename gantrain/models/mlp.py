@@ -10,8 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
-from gantrain.models.base import Fit, Generator, Model, Player
+from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, Maxout
 from gantrain.models.norms import D_NORMS, d_norm, g_norm
 from gantrain.models.plain import PlainLayers
@@ -55,7 +56,7 @@ class MLPGenerator(Generator):
         return torch.tanh(x) if self.is_image else x
 
 
-class MLPDiscriminator(Player):
+class MLPDiscriminator(Discriminator):
     """``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
 
     def __init__(self, model: FullyConnected, spec: Spec, width: int, depth: int, norm: str = "none"):
@@ -74,14 +75,19 @@ class MLPDiscriminator(Player):
         self.head = Head(width, self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.judge(x, y).logit
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         x, e = self.condition.join(x.flatten(1), y)  # [N, C H W + condition]
-        return self.head(self.body(x), e)
+        phi = self.body(x)
+        return Judgement(self.head(phi, e), features=phi)  # features [N, width]
 
 
 @dataclass
 class FullyConnected(Model):
     """Keys of models whose D is fully connected."""
 
+    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
     width: int = option(128, "units of each hidden layer", minimum=1, maximum=65536)
     depth: int = option(3, "hidden layers of each network", minimum=1, maximum=100)
     d_activation: str = option("leaky_relu", "activation function of D", choices=(*ACTIVATIONS, MAXOUT))
@@ -89,7 +95,7 @@ class FullyConnected(Model):
         5, "linear pieces of a unit of d_activation=maxout (Goodfellow et al. 2013)", minimum=2, maximum=100
     )
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return MLPDiscriminator(self, spec, self.width, self.depth)
 
 
@@ -108,7 +114,7 @@ class MLP(FullyConnected, PlainLayers):
     def generator(self, spec: Spec) -> Generator:
         return self.initialise(MLPGenerator(self, spec))
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         width, depth = self.d_width or self.width, self.d_depth or self.depth
         return self.initialise(MLPDiscriminator(self, spec, width, depth, self.d_norm), self.d_initial_scale)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu, softmax
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Fit, Generator, Model, Player
+from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import ConditionEmbedding, Head, sides, why_not_halved
 from gantrain.models.norms import g_norm
 from gantrain.models.resampling import DownsampleConv, UpsampleConv, stage_widths
@@ -115,7 +115,7 @@ class ResNetGenerator(Generator):
         return torch.tanh(self.out(relu(self.norm(x, e))))
 
 
-class ResNetDiscriminator(Player):
+class ResNetDiscriminator(Discriminator):
     """``D(x, y) -> logits``: x [N, C, H, W], y [N, ...] or None, logits [N]; features are summed over all pixels."""
 
     def __init__(self, model: ResNet, spec: Spec):
@@ -207,5 +207,5 @@ class ResNet(Model):
     def generator(self, spec: Spec) -> Generator:
         return ResNetGenerator(self, spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return ResNetDiscriminator(self, spec)

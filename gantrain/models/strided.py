@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Fit, Generator, Model, Player
+from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.dcgan import ConvDiscriminator, ConvGenerator
 from gantrain.models.layers import MIN_SIDE, LeakyReLU, why_not_halved
 from gantrain.models.norms import D_NORMS, d_norm
@@ -75,7 +75,7 @@ class Strided(Model, PlainLayers):
         out = flat if self.ends_full else up
         return self.initialise(ConvGenerator(self, spec, stages, channels, self.g_norm, self.prior, up, out))
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         stages = self._stages(spec)
         channels = [(self.d_width or self.width) * 2**s for s in range(len(stages) - 1)]
 

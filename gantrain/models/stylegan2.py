@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gantrain.core.spec import Spec
-from gantrain.models.base import Fit, Generator, Model, Player
+from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import (
     ConditionEmbedding,
     LeakyReLU,
@@ -135,7 +135,7 @@ class ResidualBlock(nn.Module):
         return out
 
 
-class StyleGAN2Discriminator(Player):
+class StyleGAN2Discriminator(Discriminator):
     """``D(x, y) -> logits``: x [N, C, H, W], y [N, ...] or None, logits [N]; no normalisation."""
 
     def __init__(self, model: StyleGAN2, spec: Spec):
@@ -215,5 +215,5 @@ class StyleGAN2(Model):
     def generator(self, spec: Spec) -> Generator:
         return StyleGAN2Generator(self, spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return StyleGAN2Discriminator(self, spec)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from gantrain.core.estimate import Estimate
+from gantrain.core.judgement import Judgement
 from gantrain.core.sampling_error import estimate_from_means
 
 
@@ -57,6 +58,7 @@ class Objective(ABC):
         needs_density: Whether G must know its own density.
         needs_condition: Whether the model must be conditional.
         g_sees_real: Whether ``g_loss`` needs D's logits on data too.
+        needs: What D must say beside its logit: ``features`` or ``classes``.
         has_game: Whether there is a D to play against; a ``Baseline`` has none.
     """
 
@@ -70,6 +72,7 @@ class Objective(ABC):
     needs_density: bool = False
     needs_condition: bool = False
     g_sees_real: bool = False
+    needs: frozenset[str] = frozenset()
     has_game: bool = True
 
     @abstractmethod
@@ -79,6 +82,10 @@ class Objective(ABC):
     @abstractmethod
     def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
         """Return what G minimises, 0-dim, from D's logits [M] on its samples and, if ``g_sees_real``, on data."""
+
+    def g_loss_of(self, fake: Judgement, real: Judgement | None = None) -> Tensor:
+        """Return the same from all that D says; a game whose G looks at more than logits ``needs`` it."""
+        return self.g_loss(fake.logit, None if real is None else real.logit)
 
     @abstractmethod
     def estimate(self, logits: Logits) -> dict[str, Estimate]:

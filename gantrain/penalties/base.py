@@ -1,4 +1,4 @@
-"""The contract of a penalty: a cost on D's gradients or outputs, or a constraint on its weights."""
+"""The contract of a penalty: a cost added to a player's loss, or a constraint on D's weights."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -8,10 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from gantrain.core.gradients import Derivatives
+from gantrain.core.judgement import Judgement
+from gantrain.core.memory import Memory, Remembers
 from gantrain.registry import option
 
 REAL, FAKE = "real", "fake"
-Memory = dict[str, Tensor]  # what a penalty keeps between updates
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,10 @@ class Pass:
         slopes: D's gradient by each sample, flattened to [N, d], of the kinds that the penalty names in ``slopes_of``.
         slope_at: Returns D's gradient by each of other points [N, ...], as [N, d], under the same conditions.
         draw: What the penalty's ``draw`` returned, on the device.
-        memory: What the penalty keeps, after its ``remember`` of these logits.
+        memory: What the penalty keeps, after it observed these logits.
+        value_at: Returns D's logits [N] at other points [N, ...], under the same conditions.
+        y: The conditions of both, [N, ...], or None.
+        judgements: All that D says of ``real`` and ``fake``, by kind, if the penalty ``needs`` it.
     """
 
     real: Tensor
@@ -37,14 +42,46 @@ class Pass:
     slope_at: Callable[[Tensor], Tensor]
     draw: Tensor
     memory: Memory = field(default_factory=dict)
+    value_at: Callable[[Tensor], Tensor] | None = None
+    y: Tensor | None = None
+    judgements: Mapping[str, Judgement] = field(default_factory=dict)
 
 
-class Penalty(ABC):
+@dataclass(frozen=True)
+class GeneratorPass:
+    """G's pass over one batch in an update of G, as a cost on G sees it.
+
+    Attributes:
+        latents: Of the samples, shape [N, ...].
+        y: Their conditions [N, ...], or None.
+        real: The data of the batch, shape [N, ...].
+        fake: The samples, with their graph, shape [N, ...].
+        judgement: What D says of the samples as it sees them.
+        method: Returns a method of G by name, with the weights that are differentiated.
+        derivatives: Those of eager or of compiled play.
+        draw: What the cost's ``draw`` returned, on the device.
+        memory: What the cost keeps.
+    """
+
+    latents: Tensor
+    y: Tensor | None
+    real: Tensor
+    fake: Tensor
+    judgement: Judgement
+    method: Callable[[str], Callable[..., Tensor]]
+    derivatives: type[Derivatives]
+    draw: Tensor
+    memory: Memory
+
+
+class Penalty(Remembers, ABC):
     """A cost added to D's loss, or a constraint on its weights after each update; it has no state of its own.
 
     Attributes:
         name: The registered name.
-        active: Whether it adds a cost to D's loss; one that does not is never called.
+        player: Whose loss the cost is added to: ``d``, or ``g`` for a ``GeneratorCost``.
+        active: Whether it adds a cost; one that does not is never called.
+        needs: What D must say beside its logit: ``features`` or ``classes``.
         slopes_of: ``real`` and ``fake``, where the cost uses D's gradient by each sample. It comes from the pass
             that the loss makes anyway, which saves D another one.
         differentiates_input: Whether the cost needs D's gradient with respect to each sample on its own.
@@ -52,7 +89,9 @@ class Penalty(ABC):
     """
 
     name: str
+    player: ClassVar[str] = "d"
     active: ClassVar[bool] = True
+    needs: ClassVar[frozenset[str]] = frozenset()
     slopes_of: ClassVar[tuple[str, ...]] = ()
     differentiates_input: ClassVar[bool] = False
     averages_samples: ClassVar[bool] = True
@@ -77,17 +116,26 @@ class Penalty(ABC):
     def __call__(self, seen: Pass) -> Tensor:
         """Return the cost of weight 1, 0-dim float32: a pure function of ``seen``."""
 
-    def initial_memory(self) -> Memory:
-        """Return what the penalty keeps before the first update, for the checkpoint."""
-        return {}
-
-    def remember(self, memory: Memory, real_logits: Tensor, fake_logits: Tensor) -> Memory:
-        """Return what it keeps after seeing D's logits, both [N]; a pure function."""
-        return memory
+    def members(self) -> dict[str, "Penalty"]:
+        """Return the penalties that this one is the sum of, by name: itself, unless it is a sum."""
+        return {self.name: self}
 
     def project(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return D's weights projected onto the feasible set, after an update; a pure function."""
         return weights
+
+
+class GeneratorCost(Penalty):
+    """A cost added to G's loss."""
+
+    player = "g"
+
+    @abstractmethod
+    def cost(self, seen: GeneratorPass) -> tuple[Tensor, Memory]:
+        """Return the cost of weight 1, 0-dim float32, and what it keeps: a pure function of ``seen``."""
+
+    def __call__(self, seen: Pass) -> Tensor:
+        raise TypeError(f"{self.name} is a cost on G")
 
 
 class Constraint(Penalty):

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gantrain.penalties.base import FAKE, REAL, Memory, Pass, Weighted
+from gantrain.core.memory import Memory
+from gantrain.penalties.base import FAKE, REAL, Pass, Weighted
 from gantrain.registry import option, register
 
 
@@ -24,7 +25,7 @@ class LeCam(Weighted):
     def initial_memory(self) -> Memory:
         return {kind: torch.tensor(math.nan) for kind in (REAL, FAKE)}  # no mean yet
 
-    def remember(self, memory: Memory, real_logits: Tensor, fake_logits: Tensor) -> Memory:
+    def observe(self, memory: Memory, real_logits: Tensor, fake_logits: Tensor) -> Memory:
         means = {REAL: real_logits.detach().mean(), FAKE: fake_logits.detach().mean()}
         # At the first call they start at D's current outputs.
         earlier = {

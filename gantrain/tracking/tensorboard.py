@@ -35,6 +35,7 @@ ORDER = (
     "loss/d",
     "loss/g",
     "loss/penalty",
+    "loss/g_penalty",
     "logits/real",
     "logits/holdout",
     "logits/fake",

@@ -22,7 +22,7 @@ from gantrain.training.learners import Players
 from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
-from gantrain.training.step import Tags, step
+from gantrain.training.step import PENALTIES, Tags, step
 
 log = logging.getLogger("gantrain")
 
@@ -66,10 +66,10 @@ class CompiledStep:
         state, play = self._state, self._play
         what = "compiling the step: about %.0f s on two cores, once for these shapes; device.compile=false spares it"
         log.info(what, play.compile_seconds)
-        kinds: dict[bool, Rates] = {}
+        kinds: dict[tuple[str, ...], Rates] = {}
         for number in range(state.step, state.step + STEPS_AHEAD):
             rates = Rates.at(number, play)
-            kinds.setdefault(rates.penalty is None, rates)
+            kinds.setdefault(rates.due, rates)
         d_updates, live = state.d_updates, self._tensors
         for rates in kinds.values():
             inputs = StepInputs(state, batches, play, rates)
@@ -91,21 +91,20 @@ class CompiledStep:
             return None
 
     def _play_compiled(self, of_d: list[Inputs], of_g: list[Inputs], rates: Rates) -> list[Tags]:
-        has_penalty = rates.penalty is not None
-        numbers = torch.tensor([rates.g_lr, rates.d_lr, rates.ema, rates.penalty if has_penalty else 0.0])
+        due, numbers = rates.due, torch.tensor(rates.numbers)
         plain_d, plain_g = ([(one.real, one.y, one.draws) for one in of_both] for of_both in (of_d, of_g))
         # Shapes of a run never change, but a penalty may be lazy, and wrong pairs may be missing in a batch.
-        form = has_penalty, *((name, t.shape) for one in (*of_d, *of_g) for name, t in one.draws.items())
+        form = due, *((name, t.shape) for one in (*of_d, *of_g) for name, t in one.draws.items())
         if form not in self._compiled:
             self._compiled[form] = compile_lazily(self._advance, self._play.device)
         with torch.no_grad():
             reports = self._compiled[form](
-                self._tensors, plain_d, plain_g, upload(numbers, self._play.device), has_penalty
+                self._tensors, plain_d, plain_g, upload(numbers, self._play.device), due
             )
         for tags in reports:
             kind = "d" if "loss/d" in tags else "g"
             loss = tags[f"loss/{kind}"]
-            loss = loss + tags["loss/penalty"] if "loss/penalty" in tags else loss
+            loss = loss + sum(tags[tag] for tag in PENALTIES if tag in tags)
             self._checks[kind].add(loss, tags[f"gradient/{kind}"])
         return reports
 
@@ -121,17 +120,16 @@ class CompiledStep:
         of_d: list[PlainInputs],
         of_g: list[PlainInputs],
         rates: Tensor,
-        has_penalty: bool,
+        due: tuple[str, ...],
     ) -> list[Tags]:
         """Play one step, and write its tensors over those before it, unless one is not finite."""
-        g_lr, d_lr, ema, penalty = rates.unbind()
         after, reports, finite = pure_step(
             self._state,
             self._play,
             tensors,
             [Inputs(*plain) for plain in of_d],
             [Inputs(*plain) for plain in of_g],
-            Rates(g_lr, d_lr, ema, penalty if has_penalty else None),
+            Rates.of(rates.unbind(), due),
         )
         for old, new in pairs_of_leaves(tensors, after):
             if new is not old:
@@ -181,14 +179,14 @@ def pure_step(
     """
     G, D = (
         FunctionalLearner(
-            network,
+            state.methods[part],
             play.rule,
             tensors[f"{part} weights"],
             tensors[f"{part} buffers"],
             tensors[f"opt_{part}"],
             torch.ones((), dtype=torch.bool, device=play.device),
         )
-        for part, network in (("G", state.G), ("D", state.D))
+        for part in ("G", "D")
     )
     average = FunctionalAverage(state.G_ema, tensors["G_ema weights"], tensors["G_ema buffers"])
     players = Players(G, D, average, tensors["memory"])

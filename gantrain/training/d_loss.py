@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gantrain.core.gradients import Derivatives
+from gantrain.core.judgement import Judgement
+from gantrain.core.memory import Memory
 from gantrain.objectives.base import Logits, Targets
 from gantrain.penalties.base import FAKE, REAL
 from gantrain.training.draws import Draws, Inputs
+from gantrain.training.networks import Network, judge
 from gantrain.training.play import Play
 
-Network = Callable[[Tensor, Tensor | None], Tensor]
 WRONG = "wrong"
 
 
@@ -25,9 +27,9 @@ class Pairs(NamedTuple):
     y: Tensor | None
 
 
-def pairs_of(inputs: Inputs, fake: Tensor, draws: Draws, play: Play) -> dict[str, Pairs]:
+def pairs_of(inputs: Inputs, fake: Tensor, draws: Draws, play: Play, memory: Memory) -> dict[str, Pairs]:
     """Return what D sees in one update by kind: data, samples ``fake``, and data with wrong conditions if any."""
-    real = play.d_input(inputs.real, draws, REAL)
+    real = play.see(inputs.real, draws, REAL, memory)
     pairs = {REAL: Pairs(real, inputs.y), FAKE: Pairs(fake, inputs.y)}
     return pairs | ({WRONG: Pairs(real, draws[WRONG])} if WRONG in draws else {})
 
@@ -38,8 +40,8 @@ def outputs(
     slopes_of: tuple[str, ...],
     derivatives: type[Derivatives],
     play: Play,
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return D's logits by kind, each [N], and of the kinds in ``slopes_of`` its gradient by each sample, [N, d].
+) -> tuple[dict[str, Judgement], dict[str, Tensor]]:
+    """Return what D says by kind, and of the kinds in ``slopes_of`` its gradient by each sample, [N, d].
 
     A D that looks at each sample on its own sees all kinds without slopes in one pass, and those with slopes in
     another, which makes the same numbers up to rounding in less time.
@@ -47,22 +49,22 @@ def outputs(
     with_slopes = [kind for kind in pairs if kind in slopes_of]
     without = [kind for kind in pairs if kind not in slopes_of]
     groups = [with_slopes, without] if play.is_joint else [[kind] for kind in pairs]
-    logits: dict[str, Tensor] = {}
+    judgements: dict[str, Judgement] = {}
     slopes: dict[str, Tensor] = {}
     for group in filter(None, groups):
         x, y = _join([pairs[kind] for kind in group])
 
-        def output(x: Tensor, y: Tensor | None = y) -> Tensor:
+        def output(x: Tensor, y: Tensor | None = y) -> Judgement:
             with play.autocast():
-                return D(x, y).float()
+                return judge(D, x, y, play.needs)
 
         if group[0] in slopes_of:
             out, slope = derivatives.by_input(output, x)
             slopes |= zip(group, slope.flatten(1).chunk(len(group)), strict=True)
         else:
             out = output(x)
-        logits |= zip(group, out.chunk(len(group)), strict=True)
-    return logits, slopes
+        judgements |= zip(group, out.chunk(len(group)), strict=True)
+    return judgements, slopes
 
 
 def _join(pairs: list[Pairs]) -> Pairs:

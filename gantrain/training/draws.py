@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -62,21 +62,41 @@ class Rates:
         g_lr: G's learning rate.
         d_lr: D's learning rate.
         ema: How far the average of G's weights moves towards G.
-        penalty: The weight of the penalty; None where none is due.
+        costs: The weights of the costs that are due, by name.
     """
 
     g_lr: float | Tensor
     d_lr: float | Tensor
     ema: float | Tensor
-    penalty: float | Tensor | None
+    costs: dict[str, float | Tensor]
 
     @classmethod
     def at(cls, step: int, play: Play) -> Rates:
         """Return the rates of the step after ``step`` finished ones."""
         # Both learning rates share the schedule, each with its own base.
         factor, rule = lr_factor(play.rule, step), play.rule
-        weight = play.penalty.weight(step, rule.horizon) if play.objective.has_game else None
-        return cls(rule.g_lr * factor, rule.d_lr * factor, 1.0 - ema_decay(play.ema, step), weight)
+        costs: dict[str, float | Tensor] = {}
+        for name, one in play.costs.items():
+            weight = one.weight(step, rule.horizon)
+            if weight is not None and (play.objective.has_game or one.player == "g"):
+                costs[name] = weight
+        return cls(rule.g_lr * factor, rule.d_lr * factor, 1.0 - ema_decay(play.ema, step), costs)
+
+    @property
+    def due(self) -> tuple[str, ...]:
+        """The names of the costs that are due."""
+        return tuple(self.costs)
+
+    @property
+    def numbers(self) -> list[float | Tensor]:
+        """All rates as a list, which ``of`` reads."""
+        return [self.g_lr, self.d_lr, self.ema, *self.costs.values()]
+
+    @classmethod
+    def of(cls, numbers: Sequence[float | Tensor], due: tuple[str, ...]) -> Rates:
+        """Return the rates that ``numbers`` lists, with the costs that are due."""
+        g_lr, d_lr, ema, *weights = numbers
+        return cls(g_lr, d_lr, ema, dict(zip(due, weights, strict=True)))
 
 
 class Draw:
@@ -93,7 +113,7 @@ class Draw:
         return stream(self.play.seed, self.step, purpose)
 
     def for_d(
-        self, real: Tensor, y: Tensor | None, i: int, penalty: bool, drawn: Draws | None = None
+        self, real: Tensor, y: Tensor | None, i: int, due: Sequence[str], drawn: Draws | None = None
     ) -> Draws:
         """Return the draws of update ``i`` of D on the device, of this process's rows.
 
@@ -101,34 +121,35 @@ class Draw:
             real: Of the shape of the whole batch.
             y: Its conditions, or None.
             i: Index within the step.
-            penalty: Whether one is due.
+            due: The costs that are.
             drawn: Those of ``of_step``, if they are on the device already.
         """
-        draws = self._on_device(self._numbers_of_d(real, i, penalty)) if drawn is None else drawn
+        draws = self._on_device(self._numbers_of_d(real, i, due)) if drawn is None else drawn
         return draws | self._wrong("wrong", y, f"{i}")
 
-    def for_g(self, real: Tensor, y: Tensor | None, j: int, drawn: Draws | None = None) -> Draws:
+    def for_g(
+        self, real: Tensor, y: Tensor | None, j: int, due: Sequence[str], drawn: Draws | None = None
+    ) -> Draws:
         """Return the draws of update ``j`` of G on the device, of this process's rows; arguments as for ``for_d``."""
-        draws = self._on_device(self._numbers_of_g(real, j)) if drawn is None else drawn
+        draws = self._on_device(self._numbers_of_g(real, j, due)) if drawn is None else drawn
         return draws | (self._wrong("unroll wrong", y, f" unroll{j}") if self.play.unroll else {})
 
-    def of_step(self, real: Tensor, penalty: bool) -> StepDraws:
+    def of_step(self, real: Tensor, due: Sequence[str]) -> StepDraws:
         """Return the draws of all updates on the CPU, but for those that depend on conditions."""
         k = self.play.d_steps if self.play.objective.has_game else 0
         return {
-            "d": [self._numbers_of_d(real, i, penalty) for i in range(k)],
-            "g": [self._numbers_of_g(real, j) for j in range(self.play.g_steps)],
+            "d": [self._numbers_of_d(real, i, due) for i in range(k)],
+            "g": [self._numbers_of_g(real, j, due) for j in range(self.play.g_steps)],
         }
 
-    def _numbers_of_d(self, real: Tensor, i: int, penalty: bool) -> Draws:
+    def _numbers_of_d(self, real: Tensor, i: int, due: Sequence[str]) -> Draws:
         draws = {"z": self.G.training_latents(len(real), self.stream(f"d{i}"))}
         draws |= self._of_inputs(real, {"real": f"real{i}", "fake": f"fake{i}"})
         draws |= self._of_labels(real, f"{i}")
-        if penalty:
-            draws["penalty"] = self.play.penalty.draw(real, self.stream(f"penalty{i}"))
+        draws |= self._of_costs("d", real, due, f"{i}")
         return self._own(draws)
 
-    def _numbers_of_g(self, real: Tensor, j: int) -> Draws:
+    def _numbers_of_g(self, real: Tensor, j: int, due: Sequence[str]) -> Draws:
         draws = {"z": self.G.training_latents(len(real), self.stream(f"g{j}"))}
         if self.play.objective.has_game:
             draws |= self._of_inputs(real, {"fake": f"g{j}"})
@@ -138,6 +159,7 @@ class Draw:
                 unrolled = self._of_inputs(real, {"real": f"real unroll{j}"})
                 unrolled |= self._of_labels(real, f" unroll{j}")
                 draws |= {f"unroll {key}": value for key, value in unrolled.items()}
+        draws |= self._of_costs("g", real, due, f" g{j}")
         return self._own(draws)
 
     def held_out(self, n: int) -> Tensor:
@@ -161,6 +183,14 @@ class Draw:
         for kind in ("real", "fake") if play.noise.on_labels else ():
             generator = self.stream(f"label {kind}{suffix}")
             draws[f"label {kind}"] = play.noise.targets(kind == "real", len(real) // play.packing, generator)
+        return draws
+
+    def _of_costs(self, player: str, real: Tensor, due: Sequence[str], suffix: str) -> Draws:
+        """Return the random numbers of the costs on a player; each of several has a stream of its own."""
+        play, draws = self.play, dict[str, Tensor]()
+        for name, one in play.costs_of(player, dict.fromkeys(due)).items():
+            own = f" {name} " if len(play.costs) > 1 else ""
+            draws[f"penalty {name}"] = one.draw(real, self.stream(f"penalty{own}{suffix}"))
         return draws
 
     def _wrong(self, key: str, y: Tensor | None, suffix: str) -> Draws:
@@ -202,7 +232,7 @@ class StepInputs:
         for i in range(self.play.d_steps if self.play.objective.has_game else 0):
             number = self._number = self.state.d_updates
             self.state.d_updates += 1
-            due, drawn = self.rates.penalty is not None, self.draws["d"][i] if self.draws else None
+            due, drawn = self.rates.due, self.draws["d"][i] if self.draws else None
             real, y = self._last = self.batches(number)
             yield Inputs(real, y, self.draw.for_d(*self._whole(number, real, y), i, due, drawn))
 
@@ -212,7 +242,7 @@ class StepInputs:
         real, y = self._last or self.batches(number)
         for j in range(self.play.g_steps):
             drawn = self.draws["g"][j] if self.draws else None
-            yield Inputs(real, y, self.draw.for_g(*self._whole(number, real, y), j, drawn))
+            yield Inputs(real, y, self.draw.for_g(*self._whole(number, real, y), j, self.rates.due, drawn))
 
     def _whole(self, number: int, real: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return a tensor of the shape of a whole batch, and its conditions; ``real`` and ``y`` are the own rows."""
@@ -239,6 +269,6 @@ def draws_ahead(state: TrainState, config: Config, play: Play) -> DrawBlocks | N
     batch = torch.zeros(()).expand(play.batch_size, *config.spec.shape)
 
     def draws_of(step: int) -> StepDraws:
-        return Draw(play, state.G, step).of_step(batch, Rates.at(step, play).penalty is not None)
+        return Draw(play, state.G, step).of_step(batch, Rates.at(step, play).due)
 
     return DrawBlocks(draws_of, Sender(play.device))

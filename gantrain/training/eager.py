@@ -7,7 +7,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from gantrain.core.gradients import (
     Autograd,
@@ -28,10 +27,10 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.batch_statistics import BatchStatistics
 from gantrain.training.batches import Batches
-from gantrain.training.d_loss import Network
 from gantrain.training.draws import Inputs, Rates
 from gantrain.training.finite import FiniteCheck
 from gantrain.training.learners import Aux, Average, Batch, Learner, Loss, Players
+from gantrain.training.networks import Methods, Network, PureNetwork
 from gantrain.training.play import Play
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
 from gantrain.training.step import Tags, step
@@ -63,6 +62,7 @@ class EagerLearner(Learner):
         self.scale = scale
         self.name, self.module, self.rule, self.moments = name, module, rule, moments
         self._parts, self._statistics = parts, BatchStatistics(module, parts)
+        self._methods = Methods(module)
         self.weights: Weights = dict(trainable_weights(module))
         self._list: list[Tensor] = list(self.weights.values())
         self.check = FiniteCheck(name)
@@ -74,7 +74,7 @@ class EagerLearner(Learner):
         return self.module
 
     def with_weights(self, weights: Weights) -> Network:
-        return lambda x, y: functional_call(self.module, weights, (x, y))
+        return PureNetwork(self._methods, weights)
 
     @torch.no_grad()
     def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:

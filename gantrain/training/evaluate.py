@@ -24,8 +24,10 @@ from gantrain.metrics.js import JS
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.floors import floors
 from gantrain.training.evaluation_result import EvaluationResult
+from gantrain.training.play import active_costs
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
+from gantrain.training.step import PENALTIES
 from gantrain.training.wrong_conditions import wrong_conditions
 
 T = TypeVar("T")
@@ -92,8 +94,8 @@ def expected_tags(config: Config) -> list[str]:
         tags += ["loss/d", "logits/real", "logits/fake"]
     if objective.mismatch_weight > 0:
         tags.append("logits/mismatched")
-    if objective.has_game and config.penalty.active:
-        tags.append("loss/penalty")
+    players = {one.player for one in active_costs(config.penalty).values()} if objective.has_game else ()
+    tags += [tag for tag, player in zip(PENALTIES, "dg", strict=True) if player in players]
     run = run_spec(config)
     for metric in config.metric.build():
         if why_unsupported(metric, run) is None:

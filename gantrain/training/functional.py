@@ -17,8 +17,8 @@ from gantrain.models.base import Generator
 from gantrain.models.norms import batch_statistics, running_statistics
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
-from gantrain.training.d_loss import Network
 from gantrain.training.learners import Aux, Average, Batch, Learner, Loss
+from gantrain.training.networks import Methods, Network, PureNetwork
 
 
 @dataclass
@@ -26,7 +26,7 @@ class FunctionalLearner(Learner):
     """A network as a pure function of its tensors: each change rebinds an attribute, and no tensor is written to.
 
     Attributes:
-        module: The structure; its own tensors are never read.
+        methods: Of the network, which gives the structure; its own tensors are never read.
         rule: Its update rule.
         weights: The trainable weights by name.
         buffers: The other tensors by name.
@@ -34,7 +34,7 @@ class FunctionalLearner(Learner):
         is_finite: Whether all gradients so far were finite, 0-dim.
     """
 
-    module: nn.Module
+    methods: Methods
     rule: OptimizerOptions
     weights: Weights
     buffers: dict[str, Tensor]
@@ -48,11 +48,11 @@ class FunctionalLearner(Learner):
         return self.with_weights(self.weights)
 
     def with_weights(self, weights: Weights) -> Network:
-        return lambda x, y: functional_call(self.module, {**self.buffers, **weights}, (x, y))
+        return self._call(weights, self.buffers)
 
     def _call(self, weights: Weights, buffers: dict[str, Tensor]) -> Network:
         """Return the network with these tensors; it moves batch statistics among the buffers."""
-        return lambda x, y: functional_call(self.module, {**buffers, **weights}, (x, y))
+        return PureNetwork(self.methods, {**buffers, **weights})
 
     def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:
         outputs, after = [], []
@@ -60,11 +60,11 @@ class FunctionalLearner(Learner):
             buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
             outputs.append(self._call(self.weights, buffers)(*batch))
             after.append(buffers)
-        self.buffers = mean_buffers(self.module, after)
+        self.buffers = mean_buffers(self.methods.network, after)
         return outputs
 
     def refresh(self) -> None:
-        self.buffers = self.buffers | iterate(self.module, {**self.buffers, **self.weights})
+        self.buffers = self.buffers | iterate(self.methods.network, {**self.buffers, **self.weights})
 
     def differentiate(self, losses: Sequence[Loss], inputs: Sequence[Batch] = ()) -> tuple[Tensor, Aux]:
         found: list[tuple[Weights, Tensor, Aux, Weights]] = []
@@ -81,7 +81,7 @@ class FunctionalLearner(Learner):
             slopes, (loss, aux, buffers) = torch.func.grad(total, has_aux=True)(self.weights)
             found.append((slopes, loss, aux, buffers))
         of_weights, of_losses, auxes, buffers_after = zip(*found, strict=True)
-        self.buffers = mean_buffers(self.module, buffers_after)
+        self.buffers = mean_buffers(self.methods.network, buffers_after)
         self.slopes = mean_of(of_weights)
         norm = self.norm()
         self.is_finite = self.is_finite & mean(of_losses).isfinite() & norm.isfinite()

@@ -10,12 +10,11 @@ from typing import Any
 from torch import Tensor
 
 from gantrain.core.gradients import Derivatives, Weights
-from gantrain.penalties.base import Memory, Penalty
-from gantrain.training.d_loss import Network
+from gantrain.core.memory import Memory
+from gantrain.penalties.base import Penalty
+from gantrain.training.networks import Network
 
-Aux = dict[
-    str, dict[str, Tensor]
-]  # what a loss computes along the way: 0-dim tags, and a penalty's memory, by name
+Aux = dict[str, dict[str, Tensor]]  # what a loss computes along the way: 0-dim tags, and memories, by name
 Batch = tuple[Tensor, Tensor | None]  # a network's inputs x [N, ...] and y
 Loss = Callable[[Network], tuple[Tensor, Aux]]
 
@@ -86,7 +85,7 @@ class Players:
         G: The generator.
         D: The discriminator.
         average: The average of G.
-        memory: What the penalty keeps.
+        memory: What penalties and augmentation keep.
     """
 
     G: Learner

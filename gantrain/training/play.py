@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gantrain.augment.base import Augmentation
 from gantrain.config.options import Config
+from gantrain.core.memory import Memory, Remembers, memory_of
 from gantrain.distributed.shards import Parts
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
@@ -18,7 +19,18 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.runtime import Runtime
 
+AUGMENT = "augment"  # the name of what an augmentation keeps
 COMPILE_SECONDS = 15.0  # of one update
+
+
+def active_costs(penalty: Penalty) -> dict[str, Penalty]:
+    """Return the costs that a penalty is the sum of, by name."""
+    return {name: one for name, one in penalty.members().items() if one.active}
+
+
+def owners_of(penalty: Penalty, augment: Augmentation) -> dict[str, Remembers]:
+    """Return what keeps tensors between updates, by the name under which a checkpoint saves them."""
+    return {f"penalty.{name}": one for name, one in active_costs(penalty).items()} | {AUGMENT: augment}
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,10 @@ class Play:
 
     Attributes:
         objective: The losses of both networks.
-        penalty: The cost added to D's loss.
+        penalty: The costs added to both losses, as one.
+        costs: Those of them that are active, by name.
+        owners: What keeps tensors between updates, by name.
+        needs: What D is asked beside its logit.
         noise: Noise on D's inputs and labels.
         augment: The augmentation of D's inputs.
         rule: The update rule of both networks, and their learning rates.
@@ -51,6 +66,9 @@ class Play:
 
     objective: Objective
     penalty: Penalty
+    costs: dict[str, Penalty]
+    owners: dict[str, Remembers]
+    needs: frozenset[str]
     noise: Noise
     augment: Augmentation
     rule: OptimizerOptions
@@ -78,6 +96,9 @@ class Play:
         return cls(
             objective=config.objective,
             penalty=config.penalty,
+            costs=active_costs(config.penalty),
+            owners=owners_of(config.penalty, config.augment),
+            needs=config.objective.needs | config.penalty.needs,
             noise=config.noise,
             augment=config.augment,
             rule=config.optimizer,
@@ -114,8 +135,12 @@ class Play:
         """What compiling a step takes on two cores of a server, about."""
         return COMPILE_SECONDS * self.updates
 
-    def d_input(self, x: Tensor, draws: dict[str, Tensor], kind: str) -> Tensor:
+    def costs_of(self, player: str, due: Mapping[str, object]) -> dict[str, Penalty]:
+        """Return the costs on ``d`` or ``g`` that are due, by name."""
+        return {name: one for name, one in self.costs.items() if one.player == player and name in due}
+
+    def see(self, x: Tensor, draws: dict[str, Tensor], kind: str, memory: Memory) -> Tensor:
         """Return samples ``x`` [N, ...] as D sees them while training: augmented, then with instance noise."""
         if f"augment {kind}" in draws:
-            x = self.augment(x, draws[f"augment {kind}"])
+            x = self.augment(x, draws[f"augment {kind}"], memory_of(AUGMENT, memory))
         return x + draws[f"noise {kind}"] if f"noise {kind}" in draws else x

@@ -12,15 +12,17 @@ from torch import Tensor, nn
 
 from gantrain.config.options import ENDLESS, Config
 from gantrain.core.loss_scale import LossScale
+from gantrain.core.memory import Memory, initial_memory
 from gantrain.core.random import stream
 from gantrain.core.schedules import decay, warmup
 from gantrain.core.spec import Spec
 from gantrain.core.update_rules import Moments
 from gantrain.errors import CheckpointError
-from gantrain.models.base import Generator, Player
+from gantrain.models.base import Discriminator, Generator
 from gantrain.models.layers import weight_layout
 from gantrain.optimizers.base import OptimizerOptions
-from gantrain.penalties.base import Memory
+from gantrain.training.networks import Methods
+from gantrain.training.play import owners_of
 from gantrain.training.runtime import Runtime
 
 
@@ -34,15 +36,16 @@ class TrainState:
         G_ema: The exponential moving average of G's weights, for grids, metrics and samples.
         opt_G: The moments of G's optimizer.
         opt_D: The moments of D's optimizer.
-        memory: What the penalty keeps between updates.
+        memory: What penalties and augmentation keep between updates, as ``owner/name``.
         scales: Of the losses of ``g`` and ``d`` in float16; empty in other precisions.
         step: Finished steps, each of ``train.g_steps`` generator updates.
         d_updates: Finished discriminator updates, which number the batches.
         seconds: Time spent in training, for a budget of time; not among the tensors, since it is never the same.
+        methods: Those of G and D, for pure play.
     """
 
     G: Generator
-    D: Player
+    D: Discriminator
     G_ema: Generator
     opt_G: Moments
     opt_D: Moments
@@ -61,10 +64,14 @@ class TrainState:
         rule = config.optimizer
         G_ema = copy.deepcopy(G).requires_grad_(False)
         opt_G, opt_D = (rule.init(list(trainable_weights(network).values())) for network in (G, D))
-        memory = {name: t.to(runtime.device) for name, t in config.penalty.initial_memory().items()}
+        owners = owners_of(config.penalty, config.augment)
+        memory = {name: t.to(runtime.device) for name, t in initial_memory(owners).items()}
         players = "gd" if runtime.precision == "float16" else ""
         scales = {player: LossScale.create(runtime.device) for player in players}
         return cls(G, D, G_ema, opt_G, opt_D, memory, scales)
+
+    def __post_init__(self) -> None:
+        self.methods = {"G": Methods(self.G), "D": Methods(self.D)}
 
     @property
     def batches(self) -> int:
@@ -83,7 +90,7 @@ class TrainState:
         for part in ("G", "D", "G_ema"):
             tensors |= {f"{part}/{name}": value for name, value in getattr(self, part).state_dict().items()}
         # A mean without a value yet is left out.
-        tensors |= {f"penalty/{name}": t for name, t in self.memory.items() if t.isfinite()}
+        tensors |= {f"memory/{name}": t for name, t in self.memory.items() if t.isfinite()}
         for player, scale in self.scales.items():
             tensors |= {f"loss_scale/{player}/{name}": t for name, t in vars(scale).items()}
         for part, network in (("opt_G", self.G), ("opt_D", self.D)):
@@ -105,7 +112,10 @@ class TrainState:
                 getattr(self, part).load_state_dict(tensors_of(tensors, part))
             for part, network in (("opt_G", self.G), ("opt_D", self.D)):
                 load_moments(getattr(self, part), tensors, part, trainable_indices(network))
-            memory = tensors_of(tensors, "penalty")
+            memory = tensors_of(tensors, "memory")
+            # Older checkpoints name what the one penalty keeps after no owner.
+            for name, number in tensors_of(tensors, "penalty").items():
+                memory |= {key: number for key in self.memory if key.endswith(f"/{name}")}
             self.memory = {name: memory.get(name, own).to(own) for name, own in self.memory.items()}
             for player, scale in self.scales.items():
                 for name, number in tensors_of(tensors, f"loss_scale/{player}").items():
@@ -186,7 +196,7 @@ def load_moments(moments: Moments, tensors: Mapping[str, Tensor], part: str, ind
             tensor.copy_(tensors[f"{part}/{index}/{name}"])
 
 
-def build_networks(config: Config, spec: Spec) -> tuple[Generator, Player]:
+def build_networks(config: Config, spec: Spec) -> tuple[Generator, Discriminator]:
     """Build G and D on the CPU with weights from the run's seed."""
     # Layers initialise from torch's global generator, whose state is restored.
     with torch.random.fork_rng(devices=[]):

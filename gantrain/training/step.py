@@ -6,22 +6,27 @@ networks that change in place or pure functions of their tensors, which are comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial, reduce
+from operator import add
 from typing import cast
 
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gantrain.core.gradients import gradient_norm
+from gantrain.core.memory import Memory, memory_of, with_owner
 from gantrain.objectives.base import Baseline
-from gantrain.penalties.base import FAKE, REAL, Pass
-from gantrain.training.d_loss import WRONG, Network, d_loss, outputs, pairs_of
+from gantrain.penalties.base import FAKE, REAL, GeneratorCost, GeneratorPass, Pass, Penalty
+from gantrain.training.d_loss import WRONG, d_loss, outputs, pairs_of
 from gantrain.training.draws import Inputs, Rates
 from gantrain.training.learners import Aux, Learner, Loss, Players
-from gantrain.training.play import Play
+from gantrain.training.networks import Network, judge, method_of
+from gantrain.training.play import AUGMENT, Play
 from gantrain.training.unroll import unroll
 
 Tags = dict[str, Tensor]
+PENALTIES = ("loss/penalty", "loss/g_penalty")  # tags of the costs added to each loss
 
 
 def step(
@@ -57,32 +62,41 @@ def step(
 
 def differentiate_d(players: Players, inputs: Inputs, rates: Rates, play: Play) -> Tags:
     """Differentiate D's loss on one batch; G is left untouched."""
-    D, penalty, parts = players.D, play.penalty, inputs.parts(play.parts.own)
+    D, parts = players.D, inputs.parts(play.parts.own)
     D.refresh()
     # Fakes without a graph: nothing of this reaches G.
     with play.autocast():
         fakes = players.G.sample([part.latents for part in parts])
+    losses = [
+        discriminator_loss(players, part, fake, rates, play) for part, fake in zip(parts, fakes, strict=True)
+    ]
+    norm, aux = D.differentiate(losses)
+    return aux["tags"] | {"gradient/d": norm} | keep(players, aux, play)
 
-    def loss_on(part: Inputs, fake: Tensor) -> Loss:
-        pairs = pairs_of(part, play.d_input(fake.float(), part.draws, FAKE), part.draws, play)
 
-        def loss_of(network: Network) -> tuple[Tensor, Aux]:
-            # D's gradient by its inputs comes from the same pass, unless that is less precise than a penalty may be.
-            slopes_of = penalty.slopes_of if rates.penalty is not None else ()
-            logits, slopes = outputs(network, pairs, () if play.is_mixed else slopes_of, D.derivatives, play)
-            loss = d_loss(logits, part.draws, play)
-            tags = {"loss/d": loss, "logits/real": logits[REAL].mean(), "logits/fake": logits[FAKE].mean()}
-            if WRONG in logits:
-                tags["logits/mismatched"] = logits[WRONG].mean()
-            if rates.penalty is None:
-                return loss, {"tags": tags}
+def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rates, play: Play) -> Loss:
+    """Return D's loss with the costs on it, as a function of D's network."""
+    D, y, memory, costs = players.D, part.y, players.memory, play.costs_of("d", rates.costs)
+    pairs = pairs_of(part, play.see(fake.float(), part.draws, FAKE, memory), part.draws, play, memory)
+    slopes_of = tuple(kind for kind in (REAL, FAKE) if any(kind in one.slopes_of for one in costs.values()))
 
-            def slope_at(x: Tensor) -> Tensor:
-                return D.derivatives.by_input(lambda x: network(x, part.y), x)[1].flatten(1)
+    def loss_of(network: Network) -> tuple[Tensor, Aux]:
+        # D's gradient by its inputs comes from the same pass, unless that is less precise than a penalty may be.
+        said, slopes = outputs(network, pairs, () if play.is_mixed else slopes_of, D.derivatives, play)
+        logits = {kind: one.logit for kind, one in said.items()}
+        loss = d_loss(logits, part.draws, play)
+        tags = {"loss/d": loss, "logits/real": logits[REAL].mean(), "logits/fake": logits[FAKE].mean()}
+        if WRONG in logits:
+            tags["logits/mismatched"] = logits[WRONG].mean()
 
-            if play.is_mixed:
-                slopes = {kind: slope_at(pairs[kind].x) for kind in slopes_of}
-            memory = penalty.remember(players.memory, logits[REAL], logits[FAKE])
+        def slope_at(x: Tensor) -> Tensor:
+            return D.derivatives.by_input(lambda x: network(x, y), x)[1].flatten(1)
+
+        if play.is_mixed:
+            slopes = {kind: slope_at(pairs[kind].x) for kind in slopes_of}
+        kept = observed(memory, logits, costs, play)
+        weighted: dict[str, Tensor] = {}
+        for name, cost in costs.items():
             seen = Pass(
                 real=pairs[REAL].x,
                 fake=pairs[FAKE].x,
@@ -90,17 +104,51 @@ def differentiate_d(players: Players, inputs: Inputs, rates: Rates, play: Play) 
                 fake_logits=logits[FAKE],
                 slopes=slopes,
                 slope_at=slope_at,
-                draw=part.draws["penalty"],
-                memory=memory,
+                draw=part.draws[f"penalty {name}"],
+                memory=memory_of(f"penalty.{name}", kept),
+                value_at=lambda x: network(x, y).float(),
+                y=y,
+                judgements=said,
             )
-            tags["loss/penalty"] = cost = rates.penalty * penalty(seen)
-            return loss + cost, {"tags": tags, "memory": memory}
+            weighted[name] = rates.costs[name] * cost(seen)
+        loss, of_costs = with_costs(loss, PENALTIES[0], weighted, play)
+        return loss, {"tags": tags | of_costs, "memory": kept}
 
-        return loss_of
+    return loss_of
 
-    norm, aux = D.differentiate([loss_on(part, fake) for part, fake in zip(parts, fakes, strict=True)])
-    players.memory = aux.get("memory", players.memory)
-    return aux["tags"] | {"gradient/d": norm}
+
+def observed(
+    memory: Memory, logits: Mapping[str, Tensor], costs: Mapping[str, Penalty], play: Play
+) -> Memory:
+    """Return what the costs on D and the augmentation keep after they observed D's logits, by kind."""
+    kept: Memory = {}
+    owners = {name: play.owners[name] for name in (AUGMENT, *(f"penalty.{name}" for name in costs))}
+    for name, owner in owners.items():
+        own = owner.observe(memory_of(name, memory), logits[REAL].detach(), logits[FAKE].detach())
+        kept |= with_owner(name, own)
+    return kept
+
+
+def with_costs(loss: Tensor, tag: str, weighted: Mapping[str, Tensor], play: Play) -> tuple[Tensor, Tags]:
+    """Return a loss with the costs on it, 0-dim, and their sum to log, and each of several."""
+    if not weighted:
+        return loss, {}
+    total = reduce(add, weighted.values())
+    of_each = {f"{tag}_{name}": cost for name, cost in weighted.items()} if len(play.costs) > 1 else {}
+    return loss + total, {tag: total} | of_each
+
+
+def keep(players: Players, aux: Aux, play: Play) -> Tags:
+    """Keep what was observed in an update, and return what is logged of it."""
+    kept = aux.get("memory", {})
+    tags: Tags = {}
+    players.memory = players.memory | kept
+    for name, owner in play.owners.items() if kept else ():
+        if own := memory_of(name, kept):
+            own = owner.advance(own)
+            players.memory |= with_owner(name, own)
+            tags |= owner.scalars(own)
+    return tags
 
 
 def differentiate_g(players: Players, inputs: Inputs, rates: Rates, play: Play) -> Tags:
@@ -114,41 +162,60 @@ def differentiate_g(players: Players, inputs: Inputs, rates: Rates, play: Play) 
     if of_game:
         with play.autocast():
             players.average.track([part.latents for part in parts])
-    return aux["tags"] | {"gradient/g": norm}
+    return aux["tags"] | {"gradient/g": norm} | keep(players, aux, play)
 
 
 def game_loss(players: Players, part: Inputs, rates: Rates, play: Play) -> Loss:
-    """Return G's loss against D, as a function of G's network."""
-    D, draws, y, objective = players.D, part.draws, part.y, play.objective
+    """Return G's loss against D with the costs on it, as a function of G's network."""
+    D, draws, y, memory, objective = players.D, part.draws, part.y, players.memory, play.objective
 
     def loss_of(G: Network) -> tuple[Tensor, Aux]:
         with play.autocast():
-            fake = G(draws["z"], y).float()
-        fake = play.d_input(fake, draws, FAKE)
-        opponent = unrolled_discriminator(D, part, fake, rates, play) if play.unroll else D.network
+            sample = G(draws["z"], y).float()
+        fake = play.see(sample, draws, FAKE, memory)
+        opponent = unrolled_discriminator(players, part, fake, rates, play) if play.unroll else D.network
         with play.autocast():
-            fake_logits = opponent(fake, y).float()
-            real_logits = None
+            said = judge(opponent, fake, y, play.needs)
+            of_real = None
             if objective.g_sees_real:
-                real_logits = opponent(play.d_input(part.real, draws, REAL), y).float()
-        loss = objective.g_loss(fake_logits, real_logits)
+                of_real = judge(opponent, play.see(part.real, draws, REAL, memory), y, play.needs)
+        loss = objective.g_loss_of(said, of_real)
         tags = {"loss/g": loss}
         if play.compare_gradients:
-            tags |= gradient_comparison(players.G, fake_logits)
-        return loss, {"tags": tags}
+            tags |= gradient_comparison(players.G, said.logit)
+        kept: Memory = {}
+        weighted: dict[str, Tensor] = {}
+        for name, cost in play.costs_of("g", rates.costs).items():
+            seen = GeneratorPass(
+                latents=draws["z"],
+                y=y,
+                real=part.real,
+                fake=sample,
+                judgement=said,
+                method=partial(method_of, G),
+                derivatives=players.G.derivatives,
+                draw=draws[f"penalty {name}"],
+                memory=memory_of(f"penalty.{name}", memory),
+            )
+            assert isinstance(cost, GeneratorCost)  # by its player
+            of_cost, own = cost.cost(seen)
+            kept |= with_owner(f"penalty.{name}", own)
+            weighted[name] = rates.costs[name] * of_cost
+        loss, of_costs = with_costs(loss, PENALTIES[1], weighted, play)
+        return loss, {"tags": tags | of_costs, "memory": kept}
 
     return loss_of
 
 
-def unrolled_discriminator(D: Learner, part: Inputs, fake: Tensor, rates: Rates, play: Play) -> Network:
+def unrolled_discriminator(players: Players, part: Inputs, fake: Tensor, rates: Rates, play: Play) -> Network:
     """Return D after ``train.unroll`` more updates, all on one batch of data and samples (Metz et al. 2017)."""
-    prefix = "unroll "
+    D, prefix = players.D, "unroll "
     draws = {key.removeprefix(prefix): t for key, t in part.draws.items() if key.startswith(prefix)}
-    pairs = pairs_of(part, fake, draws, play)
+    pairs = pairs_of(part, fake, draws, play, players.memory)
 
     def loss_of(weights: dict[str, Tensor]) -> Tensor:
-        logits, _ = outputs(D.with_weights(weights), pairs, (), D.derivatives, play)
-        return d_loss(logits, draws, play)
+        said, _ = outputs(D.with_weights(weights), pairs, (), D.derivatives, play)
+        return d_loss({kind: one.logit for kind, one in said.items()}, draws, play)
 
     lr = rates.d_lr if play.unroll_lr is None else play.unroll_lr
     return D.with_weights(unroll(D.weights, loss_of, play.unroll, lr, D.derivatives))

@@ -73,10 +73,10 @@ def test_ada_quarter_turn_is_rot90_on_a_square(quarters, size):
 
 def test_ada_turns_an_oblong_image_by_half_and_flips_it():
     x = images(2, 1, 8, 13)
-    assert torch.equal(ADA(p=1)(x, draw_of(2, quarter_turn=(0.6, 0.0))), x.flip(2, 3))
-    assert torch.equal(ADA(p=1)(x, draw_of(2, quarter_turn=(0.4, 0.0))), x)
-    assert torch.equal(ADA(p=1)(x, draw_of(2, flip=(0.4, 0.0))), x.flip(3))
-    assert torch.equal(ADA(p=1)(x, draw_of(2, flip=(0.6, 0.0))), x)
+    assert torch.equal(ADA(p=1)(x, draw_of(2, quarter_turn=(0.6, 0.0)), {}), x.flip(2, 3))
+    assert torch.equal(ADA(p=1)(x, draw_of(2, quarter_turn=(0.4, 0.0)), {}), x)
+    assert torch.equal(ADA(p=1)(x, draw_of(2, flip=(0.4, 0.0)), {}), x.flip(3))
+    assert torch.equal(ADA(p=1)(x, draw_of(2, flip=(0.6, 0.0)), {}), x)
 
 
 def test_ada_enlarges_by_a_power_of_two():

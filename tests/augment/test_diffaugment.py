@@ -87,14 +87,14 @@ def test_diffaugment_cuts_out_what_the_authors_cut_out(height, width):
 def test_diffaugment_transforms_each_row_alone():
     x, augment = images(10, 3, 8, 11), DiffAugment()
     draw = augment.draw(10, seeded(3))
-    assert torch.allclose(augment(x[3:7], draw[3:7]), augment(x, draw)[3:7], atol=1e-6)
+    assert torch.allclose(augment(x[3:7], draw[3:7], {}), augment(x, draw, {})[3:7], atol=1e-6)
 
 
 def test_diffaugment_gradient_is_that_of_finite_differences():
     augment = DiffAugment()
     draw = augment.draw(2, seeded(2))
     x = images(2, 3, 8, 9, dtype=torch.float64).requires_grad_(True)
-    assert torch.autograd.gradcheck(lambda x: augment(x, draw), x, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda x: augment(x, draw, {}), x, fast_mode=True)
 
 
 def test_diffaugment_does_what_its_policy_names():

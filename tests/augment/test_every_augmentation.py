@@ -21,7 +21,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def augmented(augment: Augmentation, x: torch.Tensor, seed: int = 0) -> torch.Tensor:
-    return augment(x, augment.draw(len(x), seeded(seed)))
+    return augment(x, augment.draw(len(x), seeded(seed)), augment.initial_memory())
 
 
 def images(n: int = 32, channels: int = 3) -> torch.Tensor:

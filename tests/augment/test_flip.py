@@ -28,7 +28,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def flipped(flip: Flip, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    return flip(x, flip.draw(len(x), generator))
+    return flip(x, flip.draw(len(x), generator), {})
 
 
 def trained(*words: str) -> dict[str, torch.Tensor]:
@@ -120,5 +120,5 @@ def test_d_input_is_augmented_by_its_own_stream_before_noise():
     x = torch.randn(16, 1, 8, 8, generator=seeded(1))
     mirrored = flipped(Flip(), x, stream(config.seed, 3, "augment real0"))
     noise = torch.randn(x.shape, generator=stream(config.seed, 3, "noise real0"))
-    draws = Draw(play, G, 3).for_d(x, None, 0, penalty=False)
-    assert torch.equal(play.d_input(x, draws, REAL), mirrored + config.noise.std(3) * noise)
+    draws = Draw(play, G, 3).for_d(x, None, 0, due=())
+    assert torch.equal(play.see(x, draws, REAL, {}), mirrored + config.noise.std(3) * noise)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gantrain.models.base import Generator, Model, Player
+from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.models.layers import ConditionEmbedding, Head
 from gantrain.registry import option, register
 
@@ -31,7 +31,7 @@ class G(Generator):
         return self.linear(z)
 
 
-class D(Player):
+class D(Discriminator):
     def __init__(self, model, spec):
         super().__init__()
         self.condition = ConditionEmbedding(spec, model.condition)

@@ -102,7 +102,7 @@ def test_label_noise_gives_each_pack_one_target(packing):
     played = game(packing=packing)
     play = dataclasses.replace(Play.create(played.config, played.runtime), noise=Noise(label_smoothing=0.2))
     real, y = played.batches(0)
-    draws = Draw(play, played.state.G, 0).for_d(real, y, 0, penalty=False)
+    draws = Draw(play, played.state.G, 0).for_d(real, y, 0, due=())
     pairs = pairs_of(Inputs(real, y, draws), real + 1, draws, play)
     logits, _ = outputs(played.state.D, pairs, (), Autograd, play)
     assert len(logits[REAL]) == len(logits[FAKE]) == 8 // packing
@@ -142,12 +142,10 @@ def test_joint_pass_of_d_is_a_pass_for_each_kind(name, shape, condition, slopes_
     played = game()
     play = Play.create(played.config, played.runtime)
     for is_joint, derivatives in ((True, Autograd), (False, Autograd), (True, Functional)):
-        logits, slopes = outputs(
-            D, pairs, slopes_of, derivatives, dataclasses.replace(play, is_joint=is_joint)
-        )
+        said, slopes = outputs(D, pairs, slopes_of, derivatives, dataclasses.replace(play, is_joint=is_joint))
         assert set(slopes) == set(slopes_of)
         for kind, (x, y) in pairs.items():
-            torch.testing.assert_close(logits[kind], D(x, y), rtol=1e-6, atol=1e-6)
+            torch.testing.assert_close(said[kind].logit, D(x, y), rtol=1e-6, atol=1e-6)
         for kind, slope in slopes.items():
             torch.testing.assert_close(slope, slope_at(D, *pairs[kind]), rtol=1e-5, atol=1e-6)
 

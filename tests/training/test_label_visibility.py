@@ -12,7 +12,7 @@ from torch import nn
 from gantrain.config.resolve import resolve
 from gantrain.core.spec import Spec
 from gantrain.metrics.theory import overshoot
-from gantrain.models.base import Generator, Player
+from gantrain.models.base import Discriminator, Generator
 from gantrain.models.mlp import MLP
 from gantrain.training.dry_run.estimate import estimate
 from gantrain.training.run import prepare, run
@@ -44,7 +44,7 @@ class Watched(MLP):
         watched(G, "G")
         return G
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         D = super().discriminator(spec)
         watched(D, "D")
         return D

@@ -17,7 +17,7 @@ from gantrain.core.gradients import Autograd, Derivatives, Functional
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Split
 from gantrain.errors import ConfigError
-from gantrain.models.base import Generator, Player
+from gantrain.models.base import Discriminator, Generator
 from gantrain.models.mlp import MLP
 from gantrain.objectives.base import Baseline, Logits
 from gantrain.registry import REGISTERED, build
@@ -43,7 +43,7 @@ class Theta(Generator):
         return self.theta.expand(len(z), 1)
 
 
-class Psi(Player):
+class Psi(Discriminator):
     """D(x) = psi x; positive means real."""
 
     def __init__(self, psi: float):
@@ -134,7 +134,7 @@ def test_unroll_makes_the_minimax_dirac_gan_converge_by_its_law(foresight):
     assert area == pytest.approx((1 - h * foresight / 2) ** steps, rel=1e-3)
 
 
-def small(**keys: Any) -> Player:
+def small(**keys: Any) -> Discriminator:
     torch.manual_seed(0)
     return MLP(width=5, depth=2, d_activation="tanh", **keys).build(Spec(shape=(2,)))[1]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gantrain.core.gradients import divergence
 from gantrain.errors import Diverged
-from gantrain.training.step import Tags
+from gantrain.training.step import PENALTIES, Tags
 
 
 class StackedChecks:
@@ -29,7 +29,7 @@ class StackedChecks:
         pairs = []
         for kind, tags in zip(self._kinds, reports, strict=True):
             loss = tags[f"loss/{kind}"]
-            loss = loss + tags["loss/penalty"] if "loss/penalty" in tags else loss
+            loss = loss + sum(tags[tag] for tag in PENALTIES if tag in tags)
             pairs.append(torch.stack([loss, tags[f"gradient/{kind}"]]))
         numbers = torch.stack(pairs)
         if self._is_refused is None or self._numbers is None:

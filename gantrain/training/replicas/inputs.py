@@ -46,12 +46,12 @@ class InputsOfAll:
     def __call__(self, step: int) -> StackedInputs:
         """Return the inputs of the step after ``step`` finished ones."""
         tree = self._ahead(step) if self._ahead else self._tree(step)
-        return StackedInputs(**tree, has_penalty=Rates.at(step, self._play).penalty is not None)
+        return StackedInputs(**tree, due=Rates.at(step, self._play).due)
 
     def _tree(self, step: int) -> dict[str, Any]:
         found = [self._of_run(step, *run) for run in self._runs]
         of_d, of_g, rates = zip(*found, strict=True)
-        numbers = torch.tensor([[r.g_lr, r.d_lr, r.ema, r.penalty or 0.0] for r in rates])
+        numbers = torch.tensor([r.numbers for r in rates])
         return {"of_d": stack_trees(of_d), "of_g": stack_trees(of_g), "rates": numbers}
 
     def _of_run(

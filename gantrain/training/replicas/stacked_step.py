@@ -36,14 +36,14 @@ class StackedInputs:
     Attributes:
         of_d: The inputs of each update of D: ``real``, ``y`` if there are conditions, and ``draws`` by purpose.
         of_g: Those of each update of G.
-        rates: G's and D's learning rates, how far the average moves, and the penalty's weight, [R, 4].
-        has_penalty: Whether one is due, to all runs or to none.
+        rates: As ``Rates.numbers`` lists them, [R, n].
+        due: The costs that are, to all runs.
     """
 
     of_d: list[dict[str, Any]]
     of_g: list[dict[str, Any]]
     rates: Tensor
-    has_penalty: bool
+    due: tuple[str, ...]
 
 
 @dataclass
@@ -106,7 +106,7 @@ class StackedStep:
             were finite, [R]: a run of which one was not stays as it was.
         """
         leaves, form = tree_flatten((inputs.of_d, inputs.of_g, inputs.rates))
-        key = inputs.has_penalty, form
+        key = inputs.due, form
         with torch.no_grad():
             if key not in self._graphs:
                 return self._first_of_kind(key, self._graph(inputs, leaves, form), leaves)
@@ -138,7 +138,7 @@ class StackedStep:
         def advance(*leaves: Tensor) -> tuple[list[Tags], Tensor]:
             tensors = tree_unflatten(leaves[:count], whole)
             of_d, of_g, rates = tree_unflatten(leaves[count:], form)
-            one = partial(self._one, has_penalty=inputs.has_penalty)
+            one = partial(self._one, due=inputs.due)
             after, reports, finite = torch.func.vmap(one)(tensors, of_d, of_g, rates)
             for old, new in pairs_of_leaves(tensors, after):
                 old.copy_(torch.where(finite.view(-1, *[1] * (old.dim() - 1)), new, old))
@@ -152,13 +152,13 @@ class StackedStep:
         of_d: list[dict[str, Any]],
         of_g: list[dict[str, Any]],
         rates: Tensor,
-        has_penalty: bool,
+        due: tuple[str, ...],
     ) -> tuple[Tensors, list[Tags], Tensor]:
         """Play one step of one run; return its tensors, its reports, and whether all was finite."""
         state, shapes = self._structure, self._stack.shapes
         G, D = (
             FlatLearner(
-                network,
+                state.methods[part],
                 self._play.rule,
                 unflatten(tensors[f"{part} weights"], shapes[part]),
                 tensors[f"{part} buffers"],
@@ -166,18 +166,17 @@ class StackedStep:
                 torch.ones((), dtype=torch.bool, device=self._play.device),
                 flat=tensors[f"{part} weights"],
             )
-            for part, network in (("G", state.G), ("D", state.D))
+            for part in ("G", "D")
         )
         flat = tensors["G_ema weights"]
         weights = unflatten(flat, shapes["G_ema"])
         average = FlatAverage(state.G_ema, weights, tensors["G_ema buffers"], flat=flat)
         players = Players(G, D, average, tensors["memory"])
-        g_lr, d_lr, ema, penalty = rates.unbind()
         reports = step(
             players,
             [Inputs(one["real"], one.get("y"), one["draws"]) for one in of_d],
             [Inputs(one["real"], one.get("y"), one["draws"]) for one in of_g],
-            Rates(g_lr, d_lr, ema, penalty if has_penalty else None),
+            Rates.of(rates.unbind(), due),
             self._play,
         )
         after = {
