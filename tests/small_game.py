@@ -12,10 +12,11 @@ from gantrain.datasets.base import Data
 from gantrain.models.base import Generator
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.training.batches import Batches
-from gantrain.training.draws import Draw, Inputs, Rates
+from gantrain.training.draws import Draw, Inputs
 from gantrain.training.eager import eager_players
 from gantrain.training.loop import train
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, trainable_weights
 from gantrain.training.step import differentiate_d, differentiate_g

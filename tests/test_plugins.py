@@ -504,7 +504,7 @@ class Head(Extractor):
     def draw(self, n, generator):
         return torch.randn(n, generator=generator)
 
-    def __call__(self, x, draw):
+    def __call__(self, x, draw, memory=None):
         return x + self.size * draw.view(-1, *[1] * (x.dim() - 1))""",
     ),
 }

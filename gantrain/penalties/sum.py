@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
 from keyword import iskeyword
@@ -24,7 +25,7 @@ class Sum(Penalty):
     @classmethod
     def with_keys(cls, plain: Mapping[str, Any]) -> type[Sum]:
         """Return this class with a field for each member in plain data. Raises ConfigError."""
-        found: list[tuple[str, type, Any]] = []
+        found: list[tuple[str, type]] = []
         for key, keys in plain.items():
             if key == "name":
                 continue
@@ -37,8 +38,8 @@ class Sum(Penalty):
                 raise ConfigError(
                     f"penalty.{key}", what, "write penalty=[CHOICE,CHOICE], as penalty=[r1,lecam]"
                 )
-            found.append((key, one, field(default_factory=one)))
-        return make_dataclass("Sum", found, bases=(cls,), namespace={"__module__": cls.__module__})
+            found.append((key, one))
+        return _with_members(cls, tuple(found))
 
     def members(self) -> dict[str, Penalty]:
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "name"}
@@ -71,3 +72,10 @@ class Sum(Penalty):
         for one in self.members().values():
             weights = one.project(weights)
         return weights
+
+
+@functools.cache  # so that equal sums are of one class
+def _with_members(cls: type[Sum], members: tuple[tuple[str, type], ...]) -> type[Sum]:
+    """Return a subclass with a field for each member, of its class."""
+    found = [(key, one, field(default_factory=one)) for key, one in members]
+    return make_dataclass("Sum", found, bases=(cls,), namespace={"__module__": cls.__module__})

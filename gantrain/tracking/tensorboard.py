@@ -14,9 +14,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
 import gantrain
+from gantrain.config.cautions import cautions
 from gantrain.config.game import chance, meaning
 from gantrain.config.options import Config
-from gantrain.config.validate import cautions
 from gantrain.core.groups import GROUPS
 from gantrain.core.override import values_by_key
 from gantrain.core.run_folder import is_sweep

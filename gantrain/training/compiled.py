@@ -14,12 +14,13 @@ from torch._dynamo.exc import TorchDynamoException
 
 from gantrain.core.device import upload
 from gantrain.training.batches import Batches
-from gantrain.training.draws import Draws, Inputs, Rates, StepInputs
+from gantrain.training.draws import Draws, Inputs, StepInputs
 from gantrain.training.eager import EagerStep
 from gantrain.training.finite import FiniteCheck
 from gantrain.training.functional import FunctionalAverage, FunctionalLearner
 from gantrain.training.learners import Players
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
 from gantrain.training.step import PENALTIES, Tags, step

@@ -27,11 +27,12 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.batch_statistics import BatchStatistics
 from gantrain.training.batches import Batches
-from gantrain.training.draws import Inputs, Rates
+from gantrain.training.draws import Inputs
 from gantrain.training.finite import FiniteCheck
 from gantrain.training.learners import Aux, Average, Batch, Learner, Loss, Players
 from gantrain.training.networks import Methods, Network, PureNetwork
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
 from gantrain.training.step import Tags, step
 

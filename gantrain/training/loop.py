@@ -7,9 +7,10 @@ from torch import Tensor
 from gantrain.config.options import Config
 from gantrain.core.schedules import due
 from gantrain.training.batches import Batches
-from gantrain.training.draws import Rates, StepInputs, draws_ahead
+from gantrain.training.draws import StepInputs, draws_ahead
 from gantrain.training.early_stop import Batch, update_until_no_gain
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.steps import Step, step_of

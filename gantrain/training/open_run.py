@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from gantrain.config.cautions import cautions
 from gantrain.config.game import chance, meaning
 from gantrain.config.options import Config
-from gantrain.config.validate import cautions
 from gantrain.core.atomic import replace_file
 from gantrain.core.files import write_json
 from gantrain.core.run_address import BEST

@@ -19,10 +19,11 @@ from gantrain.core.memory import Memory, memory_of, with_owner
 from gantrain.objectives.base import Baseline
 from gantrain.penalties.base import FAKE, REAL, GeneratorCost, GeneratorPass, Pass, Penalty
 from gantrain.training.d_loss import WRONG, d_loss, outputs, pairs_of
-from gantrain.training.draws import Inputs, Rates
+from gantrain.training.draws import Inputs
 from gantrain.training.learners import Aux, Learner, Loss, Players
 from gantrain.training.networks import Network, judge, method_of
 from gantrain.training.play import AUGMENT, Play
+from gantrain.training.rates import Rates
 from gantrain.training.unroll import unroll
 
 Tags = dict[str, Tensor]

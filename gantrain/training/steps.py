@@ -16,9 +16,10 @@ from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
 from gantrain.models.norms import has_batch_norm
 from gantrain.training.batches import Batches
-from gantrain.training.draws import Inputs, Rates
+from gantrain.training.draws import Inputs
 from gantrain.training.eager import EagerStep
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.step import Tags

@@ -14,9 +14,9 @@ from composed import composed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gantrain.config.cautions import cautions
 from gantrain.config.options import ENDLESS, Train
 from gantrain.config.resolve import resolve
-from gantrain.config.validate import cautions
 from gantrain.core.run_folder import RunFolder
 from gantrain.errors import ConfigError, Interrupted
 from gantrain.training.checkpoint import load_checkpoint

@@ -3,8 +3,8 @@
 import pytest
 from composed import composed, placed
 
+from gantrain.config.cautions import cautions
 from gantrain.config.resolve import resolve
-from gantrain.config.validate import cautions
 
 DENSITY = ["dataset=gaussian", "model=gaussian", "objective=likelihood"]
 MNIST = ["dataset=mnist", "objective=regression"]  # whose YAML has a penalty for D

@@ -8,7 +8,7 @@ from small_game import game
 from thread_group import in_threads
 from torch import nn
 
-from gantrain.config.validate import cautions
+from gantrain.config.cautions import cautions
 from gantrain.distributed.lockstep import Lockstep, in_lockstep
 from gantrain.distributed.shards import Parts
 from gantrain.errors import ConfigError

@@ -102,11 +102,19 @@ def test_lecam_measures_from_the_other_kinds_running_mean():
 
 def test_lecam_keeps_its_means_through_a_checkpoint():
     played = game(penalty="lecam", steps=2).play()
-    found, resumed = played.tensors("penalty"), game(penalty="lecam").state
-    assert set(found) == {"penalty/real", "penalty/fake"}
-    assert not [name for name in resumed.tensors() if name.startswith("penalty/")]  # none yet
+    found, resumed = played.tensors("memory"), game(penalty="lecam").state
+    assert set(found) == {"memory/penalty.lecam/real", "memory/penalty.lecam/fake"}
+    assert not [name for name in resumed.tensors() if name.startswith("memory/")]  # none yet
     resumed.load(played.state.tensors(), 2, "here")
-    assert same(found, {f"penalty/{kind}": mean for kind, mean in resumed.memory.items()})
+    assert same(found, {f"memory/{name}": mean for name, mean in resumed.memory.items()})
+
+
+def test_lecam_reads_the_means_of_an_older_checkpoint():
+    tensors = game(penalty="lecam", steps=2).play().state.tensors()
+    older = {name.replace("memory/penalty.lecam/", "penalty/"): t for name, t in tensors.items()}
+    resumed = game(penalty="lecam").state
+    resumed.load(older, 2, "here")
+    assert same(tensors, resumed.tensors())
 
 
 def test_lazy_penalty_costs_as_much_in_total():

@@ -12,9 +12,10 @@ from gantrain.registry import REGISTERED
 from gantrain.training import steps
 from gantrain.training.batches import Batches, visible_split
 from gantrain.training.compiled import CompiledStep
-from gantrain.training.draws import Rates, StepInputs
+from gantrain.training.draws import StepInputs
 from gantrain.training.eager import EagerStep
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.steps import choose_play, pays, why_not_compiled

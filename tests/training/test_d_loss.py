@@ -103,8 +103,9 @@ def test_label_noise_gives_each_pack_one_target(packing):
     play = dataclasses.replace(Play.create(played.config, played.runtime), noise=Noise(label_smoothing=0.2))
     real, y = played.batches(0)
     draws = Draw(play, played.state.G, 0).for_d(real, y, 0, due=())
-    pairs = pairs_of(Inputs(real, y, draws), real + 1, draws, play)
-    logits, _ = outputs(played.state.D, pairs, (), Autograd, play)
+    pairs = pairs_of(Inputs(real, y, draws), real + 1, draws, play, {})
+    said, _ = outputs(played.state.D, pairs, (), Autograd, play)
+    logits = {kind: one.logit for kind, one in said.items()}
     assert len(logits[REAL]) == len(logits[FAKE]) == 8 // packing
     targets = Targets(torch.full_like(logits[REAL], 0.8), torch.zeros_like(logits[FAKE]))
     expected = play.objective.d_loss(Logits(logits[REAL], logits[FAKE]), targets)

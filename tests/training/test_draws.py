@@ -8,9 +8,10 @@ from small_game import EVERYTHING, Game, game, same
 
 from gantrain.augment.flip import Flip
 from gantrain.noise import Noise
-from gantrain.training.draws import Draw, Inputs, Rates, StepInputs
+from gantrain.training.draws import Draw, Inputs, StepInputs
 from gantrain.training.eager import eager_players
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.step import step
 
 GAMES = {

@@ -187,6 +187,8 @@ def test_non_finite_sample_stops_before_it_reaches_the_networks():
 
 def test_non_finite_penalty_stops_the_run_too():
     class Endless(Penalty):
+        name = "endless"
+
         def __call__(self, seen):
             return seen.real_logits.sum() * math.inf
 

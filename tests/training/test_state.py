@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from gantrain.distributed.shards import Parts
 from gantrain.models.base import Player
-from gantrain.training.draws import Rates
 from gantrain.training.eager import EagerAverage
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 
 
 class WithBuffer(Player):

@@ -1,8 +1,8 @@
 """The text of a dry run: ``train.dry_run=true``."""
 
+from gantrain.config.cautions import cautions
 from gantrain.config.game import meaning
 from gantrain.config.options import Config
-from gantrain.config.validate import cautions
 from gantrain.core.text import count, escape_controls, format_duration, format_size
 from gantrain.datasets.base import Data
 from gantrain.training.dry_run.estimate import MAX_SECONDS, estimate

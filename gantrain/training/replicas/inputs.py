@@ -10,8 +10,9 @@ import torch
 
 from gantrain.training.batches import Batches
 from gantrain.training.draw_blocks import DrawBlocks
-from gantrain.training.draws import Inputs, Rates, StepInputs
+from gantrain.training.draws import Inputs, StepInputs
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.replicas.stack import stack_trees
 from gantrain.training.replicas.stacked_step import StackedInputs
 from gantrain.training.state import TrainState

@@ -14,10 +14,11 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 from gantrain.penalties.base import Penalty
 from gantrain.training.compiled import Tensors, pairs_of_leaves
-from gantrain.training.draws import Inputs, Rates
+from gantrain.training.draws import Inputs
 from gantrain.training.functional import FunctionalAverage, FunctionalLearner, copied_buffers
 from gantrain.training.learners import Players
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.replicas.graph import compile_graph, graph_of
 from gantrain.training.replicas.stack import Stack, flatten, unflatten
 from gantrain.training.runtime import Runtime

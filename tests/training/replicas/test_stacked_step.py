@@ -9,9 +9,10 @@ import gantrain.penalties  # noqa: F401  (registers every objective and penalty)
 from gantrain.config.resolve import resolve
 from gantrain.registry import REGISTERED
 from gantrain.training.batches import Batches, visible_split
-from gantrain.training.draws import Rates, StepInputs
+from gantrain.training.draws import StepInputs
 from gantrain.training.eager import EagerStep
 from gantrain.training.play import Play
+from gantrain.training.rates import Rates
 from gantrain.training.replicas import stacked_step
 from gantrain.training.replicas.checks import StackedChecks
 from gantrain.training.replicas.inputs import InputsOfAll
