@@ -122,11 +122,14 @@ class Head(nn.Module):
 
     def logits(self, phi: Tensor, e: Tensor) -> Tensor:
         """Return the logits in the precision of phi."""
-        features = phi
-        if self.minibatch_std:  # one more feature, equal for all samples, [N, 1]
-            features = torch.cat([phi, std_over_batch(phi).mean().expand(len(phi), 1)], 1)
-        logits = self.linear(features).squeeze(1)
+        logits = self.linear(self.joined_std(phi)).squeeze(1)
         return logits if self.project is None else logits + (self.project(e) * phi).sum(1)
+
+    def joined_std(self, phi: Tensor) -> Tensor:
+        """Return phi with one more feature, equal for all samples, if D sees the deviation of its batch."""
+        return (
+            torch.cat([phi, std_over_batch(phi).mean().expand(len(phi), 1)], 1) if self.minibatch_std else phi
+        )
 
 
 def std_over_batch(phi: Tensor) -> Tensor:

@@ -1,17 +1,16 @@
 """Layers that double or halve the sides of images, and the widths of the stages between them."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, linear, pad
 
-FULL_SIDE = 32  # pixels of the shorter side up to which a stage has the full width
 
-
-def stage_widths(width: int, sides: list[tuple[int, int]]) -> list[int]:
-    """Return the channels of each stage: ``width`` up to 32 pixels, halved for each doubling beyond, as of FFHQ."""
-    return [max(1, width >> max(0, math.ceil(math.log2(min(side) / FULL_SIDE)))) for side in sides]
+def stage_widths(width: int, sides: list[tuple[int, int]], full_side: int = 32) -> list[int]:
+    """Return the channels of each stage: ``width`` up to a side of ``full_side`` pixels, half for each doubling."""
+    return [max(1, width >> max(0, math.ceil(math.log2(min(side) / full_side)))) for side in sides]
 
 
 class UpsampleConv(nn.Conv2d):
@@ -45,6 +44,66 @@ class DownsampleConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         weight = linear(self.weight.flatten(2), self.taps).unflatten(2, (4, 4))
         return conv2d(padded_to_even(x), weight, self.bias, stride=2, padding=1)
+
+
+class BilinearUpsample(nn.Module):
+    """Doubles the sides by linear interpolation, zero beyond the edge: [N, C, H, W] to [N, C, 2H, 2W].
+
+    As a filter it is [1, 3, 3, 1] along each axis (Karras et al. 2020, app. B; Huang et al. 2024).
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.kernel: Tensor
+        self.register_buffer("kernel", bilinear_kernel(channels) * 4, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = ChannelFilter.apply(x, self.kernel, True)
+        return y
+
+
+class BilinearDownsample(nn.Module):
+    """Halves the sides, rounded up, by the same filter: [N, C, H, W] to [N, C, H / 2, W / 2]."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.kernel: Tensor
+        self.register_buffer("kernel", bilinear_kernel(channels), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = ChannelFilter.apply(padded_to_even(x), self.kernel, False)
+        return y
+
+
+class ChannelFilter(torch.autograd.Function):
+    """A fixed filter of each channel with stride 2, or its transpose, whose derivative is the other one.
+
+    torch's own second derivative also computes that of the filter, channel by channel: here a step of R1 takes half as
+    long in such a layer, and a compiled one has two operations where there were some for each channel.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, kernel: Tensor, is_transposed: bool) -> Tensor:
+        filtered = conv_transpose2d if is_transposed else conv2d
+        return filtered(x, kernel.to(x), stride=2, padding=1, groups=len(kernel))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
+        _, kernel, ctx.is_transposed = inputs
+        ctx.save_for_backward(kernel)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
+        (kernel,) = ctx.saved_tensors
+        return ChannelFilter.apply(slope, kernel, not ctx.is_transposed), None, None
+
+
+def bilinear_kernel(channels: int) -> Tensor:
+    """Return the filter of sum 1 for each channel, [C, 1, 4, 4]."""
+    taps = torch.tensor([1.0, 3, 3, 1]) / 8
+    return torch.outer(taps, taps).repeat(channels, 1, 1, 1)
 
 
 def four_taps() -> Tensor:
