@@ -210,6 +210,9 @@ class R3GAN(Model):
                     )
                     return
 
+    def learning_rate(self, spec: Spec) -> float:
+        return 2e-4 if self.width >= 256 else 5e-4  # the first published, the second for presets of CPUs
+
     def generator(self, spec: Spec) -> Generator:
         return R3GANGenerator(self, spec)
 

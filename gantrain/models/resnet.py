@@ -40,9 +40,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q = self.query(x).flatten(2)  # [N, C / 8, H W]
         k, v = (max_pool2d(layer(x), 2).flatten(2) for layer in (self.key, self.value))
-        weights = softmax(
-            torch.bmm(q.transpose(1, 2), k), 2
-        )  # of each query over the keys, [N, H W, H W / 4]
+        # Of each query over the keys, [N, H W, H W / 4]
+        weights = softmax(torch.bmm(q.transpose(1, 2), k), 2)
         mean = torch.bmm(v, weights.transpose(1, 2)).unflatten(2, x.shape[2:])
         return x + self.gamma * self.out(mean)
 
@@ -59,9 +58,8 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
         h = self.up(relu(self.norms[0](x, e)))
         h = self.conv(relu(self.norms[1](h, e)))
-        return h + interpolate(
-            self.skip(x), scale_factor=2.0
-        )  # a 1x1 convolution of equal pixels is made once
+        # A 1x1 convolution of equal pixels is made once.
+        return h + interpolate(self.skip(x), scale_factor=2.0)
 
 
 class DownBlock(nn.Module):
@@ -203,6 +201,9 @@ class ResNet(Model):
                     f"is {self.attention}, a side that no stage of both networks has",
                     f"set {remedy}",
                 )
+
+    def learning_rate(self, spec: Spec) -> float:
+        return 2e-4  # published
 
     def generator(self, spec: Spec) -> Generator:
         return ResNetGenerator(self, spec)

@@ -89,8 +89,13 @@ def test_logits_are_not_squashed(name, shape):
     G, D, _ = make(name, shape)
     with torch.no_grad():
         *_, last = D.parameters()
-        last.add_(1000)  # the bias of the logit
-    assert (D(inputs(G, shape)[1], None) > 900).all()
+        before = D(inputs(G, shape)[1], None)
+        if last.numel() == 1:
+            last.add_(1000)  # the bias of the logit, or the slope
+        else:
+            last.mul_(1000)  # the weights of the logit, of a model without that bias
+        after = D(inputs(G, shape)[1], None)
+    assert (after > 900).all() if last.numel() == 1 else torch.allclose(after, 1000 * before, rtol=1e-4)
 
 
 @every_model_and_shape
@@ -119,6 +124,10 @@ def test_a_sample_depends_on_its_own_input_alone(name, shape, condition):
 def test_the_gradient_reaches_every_parameter(name, shape, condition):
     G, D, _ = make(name, shape, condition)
     z, _, y = inputs(G, shape, 64)
+    with torch.no_grad():
+        for parameter in (*G.parameters(), *D.parameters()):
+            if parameter.dim() > 1 and not parameter.any():  # the end of a residual branch that starts at 0
+                parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
     D(G(z, y), y).sum().backward()
     for network in (G, D):
         for weight_name, parameter in network.named_parameters():
