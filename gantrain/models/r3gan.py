@@ -11,8 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
-from gantrain.models.base import Fit, Generator, Model, Player
+from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, sides, why_not_halved
 from gantrain.models.resampling import BilinearDownsample, BilinearUpsample, padded_to_even, stage_widths
 from gantrain.models.scaled import Convolution, linear
@@ -105,7 +106,7 @@ class R3GANGenerator(Generator):
         return x if self.gain is None else self.gain * x
 
 
-class R3GANDiscriminator(Player):
+class R3GANDiscriminator(Discriminator):
     """``D(x, y) -> logits``: x [N, C, H, W], y [N, ...] or None, logits [N]."""
 
     def __init__(self, model: R3GAN, spec: Spec):
@@ -127,6 +128,9 @@ class R3GANDiscriminator(Player):
         self.head = R3GANHead(wide[-1], self.condition.separate_width, model.minibatch_std)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.judge(x, y).logit
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         x, e = self.condition.join(x, y)
         if self.has_ones:
             x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
@@ -134,7 +138,8 @@ class R3GANDiscriminator(Player):
         for i, blocks in enumerate(self.stages):
             x = blocks(self.down[i - 1](x) if i else x)
         # One product for each channel, [N, C, h, w] to [N, C]: a convolution of as many groups on all pixels.
-        return self.head((x * self.basis).sum((2, 3)), e)
+        features = (x * self.basis).sum((2, 3))
+        return Judgement(self.head(features, e), features=features)
 
 
 class R3GANHead(Head):
@@ -155,6 +160,7 @@ class R3GANHead(Head):
 class R3GAN(Model):
     """Modernised residual networks, configuration E of Huang et al. 2024 (arXiv 2501.05441), fig. 1 and app. A."""
 
+    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
     fits: ClassVar[dict[str, Fit]] = {
         "source": Fit(("z",), "has no layer for dropout"),
         "condition": Fit(("none", "concat", "projection"), "has no batch norm"),
@@ -216,5 +222,5 @@ class R3GAN(Model):
     def generator(self, spec: Spec) -> Generator:
         return R3GANGenerator(self, spec)
 
-    def discriminator(self, spec: Spec) -> Player:
+    def discriminator(self, spec: Spec) -> Discriminator:
         return R3GANDiscriminator(self, spec)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu, softmax
 
+from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import ConditionEmbedding, Head, sides, why_not_halved
@@ -130,12 +131,16 @@ class ResNetDiscriminator(Discriminator):
         initialise(self)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.judge(x, y).logit
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         x, e = self.condition.join(x, y)
         for i, block in enumerate(self.blocks):
             x = block(x)
             if i < len(self.attention):
                 x = self.attention[i](x)
-        return self.head(relu(x).sum((2, 3)), e)  # features [N, C] to logits [N]
+        features = relu(x).sum((2, 3))  # [N, C]
+        return Judgement(self.head(features, e), features=features)
 
 
 def d_sides(spec: Spec) -> list[tuple[int, int]]:
@@ -167,6 +172,7 @@ def initialise(network: nn.Module) -> None:
 class ResNet(Model):
     """The residual networks of Miyato et al. 2018, tab. 4; with attention those of Zhang et al. 2019."""
 
+    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
     fits: ClassVar[dict[str, Fit]] = {"source": Fit(("z",), "has no layer for dropout")}
 
     name: str = option("resnet", "registered name")
