@@ -50,7 +50,7 @@ def test_r3gan_starts_as_scaled_branches_that_end_in_zeros():
 
 
 @pytest.mark.parametrize("size", [4, 5, 7])
-def test_bilinear_filters_are_torchs_inside_and_each_others_transpose(size):
+def test_bilinear_filters_are_torchs_and_transposes(size):
     x = torch.randn(2, 3, size, size + 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     up, down = BilinearUpsample(3).double(), BilinearDownsample(3).double()
     expected = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear")
