@@ -93,6 +93,7 @@ def game(
     packing=1,
     model=None,
     device=None,
+    augment=None,
     group=None,
     **options,
 ) -> Game:
@@ -105,6 +106,7 @@ def game(
             "model": {"name": "auto", "width": 8, "condition": condition, "packing": packing} | (model or {}),
             "penalty": {"name": penalty} if isinstance(penalty, str) else penalty,
             "objective": {"name": objective},
+            "augment": augment or {"name": "none"},
             "optimizer": {"name": "adam", "schedule": "constant"} | (optimizer or {}),
             "device": {"kind": "cpu"} | (device or {}),
             "train": {"steps": 6, "batch_size": 8} | options,

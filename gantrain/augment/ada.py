@@ -28,6 +28,7 @@ NORMAL = ("scale", "stretch", "fractional_shift", "brightness", "contrast", "sat
 SHIFT, FRACTIONAL_SHIFT, BRIGHTNESS = 0.125, 0.125, 0.2
 SCALE, STRETCH, CONTRAST, SATURATION = 0.2, 0.2, 0.5, 1.0
 
+INTERVAL = 4  # updates of D between two moves of p
 CLASSIFIER_P = 0.2  # at which nine images in ten change, most by few transformations
 
 
@@ -58,10 +59,11 @@ class Choice:
 @register("augment")
 @dataclass
 class ADA(Augmentation):
-    """Flips, turns, shifts, scales and colours, each with probability p (Karras et al. 2020, app. B).
+    """Flips, turns, shifts, scales and colours, each with probability p, which follows D (Karras et al. 2020).
 
-    Order and strengths are the published ones. Images are resampled once, bilinearly, without the paper's filters for
-    twice the resolution, and are reflected at their borders.
+    r = E sign D(x) of data in four updates is near 1 where D has learnt them by heart: above the target p rises, below
+    it p falls (eq. 1). Order and strengths are the published ones (app. B). Images are resampled once, bilinearly,
+    without the paper's filters for twice the resolution, and are reflected at their borders.
     """
 
     name: str = option("ada", "registered name")
@@ -70,13 +72,23 @@ class ADA(Augmentation):
         "b flips, turns and shifts by pixels; g scales, rotates and shifts freely; c changes colours",
         choices=("b", "g", "c", "bg", "bc", "gc", "bgc"),
     )
-    p: float = option(0.2, "probability of each transformation", minimum=0, maximum=1)
+    p: float = option(
+        0.0, "probability of each transformation, at first if there is a target", minimum=0, maximum=1
+    )
+    target: float | None = option(
+        0.6, "mean sign of D's logits on data that p is moved to reach; null keeps p", minimum=-1, maximum=1
+    )
+    images: int = option(500_000, "images in which p may move from 0 to 1", minimum=1)
+
+    @property
+    def reads_signs(self) -> bool:  # type: ignore[override]
+        return self.target is not None
 
     def why_unsupported(self, spec: Spec) -> str | None:
         return None if spec.is_image else "transforms images, and this data is not images"
 
     def for_classifier(self) -> ADA:
-        return replace(self, p=CLASSIFIER_P)
+        return replace(self, p=CLASSIFIER_P, target=None)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         # A row a transformation: whether it is due, and how it is done. All are drawn for all groups and any p.
@@ -86,7 +98,7 @@ class ADA(Augmentation):
         return numbers
 
     def __call__(self, x: Tensor, draw: Tensor, memory: Memory | None = None) -> Tensor:
-        p = draw.new_full((), self.p)
+        p = memory["p"] if memory else draw.new_full((), self.p)
         # Either of two rotations is due with probability p.
         probability = {step: 1 - (1 - p).sqrt() if step.endswith("rotation") else p for step in STEPS}
         rows = zip(STEPS, draw.to(x.dtype).unbind(1), strict=True)
@@ -96,6 +108,31 @@ class ADA(Augmentation):
         moves += geometry(choices, height, width) if "g" in self.groups else []
         x = resample(x, reduce(product, moves)) if moves else x
         return recolour(x, colours(choices)) if "c" in self.groups else x
+
+    def initial_memory(self) -> Memory:
+        if self.target is None:
+            return {}
+        return {"p": torch.tensor(self.p), "signs": torch.zeros(()), "updates": torch.zeros(())}
+
+    def observe(self, memory: Memory, real_logits: Tensor, fake_logits: Tensor) -> Memory:
+        if not memory:
+            return memory
+        return memory | {"signs": memory["signs"] + real_logits.sign().mean()}
+
+    def advance(self, memory: Memory, images: int) -> Memory:
+        if self.target is None:
+            return memory
+        updates, r = memory["updates"] + 1, memory["signs"] / INTERVAL
+        is_due = updates == INTERVAL
+        change = (r - self.target).sign() * (images * INTERVAL / self.images)
+        return {
+            "p": torch.where(is_due, (memory["p"] + change).clamp(0, 1), memory["p"]),
+            "signs": torch.where(is_due, 0.0, memory["signs"]),
+            "updates": torch.where(is_due, 0.0, updates),
+        }
+
+    def scalars(self, memory: Memory) -> dict[str, Tensor]:
+        return {"schedule/augment_p": memory["p"]} if memory else {}
 
 
 def blit(choices: Mapping[str, Choice], height: int, width: int) -> list[Tensor]:

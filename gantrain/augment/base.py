@@ -19,10 +19,12 @@ class Augmentation(Remembers, ABC):
     Attributes:
         name: The registered name.
         active: Whether it transforms anything; one that does not is never called.
+        reads_signs: Whether what it keeps depends on the signs of D's logits, which 0 must divide.
     """
 
     name: str
     active: ClassVar[bool] = True
+    reads_signs: bool = False
 
     def why_unsupported(self, spec: Spec) -> str | None:
         """Return why data of this spec cannot be augmented so, or None when they can."""

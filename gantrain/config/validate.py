@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
+from gantrain.config.augmentation import augment_errors
 from gantrain.config.options import Config
 from gantrain.config.parts import accumulate_errors, shards_errors
 from gantrain.config.resume import BUDGETS
@@ -17,6 +18,7 @@ def check_together(config: Config) -> None:
     """Check that the groups can be run together. Raises ConfigError, naming the key to change."""
     groups = (_name_errors, _model_errors, _condition_errors, _objective_errors)
     others = (
+        augment_errors,
         _unroll_errors,
         _update_errors,
         accumulate_errors,
@@ -124,8 +126,6 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
         keys = [key for key in ("label_smoothing", "label_flip") if getattr(config.noise, key)]
         remedy = f"set {' and '.join(f'noise.{key}=0' for key in keys)}"
         yield ConfigError(f"noise.{keys[0]}", what, remedy)
-    if config.augment.active and not objective.has_game:
-        yield ConfigError("augment", "there is no discriminator whose inputs to augment", "set augment=none")
     if config.train.d_gain is not None and holds_nothing_out(config):
         yield ConfigError(
             "train.d_gain", "needs held-out data", "set dataset.holdout=0.1, or train.d_gain=null"
@@ -138,8 +138,6 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
         if missing := [text for what, text in says.items() if what in one.needs - config.model.d_says]:
             what = f"needs a D that says {' and '.join(missing)}, and this model's says less"
             yield ConfigError(key, what, f"use another model, or another {key}")
-    if reason := config.augment.why_unsupported(config.spec):
-        yield ConfigError("augment", reason, "set augment=none")
     if reason := config.features.why_unsupported(config.spec):
         yield ConfigError("features", reason, "set features=auto")
     if config.train.compare_gradients and not objective.classifies:

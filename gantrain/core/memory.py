@@ -26,8 +26,8 @@ class Remembers:
         """
         return memory
 
-    def advance(self, memory: Memory) -> Memory:
-        """Return what is kept after an update, once the parts of its batch are averaged."""
+    def advance(self, memory: Memory, images: int) -> Memory:
+        """Return what is kept after an update, once the parts of its batch of ``images`` samples are averaged."""
         return memory
 
     def scalars(self, memory: Memory) -> dict[str, Tensor]:

@@ -44,6 +44,7 @@ MEANING = {
     "gradient/g": "norm of the gradient of G's loss by its weights",
     "schedule/d_lr": "learning rate of D",
     "schedule/g_lr": "learning rate of G",
+    "schedule/augment_p": "probability of each transformation of D's inputs",
     "speed/images_per_second": "training images a second since the last log point, without metrics and pictures",
     "samples/density": "samples and held-out data, over what D makes of each point",
     "samples/ema": "samples of the averaged generator, from the same latents at every step",

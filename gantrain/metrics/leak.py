@@ -81,4 +81,4 @@ def fit_classifier(data: Data, augment: Augmentation) -> nn.Module:
 
 def transform(augment: Augmentation, x: Tensor, generator: torch.Generator) -> Tensor:
     """Return images on the CPU as D sees them."""
-    return augment(x, augment.draw(len(x), generator))
+    return augment(x, augment.draw(len(x), generator), augment.initial_memory())

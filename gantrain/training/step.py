@@ -146,7 +146,7 @@ def keep(players: Players, aux: Aux, play: Play) -> Tags:
     players.memory = players.memory | kept
     for name, owner in play.owners.items() if kept else ():
         if own := memory_of(name, kept):
-            own = owner.advance(own)
+            own = owner.advance(own, play.batch_size)
             players.memory |= with_owner(name, own)
             tags |= owner.scalars(own)
     return tags

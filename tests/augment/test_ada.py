@@ -1,14 +1,20 @@
 """Adaptive augmentation: which images change, and how."""
 
+import json
 import math
 
 import pytest
 import torch
+from composed import composed
+from safetensors.torch import load_file
 
 from gantrain.augment.ada import ADA, COLOUR, STEPS
 from gantrain.augment.tools.affine import product, resample, rotation, scaling, translation
 from gantrain.augment.tools.colour import brightening, contrasting, hue_rotation, recolour, saturating
+from gantrain.config.resolve import resolve
+from gantrain.core.memory import Memory
 from gantrain.core.spec import Spec
+from gantrain.errors import ConfigError
 
 ONE = torch.ones(1, dtype=torch.float64)
 GREY = torch.full((1, 3), 0.25, dtype=torch.float64)
@@ -57,7 +63,7 @@ def test_ada_shift_by_pixels_is_a_roll_of_what_stays(shape):
     _, height, width = shape
     x = images(2, *shape)
     down, across = round(0.125 * height), -round(0.125 * width)
-    found = ADA(groups="b", p=1)(x, draw_of(2, shift=(0.0, 1 - 2**-24)))
+    found = ADA(groups="b", p=1)(x, draw_of(2, shift=(0.0, 1 - 2**-24)), {})
     assert torch.equal(found[:, :, down:, :across], x.roll((down, across), (2, 3))[:, :, down:, :across])
     # What comes in is a mirror image at the centre of the outer pixel.
     assert torch.equal(found[:, :, 0, :across], x[:, :, down, -across:])
@@ -67,7 +73,7 @@ def test_ada_shift_by_pixels_is_a_roll_of_what_stays(shape):
 @pytest.mark.parametrize("size", [8, 9])
 def test_ada_quarter_turn_is_rot90_on_a_square(quarters, size):
     x = images(2, 3, size, size)
-    found = ADA(groups="b", p=1)(x, draw_of(2, quarter_turn=(quarters / 4, 0.0)))
+    found = ADA(groups="b", p=1)(x, draw_of(2, quarter_turn=(quarters / 4, 0.0)), {})
     assert torch.equal(found, x.rot90(quarters, (2, 3)))
 
 
@@ -81,9 +87,9 @@ def test_ada_turns_an_oblong_image_by_half_and_flips_it():
 
 def test_ada_enlarges_by_a_power_of_two():
     x = images(1, 1, 9, 9)
-    twice = ADA(groups="g", p=1)(x, draw_of(1, scale=(5.0, 0.0)))  # 2^(5 * 0.2)
+    twice = ADA(groups="g", p=1)(x, draw_of(1, scale=(5.0, 0.0)), {})  # 2^(5 * 0.2)
     assert torch.allclose(twice[:, :, ::2, ::2], x[:, :, 2:7, 2:7], atol=1e-6)
-    wide = ADA(groups="g", p=1)(x, draw_of(1, stretch=(5.0, 0.0)))  # twice as wide, half as high
+    wide = ADA(groups="g", p=1)(x, draw_of(1, stretch=(5.0, 0.0)), {})  # twice as wide, half as high
     assert torch.allclose(wide[:, :, 3:6, ::2], x[:, :, 2:7:2, 2:7], atol=1e-6)
 
 
@@ -99,13 +105,16 @@ def test_ada_transforms_each_row_alone():
 def test_ada_gradient_is_that_of_finite_differences(channels):
     ada = ADA(p=0.8)
     draw = ada.draw(2, seeded(2))
-    x = images(2, channels, 8, 9, dtype=torch.float64).requires_grad_(True)
-    assert torch.autograd.gradcheck(lambda x: ada(x, draw), x, atol=1e-6, fast_mode=True)
-    # Affine in x: the second derivative is 0, and exists.
-    (slope,) = torch.autograd.grad(ada(x, draw).sum(), x, create_graph=True)
-    assert slope.shape == x.shape
-    by_func = torch.func.grad(lambda x: ada(x, draw).sum())(x.detach())
-    assert torch.equal(by_func, slope)
+    x, change, weight = images(6, channels, 8, 9, dtype=torch.float64).split(2)
+
+    def value(x: torch.Tensor) -> torch.Tensor:
+        return (weight * ada(x, draw)).sum()
+
+    slope = torch.func.grad(value)(x)
+    # Affine in x, so a difference of any size has no error.
+    assert (slope * change).sum().item() == pytest.approx((value(x + change) - value(x)).item(), abs=1e-9)
+    (by_autograd,) = torch.autograd.grad(value(x.requires_grad_(True)), x, create_graph=True)
+    assert torch.equal(by_autograd, slope)
 
 
 def test_resampled_reflects_positions_far_outside():
@@ -182,3 +191,89 @@ def test_ada_draws_the_published_laws():
 
 def test_ada_is_refused_for_points():
     assert "not images" in ADA().why_unsupported(Spec((2,)))
+
+
+def advanced(ada: ADA, memory: Memory, logits: torch.Tensor, updates: int) -> Memory:
+    """What it keeps after updates on data with these logits."""
+    for _ in range(updates):
+        memory = ada.advance(ada.observe(memory, logits, -logits), images=len(logits))
+    return memory
+
+
+@pytest.mark.parametrize("share, direction", [(1.0, 1), (0.85, 1), (0.75, -1), (0.0, -1)])
+def test_ada_moves_p_towards_its_target(share, direction):
+    """A share of positive logits gives r = 2 share - 1, against a target of 0.6."""
+    logits = torch.where(torch.arange(20) < round(20 * share), 0.1, -7.0)
+    ada = ADA(p=0.5, images=8000)
+    start = ada.initial_memory()
+    assert advanced(ada, start, logits, 3)["p"] == 0.5  # moves after four updates
+    step = 20 * 4 / 8000
+    for moves in (1, 2, 5):
+        assert advanced(ada, start, logits, 4 * moves)["p"].item() == pytest.approx(
+            0.5 + direction * moves * step
+        )
+    assert advanced(ada, start, logits, 8000 // 20)["p"] == (1 if direction > 0 else 0)  # and goes no farther
+
+
+def test_ada_keeps_p_at_its_target_and_without_one():
+    logits = torch.where(torch.arange(20) < 16, 1.0, -1.0)
+    assert advanced(ADA(p=0.25), ADA(p=0.25).initial_memory(), logits, 8)["p"] == 0.25
+    fixed = ADA(p=0.25, target=None)
+    assert advanced(fixed, fixed.initial_memory(), logits, 8) == {} == fixed.scalars({})
+
+
+def test_ada_observes_parts_as_it_does_their_whole():
+    ada, logits = ADA(p=0.5), torch.randn(24, generator=seeded())
+    start = ada.initial_memory() | {"signs": torch.tensor(1.25)}
+    whole = ada.observe(start, logits, logits)
+    parts = [ada.observe(start, part, part) for part in logits.chunk(4)]
+    for name, tensor in whole.items():
+        assert torch.stack([part[name] for part in parts]).mean().item() == pytest.approx(tensor.item())
+
+
+def test_ada_transforms_by_the_p_that_it_keeps():
+    x, ada = images(16, 3, 8, 8), ADA()
+    draw, kept = ada.draw(16, seeded()), ada.initial_memory()
+    assert torch.equal(ada(x, draw, kept), x)
+    found = ada(x, draw, kept | {"p": torch.tensor(0.4)})
+    assert torch.equal(found, ADA(p=0.4, target=None)(x, draw))
+
+
+@pytest.mark.parametrize("objective", ["wasserstein", "relativistic"])
+def test_ada_is_refused_where_signs_of_logits_mean_nothing(objective):
+    words = ["dataset=digits", f"objective={objective}", "penalty=r1", "augment=ada"]
+    with pytest.raises(
+        ConfigError, match=f"augment: reads the signs .*objective={objective}.*augment.target=null"
+    ):
+        resolve(composed(*words))
+    resolve(composed(*words, "augment.target=null", "augment.p=0.2"))
+
+
+@pytest.mark.parametrize("objective", ["hinge", "least_squares"])
+def test_ada_reads_logits_whose_zero_is_undecided(objective):
+    resolve(composed("dataset=digits", f"objective={objective}", "augment=ada"))
+
+
+def test_ada_p_survives_resume_bit_for_bit(run_cli, tmp_path):
+    words = ["dataset=digits", "device=cpu", "model.width=4", "metric=none", "train.batch_size=16", "seed=3"]
+    words += [
+        "augment=ada",
+        "augment.p=0.4",
+        "augment.images=500",
+        "train.sample_every=0",
+        "train.log_every=1",
+    ]
+    words += ["optimizer.horizon=11", "train.checkpoint_every=0"]
+    for name, first in (("whole", 11), ("halves", 6)):
+        assert run_cli(*words, f"train.steps={first}", f"run.dir={tmp_path / name}")[0] == 0
+    assert run_cli("resume", tmp_path / "halves", "train.steps=11")[0] == 0
+    whole, halves = (
+        load_file(tmp_path / name / "checkpoints/000011/tensors.safetensors") for name in ("whole", "halves")
+    )
+    assert whole.keys() == halves.keys()
+    assert all(torch.equal(tensor, halves[name]) for name, tensor in whole.items())
+    kept = whole["memory/augment/p"].item()
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+    logged = [row["schedule/augment_p"] for row in rows if "schedule/augment_p" in row]
+    assert logged[-1] == kept
+    assert len(set(logged)) == 3  # two moves in eleven updates

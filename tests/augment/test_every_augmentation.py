@@ -13,7 +13,8 @@ every_augmentation = pytest.mark.parametrize("name", NAMES)
 
 
 def make(name: str) -> Augmentation:
-    return build("augment", {"name": name})
+    augment: Augmentation = build("augment", {"name": name})
+    return augment.for_classifier()  # a strength that shows
 
 
 def seeded(seed: int = 0) -> torch.Generator:

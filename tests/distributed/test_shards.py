@@ -32,6 +32,7 @@ CELLS = {
     "whole batch norm": ("regression", "none", WHOLE_NORM),
     "whole batch norm, images": ("hinge", "r1", WHOLE_NORM | IMAGES | {"g_steps": 2}),
     "whole batch norm, unrolled": ("non_saturating", "none", WHOLE_NORM | {"unroll": 2}),
+    "ada": ("hinge", "none", IMAGES | {"augment": {"name": "ada", "p": 0.5, "images": 999}, "d_steps": 4}),
     "regression": ("regression", "none", {"condition": "concat"}),
 }
 
@@ -52,7 +53,7 @@ def test_any_number_of_processes_plays_the_same_bits(cell):
     alone = played(cell)
     for size in (2, 4):
         for one in in_threads(size, lambda group: played(cell, group)):
-            assert same(one.tensors(*EVERYTHING, "penalty"), alone.tensors(*EVERYTHING, "penalty"))
+            assert same(one.tensors(*EVERYTHING, "memory"), alone.tensors(*EVERYTHING, "memory"))
             assert all(same(own, tags) for own, tags in zip(one.reports, alone.reports, strict=True))
 
 

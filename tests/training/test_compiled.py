@@ -46,7 +46,7 @@ FEATURES = {
     "flow": RING | {"model": {"name": "flow"}},
     "clip": RING | {"penalty": {"name": "weight_clip"}, "optimizer": {"name": "rmsprop"}},
     "momentum": RING | {"optimizer": {"name": "sgd", "momentum": 0.9, "g_lr": 0.1}},
-    "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "flip"}},
+    "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "ada", "p": 0.3, "images": 1000}},
     "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
     "batch norm": IMAGES | {"model": {"name": "dcgan", "width": 4, "condition": "conditional_batch_norm"}},
     "spectral norm of both": IMAGES | {"model": {"name": "resnet", "width": 4} | BOTH},

@@ -47,7 +47,7 @@ FEATURES = {
     "clip": RING | {"penalty": {"name": "weight_clip"}, "optimizer": {"name": "rmsprop"}},
     "momentum": RING | {"optimizer": {"name": "sgd", "momentum": 0.9, "g_lr": 0.1}},
     "condition": RING | {"model": MLP | {"condition": "concat"}},
-    "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "flip"}},
+    "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "ada", "p": 0.3, "images": 1000}},
     "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
     "dropout": IMAGES | {"model": {"name": "dcgan", "width": 4, "source": "both", "spectral_norm": True}},
 }
