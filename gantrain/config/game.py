@@ -30,7 +30,8 @@ def meaning(config: Config) -> str:
     if noise.on_labels:
         parts.append("D is trained with noisy labels, and its divergences are computed as if they were clean")
     if config.augment.active:
-        parts.append(f"D is trained on data and samples under {config.augment.name} and evaluated without")
+        what = f"D is trained on data and samples under {config.augment.name} and evaluated without"
+        parts.append(f"{what}, but for tags in _augmented")
     return "; ".join(parts)
 
 

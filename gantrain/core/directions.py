@@ -31,6 +31,7 @@ OWN_D_COLUMNS = (
     "divergence/js",
     "divergence/game",
     "divergence/js_batch",
+    "divergence/js_augmented",
     "logits/mismatched_auc",
     "divergence/js_gap",
 )

@@ -7,7 +7,9 @@ from typing import Any
 from gantrain.core.directions import base
 
 # Estimates and exact values of JSD, which lies between 0 and log 2.
-JENSEN_SHANNON = tuple(f"divergence/js{kind}" for kind in ("", "_refit", "_exact", "_density", "_batch"))
+JENSEN_SHANNON = tuple(
+    f"divergence/js{kind}" for kind in ("", "_refit", "_exact", "_density", "_batch", "_augmented")
+)
 SHARES = (
     "fidelity/precision",
     "fidelity/high_quality",
@@ -25,7 +27,7 @@ SHARES = (
 TOTAL_VARIATION = tuple(f"divergence/total_variation{kind}" for kind in ("", "_exact", "_density", "_batch"))
 ZERO, ONE, CEILING = "scale/0", "scale/1", "divergence/log_2"  # lines that hold an axis open
 IN_NATS = re.compile(
-    r"divergence/(js|js_weighted|kl|reverse_kl|jeffrey)(_refit|_exact|_density|_batch|_gap)*|diversity/mode_kl"
+    r"divergence/(js|js_weighted|kl|reverse_kl|jeffrey)(_refit|_exact|_density|_batch|_augmented|_gap)*|diversity/mode_kl"
     r"|fidelity/log_likelihood_parzen|generator/kernel_\w+"
 )
 
@@ -55,6 +57,7 @@ MEANING = {
     ONE: "a line that holds an axis of CUSTOM SCALARS open",
     "divergence/js": "Jensen-Shannon divergence from below, by the game's D, on held-out data; in nats",
     "divergence/js_batch": "the same by a D that classifies samples jointly: larger than that of single ones",
+    "divergence/js_augmented": "the same of augmented data and samples, as D is trained on them",
     "divergence/js_refit": "Jensen-Shannon divergence from below by a fresh D: one scale for all objectives",
     "divergence/js_exact": "the exact value, from the densities",
     "divergence/js_density": "from a histogram of samples: the middle of its error bounds",
@@ -116,6 +119,7 @@ DERIVED = {
     "_se": "standard error of {}",
     "_margin": "half the width of an interval that contains {}",
     "_batch": "{} by a D that classifies samples jointly: larger than that of single ones",
+    "_augmented": "{} of data and samples as D sees them",
     "_exact": "{}: the exact value, from the densities",
     "_density": "{} from a histogram of samples: the middle of its error bounds",
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from gantrain.augment.base import Augmentation
+from gantrain.core.memory import Memory
 from gantrain.objectives.base import Objective
 from gantrain.registry import build
 
@@ -29,6 +30,7 @@ class Game:
         packing: Samples that D classifies jointly, as one.
         autocast: The precision that networks run in, as a context.
         augment: The augmentation of D's inputs while training.
+        augment_memory: What it keeps.
         is_averaged: Whether ``G`` is the average of the weights of ``G_live``, and not the same.
     """
 
@@ -43,6 +45,7 @@ class Game:
     packing: int = 1
     autocast: Callable[[], AbstractContextManager[None]] = nullcontext
     augment: Augmentation = field(default_factory=lambda: build("augment", {"name": "none"}))
+    augment_memory: Memory = field(default_factory=dict)
     is_averaged: bool = True
 
     @property

@@ -81,9 +81,12 @@ def fake_logits(evaluation: Evaluation) -> Tensor:
     """Return D's logits on fresh samples of the live G."""
     if evaluation.read_fake_logits is not None:
         return evaluation.read_fake_logits()
-    y = evaluation.real[1]
-    fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
-    return evaluation.logits(fake, y)
+    return evaluation.logits(evaluation.once(fresh_samples), evaluation.real[1])
+
+
+def fresh_samples(evaluation: Evaluation) -> Tensor:
+    """Return fresh samples of the live G for the labels of the held-out data, [n, ...]."""
+    return evaluation.generate(evaluation.game.G_live, evaluation.real[1], "divergence")[0]
 
 
 def of_training_data(evaluation: Evaluation) -> Evaluation:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from PIL.Image import Image, Resampling, fromarray
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from gantrain.augment.base import Augmentation
 from gantrain.core.estimate import Estimate
 from gantrain.datasets.base import Data
 from gantrain.features.tools import classifier
 from gantrain.features.tools.reserved import split_reserved_samples
-from gantrain.metrics.base import Evaluation, Metric, RunSpec
+from gantrain.metrics.base import Evaluation, History, Metric, RunSpec
+from gantrain.metrics.tools.augmented import augment_samples
 from gantrain.metrics.tools.errors import rare_share, share_error
 from gantrain.registry import option, register
 
 TAG = "fidelity/leak"
+SHOWN, LEAST_PIXELS = 12, 48  # images in a row of the figure, and the shorter side of each
 
 
 @register("metric")
@@ -41,7 +45,7 @@ class Leak(Metric):
     def protocol(self, evaluation: Evaluation) -> dict[str, object]:
         x, _ = evaluation.real
         augment = evaluation.game.augment.for_classifier()
-        seen = transform(augment, x.cpu(), torch.Generator().manual_seed(evaluation.seed)).to(x)
+        seen = augment_samples(augment, x, torch.Generator().manual_seed(evaluation.seed))
         found = classifier.predict(self._classifier(evaluation), seen)
         own = {"classifier": f"plain and augmented training data, half each, {classifier.STEPS} steps"}
         return super().protocol(evaluation) | own | {"recognises_augmented": float(found.double().mean())}
@@ -53,6 +57,13 @@ class Leak(Metric):
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         return {tag: share_error(value, len(evaluation.fake[0])) for tag, value in self(evaluation).items()}
+
+    def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
+        """Return ``augmented``: held-out images, and below each what D sees of it at the classifier's strength."""
+        x = evaluation.real[0][:SHOWN].cpu()
+        augment, generator = evaluation.game.augment.for_classifier(), torch.Generator().manual_seed(0)
+        rows = [x, *(augment_samples(augment, x, generator) for _ in range(3))]
+        return {"augmented": tile(rows)}
 
     def _classifier(self, evaluation: Evaluation) -> nn.Module:
         """Return the classifier of a run, which is trained once: its data and augmentation do not change."""
@@ -74,11 +85,18 @@ def fit_classifier(data: Data, augment: Augmentation) -> nn.Module:
         x, _ = data.train.take(fitted[torch.randint(len(fitted), (classifier.BATCH,), generator=generator)])
         plain, other = x.chunk(2)
         labels = torch.arange(2).repeat_interleave(len(plain))
-        return torch.cat([plain, transform(augment, other, generator)]), labels
+        return torch.cat([plain, augment_samples(augment, other, generator)]), labels
 
     return classifier.fit(spec, draw, classifier.STEPS)
 
 
-def transform(augment: Augmentation, x: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images on the CPU as D sees them."""
-    return augment(x, augment.draw(len(x), generator), augment.initial_memory())
+def tile(rows: list[Tensor]) -> Image:
+    """Return rows of images [N, C, H, W] in [-1, 1] as one picture; small ones are enlarged."""
+    sheet = torch.cat([pad(row, (1, 1, 1, 1), value=-1.0).permute(1, 2, 0, 3).flatten(2) for row in rows], 1)
+    levels = sheet.add(1).mul(127.5).round().clamp(0, 255).byte()
+    # Grey, colour, or colour without its transparency
+    picture = fromarray(
+        (levels[:3] if len(levels) > 2 else levels[:1].expand(3, -1, -1)).permute(1, 2, 0).numpy()
+    )
+    factor = -(-LEAST_PIXELS // min(rows[0].shape[2:]))
+    return picture.resize((picture.width * factor, picture.height * factor), Resampling.NEAREST)

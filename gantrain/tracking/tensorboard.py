@@ -31,6 +31,7 @@ ORDER = (
     "divergence/js_density",
     "divergence/js",
     "divergence/js_batch",
+    "divergence/js_augmented",
     "divergence/js_gap",
     "loss/d",
     "loss/g",

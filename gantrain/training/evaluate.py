@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gantrain.config.options import Config
 from gantrain.core.estimate import Estimate
+from gantrain.core.memory import memory_of
 from gantrain.core.random import stream
 from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.distributed.group import Group, OneProcess
@@ -24,7 +25,7 @@ from gantrain.metrics.js import JS
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.floors import floors
 from gantrain.training.evaluation_result import EvaluationResult
-from gantrain.training.play import active_costs
+from gantrain.training.play import AUGMENT, active_costs
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.step import PENALTIES
@@ -128,6 +129,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         packing=config.model.packing,
         autocast=runtime.autocast,
         augment=config.augment,
+        augment_memory=memory_of(AUGMENT, state.memory),
         is_averaged=config.train.ema > 0,
     )
     return Evaluation(

@@ -13,7 +13,8 @@ from gantrain.core.random import stream
 from gantrain.datasets.digits import Digits
 from gantrain.features.tools import classifier
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.leak import TAG, Leak, transform
+from gantrain.metrics.leak import TAG, Leak
+from gantrain.metrics.tools.augmented import augment_samples
 from gantrain.metrics.tools.floors import floors
 from gantrain.training.evaluate import run_spec, view
 from gantrain.training.runtime import Runtime
@@ -33,7 +34,7 @@ def test_leak_is_the_share_of_augmented_images(words, monkeypatch):
     monkeypatch.setattr(classifier, "STEPS", 100)
     found, metric = evaluation(*words), Leak()
     plain = found.subset(DIGITS.holdout, 300)[0]
-    augmented = transform(found.game.augment, plain, stream(0, 0, "leak"))
+    augmented = augment_samples(found.game.augment.for_classifier(), plain, stream(0, 0, "leak"))
     with torch.inference_mode():
         leak, clean = (metric(replace(found, substitute=(x, None)))[TAG] for x in (augmented, plain))
         floor = floors(metric, found)[TAG]
