@@ -43,6 +43,10 @@ RUNS = {
     "conditional": "experiment=blur objective=conditional",
     **{f: f"experiment={f}" for f in ("minimax_picture", "optimal_discriminator", "too_many_g_steps")},
     "likelihoods": "experiment=why_no_likelihood",
+    **{
+        a: f"dataset=mnist model.width=4 train.steps=2 augment={a} metric=leak"
+        for a in ("diffaugment", "ada")
+    },
 }
 STILL = 2  # equal screenshots in a row, a second apart, after which a page has settled
 PATIENCE = 90  # seconds for a page to settle
@@ -144,6 +148,7 @@ PICTURES: dict[str, Figure | Board | Report] = {
     "vanishing_gradient": Figure(("lines",), "figures/gradients.png"),
     "mode_collapse": Figure(("likelihood", "reverse_kl"), "figures/densities.png", width=485),
     "dirac": Figure(("dirac",), "figures/trajectory.png"),
+    "augmentation": Figure(("diffaugment", "ada"), "figures/augmented.png"),
     "blur": Figure(("regression", "conditional"), "samples/*.png", gap=24),
 }
 

@@ -106,6 +106,8 @@ use_wandb=true               | tensorboard
 tensorboard=true             | tensorboard
 dry_run=true                 | train.dry_run=true
 flip=true                    | augment=flip
+diffaug=true                 | augment=diffaugment
+ada_target=0.7               | augment=ada augment.target=0.7
 augmentation=true            | augment=flip
 conditional=true             | objective=conditional
 model.conditional=true       | objective=conditional
@@ -199,6 +201,7 @@ penalty=spectral_norm    | model.spectral_norm=true
 noise=label_smoothing    | labels
 noise=gaussian           | instance
 augment=hflip            | flip
+augment=DiffAug          | diffaugment
 metric=fid               | frechet
 metric=FID               | frechet
 metric=kid               | kernel

@@ -69,7 +69,7 @@ def few_training_samples(case: Case) -> Finding | None:
         tag, value = case.divergence
         seen = f"; {tag} {case.vitals.on_training[tag]:.3f} on them, {value:.3f} ± {value.error:.3f} on held-out data"
     sentence = f"too few training samples ({n}, which D can learn by heart{seen}); more data help most"
-    return Finding("too few training samples", sentence, ("penalty=r1", "augment=flip"), is_certain=True)
+    return Finding("too few training samples", sentence, ("penalty=r1", "augment=diffaugment"), is_certain=True)
 
 
 def memorised_data(case: Case) -> Finding | None:
@@ -85,7 +85,7 @@ def memorised_data(case: Case) -> Finding | None:
         f"D has memorised its {case.subject.n_train:,} training samples ({tag} {seen:.3f} on them, {value:.3f} ± "
         f"{value.error:.3f} on held-out data); more data help most"
     )
-    return Finding("D memorises", sentence, ("penalty=r1", "augment=flip", case.budget(0.5)))
+    return Finding("D memorises", sentence, ("penalty=r1", "augment=diffaugment", case.budget(0.5)))
 
 
 def vanished_gradient(case: Case) -> Finding | None:
