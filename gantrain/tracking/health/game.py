@@ -69,7 +69,9 @@ def few_training_samples(case: Case) -> Finding | None:
         tag, value = case.divergence
         seen = f"; {tag} {case.vitals.on_training[tag]:.3f} on them, {value:.3f} ± {value.error:.3f} on held-out data"
     sentence = f"too few training samples ({n}, which D can learn by heart{seen}); more data help most"
-    return Finding("too few training samples", sentence, ("penalty=r1", "augment=diffaugment"), is_certain=True)
+    return Finding(
+        "too few training samples", sentence, ("penalty=r1", "augment=diffaugment"), is_certain=True
+    )
 
 
 def memorised_data(case: Case) -> Finding | None:
