@@ -30,7 +30,7 @@ IMAGES = {
 }
 CONDITIONAL = {"name": "dcgan", "width": 4, "condition": "concat"}
 GAMES = [name for name, kind in REGISTERED["objective"].items() if kind.has_game]
-PENALTIES = list(REGISTERED["penalty"])
+PENALTIES = [name for name in REGISTERED["penalty"] if name != "sum"]
 FEATURES = {
     "lazy penalty": RING | {"penalty": {"name": "r1", "every": 2, "gamma_end": 3.0}},
     "lecam": RING | {"penalty": {"name": "lecam"}},
