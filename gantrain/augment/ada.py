@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -91,18 +92,21 @@ class ADA(Augmentation):
         return replace(self, p=CLASSIFIER_P, target=None)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        # A row a transformation: whether it is due, and how it is done. All are drawn for all groups and any p.
+        # A row a transformation: the p above which it is due, and how it is done. All are drawn for all groups.
         numbers = torch.rand(n, len(STEPS), 3, generator=generator)
+        for step in ("rotation", "second_rotation"):  # of which either is due with probability p
+            level = numbers[:, STEPS.index(step), 0]
+            level.copy_(1 - (1 - level).square())
+        if self.target is None:
+            numbers[:, :, 0] -= self.p
         normal = torch.randn(n, len(NORMAL), 2, generator=generator)
         numbers[:, [STEPS.index(step) for step in NORMAL], 1:] = normal
         return numbers
 
     def __call__(self, x: Tensor, draw: Tensor, memory: Memory | None = None) -> Tensor:
-        p = memory["p"] if memory else draw.new_full((), self.p)
-        # Either of two rotations is due with probability p.
-        probability = {step: 1 - (1 - p).sqrt() if step.endswith("rotation") else p for step in STEPS}
+        p = memory["p"] if memory else 0.0
         rows = zip(STEPS, draw.to(x.dtype).unbind(1), strict=True)
-        choices = {step: Choice(row[:, 0] < probability[step], row[:, 1:]) for step, row in rows}
+        choices = {step: Choice(row[:, 0] < p, row[:, 1:]) for step, row in rows}
         height, width = x.shape[2:]
         moves = blit(choices, height, width) if "b" in self.groups else []
         moves += geometry(choices, height, width) if "g" in self.groups else []
@@ -120,11 +124,11 @@ class ADA(Augmentation):
         return memory | {"signs": memory["signs"] + real_logits.sign().mean()}
 
     def advance(self, memory: Memory, images: int) -> Memory:
-        if self.target is None:
+        if not memory:
             return memory
         updates, r = memory["updates"] + 1, memory["signs"] / INTERVAL
         is_due = updates == INTERVAL
-        change = (r - self.target).sign() * (images * INTERVAL / self.images)
+        change = (r - cast(float, self.target)).sign() * (images * INTERVAL / self.images)
         return {
             "p": torch.where(is_due, (memory["p"] + change).clamp(0, 1), memory["p"]),
             "signs": torch.where(is_due, 0.0, memory["signs"]),
