@@ -18,6 +18,7 @@ def accumulate_errors(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("train.accumulate", what, f"set train.batch_size={multiple}")
     across = config.model.d_batch_keys | config.model.g_batch_keys
     causes = {f"model.{key}": (True, other) for key, other in across.items()} | {
+        "objective": (not config.objective.averages_samples, "non_saturating"),
         "penalty": (not config.penalty.averages_samples, "none"),
         "train.unroll": (config.train.unroll > 0, "0"),
         "train.compare_gradients": (config.train.compare_gradients, "false"),
@@ -45,6 +46,7 @@ def shards_errors(config: Config) -> Iterator[ConfigError]:
         other = "give another device.shards" if config.device.shards else "start fewer processes"
         yield ConfigError("train.batch_size", what, f"set train.batch_size={multiple}, or {other}")
     causes = {
+        "objective": (not config.objective.averages_samples, "non_saturating"),
         "penalty": (not config.penalty.averages_samples, "none"),
         "train.d_gain": (config.train.d_gain is not None, "null"),
         "train.compare_gradients": (config.train.compare_gradients, "false"),

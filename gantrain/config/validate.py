@@ -133,11 +133,11 @@ def _objective_errors(config: Config) -> Iterator[ConfigError]:
     if config.train.d_gain is not None and not objective.has_game:
         what = "this objective has no discriminator whose updates to end early"
         yield ConfigError("train.d_gain", what, "set train.d_gain=null")
-    says = {"features": "its features", "classes": "classes"}
-    for key, one in (("objective", objective), ("penalty", config.penalty)):
-        if missing := [text for what, text in says.items() if what in one.needs - config.model.d_says]:
-            what = f"needs a D that says {' and '.join(missing)}, and this model's says less"
-            yield ConfigError(key, what, f"use another model, or another {key}")
+    groups = (("objective", objective, "non_saturating"), ("penalty", config.penalty, "none"))
+    for key, one, other in groups:
+        if missing := sorted(one.needs - config.model.d_says):
+            what = f"needs {' and '.join(missing)} of D, and model={config.model.name} has none"
+            yield ConfigError(key, what, f"use {key}={other}, or another model")
     if reason := config.features.why_unsupported(config.spec):
         yield ConfigError("features", reason, "set features=auto")
     if config.train.compare_gradients and not objective.classifies:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import cast
 
 from torch import Tensor, nn
 
 from gantrain.augment.base import Augmentation
+from gantrain.core.judgement import Judgement
 from gantrain.core.memory import Memory
+from gantrain.models.base import Discriminator
 from gantrain.objectives.base import Objective
 from gantrain.registry import build
 
@@ -52,3 +55,8 @@ class Game:
     def couples_samples(self) -> bool:
         """Whether D looks across samples: its divergence is then that of packs or batches."""
         return self.batch > 0 or self.packing > 1
+
+    def judge(self, x: Tensor, y: Tensor | None) -> Judgement:
+        """Return what D says of samples, in float32: its logit, and more where the objective needs it."""
+        said = cast(Discriminator, self.D).judge(x, y) if self.objective.needs else Judgement(self.D(x, y))
+        return said.float()

@@ -59,6 +59,8 @@ class Objective(ABC):
         needs_condition: Whether the model must be conditional.
         g_sees_real: Whether ``g_loss`` needs D's logits on data too.
         needs: What D must say beside its logit: ``features`` or ``classes``.
+        averages_samples: Whether both losses of a batch are the mean of those of its parts, as ``train.accumulate`` and
+            ``device.shards`` need.
         has_game: Whether there is a D to play against; a ``Baseline`` has none.
     """
 
@@ -73,6 +75,7 @@ class Objective(ABC):
     needs_condition: bool = False
     g_sees_real: bool = False
     needs: frozenset[str] = frozenset()
+    averages_samples: bool = True
     has_game: bool = True
 
     @abstractmethod

@@ -10,6 +10,7 @@ from composed import composed
 from torch import Tensor
 
 from gantrain.core.groups import choices, yaml_dir
+from gantrain.core.judgement import Judgement
 from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import REGISTERED, build
 
@@ -40,6 +41,11 @@ def some_logits(game: Objective, n: int = 64, scale: float = 1.0, seed: int = 0)
 
 def kinds(logits: Logits) -> list[Tensor]:
     return [row for row in (logits.real, logits.fake, logits.mismatched) if row is not None]
+
+
+def g_loss(game: Objective, fake: Tensor, real: Tensor) -> Tensor:
+    """What G minimises against a D whose only feature is its logit."""
+    return game.g_loss_of(*(Judgement(row, features=row[:, None]) for row in (fake, real)))
 
 
 def read(game: Objective, logits: Logits) -> dict[str, float]:
@@ -74,10 +80,20 @@ def test_chance_is_the_loss_of_a_d_that_says_0_to_everything(game):
 
 def test_losses_are_0_dim_and_differentiable(game):
     logits = some_logits(game)
-    for loss in (game.d_loss(logits), game.g_loss(logits.fake, logits.real)):
+    for loss in (game.d_loss(logits), g_loss(game, logits.fake, logits.real)):
         assert loss.shape == ()
         assert loss.dtype == torch.float32
         assert loss.requires_grad
+
+
+def test_mean_of_the_losses_of_parts_is_the_loss_where_it_says_so(game):
+    logits = some_logits(game)
+    found = []
+    for rows in (slice(0, 64), slice(0, 32), slice(32, 64)):
+        part = Logits(*(row[rows] for row in kinds(logits)))
+        found.append(torch.stack([game.d_loss(part), g_loss(game, part.fake, part.real)]))
+    whole, *parts = found
+    assert torch.allclose(whole, sum(parts) / 2, rtol=1e-5, atol=1e-6) == game.averages_samples
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-3, 20.0, 40.0, 100.0])
@@ -87,7 +103,7 @@ def test_losses_and_gradients_in_float32_equal_float64(game, size):
         for dtype in (torch.float32, torch.float64):
             rows = [torch.full((3,), sign * size, dtype=dtype, requires_grad=True) for sign in signs]
             logits = Logits(rows[0], rows[1], rows[2] if game.mismatch_weight > 0 else None)
-            losses = [game.d_loss(logits), game.g_loss(logits.fake, logits.real)]
+            losses = [game.d_loss(logits), g_loss(game, logits.fake, logits.real)]
             gradients = torch.autograd.grad(losses[0], kinds(logits)) + torch.autograd.grad(
                 losses[1], [logits.fake]
             )
@@ -99,7 +115,8 @@ def test_losses_and_gradients_in_float32_equal_float64(game, size):
 def test_gradients_raise_real_logits_and_g_raises_fake_ones(game):
     logits = some_logits(game, scale=0.1)  # within every margin and between the labels of a regression
     real, *others = torch.autograd.grad(game.d_loss(logits), kinds(logits))
-    (fake,) = torch.autograd.grad(game.g_loss(logits.fake, logits.real), [logits.fake])
+    # Data above samples: that is where a G that matches means is to go too.
+    (fake,) = torch.autograd.grad(g_loss(game, logits.fake, logits.real + 1), [logits.fake])
     assert (real < 0).all()
     assert all((row > 0).all() for row in others)
     assert (fake < 0).all()
@@ -109,7 +126,7 @@ def test_the_order_of_samples_does_not_matter(game):
     logits = some_logits(game)
     turned = Logits(*(row.flip(0) for row in kinds(logits)))
     torch.testing.assert_close(game.d_loss(turned), game.d_loss(logits))
-    torch.testing.assert_close(game.g_loss(turned.fake, turned.real), game.g_loss(logits.fake, logits.real))
+    torch.testing.assert_close(g_loss(game, turned.fake, turned.real), g_loss(game, logits.fake, logits.real))
     assert read(game, turned) == pytest.approx(read(game, logits), rel=1e-4, abs=1e-6)
 
 

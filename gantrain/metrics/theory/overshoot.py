@@ -89,8 +89,8 @@ def descent(evaluation: Evaluation) -> list[Stop]:
             real, y = evaluation.data.train.take(rows, evaluation.device)
             c = evaluation.condition(y)
             z = evaluation.game.latents(size, f"overshoot {m}").to(evaluation.device)
-            real_logits = evaluation.game.D(real, c).float() if objective.g_sees_real else None
-            loss = objective.g_loss(evaluation.game.D(G(z, c).float(), c).float(), real_logits)
+            of_real = evaluation.game.judge(real, c) if objective.g_sees_real else None
+            loss = objective.g_loss_of(evaluation.game.judge(G(z, c).float(), c), of_real)
             try:
                 descend(loss, optimizer, "g")
             except Diverged:
