@@ -60,7 +60,7 @@ class Relativistic(Objective):
     @key_property
     def meaning(self) -> str:
         exchanged = "E softplus(D(x) - D(G(z)))"
-        estimated = "estimates JSD(p x q, q x p) of ordered pairs from below, in nats; it is larger than JSD(p_data, p_G)"
+        estimated = "estimates JSD(p x q, q x p) of ordered pairs from below, in nats, above JSD(p_data, p_G)"
         if self.pairing == AVERAGE:
             exchanged = "D's loss with data and samples exchanged"
             estimated = (
