@@ -86,7 +86,7 @@ def test_losses_are_0_dim_and_differentiable(game):
         assert loss.requires_grad
 
 
-def test_mean_of_the_losses_of_parts_is_the_loss_where_it_says_so(game):
+def test_losses_average_those_of_parts_where_it_says_so(game):
     logits = some_logits(game)
     found = []
     for rows in (slice(0, 64), slice(0, 32), slice(32, 64)):
