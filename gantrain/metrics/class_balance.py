@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.features.tools.classifier import predict, shared_classifier, why_not_trainable
+from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol
 from gantrain.metrics.tools.errors import bootstrap
@@ -71,13 +71,12 @@ class ClassBalance(Metric):
 
 
 def _has_labels(evaluation: Evaluation) -> bool:
-    return evaluation.players is None and evaluation.fake[1] is not None and evaluation.real[1] is not None
+    return evaluation.players is None and evaluation.fakes.y is not None and evaluation.reals.y is not None
 
 
 def classes_of_sides(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
     """Return the classes of samples and of held-out data, [n] each: labels of files, or predictions."""
-    (x, y), (real, z) = evaluation.fake, evaluation.real
+    y, z = evaluation.fakes.y, evaluation.reals.y
     if _has_labels(evaluation) and y is not None and z is not None:
         return y.cpu(), z.cpu()
-    network = shared_classifier(evaluation.data, evaluation.device)
-    return predict(network, x).cpu(), predict(network, real).cpu()
+    return evaluation.predictions(evaluation.fakes).cpu(), evaluation.predictions(evaluation.reals).cpu()

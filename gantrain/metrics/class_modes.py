@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.features.tools.classifier import predict, shared_classifier, why_not_trainable
+from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol
 from gantrain.metrics.tools.mode_counts import describe_counts, mode_errors, mode_estimates
@@ -44,16 +44,15 @@ class ClassModes(Metric):
         return super().protocol(evaluation) | classifier_protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        values = mode_estimates(evaluation.once(counts_of_fakes), len(evaluation.fake[0]))
+        values = mode_estimates(evaluation.once(counts_of_fakes), len(evaluation.fakes))
         return {f"diversity/{name}": value for name, value in values.items()}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        values = mode_errors(evaluation.once(counts_of_fakes), len(evaluation.fake[0]), evaluation.seed)
+        values = mode_errors(evaluation.once(counts_of_fakes), len(evaluation.fakes), evaluation.seed)
         return {f"diversity/{name}": value for name, value in values.items()}
 
 
 def counts_of_fakes(evaluation: Evaluation) -> Tensor:
     """Return how many samples of G the classifier assigns to each class, shape [K]."""
-    x = evaluation.fake[0]
-    labels = predict(shared_classifier(evaluation.data, x.device), x)
+    labels = evaluation.predictions(evaluation.fakes)
     return torch.bincount(labels, minlength=evaluation.data.spec.classes).cpu()

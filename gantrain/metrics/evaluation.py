@@ -15,23 +15,17 @@ from gantrain.core.float32 import full_float32
 from gantrain.core.spec import Spec, bounded
 from gantrain.datasets.base import Data, Split
 from gantrain.features.base import Extractor, Features, default_features
+from gantrain.features.tools.classifier import predict, shared_classifier
 from gantrain.features.tools.stored import stored_features
 from gantrain.metrics.game import Game
+from gantrain.metrics.side import BYTES, CHUNK, Side, chunk_size, in_chunks, is_large, to_bytes
 from gantrain.metrics.suite import Suite
 from gantrain.registry import build
 
 T = TypeVar("T")
-Side = tuple[Tensor, Tensor | None]  # samples [n, ...] and their labels [n]
-CHUNK = 500  # samples sent through a network at a time
-BYTES = 2**26  # of the activations of an extractor at a time: more of them leave a processor's caches
-GPU_BYTES = 2**30
-
-
-def in_chunks(network: Callable[..., Tensor], x: Tensor, y: Tensor | None = None, size: int = 0) -> Tensor:
-    """Return ``network(x, y)`` of N samples and their conditions or None, ``size`` or ``CHUNK`` samples at a time."""
-    parts = x.split(size or CHUNK)
-    conditions = [None] * len(parts) if y is None else y.split(size or CHUNK)
-    return torch.cat([network(part, c) for part, c in zip(parts, conditions, strict=True)])
+Given = Side | tuple[Tensor, Tensor | None]  # or samples [n, ...] and their labels [n]
+ACTIVATIONS = 32  # numbers that a network of a run makes of each number of a sample, in its widest layer
+MANY = 5000  # samples whose features are worth a cache
 
 
 def in_double(x: Tensor) -> Tensor:
@@ -50,9 +44,8 @@ class Evaluation:
         seed: Chooses which held-out samples are used when there are more than ``suite.n``.
         players: The game of a run; None where there are samples alone.
         conditional: Whether the samples were generated for the labels of ``real``, each for one.
-        substitute: Samples [n, ...] and their labels in place of those of the game's ``G``, or what
-            returns them once they are read, or None.
-        reference: Samples [n, ...] and their labels in place of held-out ones, likewise.
+        substitute: Samples in place of those of the game's ``G``, or what returns them once they are read, or None.
+        reference: Samples in place of held-out ones, likewise.
         is_balanced: Whether training shows every class equally often, as these held-out samples do not.
         feature_source: What ``features`` are.
         read_features: Returns ``features_of_sides`` where they are known already, or None.
@@ -65,8 +58,8 @@ class Evaluation:
     seed: int
     players: Game | None = None
     conditional: bool = False
-    substitute: Side | Callable[[], Side] | None = field(default=None, repr=False)
-    reference: Side | Callable[[], Side] | None = field(default=None, repr=False)
+    substitute: Given | Callable[[], Given] | None = field(default=None, repr=False)
+    reference: Given | Callable[[], Given] | None = field(default=None, repr=False)
     is_balanced: bool = False
     feature_source: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
     read_features: Callable[[], tuple[Tensor, Tensor]] | None = field(default=None, repr=False, compare=False)
@@ -104,11 +97,12 @@ class Evaluation:
 
     def _samples_per_call(self, n: int) -> int:
         # Whole packs only; and a D that looks across its batch gets batches of one size, as in training.
-        return min(self.game.batch or CHUNK, n) // self.game.packing * self.game.packing
+        size, packing = self.game.batch or self.chunk, self.game.packing
+        return min(max(size, packing), n) // packing * packing
 
-    def subset(self, part: Split, n: int) -> tuple[Tensor, Tensor | None]:
+    def subset(self, part: Split, n: int) -> Side:
         """Return ``n`` samples of a split, the same ones for the same seed."""
-        return part.take(self.order(part, n), self.device)
+        return Side.of_split(part, self.order(part, n), self.device, self.data.spec)
 
     def order(self, part: Split, n: int) -> Tensor:
         """Return which ``n`` samples of a split ``subset`` takes."""
@@ -116,33 +110,63 @@ class Evaluation:
         return torch.randperm(len(part), generator=torch.Generator().manual_seed(self.seed))[:n]
 
     @cached_property
-    def real(self) -> tuple[Tensor, Tensor | None]:
-        """Held-out samples [n, ...] and their labels [n]."""
-        side = self.reference() if callable(self.reference) else self.reference
-        return side or self.subset(self.data.holdout, self.n)
+    def reals(self) -> Side:
+        """Held-out samples."""
+        if self.reference is None:
+            return self.subset(self.data.holdout, self.n)
+        return _side(self.reference)
 
     @cached_property
+    def fakes(self) -> Side:
+        """Samples of ``G`` for the labels of ``reals``; as bytes where numbers would take too much memory."""
+        if self.substitute is not None:
+            return _side(self.substitute)
+        drawn = self.generate(self.game.G, self.reals.y, "evaluate")
+        if not drawn.is_lazy:
+            return Side.of(bounded(drawn.x), drawn.y)
+        x = torch.empty(len(drawn), *self.data.spec.shape, dtype=torch.uint8, device=self.device)
+        for place, part in zip(x.split(self.chunk), drawn.parts(self.chunk), strict=True):
+            place.copy_(to_bytes(part))
+        return Side.of(x, drawn.y)
+
+    @property
+    def real(self) -> tuple[Tensor, Tensor | None]:
+        """Held-out samples [n, ...] and their labels [n]: all at once, which ``reals`` are not where they are large."""
+        return self.reals.x, self.reals.y
+
+    @property
     def fake(self) -> tuple[Tensor, Tensor | None]:
         """Samples of ``G`` [n, ...] and the labels they were generated for, which are those of ``real``."""
-        side = self.substitute() if callable(self.substitute) else self.substitute
-        if side:
-            return side
-        x, y = self.generate(self.game.G, self.real[1], "evaluate")
-        return bounded(x), y
+        return self.fakes.x, self.fakes.y
 
-    def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> tuple[Tensor, Tensor | None]:
-        """Return ``n`` samples of a generator for the labels ``y`` [n] or None, and those labels."""
+    def generate(self, G: nn.Module, y: Tensor | None, purpose: str) -> Side:
+        """Return ``n`` samples of a generator for labels [n] or None; large ones are drawn as they are read."""
         # z [n, ...] and conditions [n, ...] to samples [n, ...]
-        z = upload(self.game.latents(self.n, purpose), self.device)
-        return in_chunks(G, z, self.condition(y)).float(), y
+        z, c = self.game.latents(self.n, purpose), self.condition(y)
 
-    def logits(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Return D's logits, float32, one for each sample or pack, label smoothing undone."""
-        game, size = self.game, self._samples_per_call(len(x))
+        def read(rows: Tensor) -> Tensor:
+            parts = []
+            for part in rows.split(self.chunk):
+                conditions = None if c is None else c[part.to(c.device)]
+                parts.append(G(upload(z[part], self.device), conditions).float())
+            return torch.cat(parts)
+
+        return Side(read, y, len(z), is_large(len(z), self.data.spec))
+
+    @property
+    def chunk(self) -> int:
+        """Samples sent through a network of the run at a time."""
+        return chunk_size(4 * ACTIVATIONS * self.data.spec.numel, self.device)
+
+    def logits(self, samples: Tensor | Side, y: Tensor | None) -> Tensor:
+        """Return D's logits for samples and labels, float32, one for each sample or pack, label smoothing undone."""
+        side = Side.of(samples, y) if isinstance(samples, Tensor) else samples
+        game, size = self.game, self._samples_per_call(len(side))
         unit = size if game.batch else game.packing
-        x = x[: len(x) // unit * unit]
-        c = None if y is None else self.condition(y[: len(x)])
-        return game.undo(in_chunks(game.D, x, c, size).float())
+        whole = len(side) // unit * unit
+        c = None if y is None else self.condition(y[:whole])
+        used = side if whole == len(side) else side.reordered(torch.arange(whole))
+        return game.undo(torch.cat([*in_chunks(game.D, used.parts(size), c, size)]).float())
 
     def condition(self, y: Tensor | None) -> Tensor | None:
         """Return what the networks see of labels [n, ...]: None if they are not conditional."""
@@ -153,32 +177,48 @@ class Evaluation:
         """What maps samples to features."""
         return self.feature_source.extractor(self.data, self.device)
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, samples: Tensor | Side) -> Tensor:
         """Return the features [N, d] of samples [N, ...], float64, by which metrics compare them."""
-        extractor = self.extractor
-        budget = BYTES if x.device.type == "cpu" else GPU_BYTES
-        size = max(1, min(CHUNK, budget // extractor.bytes_per_sample))
+        side = Side.of(samples, None) if isinstance(samples, Tensor) else samples
+        parts = side.parts(chunk_size(self.extractor.bytes_per_sample, self.device))
         # A run's precision is that of its own networks: features are the same in every run.
-        with full_float32(x.device):
-            return torch.cat([in_double(extractor(part)) for part in x.split(size)])
+        with full_float32(self.device):
+            return torch.cat([in_double(self.extractor(part)) for part in parts])
 
-    def features_at(self, part: Split, index: Tensor) -> Tensor:
-        """Return ``features`` of the samples of a split at ``index``, few of which are in memory at a time."""
-        size = max(1, min(CHUNK, BYTES // (4 * self.data.spec.numel)))
-        return torch.cat([self.features(part.take(i, self.device)[0]) for i in index.split(size)])
+    def features_of_split(self, part: Split, index: Tensor) -> Tensor:
+        """Return ``features`` of the samples of a split at ``index``, float32, few of which are in memory at a time.
 
-    def features_of_real(self, x: Tensor) -> Tensor:
-        """Return ``features`` of real samples; those of a published network, which takes long, are cached."""
-        if not self.feature_source.is_published:
-            return self.features(x)
-        return in_double(stored_features(self.extractor, x, self.features))
+        Those of many samples, or of a published network, take long and are cached.
+        """
+        pieces = index.split(max(1, min(CHUNK, BYTES // (4 * self.data.spec.numel))))
+
+        def compute() -> Tensor:
+            found = torch.empty(len(index), self.extractor.dimension, device=self.device)
+            for piece, place in zip(pieces, found.split(len(pieces[0])), strict=True):
+                place.copy_(self.features(part.take(piece, self.device)[0]))
+            return found
+
+        is_fast = self.feature_name in ("pixels", "coordinates") or len(index) < MANY
+        if is_fast and not self.feature_source.is_published:
+            return compute()
+        return stored_features(self.extractor, (part.select(piece)[0] for piece in pieces), compute)
+
+    def predictions(self, side: Side) -> Tensor:
+        """Return the likeliest class of each sample of a side, [n], by the classifier of the data."""
+        network = shared_classifier(self.data, self.device)
+        return torch.cat([predict(network, part) for part in side.parts(self.chunk)])
 
     @cached_property
     def features_of_sides(self) -> tuple[Tensor, Tensor]:
         """The features of held-out data and of samples, both [n, d]."""
         if self.read_features is not None:
             return self.read_features()
-        return self.features_of_real(self.real[0]), self.features(self.fake[0])
+        return self._features_of_reals(), self.features(self.fakes)
+
+    def _features_of_reals(self) -> Tensor:
+        if self.reference is not None or not self.feature_source.is_published:
+            return self.features(self.reals)
+        return in_double(self.features_of_split(self.data.holdout, self.order(self.data.holdout, self.n)))
 
     @property
     def feature_name(self) -> str:
@@ -201,6 +241,11 @@ class Evaluation:
     def of_train(self) -> Evaluation:
         """Return the evaluation of training data in place of samples."""
         return replace(self, substitute=self.subset(self.data.train, min(self.n, len(self.data.train))))
+
+
+def _side(given: Given | Callable[[], Given]) -> Side:
+    side = given() if callable(given) else given
+    return side if isinstance(side, Side) else Side.of(*side)
 
 
 def tag_suffix(features: Features, spec: Spec) -> str:

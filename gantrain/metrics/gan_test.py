@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from gantrain.core.estimate import Estimate
-from gantrain.features.tools.classifier import predict, shared_classifier, why_not_trainable
+from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.by_class import why_no_classes
 from gantrain.metrics.tools.classifier import classifier_protocol
@@ -31,10 +31,9 @@ class GanTest(Metric):
         return super().protocol(evaluation) | classifier_protocol(evaluation)
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        x, y = evaluation.fake
-        correct = torch.eq(predict(shared_classifier(evaluation.data, x.device), x), y)  # type: ignore[arg-type]
+        correct = torch.eq(evaluation.predictions(evaluation.fakes), evaluation.fakes.y)  # type: ignore[arg-type]
         share, n = float(correct.double().mean()), len(correct)
         return {"fidelity/gan_test": Estimate(share, n=n, caveat=rare_share(share, n))}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        return {tag: share_error(value, len(evaluation.fake[0])) for tag, value in self(evaluation).items()}
+        return {tag: share_error(value, len(evaluation.fakes)) for tag, value in self(evaluation).items()}

@@ -43,7 +43,7 @@ class GanTrain(Metric):
         return super().protocol(evaluation) | own
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        n = len(evaluation.real[0])
+        n = len(evaluation.reals)
         share = evaluation.once(accuracy_after_samples)
         return {"diversity/gan_train": Estimate(share, n=n, caveat=rare_share(share, n))}
 
@@ -65,7 +65,7 @@ class GanTrain(Metric):
             found.append(accuracy(evaluation, *on_cpu(train.take(rows))))
         mean = statistics.fmean(found)
         return {
-            "diversity/gan_train": Estimate(mean, error_of(found, mean, evaluation), len(evaluation.real[0]))
+            "diversity/gan_train": Estimate(mean, error_of(found, mean, evaluation), len(evaluation.reals))
         }
 
 
@@ -95,4 +95,4 @@ def accuracy_after_samples(evaluation: Evaluation) -> float:
 def error_of(found: list[float], value: float, evaluation: Evaluation) -> float:
     """Return the standard error of an accuracy: of what is trained on, by other fits, and of what is tested on."""
     of_training = student_margin(len(found) - 1) * statistics.stdev(found)
-    return math.hypot(of_training, share_error(value, len(evaluation.real[0])))
+    return math.hypot(of_training, share_error(value, len(evaluation.reals)))

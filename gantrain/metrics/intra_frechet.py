@@ -54,7 +54,7 @@ class IntraFrechet(Metric):
 
 def rows_of_sides(evaluation: Evaluation) -> list[tuple[Tensor, Tensor]]:
     """Return the rows of each class among held-out data and samples."""
-    real, fake = evaluation.real[1], evaluation.fake[1]
+    real, fake = evaluation.reals.y, evaluation.fakes.y
     return rows_of_classes(real.cpu(), fake.cpu())  # type: ignore[union-attr]  # the classes have labels
 
 

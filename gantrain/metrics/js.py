@@ -9,6 +9,7 @@ from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import estimate_from_means
 from gantrain.metrics.base import NETWORKS, Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.accuracy import best_accuracy
+from gantrain.metrics.side import Side
 from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import option, register
 
@@ -69,24 +70,25 @@ class JS(Metric):
     @staticmethod
     def logits(evaluation: Evaluation) -> Logits:
         """Return D's logits on held-out data, fresh samples and, where the game has them, wrong pairs."""
-        x, y = evaluation.real
+        real = evaluation.reals
+        y = real.y
         # Wrong pairs: data with another condition (Reed et al. 2016, alg. 1).
         has_wrong = evaluation.game.objective.mismatch_weight > 0 and y is not None
         wrong = evaluation.game.wrong(y) if has_wrong else None  # type: ignore[arg-type]
-        mismatched = None if wrong is None else evaluation.logits(x, wrong)
-        return Logits(evaluation.logits(x, y), fake_logits(evaluation), mismatched, evaluation.group)
+        mismatched = None if wrong is None else evaluation.logits(real, wrong)
+        return Logits(evaluation.logits(real, y), fake_logits(evaluation), mismatched, evaluation.group)
 
 
 def fake_logits(evaluation: Evaluation) -> Tensor:
     """Return D's logits on fresh samples of the live G."""
     if evaluation.read_fake_logits is not None:
         return evaluation.read_fake_logits()
-    return evaluation.logits(evaluation.once(fresh_samples), evaluation.real[1])
+    return evaluation.logits(evaluation.once(fresh_samples), evaluation.reals.y)
 
 
-def fresh_samples(evaluation: Evaluation) -> Tensor:
-    """Return fresh samples of the live G for the labels of the held-out data, [n, ...]."""
-    return evaluation.generate(evaluation.game.G_live, evaluation.real[1], "divergence")[0]
+def fresh_samples(evaluation: Evaluation) -> Side:
+    """Return fresh samples of the live G for the labels of the held-out data."""
+    return evaluation.generate(evaluation.game.G_live, evaluation.reals.y, "divergence")
 
 
 def of_training_data(evaluation: Evaluation) -> Evaluation:

@@ -57,7 +57,8 @@ class Mismatch(Metric):
 
 def logits_of_pairs(evaluation: Evaluation) -> tuple[Tensor, Tensor] | None:
     """Return D's logits on held-out data with the right condition and with a wrong one, [n]; None without such."""
-    x, y = evaluation.real
+    side = evaluation.reals
+    y = side.y
     wrong = None if y is None else evaluation.game.wrong(y)
     # All held-out conditions may be the same.
-    return None if wrong is None else (evaluation.logits(x, y), evaluation.logits(x, wrong))
+    return None if wrong is None else (evaluation.logits(side, y), evaluation.logits(side, wrong))

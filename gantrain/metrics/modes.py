@@ -48,7 +48,7 @@ class Modes(Metric):
         return {"within": "3 sd", "n": evaluation.n, "of": len(density.modes), "G": "averaged weights"}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        n, counts = len(evaluation.fake[0]), evaluation.once(counts_of_fakes)
+        n, counts = len(evaluation.fakes), evaluation.once(counts_of_fakes)
         share = float(counts.sum()) / n
         values = mode_estimates(counts, n) | {
             "high_quality": Estimate(share, n=n, caveat=rare_share(share, n))
@@ -56,7 +56,7 @@ class Modes(Metric):
         return {tag: values[tag.split("/")[1]] for tag in self.tags}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        n, counts = len(evaluation.fake[0]), evaluation.once(counts_of_fakes)
+        n, counts = len(evaluation.fakes), evaluation.once(counts_of_fakes)
         values = mode_errors(counts, n, evaluation.seed)
         values["high_quality"] = Estimate(share_error(float(counts.sum()) / n, n))
         return {tag: values[tag.split("/")[1]] for tag in self.tags}

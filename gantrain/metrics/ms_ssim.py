@@ -113,9 +113,11 @@ class MsSsim(Metric):
 
 def pairs_of_fakes(evaluation: Evaluation) -> Tensor:
     """Return pairs of rows of samples of one class, [pairs, 2], that share no sample."""
-    x, y = evaluation.fake
+    y = evaluation.fakes.y
     has_classes = evaluation.conditional and y is not None and y.dim() == 1
-    kinds = y.cpu() if has_classes and y is not None else torch.zeros(len(x), dtype=torch.int64)
+    kinds = (
+        y.cpu() if has_classes and y is not None else torch.zeros(len(evaluation.fakes), dtype=torch.int64)
+    )
     pairs = [(kinds == kind).nonzero()[:, 0] for kind in torch.unique(kinds)]
     found = torch.cat([rows[: len(rows) // 2 * 2].view(-1, 2) for rows in pairs])
     # In the order of the samples, which is random, so that the first pairs are of all classes.
@@ -124,7 +126,7 @@ def pairs_of_fakes(evaluation: Evaluation) -> Tensor:
 
 def similarities_of_fakes(evaluation: Evaluation) -> Tensor:
     """Return ``ms_ssim`` of each pair of samples, [pairs]."""
-    x = evaluation.fake[0]
-    pairs = evaluation.once(pairs_of_fakes).to(x.device).split(max(1, BYTES // (8 * x[0].numel() * 8)))
-    found = [ms_ssim(x[part[:, 0]].cpu(), x[part[:, 1]].cpu()) for part in pairs]
+    side, size = evaluation.fakes, max(1, BYTES // (8 * evaluation.data.spec.numel * 8))
+    pairs = evaluation.once(pairs_of_fakes).split(size)
+    found = [ms_ssim(*(side.take(rows).cpu() for rows in part.unbind(1))) for part in pairs]
     return torch.cat(found) if found else torch.zeros(0)

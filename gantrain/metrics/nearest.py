@@ -11,7 +11,8 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.datasets.base import Split
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.evaluation import CHUNK, in_double
+from gantrain.metrics.evaluation import in_double
+from gantrain.metrics.side import Side
 from gantrain.metrics.tools.errors import bootstrap
 from gantrain.metrics.tools.pair_distances import MAX_TREE_DIMENSIONS, tree_of
 from gantrain.registry import option, register
@@ -106,9 +107,7 @@ class TrainingSpace:
             index = (
                 torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:most].sort().values
             )
-        rows = torch.empty(len(index), d)
-        for part, place in zip(index.split(CHUNK), rows.split(CHUNK), strict=True):
-            place.copy_(evaluation.features_at(train, part))
+        rows = evaluation.features_of_split(train, index).cpu()
         return cls(Split(rows), "features", None if len(index) == len(train) else index)
 
     def _places(self, own: Tensor | None) -> Tensor | None:
@@ -118,20 +117,21 @@ class TrainingSpace:
         places = torch.searchsorted(self.index, own).clamp(max=len(self.index) - 1)
         return torch.where(self.index[places] == own, places, -1)
 
-    def distances(self, evaluation: Evaluation, x: Tensor, own: Tensor | None = None) -> Tensor:
-        """Return the distance in features of the first samples x [N, ...] to their nearest training sample, [N]."""
-        x, train = x[:MAX_SAMPLES], evaluation.data.train
+    def distances(self, evaluation: Evaluation, side: Side, own: Tensor | None = None) -> Tensor:
+        """Return the distance in features of the first samples of a side to their nearest training sample, [N]."""
+        side, train = side.reordered(torch.arange(min(MAX_SAMPLES, len(side)))), evaluation.data.train
         if self.rows is train:
-            found, which = nearest(x, train, own)
+            found, which = nearest(side.x, train, own)
             if self.search == "features":
                 return found.cpu()
-            features = evaluation.features(x)
-        else:
-            features = evaluation.features(x)
+        features = evaluation.features(side)
+        if self.rows is not train:
             which = by_product(features, self.rows, self._places(own))
             which = which if self.index is None else self.index.to(which.device)[which]
         # Computed anew in chunks of the same size, so that the features of a copy have the same bits.
-        others = evaluation.features(train.take(which, evaluation.device)[0])
+        others = evaluation.features(
+            Side.of_split(train, which.cpu(), evaluation.device, evaluation.data.spec)
+        )
         return (features - others).norm(dim=1).cpu()
 
 
@@ -199,13 +199,13 @@ class Nearest(Metric):
             data, own = evaluation.data, None
             if data.within is not None:
                 own = data.within[evaluation.order(data.holdout, evaluation.n)][:MAX_SAMPLES]
-            distances = self.space(evaluation).distances(evaluation, evaluation.real[0], own)
+            distances = self.space(evaluation).distances(evaluation, evaluation.reals, own)
             self._last = last = (evaluation.data, key, distances)
         return last[2]
 
     def distances_of_fakes(self, evaluation: Evaluation) -> Tensor:
         """Return the distances of samples of G to their nearest training samples."""
-        return self.space(evaluation).distances(evaluation, evaluation.fake[0])
+        return self.space(evaluation).distances(evaluation, evaluation.fakes)
 
     def space(self, evaluation: Evaluation) -> TrainingSpace:
         """Return the training samples as they are compared, computed once a run."""

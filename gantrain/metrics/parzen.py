@@ -62,7 +62,7 @@ def halves(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
 
 def scale(evaluation: Evaluation) -> float:
     """Return the data's standard deviation, the root of its mean square over coordinates; 1 for constant data."""
-    x, _ = evaluation.subset(evaluation.data.train, VALID)
+    x = evaluation.subset(evaluation.data.train, VALID).x
     return float(rows(x, evaluation).var(0, unbiased=False).mean().sqrt()) or 1.0
 
 

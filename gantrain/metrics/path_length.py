@@ -94,7 +94,7 @@ def path_lengths(evaluation: Evaluation, distance: Callable[[Tensor, Tensor], Te
     game, found = evaluation.game, []
     start, end = (game.latents(evaluation.n, f"path {side}") for side in ("start", "end"))
     G = cast(Generator, game.G)
-    y = evaluation.condition(evaluation.real[1])
+    y = evaluation.condition(evaluation.reals.y)
     for rows in torch.arange(evaluation.n).split(BATCH):
         c = None if y is None else y[rows.to(y.device)]
         z, other = (latents[rows].to(evaluation.device) for latents in (start, end))

@@ -4,37 +4,43 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
+from gantrain.metrics.side import Side
 from gantrain.registry import option, register
 
+NUMBERS = 2**22  # of one condition in memory at a time, in double precision
 FEWEST = 5  # samples of a condition, on average, for a reliable error
 
 
-def per_condition_std(x: Tensor, y: Tensor) -> Estimate | None:
+def per_condition_std(side: Side) -> Estimate | None:
     """Return the mean over coordinates and conditions of the standard deviation of samples of one condition.
 
-    x is [N, ...], y [N] or [N, K]; conditions that occur once do not count. In the data's unit; None if all occur once.
+    Its labels are [N] or [N, K]; conditions that occur once do not count. In the data's unit; None if all occur once.
     Its error, by the delta method, is over samples of these conditions.
     """
-    _, which, counts = torch.unique(y.cpu(), dim=0, return_inverse=True, return_counts=True)
-    x = x.cpu().flatten(1)
+    assert side.y is not None  # as ``why_unsupported`` requires
+    _, which, counts = torch.unique(side.y.cpu(), dim=0, return_inverse=True, return_counts=True)
     spreads, variances = [], []
     for kind in torch.arange(len(counts))[counts > 1]:
-        rows = x[which == kind].double()
-        std = rows.std(0)
-        spreads.append(std.mean())
-        # A sample changes the standard deviation s of its condition by (d^2 - s^2) / 2 s (n - 1), d from its mean.
-        change = (rows - rows.mean(0)).square_().sub_(std.square()).div_(2 * std).nan_to_num_(0.0)
-        variances.append(change.mean(1).var() / len(rows))
+        x = side.take((which == kind).nonzero()[:, 0]).cpu().flatten(1)
+        stds, changes = [], []
+        for part in x.split(max(1, NUMBERS // len(x)), 1):
+            rows = part.double()
+            std = rows.std(0)
+            # A sample changes the standard deviation s of its condition by (d^2 - s^2) / 2 s (n - 1), d from its mean.
+            change = (rows - rows.mean(0)).square_().sub_(std.square()).div_(2 * std).nan_to_num_(0.0)
+            stds.append(std)
+            changes.append(change.mean(1) * (len(std) / x.shape[1]))
+        spreads.append(torch.cat(stds).mean())
+        variances.append(torch.stack(changes).sum(0).var() / len(x))
     if not spreads:
         return None
     error = float(torch.stack(variances).sum()) ** 0.5 / len(spreads)
     few = int(counts[counts > 1].sum()) < FEWEST * len(spreads)
     caveat = f"fewer than {FEWEST} samples of a condition" if few else ""
-    return Estimate(float(torch.stack(spreads).mean()), error, len(x), caveat=caveat)
+    return Estimate(float(torch.stack(spreads).mean()), error, len(side), caveat=caveat)
 
 
 @register("metric")
@@ -78,5 +84,4 @@ class PerCondition(Metric):
 
 def spreads_of_sides(evaluation: Evaluation) -> tuple[Estimate | None, Estimate | None]:
     """Return ``per_condition_std`` of held-out data and of samples."""
-    real, fake = (per_condition_std(*part) for part in (evaluation.real, evaluation.fake))  # type: ignore[arg-type]
-    return real, fake
+    return per_condition_std(evaluation.reals), per_condition_std(evaluation.fakes)

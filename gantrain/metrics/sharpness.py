@@ -7,11 +7,11 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
-from gantrain.metrics.evaluation import CHUNK, in_double
+from gantrain.metrics.evaluation import in_double
 from gantrain.metrics.tools.errors import ratio_error
 from gantrain.registry import option, register
 
-NUMBERS = 2**24  # pixels in memory at a time, in double precision
+NUMBERS = 2**21  # pixels in memory at a time, in double precision
 
 
 def sharpness_of_each(x: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Sharpness(Metric):
             return "sharpness needs images of at least 4x4 pixels"
         if run.data is None:
             return None
-        parts = torch.arange(len(run.data.holdout)).split(CHUNK)
+        parts = torch.arange(len(run.data.holdout)).split(max(1, NUMBERS // run.spec.numel))
         flat = all(bool((x == x[..., :1, :1]).all()) for x, _ in map(run.data.holdout.take, parts))
         return "the held-out images are flat, each of one colour" if flat else None
 
@@ -67,4 +67,9 @@ class Sharpness(Metric):
 
 def sharpness_of_sides(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
     """Return the sharpness of each held-out image and of each sample, both [n]."""
-    return sharpness_of_each(evaluation.real[0]), sharpness_of_each(evaluation.fake[0])
+    size = max(1, NUMBERS // evaluation.data.spec.numel)
+    real, fake = (
+        torch.cat([sharpness_of_each(part) for part in side.parts(size)])
+        for side in (evaluation.reals, evaluation.fakes)
+    )
+    return real, fake

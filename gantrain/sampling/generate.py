@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.spec import bounded
-from gantrain.metrics.evaluation import CHUNK
+from gantrain.metrics.side import CHUNK
 from gantrain.models.base import Generator
 from gantrain.sampling.latents import latents
 

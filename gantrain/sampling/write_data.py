@@ -14,7 +14,7 @@ from gantrain.core.atomic import new_folder, replacement
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Dataset, Split
 from gantrain.errors import ConfigError
-from gantrain.metrics.evaluation import CHUNK
+from gantrain.metrics.side import CHUNK
 from gantrain.sampling.images import to_image, to_uint8
 from gantrain.sampling.write import check_samples_file, write_samples
 

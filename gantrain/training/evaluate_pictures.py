@@ -17,6 +17,7 @@ from gantrain.features.base import Features, default_features
 from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import RunSpec
 from gantrain.metrics.evaluation import Evaluation
+from gantrain.metrics.side import Side
 from gantrain.metrics.suite import Suite
 from gantrain.registry import build
 from gantrain.training.evaluate import compute, select_metrics
@@ -66,8 +67,8 @@ def evaluate_pictures(
         fake = sides.fake.split
         if data.spec.classes:
             fake = replace(fake, y=translated_labels(sides.fake, sides.real))
-        evaluation = with_samples(evaluation, *evaluation.subset(fake, n))
-        has_labels = evaluation.fake[1] is not None and data.spec.classes > 0
+        evaluation = with_samples(evaluation, evaluation.subset(fake, n))
+        has_labels = evaluation.fakes.y is not None and data.spec.classes > 0
         metrics = select_metrics(
             suite, RunSpec(data.spec, conditional=has_labels, data=data, features=source, n=n)
         )
@@ -128,14 +129,14 @@ def suitable_features(features: Features, data: Data) -> Features:
     return features
 
 
-def with_samples(evaluation: Evaluation, x: Tensor, y: Tensor | None) -> Evaluation:
-    """Return the evaluation of samples x [n, ...] and their labels [n] or None.
+def with_samples(evaluation: Evaluation, fakes: Side) -> Evaluation:
+    """Return the evaluation of samples and their labels.
 
     Where both sides have as many pictures of each class, each sample gets the place of a real one of its class.
     """
-    _, real = evaluation.real
+    y, real = fakes.y, evaluation.reals.y
     if y is None or real is None or not torch.equal(y.sort().values, real.sort().values):
-        return replace(evaluation, substitute=(x, y))
+        return replace(evaluation, substitute=fakes)
     order = torch.empty_like(y)
     order[real.argsort(stable=True)] = y.argsort(stable=True)
-    return replace(evaluation, substitute=(x[order], y[order]), conditional=True)
+    return replace(evaluation, substitute=fakes.reordered(order), conditional=True)

@@ -3,16 +3,14 @@
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from gantrain.config.options import Config
-from gantrain.core.device import upload
 from gantrain.core.spec import bounded
 from gantrain.datasets.base import Data
 from gantrain.distributed.group import Group
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.evaluation import CHUNK
 from gantrain.metrics.js import of_training_data
+from gantrain.metrics.side import Side, to_bytes
 from gantrain.tracking.health.case import READ
 from gantrain.training.checkpoint import Checkpoint
 from gantrain.training.evaluate import compute, evaluation_mode, supported_metrics, view
@@ -75,19 +73,19 @@ def shared_view(config: Config, data: Data, state: TrainState, runtime: Runtime)
         return replace(evaluation, substitute=samples(evaluation, runtime.group))
 
 
-def samples(evaluation: Evaluation, group: Group) -> tuple[Tensor, Tensor | None]:
-    """Return ``evaluation.fake``, of which each process generates every n-th chunk and receives the others.
+def samples(evaluation: Evaluation, group: Group) -> Side:
+    """Return ``evaluation.fakes``, of which each process generates every n-th chunk and receives the others.
 
     The chunks are those of one process, so that every sample has the same bits.
     """
-    y = evaluation.real[1]
-    z, c = evaluation.game.latents(evaluation.n, "evaluate").split(CHUNK), evaluation.condition(y)
-    conditions = [None] * len(z) if c is None else c.split(CHUNK)
-    rounds = -(-len(z) // group.size)
-    own = torch.zeros(rounds, CHUNK, *evaluation.data.spec.shape, device=evaluation.device)
-    for place, i in enumerate(range(group.rank, len(z), group.size)):
-        own[place, : len(z[i])] = bounded(
-            evaluation.game.G(upload(z[i], evaluation.device), conditions[i]).float()
-        )
+    y, size, shape = evaluation.reals.y, evaluation.chunk, evaluation.data.spec.shape
+    drawn = evaluation.generate(evaluation.game.G, y, "evaluate")
+    chunks = torch.arange(len(drawn)).split(size)
+    dtype = torch.uint8 if drawn.is_lazy else torch.float32
+    own = torch.zeros(-(-len(chunks) // group.size), size, *shape, dtype=dtype, device=evaluation.device)
+    for place, rows in zip(own, chunks[group.rank :: group.size], strict=False):
+        x = drawn.read(rows)
+        place[: len(rows)] = to_bytes(x) if drawn.is_lazy else bounded(x)
     of_ranks = group.gather(own)
-    return torch.cat([of_ranks[i % group.size][i // group.size, : len(z[i])] for i in range(len(z))]), y
+    parts = [of_ranks[i % group.size][i // group.size, : len(rows)] for i, rows in enumerate(chunks)]
+    return Side.of(torch.cat(parts), y)

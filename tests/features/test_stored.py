@@ -1,5 +1,7 @@
 """Features of real samples are found again by their content, and by nothing else."""
 
+from functools import partial
+
 import pytest
 import torch
 from small_features import SmallPublished
@@ -41,26 +43,26 @@ def test_real_features_are_computed_once(calls):
         calls.append(len(x))
         return extractor(x).double()
 
-    first = stored_features(extractor, X, compute)
-    assert stored_features(extractor, X, compute).double().equal(first)
+    first = stored_features(extractor, [X], partial(compute, X))
+    assert stored_features(extractor, [X], partial(compute, X)).double().equal(first)
     assert calls == [40]
-    stored_features(extractor, X[:20], compute)
+    stored_features(extractor, [X[:12], X[12:20]], partial(compute, X[:20]))
     changed = X.clone()
     changed[3, 0, 0, 0] += 1e-6
-    stored_features(extractor, changed, compute)
+    stored_features(extractor, [changed], partial(compute, changed))
     assert calls == [40, 20, 40]
     extractor.protocol = {**extractor.protocol, "sha256": "1" * 64}
-    stored_features(extractor, X, compute)
+    stored_features(extractor, [X], partial(compute, X))
     assert calls == [40, 20, 40, 40]
 
 
 def test_damaged_files_are_computed_again(calls):
     extractor = SmallPublished().load(scene().data)
-    expected = stored_features(extractor, X, lambda x: extractor(x))
+    expected = stored_features(extractor, [X], lambda: extractor(X))
     (path,) = cache_home().glob("features-*")
     for content in (path.read_bytes()[:-9], b"", b"{}" * 50):
         path.write_bytes(content)
-        assert stored_features(extractor, X, lambda x: extractor(x)).equal(expected)
+        assert stored_features(extractor, [X], lambda: extractor(X)).equal(expected)
 
 
 def test_evaluations_cache_the_real_side_of_published_networks(calls, monkeypatch):

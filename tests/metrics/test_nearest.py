@@ -14,6 +14,7 @@ from gantrain.features.random import Random
 from gantrain.metrics import nearest as module
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.nearest import Nearest, nearest
+from gantrain.metrics.side import Side
 from gantrain.metrics.suite import Suite
 from gantrain.registry import build
 
@@ -90,9 +91,9 @@ def test_nearest_keeps_the_features_of_as_many_samples_as_fit(digits, monkeypatc
         protocol, space = metric.protocol(scene), metric.space(scene)
         assert (protocol["train"], protocol["nearest_by"]) == (700, "features")
         copies = digits.train.take(space.index[:300])[0]
-        assert float(space.distances(scene, copies).max()) == 0
+        assert float(space.distances(scene, Side.of(copies, None)).max()) == 0
         others = torch.cdist(scene.features(x), space.rows.x.double()).min(1).values
-        torch.testing.assert_close(space.distances(scene, x), others, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(space.distances(scene, Side.of(x, None)), others, rtol=1e-5, atol=1e-5)
 
 
 def test_nearest_by_a_published_network_is_found_by_pixels(digits, monkeypatch):

@@ -15,6 +15,7 @@ from gantrain.datasets.base import Data, Split
 from gantrain.datasets.digits import Digits
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.per_condition import PerCondition, per_condition_std
+from gantrain.metrics.side import Side
 from gantrain.training.evaluate import compute, view
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
@@ -56,7 +57,7 @@ def test_samples_that_ignore_their_condition_read_more_than_1(digits):
     x, _ = seen.real
     mixed = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))]
     # Classes differ, so the deviation of all is above that of each; by how much is the share of variance between them.
-    whole = x.double().flatten(1).std(0).mean() / per_condition_std(*seen.real)
+    whole = x.double().flatten(1).std(0).mean() / per_condition_std(seen.reals)
     assert value(seen, mixed) == pytest.approx(float(whole), abs=0.02)
     assert whole > 1.2
 
@@ -67,16 +68,16 @@ def test_per_condition_std_is_that_over_noise():
     sigma = torch.tensor([0.5, 1.0, 3.0])
     x = 100.0 * y[:, None] + sigma[y][:, None] * torch.randn(len(y), 5, generator=draws)
     # Of 20,000 draws each: a standard error of 1/200, and conditions count alike.
-    assert per_condition_std(x, y) == pytest.approx(1.5, abs=0.02)
+    assert per_condition_std(Side.of(x, y)) == pytest.approx(1.5, abs=0.02)
     few = torch.cat([torch.arange(len(y))[y < 2], torch.arange(len(y))[y == 2][:2000]])
-    assert per_condition_std(x[few], y[few]) == pytest.approx(1.5, abs=0.03)
+    assert per_condition_std(Side.of(x[few], y[few])) == pytest.approx(1.5, abs=0.03)
 
 
 def test_per_condition_std_with_vector_and_single_conditions():
     x = torch.tensor([[0.0], [2.0], [5.0], [9.0]])
     y = torch.tensor([[0, 1], [0, 1], [1, 0], [1, 1]])
-    assert per_condition_std(x, y) == pytest.approx(2**0.5, abs=1e-12)
-    assert per_condition_std(x[1:], y[1:]) is None
+    assert per_condition_std(Side.of(x, y)) == pytest.approx(2**0.5, abs=1e-12)
+    assert per_condition_std(Side.of(x[1:], y[1:])) is None
 
 
 @pytest.mark.parametrize("source", ["z", "dropout", "both"])

@@ -144,7 +144,7 @@ def test_evaluation_chunk_size_does_not_matter(monkeypatch):
     config, data, state, runtime = scene("objective=conditional", "metric.n=40")
     readings = []
     for chunk in (7, 500):
-        monkeypatch.setattr("gantrain.metrics.evaluation.CHUNK", chunk)
+        monkeypatch.setattr("gantrain.metrics.side.CHUNK", chunk)
         evaluation = view(config, data, state, runtime)
         with torch.inference_mode():
             x, y = evaluation.fake

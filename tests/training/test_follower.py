@@ -104,7 +104,7 @@ def test_samples_of_processes_are_those_of_one(size):
 
     def draw(group):
         with evaluation_mode(scene):  # 5 chunks, the last of 100
-            return samples(scene, group)[0]
+            return samples(scene, group).x
 
     with evaluation_mode(scene):
         expected = scene.fake[0]

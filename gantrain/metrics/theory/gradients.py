@@ -55,8 +55,8 @@ def probabilities(evaluation: Evaluation) -> Tensor:
     """Return D's probability of real for samples of the live G, float64 [n]; none where sigmoid(logit) is not one."""
     if not evaluation.game.objective.classifies:
         return torch.empty(0)
-    fake, y = evaluation.generate(evaluation.game.G_live, evaluation.real[1], "divergence")
-    return torch.sigmoid(evaluation.logits(fake, y).cpu().double())
+    fake = evaluation.generate(evaluation.game.G_live, evaluation.reals.y, "divergence")
+    return torch.sigmoid(evaluation.logits(fake, fake.y).cpu().double())
 
 
 def curve(history: History, tag: str) -> tuple[list[float], list[float]]:

@@ -95,8 +95,8 @@ def d_error_tag(evaluation: Evaluation) -> str:
 def d_errors(evaluation: Evaluation) -> Tensor:
     """Return |D - D*| at held-out data and at as many samples of the live G, float64 [2, n]."""
     log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
-    fake, _ = evaluation.generate(evaluation.game.G_live, evaluation.real[1], "divergence")
-    x = torch.cat([evaluation.real[0], fake])
+    fake = evaluation.generate(evaluation.game.G_live, evaluation.reals.y, "divergence")
+    x = torch.cat([evaluation.reals.x, fake.x])
     points = x.cpu().double()
     if log_q is None:
         cloud = samples(evaluation, CELL_SAMPLES, "optimal discriminator")

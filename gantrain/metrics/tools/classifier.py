@@ -2,18 +2,18 @@
 
 import torch
 
-from gantrain.features.tools.classifier import predict, shared_classifier
+from gantrain.features.tools.classifier import shared_classifier
 from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation
 
 
 def classifier_protocol(evaluation: Evaluation) -> dict[str, object]:
     """Return a description of the classifier, and its accuracy on held-out samples."""
-    x, y = evaluation.real
+    y = evaluation.reals.y
     assert y is not None  # only labelled data have a classifier
-    network = shared_classifier(evaluation.data, x.device)
+    network = shared_classifier(evaluation.data, evaluation.device)
     own: dict[str, object] = {"classifier": network.origin, "classifier_sha256": network.sha256}
-    correct = torch.eq(predict(network, x), y)
+    correct = torch.eq(evaluation.predictions(evaluation.reals), y)
     reserved = len(split_reserved_samples(evaluation.data)[1])
     own |= {"classifier_accuracy": float(correct.double().mean())}
     return own | ({"reserved_from_training": reserved} if reserved else {})

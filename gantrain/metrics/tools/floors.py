@@ -14,12 +14,13 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation, Metric
+from gantrain.metrics.evaluation import in_double
+from gantrain.metrics.side import Side, is_large
 from gantrain.metrics.tools.errors import student_margin
 
 Share = Callable[[Iterable[Evaluation], Callable[[Evaluation], Any]], list[Any]]
 SPLITS, FEWEST_SPLITS = 20, 5  # of the real samples, for the mean of a floor and its spread
 SAMPLES_OF_SPLITS = 10_000  # on each side in all splits, unless that were fewer than ``FEWEST_SPLITS``
-ROWS, BYTES = 1000, 2**26  # of samples that are in memory at a time, at most
 ENOUGH = 0.9  # of the samples of a reading, for a floor without a caveat
 
 
@@ -38,13 +39,16 @@ def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[E
     held = len(data.holdout)
     total = held + len(reserved)
 
-    def take(index: Tensor) -> tuple[Tensor, Tensor | None]:
+    def read(index: Tensor) -> Tensor:
         first, second = index[index < held], index[index >= held]
         back = torch.cat([(index < held).nonzero()[:, 0], (index >= held).nonzero()[:, 0]]).argsort()
         x, _ = data.holdout.take(first, evaluation.device)
         other, _ = data.train.take(reserved[second - held], evaluation.device)
-        order = back.to(evaluation.device)
-        return torch.cat([x, other])[order], None if labels is None else labels[index].to(evaluation.device)
+        return torch.cat([x, other])[back.to(evaluation.device)]
+
+    def take(index: Tensor) -> Side:
+        y = None if labels is None else labels[index].to(evaluation.device)
+        return Side(lambda rows: read(index[rows]), y, len(index), is_large(len(index), data.spec))
 
     labels = None
     if data.holdout.y is not None and data.train.y is not None:
@@ -65,13 +69,12 @@ def real_against_real(evaluation: Evaluation, compares_real: bool) -> Iterator[E
         if len(pairs) > 1:
             a, b = pairs[:n].unbind(1)
             suite = replace(evaluation.suite, n=len(a))
-            read = partial(_pool_rows, evaluation, a, b)
             yield replace(
                 evaluation,
                 suite=suite,
                 reference=partial(take, a),
                 substitute=partial(take, b),
-                read_features=read,
+                read_features=partial(_pool_rows, evaluation, a, b),
             )
 
 
@@ -82,13 +85,7 @@ def pool_features(evaluation: Evaluation) -> Tensor:
         (evaluation.data.holdout, torch.arange(len(evaluation.data.holdout))),
         (evaluation.data.train, reserved),
     )
-    rows_at_a_time = max(1, min(ROWS, BYTES // (4 * evaluation.data.spec.numel)))
-    rows = [
-        evaluation.features_of_real(split.take(index, evaluation.device)[0])
-        for split, all_of_them in parts
-        for index in all_of_them.split(rows_at_a_time)
-    ]
-    return torch.cat(rows)
+    return torch.cat([in_double(evaluation.features_of_split(*part)) for part in parts if len(part[1])])
 
 
 def _pool_rows(evaluation: Evaluation, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

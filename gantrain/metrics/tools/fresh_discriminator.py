@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 from gantrain.core.gradients import descend
 from gantrain.core.update_rules import Adam
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.evaluation import in_chunks
+from gantrain.metrics.side import in_chunks
 from gantrain.models.layers import ConditionEmbedding
 
 BATCH, RATE, WIDTH, CHECKS = 256, 2e-3, 128, 16
@@ -132,9 +132,9 @@ def fit(evaluation: Evaluation, part: int = 1) -> Fit:
     Held-out samples are two halves. The D that is best on one half is evaluated on the other, so that all are used and
     none selects the D that is evaluated on it. They are those of ``divergence/js``.
     """
-    device = evaluation.device
+    device, size = evaluation.device, evaluation.chunk
     real, y = evaluation.real
-    fake, _ = evaluation.generate(evaluation.game.G_live, y, "divergence")
+    fake = evaluation.generate(evaluation.game.G_live, y, "divergence").x
     train, steps = evaluation.data.train, -(-evaluation.suite.refit_steps // part)
     order, draws = (torch.Generator().manual_seed(evaluation.seed) for _ in range(2))
     some = torch.randperm(len(train), generator=order)[: -(-len(train) // part)]
@@ -163,7 +163,7 @@ def fit(evaluation: Evaluation, part: int = 1) -> Fit:
             if step + 1 in due:
                 with torch.no_grad():
                     on_real, on_fake, on_known = (
-                        in_chunks(D, x, evaluation.condition(c)).double()
+                        torch.cat([*in_chunks(D, x.split(size), evaluation.condition(c), size)]).double()
                         for x, c in ((real, y), (fake, y), (known, known_y))
                     )
                 # -log D(x) and -log(1 - D(G(z)))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gantrain.datasets.base import Data
 from gantrain.metrics.base import Evaluation
-from gantrain.metrics.evaluation import CHUNK
+from gantrain.metrics.side import CHUNK
 from gantrain.models.base import Generator
 
 LogDensity = Callable[[Tensor], Tensor]  # points [N, d], float64 on the CPU, to nats [N]
@@ -39,7 +39,7 @@ def density_of_generator(evaluation: Evaluation) -> LogDensity | None:
 
 def samples(evaluation: Evaluation, n: int, purpose: str) -> Tensor:
     """Return ``n`` fresh samples of the live G, [n, d], float64 on the CPU, with conditions of held-out data."""
-    y, parts = evaluation.condition(evaluation.real[1]), []
+    y, parts = evaluation.condition(evaluation.reals.y), []
     for start in range(0, n, 20 * CHUNK):
         count = min(20 * CHUNK, n - start)
         z = evaluation.game.latents(count, f"{purpose} {start}").to(evaluation.device)
