@@ -69,6 +69,12 @@ class Evaluation:
     def with_circumstances(self, protocol: Mapping[str, object]) -> dict[str, object]:
         """Return a metric's protocol with what else holds for this evaluation: networks, split and training."""
         stated = dict(protocol)
+        if (
+            self.players is not None
+            and stated.get("G") == "averaged weights"
+            and is_large(self.n, self.data.spec)
+        ):
+            stated["samples"] = "rounded to bytes, as image files have them"
         if self.players is None:
             stated["G"] = "samples of files"
         elif stated.get("G") == "averaged weights" and not self.players.is_averaged:

@@ -1,5 +1,7 @@
 """Features of real samples are found again by their content, and by nothing else."""
 
+import os
+import time
 from functools import partial
 
 import pytest
@@ -10,6 +12,7 @@ from gantrain.core.files import cache_home
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
 from gantrain.features.pixels import Pixels
+from gantrain.features.tools import stored
 from gantrain.features.tools.stored import stored_features
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.suite import Suite
@@ -75,3 +78,15 @@ def test_evaluations_cache_the_real_side_of_published_networks(calls, monkeypatc
     assert real.allclose(fake[order], atol=1e-6)
     assert scene(source=Pixels()).features_of_sides[0].shape == (40, 48)
     assert len(list(cache_home().glob("features-*"))) == 1
+
+
+def test_features_unused_for_longest_are_deleted(calls, monkeypatch):
+    extractor, names = SmallPublished().load(scene().data), []
+    for i, age in enumerate((20, 30, 10, 0)):
+        known = set(cache_home().glob("features-*"))
+        stored_features(extractor, [X + i], partial(extractor, X + i))
+        (path,) = set(cache_home().glob("features-*")) - known
+        os.utime(path, (time.time() - age,) * 2)
+        names.append(path)
+        monkeypatch.setattr(stored, "CACHE_BYTES", int(3.5 * path.stat().st_size))
+    assert {path for path in names if path.exists()} == {names[0], names[2], names[3]}

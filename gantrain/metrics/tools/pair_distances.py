@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 ROWS = 1000  # rows of the distance matrix in memory at a time
-BYTES = 2**25  # of the differences in memory at a time
+BYTES = 2**22  # of the differences in memory at a time
 FEW_DIMENSIONS = 32  # up to which differences cost no more than a product
 MAX_TREE_DIMENSIONS = 8  # in which a tree is at least seven times as fast as all pairs
 SPARE = 8  # neighbours beyond those that are due, among which rounding may have changed the order
