@@ -83,3 +83,8 @@ class Features(ABC):
             loaded = self.load(data).eval().requires_grad_(False)
             LAST_EXTRACTOR[:] = [(weakref.ref(data, lambda _: LAST_EXTRACTOR.clear()), self, loaded)]
         return LAST_EXTRACTOR[0][2].to(device)
+
+
+def tag_suffix(features: Features, spec: Spec) -> str:
+    """Return ``/NAME`` of features that are not those that ``features=auto`` picks for these data; else nothing."""
+    return "" if features.name in ("auto", default_features(spec)) else f"/{features.name}"

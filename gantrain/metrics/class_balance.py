@@ -8,7 +8,7 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
-from gantrain.metrics.tools.classifier import classifier_protocol
+from gantrain.metrics.tools.classifier import classifier_protocol, predictions
 from gantrain.metrics.tools.errors import bootstrap
 from gantrain.registry import option, register
 
@@ -79,4 +79,4 @@ def classes_of_sides(evaluation: Evaluation) -> tuple[Tensor, Tensor]:
     y, z = evaluation.fakes.y, evaluation.reals.y
     if _has_labels(evaluation) and y is not None and z is not None:
         return y.cpu(), z.cpu()
-    return evaluation.predictions(evaluation.fakes).cpu(), evaluation.predictions(evaluation.reals).cpu()
+    return predictions(evaluation, evaluation.fakes).cpu(), predictions(evaluation, evaluation.reals).cpu()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
-from gantrain.metrics.tools.classifier import classifier_protocol
+from gantrain.metrics.tools.classifier import classifier_protocol, predictions
 from gantrain.metrics.tools.mode_counts import describe_counts, mode_errors, mode_estimates
 from gantrain.registry import option, register
 
@@ -54,5 +54,5 @@ class ClassModes(Metric):
 
 def counts_of_fakes(evaluation: Evaluation) -> Tensor:
     """Return how many samples of G the classifier assigns to each class, shape [K]."""
-    labels = evaluation.predictions(evaluation.fakes)
+    labels = predictions(evaluation, evaluation.fakes)
     return torch.bincount(labels, minlength=evaluation.data.spec.classes).cpu()

@@ -12,18 +12,26 @@ from torch import Tensor, nn
 
 from gantrain.core.device import upload
 from gantrain.core.float32 import full_float32
-from gantrain.core.spec import Spec, bounded
+from gantrain.core.spec import bounded
 from gantrain.datasets.base import Data, Split
-from gantrain.features.base import Extractor, Features, default_features
-from gantrain.features.tools.classifier import predict, shared_classifier
+from gantrain.features.base import Extractor, Features, default_features, tag_suffix
 from gantrain.features.tools.stored import stored_features
 from gantrain.metrics.game import Game
-from gantrain.metrics.side import BYTES, CHUNK, Side, chunk_size, in_chunks, is_large, to_bytes
+from gantrain.metrics.side import (
+    BYTES,
+    CHUNK,
+    Given,
+    Side,
+    chunk_size,
+    given_side,
+    in_chunks,
+    is_large,
+    to_bytes,
+)
 from gantrain.metrics.suite import Suite
 from gantrain.registry import build
 
 T = TypeVar("T")
-Given = Side | tuple[Tensor, Tensor | None]  # or samples [n, ...] and their labels [n]
 ACTIVATIONS = 32  # numbers that a network of a run makes of each number of a sample, in its widest layer
 MANY = 5000  # samples whose features are worth a cache
 
@@ -58,8 +66,8 @@ class Evaluation:
     seed: int
     players: Game | None = None
     conditional: bool = False
-    substitute: Given | Callable[[], Given] | None = field(default=None, repr=False)
-    reference: Given | Callable[[], Given] | None = field(default=None, repr=False)
+    substitute: Given | None = field(default=None, repr=False)
+    reference: Given | None = field(default=None, repr=False)
     is_balanced: bool = False
     feature_source: Features = field(default_factory=lambda: build("features", {"name": "auto"}))
     read_features: Callable[[], tuple[Tensor, Tensor]] | None = field(default=None, repr=False, compare=False)
@@ -118,22 +126,18 @@ class Evaluation:
     @cached_property
     def reals(self) -> Side:
         """Held-out samples."""
-        if self.reference is None:
-            return self.subset(self.data.holdout, self.n)
-        return _side(self.reference)
+        return (
+            self.subset(self.data.holdout, self.n) if self.reference is None else given_side(self.reference)
+        )
 
     @cached_property
     def fakes(self) -> Side:
         """Samples of ``G`` for the labels of ``reals``; as bytes where numbers would take too much memory."""
         if self.substitute is not None:
-            return _side(self.substitute)
+            return given_side(self.substitute)
         drawn = self.generate(self.game.G, self.reals.y, "evaluate")
-        if not drawn.is_lazy:
-            return Side.of(bounded(drawn.x), drawn.y)
-        x = torch.empty(len(drawn), *self.data.spec.shape, dtype=torch.uint8, device=self.device)
-        for place, part in zip(x.split(self.chunk), drawn.parts(self.chunk), strict=True):
-            place.copy_(to_bytes(part))
-        return Side.of(x, drawn.y)
+        parts = [to_bytes(x) if drawn.is_lazy else bounded(x) for x in drawn.parts(self.chunk)]
+        return Side.of(torch.cat(parts), drawn.y)
 
     @property
     def real(self) -> tuple[Tensor, Tensor | None]:
@@ -209,22 +213,17 @@ class Evaluation:
             return compute()
         return stored_features(self.extractor, (part.select(piece)[0] for piece in pieces), compute)
 
-    def predictions(self, side: Side) -> Tensor:
-        """Return the likeliest class of each sample of a side, [n], by the classifier of the data."""
-        network = shared_classifier(self.data, self.device)
-        return torch.cat([predict(network, part) for part in side.parts(self.chunk)])
-
     @cached_property
     def features_of_sides(self) -> tuple[Tensor, Tensor]:
         """The features of held-out data and of samples, both [n, d]."""
         if self.read_features is not None:
             return self.read_features()
-        return self._features_of_reals(), self.features(self.fakes)
-
-    def _features_of_reals(self) -> Tensor:
-        if self.reference is not None or not self.feature_source.is_published:
-            return self.features(self.reals)
-        return in_double(self.features_of_split(self.data.holdout, self.order(self.data.holdout, self.n)))
+        part = self.data.holdout
+        if self.reference is None and self.feature_source.is_published:
+            real = in_double(self.features_of_split(part, self.order(part, self.n)))
+        else:
+            real = self.features(self.reals)
+        return real, self.features(self.fakes)
 
     @property
     def feature_name(self) -> str:
@@ -247,13 +246,3 @@ class Evaluation:
     def of_train(self) -> Evaluation:
         """Return the evaluation of training data in place of samples."""
         return replace(self, substitute=self.subset(self.data.train, min(self.n, len(self.data.train))))
-
-
-def _side(given: Given | Callable[[], Given]) -> Side:
-    side = given() if callable(given) else given
-    return side if isinstance(side, Side) else Side.of(*side)
-
-
-def tag_suffix(features: Features, spec: Spec) -> str:
-    """Return ``/NAME`` of features that are not those that ``features=auto`` picks for these data; else nothing."""
-    return "" if features.name in ("auto", default_features(spec)) else f"/{features.name}"

@@ -8,7 +8,7 @@ from gantrain.core.estimate import Estimate
 from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.by_class import why_no_classes
-from gantrain.metrics.tools.classifier import classifier_protocol
+from gantrain.metrics.tools.classifier import classifier_protocol, predictions
 from gantrain.metrics.tools.errors import rare_share, share_error
 from gantrain.registry import option, register
 
@@ -31,7 +31,7 @@ class GanTest(Metric):
         return super().protocol(evaluation) | classifier_protocol(evaluation)
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
-        correct = torch.eq(evaluation.predictions(evaluation.fakes), evaluation.fakes.y)  # type: ignore[arg-type]
+        correct = torch.eq(predictions(evaluation, evaluation.fakes), evaluation.fakes.y)  # type: ignore[arg-type]
         share, n = float(correct.double().mean()), len(correct)
         return {"fidelity/gan_test": Estimate(share, n=n, caveat=rare_share(share, n))}
 

@@ -56,7 +56,7 @@ class Leak(Metric):
         return {TAG: Estimate(share, n=n, caveat=rare_share(share, n))}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        return {tag: share_error(value, len(evaluation.fake[0])) for tag, value in self(evaluation).items()}
+        return {tag: share_error(value, len(evaluation.fakes)) for tag, value in self(evaluation).items()}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``augmented``: held-out images, and below each what D sees of it at the classifier's strength."""

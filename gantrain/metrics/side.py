@@ -103,3 +103,13 @@ def in_chunks(
     for x in parts:
         yield network(x, None if y is None else y[start : start + size])
         start += size
+
+
+Pair = Side | tuple[Tensor, Tensor | None]  # or samples [n, ...] and their labels [n]
+Given = Pair | Callable[[], Pair]
+
+
+def given_side(given: Given) -> Side:
+    """Return the side that was given, or what returns one."""
+    side = given() if callable(given) else given
+    return side if isinstance(side, Side) else Side.of(*side)

@@ -18,8 +18,8 @@ from gantrain.core.random import stream
 from gantrain.datasets.base import Data, SyntheticPoints
 from gantrain.distributed.group import Group, OneProcess
 from gantrain.errors import ConfigError
+from gantrain.features.base import tag_suffix
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
-from gantrain.metrics.evaluation import tag_suffix
 from gantrain.metrics.game import Game
 from gantrain.metrics.js import JS
 from gantrain.metrics.suite import Suite

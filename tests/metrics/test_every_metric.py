@@ -20,10 +20,10 @@ from gantrain.config.resolve import Config, resolve
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data
 from gantrain.datasets.stacked_mnist import stack_digits
+from gantrain.features.base import tag_suffix
 from gantrain.features.tools import classifier
 from gantrain.metrics import path_length
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.evaluation import tag_suffix
 from gantrain.metrics.theory import overshoot, why_no_likelihood
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import order_tags

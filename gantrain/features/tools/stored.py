@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
@@ -36,7 +37,7 @@ def stored_features(extractor: Extractor, pieces: Iterable[Tensor], compute: Cal
         kept = load(path.read_bytes())["features"]
         if kept.shape == (count, extractor.dimension):
             with suppress(OSError):  # a cache that can only be read
-                path.touch()
+                os.utime(path)
             return kept
     except (OSError, KeyError, SafetensorError):
         pass  # none yet, or one that is damaged
