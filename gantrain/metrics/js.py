@@ -8,8 +8,8 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import estimate_from_means
 from gantrain.metrics.base import NETWORKS, Evaluation, Metric, RunSpec
-from gantrain.metrics.tools.accuracy import best_accuracy
 from gantrain.metrics.side import Side
+from gantrain.metrics.tools.accuracy import best_accuracy
 from gantrain.objectives.base import Logits, Objective
 from gantrain.registry import option, register
 

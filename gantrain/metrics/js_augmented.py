@@ -46,7 +46,7 @@ class AugmentedJS(Metric):
         wrong = game.wrong(y) if has_wrong else None  # type: ignore[arg-type]
         logits = Logits(
             evaluation.logits(real, y),
-            evaluation.logits(see(evaluation.once(fresh_samples)), y),
+            evaluation.logits(see(evaluation.once(fresh_samples).x), y),
             None if wrong is None else evaluation.logits(real, wrong),
             evaluation.group,
         )

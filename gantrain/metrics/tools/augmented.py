@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gantrain.augment.base import Augmentation
 from gantrain.core.memory import Memory
-from gantrain.metrics.evaluation import in_chunks
+from gantrain.metrics.side import CHUNK, in_chunks
 
 
 def augment_samples(
@@ -16,4 +16,5 @@ def augment_samples(
     def see(part: Tensor, numbers: Tensor | None) -> Tensor:
         return augment(part, torch.empty(0) if numbers is None else numbers, memory)
 
-    return in_chunks(see, x, augment.draw(len(x), generator).to(x.device))
+    numbers = augment.draw(len(x), generator).to(x.device)
+    return torch.cat([*in_chunks(see, x.split(CHUNK), numbers, CHUNK)])
