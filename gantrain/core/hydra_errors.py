@@ -128,7 +128,11 @@ def unknown_key(key: str, known: Iterable[str], place: str = "") -> ConfigError:
     parent, _, word = key.rpartition(".")
     names = [str(name) for name in known if name != "hydra" and not (parent and name == "name")]
     groups = known.items() if isinstance(known, Mapping) else ()
-    deeper = [f"{group}.{word}" for group, keys in groups if isinstance(keys, Mapping) and word in keys]
+    deeper = [
+        f"{parent}.{group}.{word}".lstrip(".")
+        for group, keys in groups
+        if isinstance(keys, Mapping) and word in keys
+    ]
     meant = deeper or [f"{parent}.{name}".lstrip(".") for name in nearest(word, names)]
     remedy = did_you_mean(meant) or suggest(word, names)
     if not meant and (having := choices_with_key(parent, word)):

@@ -71,6 +71,16 @@ def test_sum_of_what_is_no_penalty_is_refused(members):
         resolve(plain)
 
 
+def test_sum_of_one_choice_twice_is_refused():
+    with pytest.raises(ConfigError, match="names r1 twice"):
+        composed("dataset=ring", "penalty=[r1,lecam,r1]")
+
+
+def test_key_of_a_sum_is_that_of_a_member():
+    with pytest.raises(ConfigError, match=r"did you mean 'penalty\.r1\.gamma' or 'penalty\.lecam\.gamma'"):
+        composed("dataset=ring", "penalty=[r1,lecam]", "penalty.gamma=3")
+
+
 @pytest.mark.parametrize("word", ["penalty=[r1,absent]", "penalty=r1+absent"])
 def test_sum_names_the_choice_that_is_not_one(word):
     with pytest.raises(ConfigError, match="'absent' is not one of its choices"):
