@@ -15,7 +15,7 @@ from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, sides, why_not_halved
-from gantrain.models.resampling import BilinearDownsample, BilinearUpsample, padded_to_even, stage_widths
+from gantrain.models.resampling import Downsample, Upsample, padded_to_even, stage_widths
 from gantrain.models.scaled import Convolution, linear
 from gantrain.registry import option, register
 
@@ -64,8 +64,8 @@ def stage(model: R3GAN, channels: int, stages: int) -> nn.Sequential:
 def resize(model: R3GAN, inputs: int, outputs: int, is_doubling: bool) -> nn.Sequential:
     """Return a layer that resamples, with a 1x1 convolution on the smaller side where the width changes."""
     convolution = [pointwise(model, inputs, outputs)] if inputs != outputs else []
-    up = [*convolution, BilinearUpsample(outputs)]
-    return nn.Sequential(*(up if is_doubling else [BilinearDownsample(inputs), *convolution]))
+    up = [*convolution, Upsample(outputs)]
+    return nn.Sequential(*(up if is_doubling else [Downsample(inputs), *convolution]))
 
 
 def stage_sides(model: R3GAN, spec: Spec) -> list[tuple[int, int]]:

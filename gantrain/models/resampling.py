@@ -1,7 +1,6 @@
 """Layers that double or halve the sides of images, and the widths of the stages between them."""
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,64 +45,47 @@ class DownsampleConv(nn.Conv2d):
         return conv2d(padded_to_even(x), weight, self.bias, stride=2, padding=1)
 
 
-class BilinearUpsample(nn.Module):
-    """Doubles the sides by linear interpolation, zero beyond the edge: [N, C, H, W] to [N, C, 2H, 2W].
+class Blur(nn.Module):
+    """The filter [1, 3, 3, 1] along both sides (Karras et al. 2020, app. B), which resizes without aliases.
 
-    As a filter it is [1, 3, 3, 1] along each axis (Karras et al. 2020, app. B; Huang et al. 2024).
+    Args:
+        channels: Of the input [N, channels, H, W]; each is filtered on its own.
+        padding: Pixels of zeros around the input.
+        stride: 2 to halve the sides.
+        gain: Sum of the filter.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, padding: int, stride: int = 1, gain: float = 1.0):
         super().__init__()
-        self.kernel: Tensor
-        self.register_buffer("kernel", bilinear_kernel(channels) * 4, persistent=False)
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        self.taps: Tensor
+        self.register_buffer(
+            "taps", (gain * torch.outer(taps, taps)).repeat(channels, 1, 1, 1), persistent=False
+        )
+        self.padding, self.stride = padding, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = ChannelFilter.apply(x, self.kernel, True)
-        return y
+        return conv2d(x, self.taps, None, self.stride, self.padding, groups=x.shape[1])
 
 
-class BilinearDownsample(nn.Module):
-    """Halves the sides, rounded up, by the same filter: [N, C, H, W] to [N, C, H / 2, W / 2]."""
+class Upsample(Blur):
+    """The same filter between zeros, which doubles the sides: bilinear but at the border, where pixels are 0."""
 
     def __init__(self, channels: int):
-        super().__init__()
-        self.kernel: Tensor
-        self.register_buffer("kernel", bilinear_kernel(channels), persistent=False)
+        super().__init__(channels, padding=1, stride=2, gain=4.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = ChannelFilter.apply(padded_to_even(x), self.kernel, False)
-        return y
+        return conv_transpose2d(x, self.taps, None, self.stride, self.padding, groups=x.shape[1])
 
 
-class ChannelFilter(torch.autograd.Function):
-    """A fixed filter of each channel with stride 2, or its transpose, whose derivative is the other one.
+class Downsample(Blur):
+    """The same filter at every other pixel, which halves the sides, rounded up."""
 
-    torch's own second derivative also computes that of the filter, channel by channel: here a step of R1 takes half as
-    long in such a layer, and a compiled one has two operations where there were some for each channel.
-    """
+    def __init__(self, channels: int):
+        super().__init__(channels, padding=1, stride=2)
 
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, kernel: Tensor, is_transposed: bool) -> Tensor:
-        filtered = conv_transpose2d if is_transposed else conv2d
-        return filtered(x, kernel.to(x), stride=2, padding=1, groups=len(kernel))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, bool], output: Tensor) -> None:
-        _, kernel, ctx.is_transposed = inputs
-        ctx.save_for_backward(kernel)
-
-    @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
-        (kernel,) = ctx.saved_tensors
-        return ChannelFilter.apply(slope, kernel, not ctx.is_transposed), None, None
-
-
-def bilinear_kernel(channels: int) -> Tensor:
-    """Return the filter of sum 1 for each channel, [C, 1, 4, 4]."""
-    taps = torch.tensor([1.0, 3, 3, 1]) / 8
-    return torch.outer(taps, taps).repeat(channels, 1, 1, 1)
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(padded_to_even(x))
 
 
 def four_taps() -> Tensor:

@@ -8,6 +8,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, linear
 
 from gantrain.models.layers import LeakyReLU
 from gantrain.models.norms import PixelNorm
+from gantrain.models.resampling import Blur
 
 GAIN = math.sqrt(2)  # keeps the mean square of a leaky ReLU's input; each layer has it in its weight and bias
 MAPPING_RATE = 0.01  # learning rate of the mapping over that of the rest
@@ -57,39 +58,6 @@ class EqualConv(nn.Conv2d):
         bias: Tensor | None = self.bias
         bias = None if bias is None else bias * self.gain
         return conv2d(x, self.weight * self.scale, bias, self.stride, self.padding)
-
-
-class Blur(nn.Module):
-    """The filter [1, 3, 3, 1] along both sides (Karras et al. 2020, app. B), which resizes without aliases.
-
-    Args:
-        channels: Of the input [N, channels, H, W]; each is filtered on its own.
-        padding: Pixels of zeros around the input.
-        stride: 2 to halve the sides.
-        gain: Sum of the filter.
-    """
-
-    def __init__(self, channels: int, padding: int, stride: int = 1, gain: float = 1.0):
-        super().__init__()
-        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-        self.taps: Tensor
-        self.register_buffer(
-            "taps", (gain * torch.outer(taps, taps)).repeat(channels, 1, 1, 1), persistent=False
-        )
-        self.padding, self.stride = padding, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return conv2d(x, self.taps, None, self.stride, self.padding, groups=x.shape[1])
-
-
-class Upsample(Blur):
-    """The same filter between zeros, which doubles the sides: bilinear but at the border, where pixels are 0."""
-
-    def __init__(self, channels: int):
-        super().__init__(channels, padding=1, stride=2, gain=4.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return conv_transpose2d(x, self.taps, None, self.stride, self.padding, groups=x.shape[1])
 
 
 class Mapping(nn.Module):

@@ -21,16 +21,14 @@ from gantrain.models.layers import (
     why_not_halved,
 )
 from gantrain.models.norms import RunningMean
-from gantrain.models.resampling import padded_to_even
+from gantrain.models.resampling import Blur, Upsample, padded_to_even
 from gantrain.models.style_layers import (
     GAIN,
-    Blur,
     EqualConv,
     EqualLinear,
     Mapping,
     ModulatedConv,
     StyledConv,
-    Upsample,
 )
 from gantrain.registry import option, register
 

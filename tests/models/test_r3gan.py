@@ -11,7 +11,7 @@ from gantrain.config.resolve import resolve
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
 from gantrain.models.r3gan import R3GAN, Block
-from gantrain.models.resampling import BilinearDownsample, BilinearUpsample
+from gantrain.models.resampling import Downsample, Upsample
 from gantrain.models.scaled import Convolution
 
 
@@ -52,7 +52,7 @@ def test_r3gan_starts_as_scaled_branches_that_end_in_zeros():
 @pytest.mark.parametrize("size", [4, 5, 7])
 def test_bilinear_filters_are_torchs_and_transposes(size):
     x = torch.randn(2, 3, size, size + 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    up, down = BilinearUpsample(3).double(), BilinearDownsample(3).double()
+    up, down = Upsample(3).double(), Downsample(3).double()
     expected = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear")
     torch.testing.assert_close(up(x)[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1])
     # <U x, y> = 4 <x, D y>
@@ -63,7 +63,7 @@ def test_bilinear_filters_are_torchs_and_transposes(size):
     assert down(x).shape[2:] == ((size + 1) // 2, (size + 3) // 2)
 
 
-@pytest.mark.parametrize("layer", [BilinearUpsample(2).double(), BilinearDownsample(2).double()])
+@pytest.mark.parametrize("layer", [Upsample(2).double(), Downsample(2).double()])
 def test_bilinear_filters_are_differentiable_twice(layer):
     x = torch.randn(1, 2, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(layer, x)

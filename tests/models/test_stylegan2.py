@@ -14,6 +14,7 @@ from gantrain.core.random import stream
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Split
 from gantrain.errors import ConfigError
+from gantrain.models.resampling import Upsample
 from gantrain.models.style_layers import (
     EPSILON,
     MAPPING_RATE,
@@ -21,7 +22,6 @@ from gantrain.models.style_layers import (
     EqualLinear,
     Mapping,
     ModulatedConv,
-    Upsample,
 )
 from gantrain.models.stylegan2 import W_DECAY, StyleGAN2
 from gantrain.sampling.generate import draw

@@ -49,6 +49,8 @@ FEATURES = {
     "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "ada", "p": 0.3, "images": 1000}},
     "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
     "batch norm": IMAGES | {"model": {"name": "dcgan", "width": 4, "condition": "conditional_batch_norm"}},
+    "fixed filters": IMAGES
+    | {"model": {"name": "r3gan", "width": 2, "blocks": 1, "z_dim": 4}, "penalty": {"name": "r1r2"}},
     "spectral norm of both": IMAGES | {"model": {"name": "resnet", "width": 4} | BOTH},
     "styles": IMAGES
     | {"model": {"name": "stylegan2", "width": 4, "max_width": 8, "z_dim": 6, "pixel_noise": True}},
