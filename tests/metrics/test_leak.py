@@ -33,7 +33,7 @@ def evaluation(*words: str) -> Evaluation:
 def test_leak_is_the_share_of_augmented_images(words, monkeypatch):
     monkeypatch.setattr(classifier, "STEPS", 100)
     found, metric = evaluation(*words), Leak()
-    plain = found.subset(DIGITS.holdout, 300)[0]
+    plain = found.subset(DIGITS.holdout, 300).x
     augmented = augment_samples(found.game.augment.for_classifier(), plain, stream(0, 0, "leak"))
     with torch.inference_mode():
         leak, clean = (metric(replace(found, substitute=(x, None)))[TAG] for x in (augmented, plain))
