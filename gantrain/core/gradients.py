@@ -38,7 +38,7 @@ class Autograd(Derivatives):
 
     @staticmethod
     def by_input(f: Callable[[Tensor], Output], x: Tensor) -> tuple[Output, Tensor]:
-        x = x.detach().requires_grad_(True)
+        x = x if x.requires_grad else x.detach().requires_grad_(True)
         value = f(x)
         (slope,) = torch.autograd.grad(logit_of(value).sum(), x, create_graph=True)
         return value, slope

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import (
@@ -155,12 +156,16 @@ class StyleGAN2Discriminator(Discriminator):
         self.head = EqualLinear(last, last if e_width else 1)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.judge(x, y).logit
+
+    def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         x, e = self.condition.join(x, y)
         x = self.body(x)
         if self.minibatch_std:  # one more channel, equal everywhere
             std = std_over_batch(x.flatten(1)).mean()
             x = torch.cat([x, std.expand(x.shape[0], 1, *x.shape[2:])], 1)
-        return in_float32(self.logits, self.end(x), e)
+        phi = self.end(x)
+        return Judgement(in_float32(self.logits, phi, e), features=phi)
 
     def logits(self, phi: Tensor, e: Tensor) -> Tensor:
         """Return the logits [N] of features phi [N, d] and the embedded condition e [N, width]."""
@@ -176,6 +181,7 @@ class StyleGAN2Discriminator(Discriminator):
 class StyleGAN2(Model):
     """Karras et al. 2020, skip connections in G and residual ones in D, in plain operations of torch."""
 
+    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
     fits: ClassVar[dict[str, Fit]] = {
         "source": Fit(("z",), "has no dropout"),
         "condition": Fit(

@@ -15,7 +15,10 @@ from gantrain.registry import REGISTERED, build
 
 NAMES = sorted(name for name in REGISTERED["penalty"] if name != "sum")
 every_penalty = pytest.mark.parametrize("name", NAMES)
-every_cost = pytest.mark.parametrize("name", [name for name in NAMES if REGISTERED["penalty"][name].active])
+KINDS = REGISTERED["penalty"]
+every_cost = pytest.mark.parametrize(
+    "name", [name for name in NAMES if KINDS[name].active and KINDS[name].player == "d"]
+)
 SPEC = Spec((2, 3, 3), classes=3)
 
 

@@ -54,6 +54,11 @@ FEATURES = {
     "spectral norm of both": IMAGES | {"model": {"name": "resnet", "width": 4} | BOTH},
     "styles": IMAGES
     | {"model": {"name": "stylegan2", "width": 4, "max_width": 8, "z_dim": 6, "pixel_noise": True}},
+    "path length": IMAGES
+    | {
+        "model": {"name": "stylegan2", "width": 4, "max_width": 8, "z_dim": 6},
+        "penalty": {"name": "path_length", "every": 1},
+    },
     "batch norm in both": RING | {"model": {"name": "mlp", "width": 8, "g_norm": "batch", "d_norm": "batch"}},
     "maxout": RING
     | {"model": {"name": "mlp", "width": 8, "d_activation": "maxout"}, "penalty": {"name": "r1"}},
