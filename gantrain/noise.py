@@ -18,8 +18,11 @@ class Noise:
     instance_std: float = option(
         0.0, "standard deviation of Gaussian noise on D's inputs, in the data's unit", minimum=0
     )
+    instance_std_end: float | None = option(
+        None, "its standard deviation in the end, reached by train.ramp; null keeps it", minimum=0
+    )
     anneal_steps: int = option(
-        0, "steps over which instance_std falls linearly to 0; 0 keeps it constant", minimum=0
+        0, "steps after which it is reached, by default at 0; 0 is optimizer.horizon", minimum=0
     )
     label_smoothing: float = option(
         0.0,
@@ -31,28 +34,23 @@ class Noise:
         0.0, "probability that a sample gets the opposite target", minimum=0, below=0.5
     )
 
+    def __post_init__(self) -> None:
+        if self.anneal_steps and self.instance_std_end is None:
+            self.instance_std_end = 0.0
+
+    @property
+    def on_inputs(self) -> bool:
+        """Whether D's inputs are ever noisy."""
+        return self.instance_std > 0 or (self.instance_std_end or 0) > 0
+
     @property
     def on_labels(self) -> bool:
         """Whether D's targets differ from 1 and 0."""
         return self.label_smoothing > 0 or self.label_flip > 0
 
-    def std(self, step: int) -> float:
-        """Return the standard deviation of the instance noise after ``step`` finished steps."""
-        remaining = max(0.0, 1 - step / self.anneal_steps) if self.anneal_steps else 1.0
-        return self.instance_std * remaining
-
-    def levels(self, step: int) -> dict[str, float]:
-        """Return the levels to log, by key: those that are not 0 in the config."""
-        levels = vars(self) | {"instance_std": self.std(step)}
-        return {
-            key: levels[key]
-            for key in ("instance_std", "label_smoothing", "label_flip")
-            if getattr(self, key)
-        }
-
-    def instance_noise(self, shape: torch.Size, step: int, generator: torch.Generator) -> Tensor:
-        """Return the noise to add to D's inputs of this shape in the step after ``step`` finished ones, on the CPU."""
-        std = self.std(step)
+    def instance_noise(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        """Return the noise to add to D's inputs of this shape, on the CPU."""
+        std = self.instance_std
         return std * torch.randn(shape, generator=generator) if std else torch.zeros(shape)
 
     def targets(self, real: bool, n: int, generator: torch.Generator) -> Tensor:

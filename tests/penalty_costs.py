@@ -45,6 +45,6 @@ def cost_of(
     seed: int = 0,
 ) -> Tensor:
     """Return the cost in the first step, times its weight, 0-dim."""
-    weight = penalty.weight(0, 1)
+    weight = penalty.weight(0)
     assert weight is not None
     return weight * penalty(pass_of(penalty, D, real, fake, y, seed))

@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from gantrain.config.moving import present
+from gantrain.core.schedules import Ramp, ends
 from gantrain.noise import Noise
 from gantrain.objectives.base import Logits, Targets
 from gantrain.objectives.cross_entropy import NonSaturating
@@ -17,16 +19,17 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def test_no_noise_leaves_inputs_and_logits_as_they_are():
-    assert not Noise(instance_std=1.0, anneal_steps=5).instance_noise(torch.Size((3, 2)), 5, seeded()).any()
+    assert not Noise().instance_noise(torch.Size((3, 2)), seeded()).any()
     logits = torch.linspace(-30, 30, 11)
     assert Noise(instance_std=1.0).undo(logits) is logits
 
 
 def test_instance_noise_has_its_std_and_falls_to_0():
     noise = Noise(instance_std=0.4, anneal_steps=100)
-    assert [noise.std(step) for step in (0, 25, 100, 500)] == pytest.approx([0.4, 0.3, 0.0, 0.0])
-    assert Noise(instance_std=0.4).std(10**9) == 0.4
-    spread = noise.instance_noise(torch.Size((N, 1)), 25, seeded()).std().item()
+    moving = {"noise": {key: Ramp(start, end, "linear", 100) for key, start, end in ends(noise)}}
+    found = [present(moving, "noise", noise, step).instance_std for step in (0, 25, 100, 500)]
+    assert found == pytest.approx([0.4, 0.3, 0.0, 0.0])
+    spread = present(moving, "noise", noise, 25).instance_noise(torch.Size((N, 1)), seeded()).std().item()
     assert spread == pytest.approx(0.3, rel=4 / math.sqrt(2 * N))
 
 

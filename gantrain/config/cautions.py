@@ -4,7 +4,8 @@ import dataclasses
 import json
 from collections.abc import Iterator
 
-from gantrain.config.options import ENDLESS, Config
+from gantrain.config.moving import moving_cautions
+from gantrain.config.options import Config
 from gantrain.config.parts import shards_cautions
 from gantrain.config.validate import holds_nothing_out
 from gantrain.penalties.none import NoPenalty
@@ -32,18 +33,7 @@ def cautions(config: Config) -> list[str]:
     if config.train.keep_best and not config.train.evaluate_every:
         what = "train.keep_best compares one evaluation, that of the last step, with train.evaluate_every=0"
         lines.append(f"{what}; set train.evaluate_every=500")
-    rule = config.optimizer
-    # The horizon defaults to train.steps, which is ENDLESS when a time limits the run.
-    if rule.schedule != "constant" and rule.horizon == ENDLESS:
-        lines.append(
-            f"the number of steps in train.{config.train.budget} is unknown, so the learning rates do not decay; "
-            "set optimizer.horizon to the step at which they reach 0, or optimizer.schedule=constant"
-        )
-    if rule.schedule != "constant" and config.train.steps > rule.horizon:
-        lines.append(
-            f"both learning rates are 0 from step {rule.horizon} on (optimizer.horizon); raise it to continue training"
-        )
-    return lines + list(shards_cautions(config))
+    return [*lines, *moving_cautions(config), *shards_cautions(config)]
 
 
 def _words_of_d(config: Config) -> Iterator[str]:

@@ -22,8 +22,11 @@ def meaning(config: Config) -> str:
         parts.append(
             "D sees how its batch varies, so that its divergences, with tags in _batch, are of batches"
         )
-    if noise.instance_std:
-        until = f" that ends at step {noise.anneal_steps}" if noise.anneal_steps else ""
+    if noise.on_inputs:
+        end, until = noise.instance_std_end, ""
+        if end is not None:
+            moved = "ends" if end == 0 else f"becomes {end:g}"
+            until = f" that {moved} at step {noise.anneal_steps or config.optimizer.horizon}"
         parts.append(
             f"D is trained under noise of standard deviation {noise.instance_std:g}{until} and evaluated without"
         )

@@ -75,7 +75,20 @@ class Train:
     )
     init_from: str | None = option(None, "run or checkpoint to take the initial weights of G and D from")
     compare_gradients: bool = option(False, "log both the minimax and the non-saturating generator gradient")
-    ema: float = option(0.999, "decay of the moving average of G's weights; 0 is none", minimum=0, below=1)
+    ema: float = option(
+        0.999, "decay a step of the moving average of G's weights; 0 is none", minimum=0, below=1
+    )
+    ema_half_life: float | None = option(
+        None, "images after which weights count half in that average, in place of train.ema", minimum=0
+    )
+    ema_half_life_end: float | None = option(
+        None, "this half-life at optimizer.horizon, reached by train.ramp; null keeps it", minimum=0
+    )
+    ramp: str = option(
+        "linear",
+        "shape of the way of numbers that have an end, X to X_end, but for the learning rates'",
+        choices=("linear", "cosine"),
+    )
 
     # Between steps: logging, sampling, evaluation, checkpoints.
     log_every: int = option(50, "steps between logs of scalars; 0 for never", minimum=0)

@@ -111,6 +111,8 @@ def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
         groups["features"] = build("features", groups["features"].pick(spec))
     rates = groups["optimizer"].resolve(train.steps, groups["model"].learning_rate(spec))
     chosen |= {f"optimizer.{key}": rate for key, rate in rates.items()}
+    weights = groups["penalty"].resolve(spec, train.batch_size)
+    chosen |= {f"penalty.{key}": weight for key, weight in weights.items()}
     seed = secrets.randbelow(2**31) if top.seed is None else top.seed
     config = Config(seed=seed, name=top.name, run=run, spec=spec, train=train, chosen=chosen, **groups)
     check_together(config)

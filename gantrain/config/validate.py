@@ -181,6 +181,11 @@ def _replica_errors(config: Config) -> Iterator[ConfigError]:
 
 def _budget_errors(config: Config) -> Iterator[ConfigError]:
     train, game = config.train, config.objective.has_game
+    if train.ema_half_life_end is not None and train.ema_half_life is None:
+        what = "is where train.ema_half_life ends, which is null"
+        yield ConfigError(
+            "train.ema_half_life_end", what, "set train.ema_half_life=0, or the images to start from"
+        )
     budgets = [f"train.{key}" for key in BUDGETS if getattr(train, key) is not None]
     if len(budgets) > 1:
         what = f"and {budgets[1]} are two budgets, and a run has one"

@@ -25,6 +25,9 @@ class Adam(OptimizerOptions):
     )
     beta1: float = option(0.5, "decay of the mean of gradients", minimum=0, below=1)
     beta2: float = option(0.99, "decay of the mean of squared gradients", minimum=0, below=1)
+    beta2_end: float | None = option(
+        None, "this decay at optimizer.horizon, reached by train.ramp; null keeps it", minimum=0, below=1
+    )
 
     def init(self, weights: Sequence[Tensor]) -> Moments:
         return count(weights) | zeros(weights, "exp_avg", "exp_avg_sq")
@@ -32,7 +35,7 @@ class Adam(OptimizerOptions):
     def update(
         self, weights: Sequence[Tensor], gradients: Sequence[Tensor], moments: Moments, lr: float | Tensor
     ) -> tuple[list[Tensor], Moments]:
-        return adam(weights, gradients, moments, lr, float(self.beta1), float(self.beta2))
+        return adam(weights, gradients, moments, lr, float(self.beta1), self.beta2)
 
     def update_in_place(
         self,
@@ -43,4 +46,4 @@ class Adam(OptimizerOptions):
         refused: Tensor | None = None,
     ) -> None:
         # One kernel for all weights takes a third of the time of one after another.
-        adam_in_place(weights, gradients, moments, lr, float(self.beta1), float(self.beta2), refused)
+        adam_in_place(weights, gradients, moments, lr, float(self.beta1), self.beta2, refused)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from gantrain.core.schedules import KINDS
 from gantrain.core.update_rules import Moments
 from gantrain.registry import option
 
@@ -25,10 +26,18 @@ class OptimizerOptions(ABC):
 
     g_lr: float = option(1e-3, "learning rate of G per update; 0 freezes it", minimum=0, maximum=1e3)
     d_lr: float = option(1e-3, "learning rate of D per update; 0 freezes it", minimum=0, maximum=1e3)
-    schedule: str = option(
-        "cosine", "decay of both learning rates over the horizon", choices=("constant", "linear", "cosine")
+    g_lr_end: float = option(
+        0.0, "learning rate of G at the horizon, unless it is constant", minimum=0, maximum=1e3
     )
-    horizon: int = option(0, "step at which the decay ends; 0 is the first run's train.steps", minimum=0)
+    d_lr_end: float = option(
+        0.0, "learning rate of D at the horizon, unless it is constant", minimum=0, maximum=1e3
+    )
+    schedule: str = option(
+        "cosine", "shape of the way of both learning rates over the horizon", choices=KINDS
+    )
+    horizon: int = option(
+        0, "step at which all that moves reaches its end; 0 is the first run's train.steps", minimum=0
+    )
     warmup: int = option(0, "steps over which both learning rates rise linearly from 0", minimum=0)
 
     def resolve(self, horizon: int, rate: float) -> dict[str, float]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from gantrain.core.gradients import Derivatives
 from gantrain.core.judgement import Judgement
 from gantrain.core.memory import Memory, Remembers
+from gantrain.core.spec import Spec
 from gantrain.registry import option
 
 REAL, FAKE = "real", "fake"
@@ -96,11 +97,12 @@ class Penalty(Remembers, ABC):
     differentiates_input: ClassVar[bool] = False
     averages_samples: ClassVar[bool] = True
 
-    def weight(self, step: int, horizon: int) -> float | None:
-        """Return the weight of the cost after ``step`` finished steps, or None when it is not due.
+    def resolve(self, spec: Spec, batch_size: int) -> dict[str, float]:
+        """Set the keys that are null to numbers that suit the data and the batch; return them, by key."""
+        return {}
 
-        Schedules end at ``horizon``.
-        """
+    def weight(self, step: int) -> float | None:
+        """Return the weight of the cost after ``step`` finished steps, or None when it is not due."""
         return 1.0 if self.active else None
 
     def draw(self, real: Tensor, generator: torch.Generator) -> Tensor:
@@ -153,17 +155,12 @@ class Weighted(Penalty):
 
     gamma: float = option(1.0, "weight of the cost", minimum=0)
     gamma_end: float | None = option(
-        None, "weight at optimizer.horizon, reached linearly; null keeps gamma", minimum=0
+        None, "weight at optimizer.horizon, reached by train.ramp; null keeps gamma", minimum=0
     )
     every: int = option(
         1, "apply it at every n-th step only, with n times the weight (lazy regularisation)", minimum=1
     )
 
-    def weight(self, step: int, horizon: int) -> float | None:
+    def weight(self, step: int) -> float | None:
         # Lazy regularisation (Karras et al. 2020, app. B): n times the weight at each n-th step.
-        if step % self.every:
-            return None
-        if self.every == 1 and self.gamma_end is None:
-            return self.gamma
-        end = self.gamma if self.gamma_end is None else self.gamma_end
-        return self.every * (self.gamma + (end - self.gamma) * min(step / horizon, 1.0))
+        return None if step % self.every else self.every * self.gamma

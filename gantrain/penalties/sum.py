@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
 from gantrain.penalties.base import Pass, Penalty
 from gantrain.registry import REGISTERED, key_property, option, register
@@ -60,9 +61,16 @@ class Sum(Penalty):
     def averages_samples(self) -> bool:
         return all(one.averages_samples for one in self.members().values())
 
-    def weight(self, step: int, horizon: int) -> float | None:
+    def resolve(self, spec: Spec, batch_size: int) -> dict[str, float]:
+        return {
+            f"{name}.{key}": number
+            for name, one in self.members().items()
+            for key, number in one.resolve(spec, batch_size).items()
+        }
+
+    def weight(self, step: int) -> float | None:
         """Return 1 where the cost of a member is due: each has a weight of its own."""
-        is_due = any(one.weight(step, horizon) is not None for one in self.members().values())
+        is_due = any(one.weight(step) is not None for one in self.members().values())
         return 1.0 if is_due else None
 
     def __call__(self, seen: Pass) -> Tensor:

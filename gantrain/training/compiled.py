@@ -70,7 +70,7 @@ class CompiledStep:
         kinds: dict[tuple[str, ...], Rates] = {}
         for number in range(state.step, state.step + STEPS_AHEAD):
             rates = Rates.at(number, play)
-            kinds.setdefault(rates.due, rates)
+            kinds.setdefault(rates.names, rates)
         d_updates, live = state.d_updates, self._tensors
         for rates in kinds.values():
             inputs = StepInputs(state, batches, play, rates)
@@ -92,15 +92,15 @@ class CompiledStep:
             return None
 
     def _play_compiled(self, of_d: list[Inputs], of_g: list[Inputs], rates: Rates) -> list[Tags]:
-        due, numbers = rates.due, torch.tensor(rates.numbers)
+        names, numbers = rates.names, torch.tensor(rates.numbers)
         plain_d, plain_g = ([(one.real, one.y, one.draws) for one in of_both] for of_both in (of_d, of_g))
         # Shapes of a run never change, but a penalty may be lazy, and wrong pairs may be missing in a batch.
-        form = due, *((name, t.shape) for one in (*of_d, *of_g) for name, t in one.draws.items())
+        form = names, *((name, t.shape) for one in (*of_d, *of_g) for name, t in one.draws.items())
         if form not in self._compiled:
             self._compiled[form] = compile_lazily(self._advance, self._play.device)
         with torch.no_grad():
             reports = self._compiled[form](
-                self._tensors, plain_d, plain_g, upload(numbers, self._play.device), due
+                self._tensors, plain_d, plain_g, upload(numbers, self._play.device), names
             )
         for tags in reports:
             kind = "d" if "loss/d" in tags else "g"
@@ -121,7 +121,7 @@ class CompiledStep:
         of_d: list[PlainInputs],
         of_g: list[PlainInputs],
         rates: Tensor,
-        due: tuple[str, ...],
+        names: tuple[str, ...],
     ) -> list[Tags]:
         """Play one step, and write its tensors over those before it, unless one is not finite."""
         after, reports, finite = pure_step(
@@ -130,7 +130,7 @@ class CompiledStep:
             tensors,
             [Inputs(*plain) for plain in of_d],
             [Inputs(*plain) for plain in of_g],
-            Rates.of(rates.unbind(), due),
+            Rates.of(rates.unbind(), names),
         )
         for old, new in pairs_of_leaves(tensors, after):
             if new is not old:

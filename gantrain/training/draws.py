@@ -62,6 +62,8 @@ class Draw:
 
     def __init__(self, play: Play, G: Generator, step: int):
         self.play, self.G, self.step = play, G, step
+        self.noise = play.present("noise", play.noise, step)
+        self.augment = play.present("augment", play.augment, step)
 
     def stream(self, purpose: str) -> torch.Generator:
         """Return the CPU generator for one purpose in this step."""
@@ -126,9 +128,9 @@ class Draw:
         draws: Draws = {}
         for kind, name in streams.items():
             if self.play.augment.active:
-                draws[f"augment {kind}"] = self.play.augment.draw(len(real), self.stream(f"augment {name}"))
-            if self.play.noise.instance_std:
-                noise = self.play.noise.instance_noise(real.shape, self.step, self.stream(f"noise {name}"))
+                draws[f"augment {kind}"] = self.augment.draw(len(real), self.stream(f"augment {name}"))
+            if self.play.noise.on_inputs:
+                noise = self.noise.instance_noise(real.shape, self.stream(f"noise {name}"))
                 draws[f"noise {kind}"] = noise
         return draws
 

@@ -17,6 +17,7 @@ from gantrain.core.gradients import (
     gradients_norm,
 )
 from gantrain.core.loss_scale import LossScale
+from gantrain.core.schedules import Numbers, with_numbers
 from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
 from gantrain.distributed.lockstep import Lockstep, in_lockstep
@@ -163,9 +164,10 @@ class EagerLearner(Learner):
         add_gradients(outputs, [w for copy in copies for w in copy.values()], slopes)
         return results
 
-    def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
+    def update(self, lr: float | Tensor, keys: Numbers, penalty: Penalty | None = None) -> None:
         slopes = [weight.grad for weight in self._list if weight.grad is not None]
-        self.rule.update_in_place(self._list, slopes, self.moments, float(lr), self._refused)
+        rule = with_numbers(self.rule, keys)
+        rule.update_in_place(self._list, slopes, self.moments, float(lr), self._refused)
         if penalty is not None and (after := penalty.project(self.weights)) is not self.weights:
             with torch.no_grad():
                 for name, weight in self.weights.items():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gantrain.core.gradients import Derivatives, Functional, Weights, total_norm
+from gantrain.core.schedules import Numbers, with_numbers
 from gantrain.core.spectral_norm import iterate
 from gantrain.core.update_rules import Moments
 from gantrain.distributed.shards import tree_sum
@@ -91,9 +92,9 @@ class FunctionalLearner(Learner):
         """Return the L2 norm of the gradient that ``update`` will apply, 0-dim."""
         return total_norm(list(self.slopes.values()))
 
-    def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
+    def update(self, lr: float | Tensor, keys: Numbers, penalty: Penalty | None = None) -> None:
         names = list(self.weights)
-        after, self.moments = self.rule.update(
+        after, self.moments = with_numbers(self.rule, keys).update(
             list(self.weights.values()), list(self.slopes.values()), self.moments, lr
         )
         self.weights = dict(zip(names, after, strict=True))

@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import NoReturn
 
+from gantrain.config.moving import schedule_tags
 from gantrain.config.options import Config
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.signals import StopRequest
@@ -29,7 +30,7 @@ from gantrain.training.gallery import Gallery
 from gantrain.training.restore import describe
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
-from gantrain.training.state import TrainState, lr_factor
+from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
 from gantrain.training.vitals import VitalSigns
 
@@ -59,7 +60,8 @@ class Housekeeping:
     ):
         self.folder, self.config, self.data, self._now = folder, config, data, now
         self.runtime, self.tracker, self.session, self.stop_signal = runtime, tracker, session, stop_signal
-        self.means, self._evaluate = Means(), Evaluations(config, data, runtime)
+        self.means, self._moving = Means(), schedule_tags(config)
+        self._evaluate = Evaluations(config, data, runtime)
         self.metrics = self._evaluate.metrics
         self.last_evaluation, self._evaluated_step = EvaluationResult(), -1
         self.signs = VitalSigns(config, data, self.metrics)
@@ -157,11 +159,8 @@ class Housekeeping:
     def log_scalars(self, state: TrainState, live: bool) -> None:
         """Log means since the last log point, schedules, speed; if ``live``, the divergence of four batches too."""
         tags = self.means.flush()
-        # Schedules, as they were in the step that is over.
-        rule, before = self.config.optimizer, state.step - 1
-        factor = lr_factor(rule, before)
-        tags |= {"schedule/d_lr": rule.d_lr * factor, "schedule/g_lr": rule.g_lr * factor}
-        tags |= {f"schedule/{name}": value for name, value in self.config.noise.levels(before).items()}
+        # What moves, as it was in the step that is over.
+        tags |= {tag: ramp.at(state.step - 1) for tag, ramp in self._moving.items()}
         tags |= state.network_scalars()
         batches, seconds = self._window
         images = (state.batches - batches) * self.config.train.batch_size

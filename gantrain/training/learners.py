@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gantrain.core.gradients import Derivatives, Weights
 from gantrain.core.memory import Memory
+from gantrain.core.schedules import Numbers
 from gantrain.penalties.base import Penalty
 from gantrain.training.networks import Network
 
@@ -61,8 +62,14 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
-        """Apply the gradient that was kept, then project the weights as the penalty wants."""
+    def update(self, lr: float | Tensor, keys: Numbers, penalty: Penalty | None = None) -> None:
+        """Apply the gradient that was kept, then project the weights as the penalty wants.
+
+        Args:
+            lr: The learning rate.
+            keys: Other keys of the update rule, as they are in this step.
+            penalty: That on the network.
+        """
 
 
 class Average(ABC):

@@ -10,6 +10,7 @@ from typing import Any
 
 from gantrain.config.cautions import cautions
 from gantrain.config.game import chance, meaning
+from gantrain.config.moving import way_left
 from gantrain.config.options import Config
 from gantrain.core.atomic import replace_file
 from gantrain.core.files import write_json
@@ -34,7 +35,7 @@ from gantrain.training.evaluate import expected_tags
 from gantrain.training.housekeeping import Housekeeping
 from gantrain.training.runtime import Runtime
 from gantrain.training.session import Session
-from gantrain.training.state import TrainState, remaining_lr_fraction
+from gantrain.training.state import TrainState
 from gantrain.training.stop_signal import StopSignal
 
 log = logging.getLogger("gantrain")
@@ -112,9 +113,9 @@ class OpenRun:
     def result(self) -> dict[str, Any]:
         """Return what ``result.json`` holds of a run that has finished."""
         config, state, housekeeping = self.config, self.state, self.housekeeping
-        if rest := remaining_lr_fraction(config, state.step):
-            what = "train.%s ended the run with the learning rates at %.0f %% of their start"
-            log.warning(what, config.train.budget, 100 * rest)
+        if config.train.time is not None and (left := way_left(config, state.step)):
+            what = "train.%s ended the run with %.0f %% of the way of its learning rates still to go"
+            log.warning(what, config.train.budget, 100 * left)
         # Speed is that of this process, which made the steps from ``began`` on.
         images = state.batches * config.train.batch_size
         began = self.resumed.step if self.resumed else 0

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from gantrain.augment.base import Augmentation
+from gantrain.config.moving import Ramps, present, ramps
 from gantrain.config.options import Config
 from gantrain.core.memory import Memory, Remembers, memory_of
+from gantrain.core.schedules import ema_decay, half_life_decay
 from gantrain.distributed.shards import Parts
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
@@ -19,6 +22,7 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.runtime import Runtime
 
+T = TypeVar("T")
 AUGMENT = "augment"  # the name of what an augmentation keeps
 COMPILE_SECONDS = 15.0  # of one update
 
@@ -58,7 +62,10 @@ class Play:
         unroll: Discriminator updates to unroll in G's loss.
         unroll_lr: Learning rate of those updates; None for D's own.
         compare_gradients: Whether to measure the minimax and the non-saturating gradient of G.
+        ramps: Of the numbers that move, by owner and key.
         ema: Decay of the average of G's weights.
+        ema_half_life: Images after which weights count half in it; None for ``ema``.
+        images: The most of a step.
         device: Where the networks are.
         autocast: Returns the context in which networks run: their precision.
         is_mixed: Whether that precision is below float32; penalties are computed in float32 all the same.
@@ -84,7 +91,10 @@ class Play:
     unroll: int
     unroll_lr: float | None
     compare_gradients: bool
+    ramps: Ramps
     ema: float
+    ema_half_life: float | None
+    images: int
     device: torch.device
     autocast: Callable[[], AbstractContextManager[None]]
     is_mixed: bool
@@ -119,7 +129,10 @@ class Play:
             unroll=config.train.unroll,
             unroll_lr=config.train.unroll_lr,
             compare_gradients=config.train.compare_gradients,
+            ramps=ramps(config),
             ema=config.train.ema,
+            ema_half_life=config.train.ema_half_life,
+            images=config.train.images_per_step(config.objective.has_game),
             device=runtime.device,
             autocast=runtime.autocast,
             is_mixed=runtime.is_mixed,
@@ -134,6 +147,19 @@ class Play:
     def compile_seconds(self) -> float:
         """What compiling a step takes on two cores of a server, about."""
         return COMPILE_SECONDS * self.updates
+
+    def present(self, owner: str, options: T, step: int) -> T:
+        """Return options with the values that their keys have in the step after ``step`` finished ones."""
+        return present(self.ramps, owner, options, step)
+
+    def ema_decay(self, step: int) -> float:
+        """Return the decay of the average of G's weights in the step after ``step`` finished ones."""
+        if self.ema_half_life is None:
+            return ema_decay(self.ema, step)
+        ramp = self.ramps["train"].get("ema_half_life")
+        if ramp is None:
+            return ema_decay(half_life_decay(self.ema_half_life, self.images), step)
+        return half_life_decay(ramp.at(step), self.images)
 
     def costs_of(self, player: str, due: Mapping[str, object]) -> dict[str, Penalty]:
         """Return the costs on ``d`` or ``g`` that are due, by name."""

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gantrain.config.options import ENDLESS, Config
+from gantrain.config.options import Config
 from gantrain.core.loss_scale import LossScale
 from gantrain.core.memory import Memory, initial_memory
 from gantrain.core.random import stream
-from gantrain.core.schedules import decay, warmup
 from gantrain.core.spec import Spec
 from gantrain.core.update_rules import Moments
 from gantrain.errors import CheckpointError
 from gantrain.models.base import Discriminator, Generator
 from gantrain.models.layers import weight_layout
-from gantrain.optimizers.base import OptimizerOptions
 from gantrain.training.networks import Methods
 from gantrain.training.play import owners_of
 from gantrain.training.runtime import Runtime
@@ -145,18 +143,6 @@ class TrainState:
                     own.copy_(other)
                     matched.append(f"{part}/{name}")
         return matched, missing
-
-
-def lr_factor(rule: OptimizerOptions, step: int) -> float:
-    """Return the factor in [0, 1] on both learning rates in the step after ``step`` finished ones."""
-    return decay(rule.schedule, step, rule.horizon) * warmup(step, rule.warmup)
-
-
-def remaining_lr_fraction(config: Config, step: int) -> float:
-    """Return the fraction of the learning rates left when its time ends a run; 0 if they do not decay."""
-    rule = config.optimizer
-    decays = rule.schedule != "constant" and rule.horizon < ENDLESS
-    return lr_factor(rule, step) if decays and config.train.time is not None else 0.0
 
 
 def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:

@@ -50,13 +50,13 @@ def step(
     for i, inputs in enumerate(of_d):
         reports.append(differentiate_d(players, inputs, rates, play))
         if not (play.is_simultaneous and i == play.d_steps - 1):
-            players.D.update(rates.d_lr, play.penalty)
+            players.D.update(rates.d_lr, rates.rule, play.penalty)
     # Update G, by default once, on fresh latents; simultaneously: against the D that has not moved yet.
     for j, inputs in enumerate(of_g):
         reports.append(differentiate_g(players, inputs, rates, play))
         if play.is_simultaneous and j == 0:
-            players.D.update(rates.d_lr, play.penalty)
-        players.G.update(rates.g_lr)
+            players.D.update(rates.d_lr, rates.rule, play.penalty)
+        players.G.update(rates.g_lr, rates.rule)
     players.average.update(players.G, rates.ema)
     return reports
 

@@ -117,7 +117,7 @@ def test_a_budget_that_says_nothing_or_two_things_is_refused(words, said):
 def test_budget_of_seconds_keeps_rates_without_a_horizon():
     open_ended = config("train.seconds=9")
     assert open_ended.optimizer.horizon == open_ended.train.steps == ENDLESS
-    assert ["do not decay" in text for text in cautions(open_ended)] == [True]
+    assert ["stay at their start: the learning rates;" in text for text in cautions(open_ended)] == [True]
     (caution,) = cautions(config("train.d_gain=0.001", "train.d_steps=5"))
     assert "no lower bound" in caution
     assert cautions(config("train.seconds=9", "optimizer.schedule=constant")) == []
@@ -210,7 +210,7 @@ def test_budget_spent_names_how_to_resume(timed, run_cli, tmp_path):
 def test_rates_that_seconds_cut_short_are_told(tmp_path, capfd):
     run(config("train.seconds=0.02", "optimizer.horizon=1000000"), tmp_path / "run")
     assert (
-        "train.seconds ended the run with the learning rates at 100 % of their start"
+        "train.seconds ended the run with 100 % of the way of its learning rates still to go"
         in capfd.readouterr().err
     )
 

@@ -31,7 +31,7 @@ def test_a_rate_that_is_set_stays(words, chosen):
 
 
 def test_first_lines_of_a_run_name_what_it_chose(run_cli, tmp_path):
-    words = ["dataset=ring", "dataset.n=200", "dataset.n_holdout=50", "metric=none", "train.sample_every=0"]
+    words = ["dataset=ring", "dataset.n=500", "dataset.n_holdout=99", "metric=none", "train.sample_every=0"]
     folder = tmp_path / "run"
     code, _, error = run_cli(*words, "train.steps=2", "device=cpu", f"run.dir={folder}")
     assert code == 0

@@ -23,7 +23,9 @@ SPEC = Spec((2, 3, 3), classes=3)
 
 
 def make(name: str) -> Penalty:
-    return build("penalty", {"name": name})
+    penalty = build("penalty", {"name": name})
+    penalty.resolve(SPEC, 6)
+    return penalty
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_penalty_is_one_finite_number_at_least_0(name, game):
 @every_penalty
 def test_penalty_is_due_at_some_step_exactly_when_active(name):
     penalty = make(name)
-    assert any(penalty.weight(step, 10) is not None for step in range(100)) == penalty.active
+    assert any(penalty.weight(step) is not None for step in range(100)) == penalty.active
 
 
 @every_cost

@@ -120,13 +120,7 @@ def test_lecam_reads_the_means_of_an_older_checkpoint():
 def test_lazy_penalty_costs_as_much_in_total():
     D, real, fake = Curved(), batch(1), batch(2)
     every, lazy = R1(gamma=0.3), R1(gamma=0.3, every=4)
-    due = [weight for weight in (lazy.weight(step, 100) for step in range(8)) if weight is not None]
+    due = [weight for weight in (lazy.weight(step) for step in range(8)) if weight is not None]
     paid = sum(weight * lazy(pass_of(lazy, D, real, fake)).item() for weight in due)
     assert len(due) == 2
     assert paid == pytest.approx(8 * cost_of(every, D, real, fake).item(), rel=1e-6)
-
-
-def test_penalty_gamma_falls_linearly_and_stays_at_its_end():
-    penalty = R1(gamma=2.0, gamma_end=0.5)
-    assert [penalty.weight(step, 10) for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.25, 0.5, 0.5])
-    assert penalty.gamma == 2.0

@@ -1,5 +1,7 @@
 """R1 is gamma / 2 times the mean over samples of each sample's own squared input gradient of the logit."""
 
+import math
+
 import pytest
 import torch
 from penalty_costs import cost_of
@@ -8,7 +10,7 @@ from torch import Tensor, nn
 from gantrain.core.spec import Spec
 from gantrain.models.dcgan import DCGAN
 from gantrain.models.mlp import MLP
-from gantrain.penalties.r1 import R1
+from gantrain.penalties.r1 import R1, R1R2
 
 
 class Linear(nn.Module):
@@ -109,3 +111,25 @@ def test_r1_depends_on_the_data_alone_and_leaves_it():
     assert torch.equal(real, before)
     assert not real.requires_grad
     assert real.grad is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch", "r1", "r1r2"),
+    [
+        ((3, 32, 32), 512, 4e-4, 0.05),
+        ((1, 64, 64), 64, 0.0128, 2.0),
+        ((3, 256, 256), 32, 0.4096, 150.0),
+        ((3, 1024, 1024), 32, 6.5536, 150.0),
+        ((1, 28, 28), 64, 2e-4 * 28**2 / 64, 0.05),
+        ((3, 128, 128), 32, 2e-4 * 128**2 / 32, math.sqrt(2 * 150)),  # midway between 64 and 256
+        ((3, 64, 256), 32, 2e-4 * 128**2 / 32, math.sqrt(2 * 150)),
+        ((2,), 256, 1.0, 1.0),
+    ],
+)
+def test_open_gamma_goes_by_resolution_and_batch(shape, batch, r1, r1r2):
+    found = [R1(gamma=None), R1R2()]
+    chosen = [penalty.resolve(Spec(shape), batch) for penalty in found]
+    assert [penalty.gamma for penalty in found] == pytest.approx([r1, r1r2])
+    assert chosen == [{"gamma": penalty.gamma} for penalty in found]
+    # A number that is set stays.
+    assert R1R2(gamma=0.3).resolve(Spec(shape), batch) == {}

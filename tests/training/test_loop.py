@@ -186,6 +186,7 @@ def test_non_finite_sample_stops_before_it_reaches_the_networks():
 
 
 def test_non_finite_penalty_stops_the_run_too():
+    @dataclass
     class Endless(Penalty):
         name = "endless"
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from gantrain.config.moving import present, ramps
 from gantrain.core.gradients import gradient_norm
 from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
@@ -49,7 +50,8 @@ def label_information(noise: Noise) -> float:
 
 def drowned_data(case: Case) -> Finding | None:
     """Noise on D's inputs that is larger than the data."""
-    std, of_data = case.config.noise.std(case.vitals.step), case.subject.data_std
+    noise = present(ramps(case.config), "noise", case.config.noise, case.vitals.step)
+    std, of_data = noise.instance_std, case.subject.data_std
     if std < MAX_NOISE * of_data or not case.poor:
         return None
     sentence = (

@@ -148,7 +148,7 @@ def _time_steps(
     clock = [time.perf_counter()]
 
     def has_penalty(step: int) -> bool:
-        return trial.penalty.weight(step, trial.optimizer.horizon) is not None
+        return trial.penalty.weight(step) is not None
 
     def record_lap(state: TrainState) -> None:
         runtime.wait()

@@ -47,7 +47,7 @@ class InputsOfAll:
     def __call__(self, step: int) -> StackedInputs:
         """Return the inputs of the step after ``step`` finished ones."""
         tree = self._ahead(step) if self._ahead else self._tree(step)
-        return StackedInputs(**tree, due=Rates.at(step, self._play).due)
+        return StackedInputs(**tree, names=Rates.at(step, self._play).names)
 
     def _tree(self, step: int) -> dict[str, Any]:
         found = [self._of_run(step, *run) for run in self._runs]

@@ -18,12 +18,17 @@ NUMBERS = (
     "seed",
     "optimizer.g_lr",
     "optimizer.d_lr",
+    "optimizer.g_lr_end",
+    "optimizer.d_lr_end",
     "optimizer.schedule",
     "optimizer.horizon",
     "optimizer.warmup",
     "penalty.gamma",
     "penalty.gamma_end",
     "train.ema",
+    "train.ema_half_life",
+    "train.ema_half_life_end",
+    "train.ramp",
 )
 MIN_RUNS = 4  # fewer are as fast one by one
 MAX_RUNS = 64  # on a CPU, where more are no faster and need more memory

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
+from gantrain.core.schedules import Numbers, with_numbers
 from gantrain.penalties.base import Penalty
 from gantrain.training.compiled import Tensors, pairs_of_leaves
 from gantrain.training.draws import Inputs
@@ -38,13 +39,13 @@ class StackedInputs:
         of_d: The inputs of each update of D: ``real``, ``y`` if there are conditions, and ``draws`` by purpose.
         of_g: Those of each update of G.
         rates: As ``Rates.numbers`` lists them, [R, n].
-        due: The costs that are, to all runs.
+        names: Those of the rates.
     """
 
     of_d: list[dict[str, Any]]
     of_g: list[dict[str, Any]]
     rates: Tensor
-    due: tuple[str, ...]
+    names: tuple[str, ...]
 
 
 @dataclass
@@ -61,8 +62,9 @@ class FlatLearner(FunctionalLearner):
         self._slope = flatten(list(self.slopes.values()))
         return torch.linalg.vector_norm(self._slope)
 
-    def update(self, lr: float | Tensor, penalty: Penalty | None = None) -> None:
-        (self.flat,), self.moments = self.rule.update([self.flat], [self._slope], self.moments, lr)
+    def update(self, lr: float | Tensor, keys: Numbers, penalty: Penalty | None = None) -> None:
+        rule = with_numbers(self.rule, keys)
+        (self.flat,), self.moments = rule.update([self.flat], [self._slope], self.moments, lr)
         self.weights = unflatten(self.flat, self.weights)
         if penalty is not None and (after := penalty.project(self.weights)) is not self.weights:
             self.weights, self.flat = after, flatten(list(after.values()))
@@ -107,7 +109,7 @@ class StackedStep:
             were finite, [R]: a run of which one was not stays as it was.
         """
         leaves, form = tree_flatten((inputs.of_d, inputs.of_g, inputs.rates))
-        key = inputs.due, form
+        key = inputs.names, form
         with torch.no_grad():
             if key not in self._graphs:
                 return self._first_of_kind(key, self._graph(inputs, leaves, form), leaves)
@@ -139,7 +141,7 @@ class StackedStep:
         def advance(*leaves: Tensor) -> tuple[list[Tags], Tensor]:
             tensors = tree_unflatten(leaves[:count], whole)
             of_d, of_g, rates = tree_unflatten(leaves[count:], form)
-            one = partial(self._one, due=inputs.due)
+            one = partial(self._one, names=inputs.names)
             after, reports, finite = torch.func.vmap(one)(tensors, of_d, of_g, rates)
             for old, new in pairs_of_leaves(tensors, after):
                 old.copy_(torch.where(finite.view(-1, *[1] * (old.dim() - 1)), new, old))
@@ -153,7 +155,7 @@ class StackedStep:
         of_d: list[dict[str, Any]],
         of_g: list[dict[str, Any]],
         rates: Tensor,
-        due: tuple[str, ...],
+        names: tuple[str, ...],
     ) -> tuple[Tensors, list[Tags], Tensor]:
         """Play one step of one run; return its tensors, its reports, and whether all was finite."""
         state, shapes = self._structure, self._stack.shapes
@@ -177,7 +179,7 @@ class StackedStep:
             players,
             [Inputs(one["real"], one.get("y"), one["draws"]) for one in of_d],
             [Inputs(one["real"], one.get("y"), one["draws"]) for one in of_g],
-            Rates.of(rates.unbind(), due),
+            Rates.of(rates.unbind(), names),
             self._play,
         )
         after = {

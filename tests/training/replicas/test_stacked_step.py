@@ -33,6 +33,13 @@ GAMES = [name for name, kind in REGISTERED["objective"].items() if kind.has_game
 PENALTIES = [name for name in REGISTERED["penalty"] if name != "sum"]
 FEATURES = {
     "lazy penalty": RING | {"penalty": {"name": "r1", "every": 2, "gamma_end": 3.0}},
+    "all that moves": RING
+    | {
+        "optimizer": {"name": "adam", "g_lr_end": 1e-2, "beta2": 0.5, "beta2_end": 0.99, "horizon": 4},
+        "penalty": {"name": "r1", "gamma_end": 3.0},
+        "noise": {"name": "noise", "instance_std_end": 0.5},
+        "train": {"ema_half_life": 0.0, "ema_half_life_end": 100.0, "ramp": "cosine"},
+    },
     "lecam": RING | {"penalty": {"name": "lecam"}},
     "several updates": RING | {"train": {"d_steps": 3, "g_steps": 2}},
     "simultaneous": RING | {"train": {"update": "simultaneous"}},
@@ -117,7 +124,9 @@ def assert_each_equals_its_solo_run(*configs, count=2, tolerance=1e-5, is_compil
             torch.testing.assert_close(tensor, other[name], rtol=tolerance, atol=tolerance, msg=name)
 
 
-@pytest.mark.parametrize("name", ["lazy penalty", "lecam", "spectral norm", "noise", "packed", "clip"])
+@pytest.mark.parametrize(
+    "name", ["all that moves", "lazy penalty", "lecam", "spectral norm", "noise", "packed", "clip"]
+)
 def test_replica_equals_its_solo_run(name, untraced):
     groups = FEATURES[name]
     assert_each_equals_its_solo_run(groups | {"seed": 3}, groups | {"seed": 8})
