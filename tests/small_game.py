@@ -31,7 +31,7 @@ def state_of(G: Generator, D: nn.Module, rule: OptimizerOptions) -> TrainState:
 def move_d(state: TrainState, real: Tensor, y: Tensor | None, i: int, play: Play) -> dict[str, Tensor]:
     """Differentiate D's loss in update ``i`` of a step; nothing is updated but what a penalty keeps."""
     players, rates = eager_players(state, play), Rates.at(state.step, play)
-    draws = Draw(play, state.G, state.step).for_d(real, y, i, rates.due)
+    draws = Draw(play, state.G, state.D, state.step).for_d(real, y, i, rates.due)
     tags = differentiate_d(players, Inputs(real, y, draws), rates, play)
     state.memory = players.memory
     return tags
@@ -40,7 +40,7 @@ def move_d(state: TrainState, real: Tensor, y: Tensor | None, i: int, play: Play
 def move_g(state: TrainState, real: Tensor, y: Tensor | None, j: int, play: Play) -> dict[str, Tensor]:
     """Differentiate G's loss in update ``j`` of a step; nothing is updated but what a cost keeps."""
     players, rates = eager_players(state, play), Rates.at(state.step, play)
-    draws = Draw(play, state.G, state.step).for_g(real, y, j, rates.due)
+    draws = Draw(play, state.G, state.D, state.step).for_g(real, y, j, rates.due)
     tags = differentiate_g(players, Inputs(real, y, draws), rates, play)
     state.memory = players.memory
     return tags

@@ -67,8 +67,13 @@ class Train:
     unroll: int = option(
         0, "discriminator updates to unroll in G's loss (Metz et al. 2017)", minimum=0, maximum=100
     )
+    unroll_rule: str = option(
+        "descent",
+        "how D is updated while unrolled: by plain gradient descent, or by its optimizer from its present moments",
+        choices=("descent", "optimizer"),
+    )
     unroll_lr: float | None = option(
-        None, "learning rate of the unrolled gradient descent; null is that of D", minimum=0, maximum=1e3
+        None, "learning rate of the unrolled updates; null is that of D", minimum=0, maximum=1e3
     )
     replicas: int = option(
         1, "runs with as many seeds, from seed on, played at once; on the command line alone", minimum=1

@@ -76,11 +76,13 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
         what = f"is {size}, a single pack, and model.{key} compares the packs of a batch"
         remedy = f"give at least {2 * model.packing}, or set model.{key}={other}"
         yield ConfigError("train.batch_size", what, remedy)
-    if model.couples_samples and config.penalty.differentiates_input:
+    if model.couples_samples and config.penalty.needs_own_slopes:
         what = f"{config.penalty.name} needs per-sample gradients, and this D couples samples"
         words = [f"model.{key}={other}" for key, other in model.d_batch_keys.items()]
         words += ["model.packing=1"] if model.packing > 1 else []
-        yield ConfigError("penalty", what, f"set penalty=none, or {' and '.join(words)}")
+        yield ConfigError(
+            "penalty", what, " or ".join(["set penalty=r1", *([" and ".join(words)] if words else [])])
+        )
 
 
 def _condition_errors(config: Config) -> Iterator[ConfigError]:

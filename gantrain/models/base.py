@@ -38,6 +38,13 @@ class Discriminator(Player):
         """Return the logits with what ``Model.d_says`` names beside them; by default they are all."""
         return Judgement(self(x, y))
 
+    def dropout_masks(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Draw masks of dropout for ``n`` samples of an update on the CPU, one row a sample or a pack.
+
+        They are named as the buffers that they replace while D is trained, which are None otherwise.
+        """
+        return {}
+
 
 class Generator(Player):
     """Maps latents to samples. A latent is z followed by the dropout masks, if there are any.
@@ -237,6 +244,10 @@ class Packed(Discriminator):
 
     def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         return self.D.judge(self._packs(x), None)
+
+    def dropout_masks(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        masks = self.D.dropout_masks(n // self._pack, generator)
+        return {f"D.{name}": mask for name, mask in masks.items()}
 
     def _packs(self, x: Tensor) -> Tensor:
         # [N, C, ...] to [N / pack, pack C, ...]

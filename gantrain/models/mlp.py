@@ -57,10 +57,31 @@ class MLPGenerator(Generator):
 
 
 class MLPDiscriminator(Discriminator):
-    """``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N]."""
+    """``D(x, y) -> logits``: x [N, *shape], y [N, ...] or None, logits [N].
 
-    def __init__(self, model: FullyConnected, spec: Spec, width: int, depth: int, norm: str = "none"):
+    Args:
+        model: Its shared keys.
+        spec: Of the data.
+        width: Units of each hidden layer.
+        depth: Hidden layers.
+        norm: One of ``D_NORMS``.
+        dropout: Fractions of the numbers of a sample, and of the units of each hidden layer, that dropout zeroes.
+    """
+
+    mask: Tensor | None  # [N, numbers of a sample + depth width] while D is trained with dropout
+
+    def __init__(
+        self,
+        model: FullyConnected,
+        spec: Spec,
+        width: int,
+        depth: int,
+        norm: str = "none",
+        dropout: tuple[float, float] = (0.0, 0.0),
+    ):
         super().__init__()
+        self.register_buffer("mask", None, persistent=False)
+        self.units, self.rates = [spec.numel, *[width] * depth], [dropout[0], *[dropout[1]] * depth]
         self.condition = ConditionEmbedding(spec, model.condition)
         is_maxout = model.d_activation == MAXOUT
         pieces = model.pieces if is_maxout else 1
@@ -78,9 +99,27 @@ class MLPDiscriminator(Discriminator):
         return self.judge(x, y).logit
 
     def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
-        x, e = self.condition.join(x.flatten(1), y)  # [N, C H W + condition]
-        phi = self.body(x)
+        x = x.flatten(1)
+        if self.mask is None:
+            h, e = self.condition.join(x, y)  # [N, C H W + condition]
+            phi = self.body(h)
+        else:
+            # Data and samples, when they pass at once, share the masks.
+            first, *masks = self.mask.repeat(len(x) // len(self.mask), 1).split(self.units, 1)
+            phi, e = self.condition.join(x * first, y)
+            size = len(self.body) // len(masks)
+            for number, layer in enumerate(self.body):
+                phi = layer(phi)
+                if (number + 1) % size == 0:
+                    phi = phi * masks[number // size]
         return Judgement(self.head(phi, e), features=phi)  # features [N, width]
+
+    def dropout_masks(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
+        if not any(self.rates):
+            return {}
+        keep = 1 - torch.tensor(self.rates).repeat_interleave(torch.tensor(self.units))
+        # Inverted dropout, as in G
+        return {"mask": (torch.rand(n, len(keep), generator=generator) < keep) / keep}
 
 
 @dataclass
@@ -109,6 +148,15 @@ class MLP(FullyConnected, PlainLayers):
     d_depth: int | None = option(None, "hidden layers of D; null is model.depth", minimum=1, maximum=100)
     g_norm: str = option("none", "normalisation of G's hidden layers", choices=("none", "batch"))
     d_norm: str = option("none", "normalisation of D's hidden layers but the first", choices=D_NORMS)
+    d_dropout: float = option(
+        0.0,
+        "fraction of D's hidden units that dropout zeroes in training (Goodfellow et al. 2014)",
+        minimum=0,
+        below=1,
+    )
+    d_input_dropout: float = option(
+        0.0, "fraction of the numbers of a sample that dropout hides from D in training", minimum=0, below=1
+    )
     g_activation: str = option("relu", "activation function of G", choices=tuple(ACTIVATIONS))
 
     def generator(self, spec: Spec) -> Generator:
@@ -116,7 +164,9 @@ class MLP(FullyConnected, PlainLayers):
 
     def discriminator(self, spec: Spec) -> Discriminator:
         width, depth = self.d_width or self.width, self.d_depth or self.depth
-        return self.initialise(MLPDiscriminator(self, spec, width, depth, self.d_norm), self.d_initial_scale)
+        dropout = self.d_input_dropout, self.d_dropout
+        D = MLPDiscriminator(self, spec, width, depth, self.d_norm, dropout)
+        return self.initialise(D, self.d_initial_scale)
 
 
 @dataclass

@@ -85,7 +85,8 @@ class Penalty(Remembers, ABC):
         needs: What D must say beside its logit: ``features`` or ``classes``.
         slopes_of: ``real`` and ``fake``, where the cost uses D's gradient by each sample. It comes from the pass
             that the loss makes anyway, which saves D another one.
-        differentiates_input: Whether the cost needs D's gradient with respect to each sample on its own.
+        needs_own_slopes: Whether the cost needs the gradient of each sample's own logit, which a D that couples
+            samples has not: there a slope is that of the sum of all logits of its batch.
         averages_samples: Whether the cost of a batch is the mean of that of its parts, as ``train.accumulate`` needs.
     """
 
@@ -94,7 +95,7 @@ class Penalty(Remembers, ABC):
     active: ClassVar[bool] = True
     needs: ClassVar[frozenset[str]] = frozenset()
     slopes_of: ClassVar[tuple[str, ...]] = ()
-    differentiates_input: ClassVar[bool] = False
+    needs_own_slopes: ClassVar[bool] = False
     averages_samples: ClassVar[bool] = True
 
     def resolve(self, spec: Spec, batch_size: int) -> dict[str, float]:

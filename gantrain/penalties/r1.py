@@ -17,7 +17,11 @@ R3GAN_GAMMA = ((32, 0.05), (64, 2.0), (256, 150.0))  # by the side, for CIFAR-10
 @register("penalty")
 @dataclass
 class R1(Weighted):
-    """gamma / 2 E_p |grad_x D(x)|^2 (Mescheder, Geiger and Nowozin 2018, eq. 9); keeps D's bound valid but low."""
+    """gamma / 2 E_p |grad_x D(x)|^2 (Mescheder, Geiger and Nowozin 2018, eq. 9); keeps D's bound valid but low.
+
+    Of a D that couples samples it is the gradient of the sum of all logits of a batch, squared, summed over the batch
+    and divided by its samples, as Karras et al. 2020 use it beside minibatch deviation: R1 of a D of whole batches.
+    """
 
     name: str = option("r1", "registered name")
     gamma: float | None = option(  # type: ignore[assignment]
@@ -26,7 +30,6 @@ class R1(Weighted):
         minimum=0,
     )
     slopes_of: ClassVar[tuple[str, ...]] = (REAL,)
-    differentiates_input: ClassVar[bool] = True
 
     def resolve(self, spec: Spec, batch_size: int) -> dict[str, float]:
         if self.gamma is not None:

@@ -54,8 +54,8 @@ class Sum(Penalty):
         return frozenset().union(*(one.needs for one in self.members().values()))
 
     @key_property
-    def differentiates_input(self) -> bool:
-        return any(one.differentiates_input for one in self.members().values())
+    def needs_own_slopes(self) -> bool:
+        return any(one.needs_own_slopes for one in self.members().values())
 
     @key_property
     def averages_samples(self) -> bool:

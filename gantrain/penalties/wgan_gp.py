@@ -22,7 +22,7 @@ class WGANGP(Weighted):
 
     name: str = option("wgan_gp", "registered name")
     gamma: float = option(10.0, "weight, the paper's lambda", minimum=0)
-    differentiates_input: ClassVar[bool] = True
+    needs_own_slopes: ClassVar[bool] = True
 
     def draw(self, real: Tensor, generator: torch.Generator) -> Tensor:
         return torch.rand(len(real), *[1] * (real.dim() - 1), generator=generator)
@@ -42,7 +42,7 @@ class DRAGAN(Weighted):
 
     name: str = option("dragan", "registered name")
     gamma: float = option(10.0, "weight, the paper's lambda", minimum=0)
-    differentiates_input: ClassVar[bool] = True
+    needs_own_slopes: ClassVar[bool] = True
     averages_samples: ClassVar[bool] = False
 
     def draw(self, real: Tensor, generator: torch.Generator) -> Tensor:

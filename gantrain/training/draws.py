@@ -11,7 +11,7 @@ from torch import Tensor
 from gantrain.config.options import Config
 from gantrain.core.device import upload
 from gantrain.core.random import stream
-from gantrain.models.base import Generator
+from gantrain.models.base import Discriminator, Generator
 from gantrain.training.batches import Batches
 from gantrain.training.draw_blocks import DrawBlocks
 from gantrain.training.play import Play
@@ -60,8 +60,8 @@ class Draw:
     Each purpose has its own stream, so switching one on changes no other random number.
     """
 
-    def __init__(self, play: Play, G: Generator, step: int):
-        self.play, self.G, self.step = play, G, step
+    def __init__(self, play: Play, G: Generator, D: Discriminator, step: int):
+        self.play, self.G, self.D, self.step = play, G, D, step
         self.noise = play.present("noise", play.noise, step)
         self.augment = play.present("augment", play.augment, step)
 
@@ -102,19 +102,19 @@ class Draw:
     def _numbers_of_d(self, real: Tensor, i: int, due: Sequence[str]) -> Draws:
         draws = {"z": self.G.training_latents(len(real), self.stream(f"d{i}"))}
         draws |= self._of_inputs(real, {"real": f"real{i}", "fake": f"fake{i}"})
-        draws |= self._of_labels(real, f"{i}")
+        draws |= self._of_labels(real, f"{i}") | self._of_dropout(real, f"d{i}")
         draws |= self._of_costs("d", real, due, f"{i}")
         return self._own(draws)
 
     def _numbers_of_g(self, real: Tensor, j: int, due: Sequence[str]) -> Draws:
         draws = {"z": self.G.training_latents(len(real), self.stream(f"g{j}"))}
         if self.play.objective.has_game:
-            draws |= self._of_inputs(real, {"fake": f"g{j}"})
+            draws |= self._of_inputs(real, {"fake": f"g{j}"}) | self._of_dropout(real, f"g{j}")
             if self.play.objective.g_sees_real:
                 draws |= self._of_inputs(real, {"real": f"g real{j}"})
             if self.play.unroll:  # D's noise in its unrolled updates is independent of that in its real ones
                 unrolled = self._of_inputs(real, {"real": f"real unroll{j}"})
-                unrolled |= self._of_labels(real, f" unroll{j}")
+                unrolled |= self._of_labels(real, f" unroll{j}") | self._of_dropout(real, f"unroll{j}")
                 draws |= {f"unroll {key}": value for key, value in unrolled.items()}
         draws |= self._of_costs("g", real, due, f" g{j}")
         return self._own(draws)
@@ -141,6 +141,11 @@ class Draw:
             generator = self.stream(f"label {kind}{suffix}")
             draws[f"label {kind}"] = play.noise.targets(kind == "real", len(real) // play.packing, generator)
         return draws
+
+    def _of_dropout(self, real: Tensor, suffix: str) -> Draws:
+        """Return the masks of dropout in D, which all its passes in an update share."""
+        masks = self.D.dropout_masks(len(real), self.stream(f"dropout {suffix}"))
+        return {f"dropout {name}": mask for name, mask in masks.items()}
 
     def _of_costs(self, player: str, real: Tensor, due: Sequence[str], suffix: str) -> Draws:
         """Return the random numbers of the costs on a player; each of several has a stream of its own."""
@@ -180,7 +185,7 @@ class StepInputs:
         draws: StepDraws | None = None,
     ):
         self.state, self.batches, self.play, self.rates, self.draws = state, batches, play, rates, draws
-        self.draw = Draw(play, state.G, state.step)
+        self.draw = Draw(play, state.G, state.D, state.step)
         self._last: tuple[Tensor, Tensor | None] | None = None  # batch of D, and its number
         self._number: int | None = None
 
@@ -226,6 +231,6 @@ def draws_ahead(state: TrainState, config: Config, play: Play) -> DrawBlocks | N
     batch = torch.zeros(()).expand(play.batch_size, *config.spec.shape)
 
     def draws_of(step: int) -> StepDraws:
-        return Draw(play, state.G, step).of_step(batch, Rates.at(step, play).due)
+        return Draw(play, state.G, state.D, step).of_step(batch, Rates.at(step, play).due)
 
     return DrawBlocks(draws_of, Sender(play.device))

@@ -64,7 +64,8 @@ class EagerLearner(Learner):
         self.scale = scale
         self.name, self.module, self.rule, self.moments = name, module, rule, moments
         self._parts, self._statistics = parts, BatchStatistics(module, parts)
-        self._methods = Methods(module)
+        self.methods = Methods(module)
+        self._batch_statistics = batch_statistics(module)
         self.weights: Weights = dict(trainable_weights(module))
         self._list: list[Tensor] = list(self.weights.values())
         self.check = FiniteCheck(name)
@@ -73,10 +74,14 @@ class EagerLearner(Learner):
 
     @property
     def network(self) -> Network:
-        return self.module
+        return self.still(self.module)
 
     def with_weights(self, weights: Weights) -> Network:
-        return PureNetwork(self._methods, weights)
+        return self.still(PureNetwork(self.methods, weights))
+
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        return self._batch_statistics
 
     @torch.no_grad()
     def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:
@@ -149,7 +154,7 @@ class EagerLearner(Learner):
         def network_of(part: int) -> Network:
             def network(x: Tensor, y: Tensor | None) -> Tensor:
                 if not outputs:  # only here the precision is that of the loss
-                    outputs.extend(in_lockstep(self.with_weights(weights), inputs, self._parts))
+                    outputs.extend(in_lockstep(PureNetwork(self.methods, weights), inputs, self._parts))
                 leaves[part] = outputs[part].detach().requires_grad_()
                 return leaves[part]
 

@@ -60,7 +60,7 @@ def held_out_loss(state: TrainState, held_out: Batch, play: Play) -> float:
     """Return D's loss on held-out data and fakes, without noise; the latents are the same throughout a step."""
     real, y = held_out
     # Keyed by the step alone, so that successive losses differ only by D.
-    z = Draw(play, state.G, state.step).held_out(len(real))
+    z = Draw(play, state.G, state.D, state.step).held_out(len(real))
     with play.autocast():
         fake = state.G(z, y).float()
         logits = Logits(real=state.D(real, y).float(), fake=state.D(fake, y).float())

@@ -49,7 +49,11 @@ class FunctionalLearner(Learner):
         return self.with_weights(self.weights)
 
     def with_weights(self, weights: Weights) -> Network:
-        return self._call(weights, self.buffers)
+        return self.still(self._call(weights, self.buffers))
+
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        return batch_statistics(self.methods.network)
 
     def _call(self, weights: Weights, buffers: dict[str, Tensor]) -> Network:
         """Return the network with these tensors; it moves batch statistics among the buffers."""

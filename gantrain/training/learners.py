@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from torch import Tensor
 from gantrain.core.gradients import Derivatives, Weights
 from gantrain.core.memory import Memory
 from gantrain.core.schedules import Numbers
+from gantrain.core.update_rules import Moments
+from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
-from gantrain.training.networks import Network
+from gantrain.training.networks import Methods, Network, PureNetwork
 
 Aux = dict[str, dict[str, Tensor]]  # what a loss computes along the way: 0-dim tags, and memories, by name
 Batch = tuple[Tensor, Tensor | None]  # a network's inputs x [N, ...] and y
@@ -25,21 +27,46 @@ class Learner(ABC):
 
     Attributes:
         derivatives: The means to differentiate twice that fit this kind of play.
+        methods: Those of the network.
+        rule: Its update rule.
         network: ``network(x, y)`` with the present weights, differentiable with respect to ``x``.
         weights: The trainable weights by name.
+        moments: Those of the rule.
     """
 
     derivatives: type[Derivatives]
+    methods: Methods
+    rule: OptimizerOptions
     weights: Weights
+    moments: Moments
 
     @property
     @abstractmethod
     def network(self) -> Network:
-        """The network with its present weights."""
+        """The network with its present weights, whose passes leave the statistics of batch norm alone."""
 
     @abstractmethod
     def with_weights(self, weights: Weights) -> Network:
-        """Return the network with other weights, differentiable with respect to these too."""
+        """Return the same with other weights, differentiable with respect to these too."""
+
+    @property
+    @abstractmethod
+    def statistics(self) -> dict[str, Tensor]:
+        """The running statistics of batch norm, by name."""
+
+    def still(self, network: Network) -> Network:
+        """Return what a loss is given of this network, with passes that leave the statistics of batch norm alone."""
+        if not (statistics := self.statistics):
+            return network
+        pure = network if isinstance(network, PureNetwork) else PureNetwork(self.methods, {})
+        return pure.still(statistics)
+
+    def bind(self, network: Network, tensors: Mapping[str, Tensor]) -> Network:
+        """Return the same with further tensors by name, such as the masks of dropout."""
+        if not tensors:
+            return network
+        pure = network if isinstance(network, PureNetwork) else PureNetwork(self.methods, {})
+        return pure.with_tensors(tensors)
 
     @abstractmethod
     def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:

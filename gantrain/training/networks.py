@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -39,19 +39,40 @@ class PureNetwork:
     Args:
         methods: Of the network, whose own tensors are read where none is given.
         tensors: Weights and buffers by name.
+        statistics: Those of batch norm that passes leave alone: each moves a copy.
     """
 
-    def __init__(self, methods: Methods, tensors: dict[str, Tensor]):
-        self._methods, self._tensors = methods, tensors
+    def __init__(
+        self, methods: Methods, tensors: Mapping[str, Tensor], statistics: Mapping[str, Tensor] | None = None
+    ):
+        self._methods, self._tensors, self._statistics = methods, dict(tensors), dict(statistics or {})
 
     def __call__(self, x: Tensor, y: Tensor | None, /) -> Tensor:
-        output: Tensor = functional_call(self._methods.network, self._tensors, (x, y))
+        output: Tensor = functional_call(self._methods.network, self._of_pass(), (x, y))
         return output
 
     def method(self, name: str) -> Callable[..., Any]:
         """Return a method with these tensors."""
-        tensors = {f"network.{key}": t for key, t in self._tensors.items()}
-        return lambda *args: functional_call(self._methods, tensors, (name, *args))
+
+        def call(*args: Any) -> Any:
+            tensors = {f"network.{key}": t for key, t in self._of_pass().items()}
+            return functional_call(self._methods, tensors, (name, *args))
+
+        return call
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> PureNetwork:
+        """Return the network with further tensors."""
+        return PureNetwork(self._methods, self._tensors | dict(tensors), self._statistics)
+
+    def still(self, statistics: Mapping[str, Tensor]) -> PureNetwork:
+        """Return the network with passes that leave these statistics alone, or those of its tensors by that name."""
+        own = {name: self._tensors.get(name, value) for name, value in statistics.items()}
+        return PureNetwork(self._methods, self._tensors, own)
+
+    def _of_pass(self) -> dict[str, Tensor]:
+        """Return the tensors of one pass."""
+        # Copied within it, since a derivative allows no change of a tensor from outside.
+        return self._tensors | {name: value.clone() for name, value in self._statistics.items()}
 
 
 def method_of(network: Network, name: str) -> Callable[..., Any]:

@@ -60,6 +60,7 @@ class Play:
         batch_size: Samples of data in a batch, and fakes.
         parts: Those that a batch is differentiated in, by one process or several.
         unroll: Discriminator updates to unroll in G's loss.
+        unroll_rule: Whether they are plain ``descent``, or made by D's ``optimizer``.
         unroll_lr: Learning rate of those updates; None for D's own.
         compare_gradients: Whether to measure the minimax and the non-saturating gradient of G.
         ramps: Of the numbers that move, by owner and key.
@@ -89,6 +90,7 @@ class Play:
     batch_size: int
     parts: Parts
     unroll: int
+    unroll_rule: str
     unroll_lr: float | None
     compare_gradients: bool
     ramps: Ramps
@@ -127,6 +129,7 @@ class Play:
                 has_whole_statistics=config.device.batch_norm == "batch",
             ),
             unroll=config.train.unroll,
+            unroll_rule=config.train.unroll_rule,
             unroll_lr=config.train.unroll_lr,
             compare_gradients=config.train.compare_gradients,
             ramps=ramps(config),

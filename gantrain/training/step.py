@@ -16,6 +16,7 @@ from torch.nn.functional import softplus
 
 from gantrain.core.gradients import gradient_norm
 from gantrain.core.memory import Memory, memory_of, with_owner
+from gantrain.core.schedules import with_numbers
 from gantrain.objectives.base import Baseline
 from gantrain.penalties.base import FAKE, REAL, GeneratorCost, GeneratorPass, Pass, Penalty
 from gantrain.training.d_loss import WRONG, d_loss, outputs, pairs_of
@@ -82,6 +83,8 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
     slopes_of = tuple(kind for kind in (REAL, FAKE) if any(kind in one.slopes_of for one in costs.values()))
 
     def loss_of(network: Network) -> tuple[Tensor, Aux]:
+        network = D.bind(network, dropout_masks(part.draws))
+        still = D.still(network)  # for passes beside those of the loss
         # D's gradient by its inputs comes from the same pass, unless that is less precise than a penalty may be.
         said, slopes = outputs(network, pairs, () if play.is_mixed else slopes_of, D.derivatives, play)
         logits = {kind: one.logit for kind, one in said.items()}
@@ -91,7 +94,7 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
             tags["logits/mismatched"] = logits[WRONG].mean()
 
         def slope_at(x: Tensor) -> Tensor:
-            return D.derivatives.by_input(lambda x: network(x, y), x)[1].flatten(1)
+            return D.derivatives.by_input(lambda x: still(x, y), x)[1].flatten(1)
 
         if play.is_mixed:
             slopes = {kind: slope_at(pairs[kind].x) for kind in slopes_of}
@@ -107,7 +110,7 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
                 slope_at=slope_at,
                 draw=part.draws[f"penalty {name}"],
                 memory=memory_of(f"penalty.{name}", kept),
-                value_at=lambda x: network(x, y).float(),
+                value_at=lambda x: still(x, y).float(),
                 y=y,
                 judgements=said,
             )
@@ -175,6 +178,7 @@ def game_loss(players: Players, part: Inputs, rates: Rates, play: Play) -> Loss:
             sample = G(draws["z"], y).float()
         fake = play.see(sample, draws, FAKE, memory)
         opponent = unrolled_discriminator(players, part, fake, rates, play) if play.unroll else D.network
+        opponent = D.bind(opponent, dropout_masks(draws))
         with play.autocast():
             said = judge(opponent, fake, y, play.needs)
             of_real = None
@@ -215,11 +219,19 @@ def unrolled_discriminator(players: Players, part: Inputs, fake: Tensor, rates: 
     pairs = pairs_of(part, fake, draws, play, players.memory)
 
     def loss_of(weights: dict[str, Tensor]) -> Tensor:
-        said, _ = outputs(D.with_weights(weights), pairs, (), D.derivatives, play)
+        network = D.bind(D.with_weights(weights), dropout_masks(draws))
+        said, _ = outputs(network, pairs, (), D.derivatives, play)
         return d_loss({kind: one.logit for kind, one in said.items()}, draws, play)
 
     lr = rates.d_lr if play.unroll_lr is None else play.unroll_lr
-    return D.with_weights(unroll(D.weights, loss_of, play.unroll, lr, D.derivatives))
+    rule = with_numbers(D.rule, rates.rule) if play.unroll_rule == "optimizer" else None
+    return D.with_weights(unroll(D.weights, loss_of, play.unroll, lr, D.derivatives, rule, D.moments))
+
+
+def dropout_masks(draws: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the masks of dropout in D by the names of its buffers; they are the same for all kinds of samples."""
+    prefix = "dropout "
+    return {key.removeprefix(prefix): t for key, t in draws.items() if key.startswith(prefix)}
 
 
 def gradient_comparison(G: Learner, fake_logits: Tensor) -> Tags:

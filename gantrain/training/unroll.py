@@ -7,6 +7,10 @@ from collections.abc import Callable
 from torch import Tensor
 
 from gantrain.core.gradients import Derivatives, Weights
+from gantrain.core.update_rules import Moments
+from gantrain.optimizers.base import OptimizerOptions
+
+TINY = 1e-16  # of a gradient
 
 
 def unroll(
@@ -15,12 +19,14 @@ def unroll(
     k: int,
     lr: float | Tensor,
     derivatives: type[Derivatives],
+    rule: OptimizerOptions | None = None,
+    moments: Moments | None = None,
 ) -> Weights:
-    """Return D's weights after ``k`` steps of plain gradient descent (Metz et al. 2017, eq. 8 to 10).
+    """Return D's weights after ``k`` more updates (Metz et al. 2017, eq. 8 to 10).
 
     They are differentiable through all of these steps, so a loss of a D with them is the surrogate f_k of the paper:
     the gradient with respect to the samples has the usual part, for a fixed D, and the part through D's updates. With
-    k = 0 they are ``weights``. The steps are plain gradient descent for any optimizer of D: moments are left out.
+    k = 0 they are ``weights``.
 
     Args:
         weights: Of D, by name; unchanged.
@@ -29,9 +35,17 @@ def unroll(
         k: Number of steps, at least 0.
         lr: Learning rate of these steps, at least 0.
         derivatives: Those of eager or of compiled play.
+        rule: Which makes the steps, as in the authors' code; None for plain gradient descent.
+        moments: Those of the rule before the first step; unchanged.
     """
     # w <- w - lr dL/dw, each step with a graph, so that the samples' effect on D is differentiated too.
     for _ in range(k):
         slopes = derivatives.by_weights(loss_of, weights)
-        weights = {name: weight - lr * slopes[name] for name, weight in weights.items()}
+        if rule is None or moments is None:
+            weights = {name: weight - lr * slopes[name] for name, weight in weights.items()}
+            continue
+        # The root of a mean square has no derivative at 0, where a weight is without effect.
+        gradients = [slopes[name] + TINY for name in weights]
+        after, moments = rule.update(list(weights.values()), gradients, moments, lr)
+        weights = dict(zip(weights, after, strict=True))
     return weights

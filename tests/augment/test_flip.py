@@ -116,9 +116,9 @@ def test_augment_flip_trains_in_every_kind_of_update(words):
 
 def test_d_input_is_augmented_by_its_own_stream_before_noise():
     config = resolve(composed(*BASE, "augment=flip", "noise=instance"))
-    play, G = Play.create(config, Runtime(config.device)), config.model.build(config.spec)[0]
+    play, (G, D) = Play.create(config, Runtime(config.device)), config.model.build(config.spec)
     x = torch.randn(16, 1, 8, 8, generator=seeded(1))
     mirrored = flipped(Flip(), x, stream(config.seed, 3, "augment real0"))
     noise = torch.randn(x.shape, generator=stream(config.seed, 3, "noise real0"))
-    draws = Draw(play, G, 3).for_d(x, None, 0, due=())
+    draws = Draw(play, G, D, 3).for_d(x, None, 0, due=())
     assert torch.equal(play.see(x, draws, REAL, {}), mirrored + config.noise.std(3) * noise)

@@ -83,7 +83,7 @@ def test_what_of_d_is_of_batches_has_their_tags_and_size():
     [
         (
             ["model.d_norm=batch", "penalty=wgan_gp"],
-            "penalty: wgan_gp needs per-sample gradients, and this D couples samples; set penalty=none, or "
+            "penalty: wgan_gp needs per-sample gradients, and this D couples samples; set penalty=r1 or "
             "model.d_norm=layer",
         ),
         (

@@ -100,7 +100,7 @@ def test_projection_adds_a_product_with_the_class_vector(recipe):
 @pytest.mark.parametrize(
     ("words", "key"),
     [
-        (["model.packing=2", "penalty=r1"], "penalty"),
+        (["model.packing=2", "penalty=dragan"], "penalty"),
         (["model.minibatch_std=true", "penalty=wgan_gp"], "penalty"),
         (["model.packing=3"], "model.packing"),
         (["model.packing=2", "objective=conditional"], "model.packing"),

@@ -133,3 +133,24 @@ def test_open_gamma_goes_by_resolution_and_batch(shape, batch, r1, r1r2):
     assert chosen == [{"gamma": penalty.gamma} for penalty in found]
     # A number that is set stays.
     assert R1R2(gamma=0.3).resolve(Spec(shape), batch) == {}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"minibatch_std": True}, {"d_norm": "batch"}, {"packing": 2}, {"minibatch_std": True, "packing": 2}],
+    ids=str,
+)
+@pytest.mark.parametrize("penalty", [R1(gamma=2.0), R1R2(gamma=2.0)], ids=["r1", "r1r2"])
+def test_r1_of_coupled_samples_is_that_of_the_sum_of_logits(keys, penalty):
+    """1 / n of the squared gradient, by all samples of a batch, of the logits' sum, which is that of a D of batches."""
+    spec = Spec((3,))
+    D = discriminator(MLP(width=8, depth=2, **keys), spec)
+    batches = [torch.randn(8, 3, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+    expected = 0.0
+    for x in batches[: len(penalty.slopes_of)]:
+        # d logit_j / d x_i, [logits, n, d], one logit at a time
+        by_logit = torch.autograd.functional.jacobian(lambda x: D(x, None), x)
+        expected += by_logit.sum(0).square().sum().item() / len(x)
+    assert cost_of(penalty, D, *batches).item() == pytest.approx(expected, rel=1e-4)
+    own = by_logit.diagonal(dim1=0, dim2=1).square().sum() if len(by_logit) == 8 else by_logit.square().sum()
+    assert abs(own.item() / 8 - expected) > 1e-3 or keys == {"packing": 2}

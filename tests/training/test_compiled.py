@@ -66,6 +66,10 @@ FEATURES = {
         "model": {"name": "stylegan2", "width": 4, "max_width": 8, "z_dim": 6},
         "penalty": {"name": "path_length", "every": 1},
     },
+    "dropout in d": RING
+    | {"model": {"name": "mlp", "width": 8, "d_dropout": 0.5, "d_input_dropout": 0.2, "packing": 2}},
+    "unrolled by adam": RING
+    | {"model": {"name": "mlp", "d_dropout": 0.5}, "train": {"unroll": 2, "unroll_rule": "optimizer"}},
     "batch norm in both": RING | {"model": {"name": "mlp", "width": 8, "g_norm": "batch", "d_norm": "batch"}},
     "maxout": RING
     | {"model": {"name": "mlp", "width": 8, "d_activation": "maxout"}, "penalty": {"name": "r1"}},

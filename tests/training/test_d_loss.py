@@ -102,7 +102,7 @@ def test_label_noise_gives_each_pack_one_target(packing):
     played = game(packing=packing)
     play = dataclasses.replace(Play.create(played.config, played.runtime), noise=Noise(label_smoothing=0.2))
     real, y = played.batches(0)
-    draws = Draw(play, played.state.G, 0).for_d(real, y, 0, due=())
+    draws = Draw(play, played.state.G, played.state.D, 0).for_d(real, y, 0, due=())
     pairs = pairs_of(Inputs(real, y, draws), real + 1, draws, play, {})
     said, _ = outputs(played.state.D, pairs, (), Autograd, play)
     logits = {kind: one.logit for kind, one in said.items()}

@@ -36,7 +36,7 @@ def noisy(name: str, seed: int = 0) -> Game:
 def draws_of(name: str, seed: int, number: int, i: int) -> dict[str, torch.Tensor]:
     g = noisy(name, seed)
     real, y = g.batches(0)
-    draw = Draw(Play.create(g.config, g.runtime), g.state.G, number)
+    draw = Draw(Play.create(g.config, g.runtime), g.state.G, g.state.D, number)
     due = tuple(g.config.penalty.members())
     of_d, of_g = draw.for_d(real, y, i, due), draw.for_g(real, y, i, due)
     return {f"d {key}": t for key, t in of_d.items()} | {f"g {key}": t for key, t in of_g.items()}
@@ -60,7 +60,7 @@ def test_draws_of_one_purpose_do_not_depend_on_the_others():
     real, y = plain.batches(0)
     plays = [Play.create(g.config, g.runtime) for g in (plain, noise)]
     z, others = (
-        Draw(play, g.state.G, 3).for_d(real, y, 0, tuple(play.costs))
+        Draw(play, g.state.G, g.state.D, 3).for_d(real, y, 0, tuple(play.costs))
         for play, g in zip(plays, (plain, noise), strict=True)
     )
     assert {"noise real", "noise fake", "label real", "label fake", "penalty wgan_gp"} <= others.keys()

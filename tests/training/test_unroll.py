@@ -314,3 +314,35 @@ def test_unroll_refusals_cover_every_pair_of_keys():
         move_g(state, *batches(0), 0, Play.create(config, runtime))
         gradients.append(round(state.G.theta.grad.item(), 5))
     assert len(set(gradients)) == 4
+
+
+def quadratic(weights: dict[str, Tensor], fake: Tensor) -> Tensor:
+    """A loss of D that depends on samples; ``dead`` has no effect, as a unit that is never active."""
+    return ((weights["w"] * fake).sum() - 1).square() + 0 * weights["dead"].sum()
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
+def test_unrolled_updates_by_ds_own_rule_are_its_updates(name):
+    rule = build("optimizer", {"name": name})
+    start = {"w": torch.tensor([0.3, -0.2], dtype=torch.float64), "dead": torch.zeros(2, dtype=torch.float64)}
+    fake = torch.tensor([0.7, 1.1], dtype=torch.float64, requires_grad=True)
+    moments = rule.init(list(start.values()))
+    weights, kept = [w.clone().requires_grad_() for w in start.values()], copy.deepcopy(moments)
+    for _ in range(3):
+        slopes = torch.autograd.grad(quadratic(dict(zip(start, weights, strict=True)), fake), weights)
+        rule.update_in_place([w.detach() for w in weights], list(slopes), kept, 0.05, None)
+
+    def after(fake: Tensor) -> Tensor:
+        leaves = {key: w.clone().requires_grad_() for key, w in start.items()}
+        found = unroll(leaves, lambda w: quadratic(w, fake), 3, 0.05, Autograd, rule, moments)
+        return found["w"]
+
+    torch.testing.assert_close(after(fake), weights[0], rtol=1e-5, atol=1e-9)
+    assert all(not moment.any() for moment in moments.get("exp_avg", []))
+    slope = torch.autograd.grad(after(fake).sum(), fake)[0]
+    assert slope.isfinite().all()
+    for i in range(2):
+        step = torch.zeros(2, dtype=torch.float64)
+        step[i] = 1e-6
+        difference = (after(fake + step).sum() - after(fake - step).sum()).item() / 2e-6
+        assert slope[i].item() == pytest.approx(difference, rel=1e-4, abs=1e-7)
