@@ -20,6 +20,7 @@ PACGAN = {
 }
 # Lin et al. 2018, tab. 3, D half as large as G: modes of 1,000 and KL; by unrolled steps those of Metz et al. 2017.
 METZ = {0: (628.0, 2.58), 1: (523.6, 2.44), 5: (732.0, 1.66), 10: (817.4, 1.43)}
+QUARTER = {"train.unroll=5": (236.4, 4.67), "model.packing=4": (667.4, 1.81)}  # with a D a quarter as large
 PACKED = {2: (840.7, 1.00), 3: (866.6, 0.90), 4: (820.2, 1.15)}
 
 
@@ -46,6 +47,9 @@ def test_published_tiny_nets_have_the_row_of_unroll_or_packing():
     for word, (modes, kl) in rows.items():
         found = published("experiment=tiny_stacked_mnist", word)
         assert found == {"diversity/modes": modes, "diversity/mode_kl": kl}
+    for word, (modes, kl) in QUARTER.items():
+        found = published("experiment=tiny_stacked_mnist", "model.d_width=2", word)
+        assert found == {"diversity/modes": modes, "diversity/mode_kl": kl}
     assert published("experiment=tiny_stacked_mnist", "train.unroll=5", "model.packing=2") == {}
     assert published("experiment=tiny_stacked_mnist", "train.unroll=2") == {}
 
@@ -68,11 +72,10 @@ def test_published_full_run_differs_in_sizes_rates_and_steps(experiment):
     }
     every = {"train.log_every", "train.evaluate_every", "train.checkpoint_every"}
     rates = {"optimizer.g_lr", "optimizer.d_lr", "optimizer.schedule"}
-    assert differ == every | rates | {
-        "train.steps",
-        "train.batch_size",
-        "model.width",
-        "model.depth",
+    sizes = {"width", "depth", "d_width", "d_depth"}
+    layers = {"g_norm", "d_activation", "initial"}
+    assert differ == every | rates | {"train.steps", "train.batch_size"} | {
+        f"model.{key}" for key in sizes | layers
     }
     assert full["train"]["steps"] * full["train"]["batch_size"] == 400 * full["dataset"]["n"]  # 400 epochs
 
