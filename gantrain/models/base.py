@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
-from gantrain.core.spectral_norm import add_spectral_norm
-from gantrain.models.norms import ConditionalBatchNorm, batch_statistics
+from gantrain.models.norms import add_spectral_norms, batch_statistics
 from gantrain.registry import option
 
 
@@ -221,15 +220,6 @@ class Model(ABC):
     def g_norm_kind(self, norm: str) -> str:
         """Return the kind of ``g_norm`` of G's layers, where ``model.condition`` leaves that to ``model.g_norm``."""
         return "conditional_batch" if self.condition == "conditional_batch_norm" else norm
-
-
-def add_spectral_norms(network: nn.Module) -> None:
-    """Normalise the weights of linear layers and convolutions, except those that make a batch norm's gain."""
-    norms = [m for m in network.modules() if isinstance(m, ConditionalBatchNorm)]
-    gains = {id(layer) for norm in norms for layer in norm.modules()}
-    for layer in list(network.modules()):
-        if isinstance(layer, nn.Linear | nn.Conv2d) and id(layer) not in gains:
-            add_spectral_norm(layer)
 
 
 class Packed(Discriminator):

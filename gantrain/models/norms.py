@@ -1,4 +1,4 @@
-"""Normalisation of layers: batch norm, by the condition or not, and by pixel."""
+"""Normalisation of layers and of weights: batch norm, by the condition or not, pixel norm, spectral norm."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from types import UnionType
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm
+
+from gantrain.core.spectral_norm import add_spectral_norm
 
 D_NORMS = ("none", "batch", "layer")
 
@@ -141,3 +143,12 @@ def _buffers_of(network: nn.Module, kinds: UnionType) -> dict[str, Tensor]:
         for name, buffer in module.named_buffers(recurse=False)
         if buffer.is_floating_point()  # not torch's count of batches
     }
+
+
+def add_spectral_norms(network: nn.Module) -> None:
+    """Normalise the weights of linear layers and convolutions, except those that make a batch norm's gain."""
+    norms = [m for m in network.modules() if isinstance(m, ConditionalBatchNorm)]
+    gains = {id(layer) for norm in norms for layer in norm.modules()}
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Linear | nn.Conv2d) and id(layer) not in gains:
+            add_spectral_norm(layer)

@@ -34,6 +34,12 @@ def pairs_of(inputs: Inputs, fake: Tensor, draws: Draws, play: Play, memory: Mem
     return pairs | ({WRONG: Pairs(real, draws[WRONG])} if WRONG in draws else {})
 
 
+def dropout_masks(draws: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the masks of dropout in D by the names of its buffers; they are the same for all kinds of samples."""
+    prefix = "dropout "
+    return {key.removeprefix(prefix): t for key, t in draws.items() if key.startswith(prefix)}
+
+
 def outputs(
     D: Network,
     pairs: Mapping[str, Pairs],

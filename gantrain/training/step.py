@@ -19,7 +19,7 @@ from gantrain.core.memory import Memory, memory_of, with_owner
 from gantrain.core.schedules import with_numbers
 from gantrain.objectives.base import Baseline
 from gantrain.penalties.base import FAKE, REAL, GeneratorCost, GeneratorPass, Pass, Penalty
-from gantrain.training.d_loss import WRONG, d_loss, outputs, pairs_of
+from gantrain.training.d_loss import WRONG, d_loss, dropout_masks, outputs, pairs_of
 from gantrain.training.draws import Inputs
 from gantrain.training.learners import Aux, Learner, Loss, Players
 from gantrain.training.networks import Network, judge, method_of
@@ -226,12 +226,6 @@ def unrolled_discriminator(players: Players, part: Inputs, fake: Tensor, rates: 
     lr = rates.d_lr if play.unroll_lr is None else play.unroll_lr
     rule = with_numbers(D.rule, rates.rule) if play.unroll_rule == "optimizer" else None
     return D.with_weights(unroll(D.weights, loss_of, play.unroll, lr, D.derivatives, rule, D.moments))
-
-
-def dropout_masks(draws: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the masks of dropout in D by the names of its buffers; they are the same for all kinds of samples."""
-    prefix = "dropout "
-    return {key.removeprefix(prefix): t for key, t in draws.items() if key.startswith(prefix)}
 
 
 def gradient_comparison(G: Learner, fake_logits: Tensor) -> Tags:

@@ -110,7 +110,7 @@ def test_masks_of_dropout_are_drawn_for_each_update(packing):
     assert len({mask.numpy().tobytes() for mask in [*first, *other]}) == 6
 
 
-def test_dropout_changes_what_both_players_learn_but_not_what_is_evaluated():
+def test_dropout_changes_what_is_learnt_not_what_is_evaluated():
     with_dropout, without = game(model=DROPOUT), game(model=DROPOUT | {"d_dropout": 0, "d_input_dropout": 0})
     x = torch.randn(8, 2)
     assert torch.equal(with_dropout.state.D(x, None), without.state.D(x, None))
