@@ -23,7 +23,7 @@ from gantrain.core.update_rules import Moments
 from gantrain.distributed.lockstep import Lockstep, in_lockstep
 from gantrain.distributed.shards import Parts
 from gantrain.models.base import Generator
-from gantrain.models.norms import batch_statistics
+from gantrain.models.norms import batch_statistics, running_statistics
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.batch_statistics import BatchStatistics
@@ -65,7 +65,7 @@ class EagerLearner(Learner):
         self.name, self.module, self.rule, self.moments = name, module, rule, moments
         self._parts, self._statistics = parts, BatchStatistics(module, parts)
         self.methods = Methods(module)
-        self._batch_statistics = batch_statistics(module)
+        self._running = running_statistics(module)
         self.weights: Weights = dict(trainable_weights(module))
         self._list: list[Tensor] = list(self.weights.values())
         self.check = FiniteCheck(name)
@@ -81,7 +81,7 @@ class EagerLearner(Learner):
 
     @property
     def statistics(self) -> dict[str, Tensor]:
-        return self._batch_statistics
+        return self._running
 
     @torch.no_grad()
     def sample(self, inputs: Sequence[Batch]) -> list[Tensor]:

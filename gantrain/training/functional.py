@@ -53,7 +53,7 @@ class FunctionalLearner(Learner):
 
     @property
     def statistics(self) -> dict[str, Tensor]:
-        return batch_statistics(self.methods.network)
+        return running_statistics(self.methods.network)
 
     def _call(self, weights: Weights, buffers: dict[str, Tensor]) -> Network:
         """Return the network with these tensors; it moves batch statistics among the buffers."""

@@ -43,7 +43,7 @@ class Learner(ABC):
     @property
     @abstractmethod
     def network(self) -> Network:
-        """The network with its present weights, whose passes leave the statistics of batch norm alone."""
+        """The network with its present weights, whose passes leave its running statistics alone."""
 
     @abstractmethod
     def with_weights(self, weights: Weights) -> Network:
@@ -52,10 +52,10 @@ class Learner(ABC):
     @property
     @abstractmethod
     def statistics(self) -> dict[str, Tensor]:
-        """The running statistics of batch norm, by name."""
+        """What passes move in training, such as running statistics of batch norm, by name."""
 
     def still(self, network: Network) -> Network:
-        """Return what a loss is given of this network, with passes that leave the statistics of batch norm alone."""
+        """Return what a loss is given of this network, with passes that leave its running statistics alone."""
         if not (statistics := self.statistics):
             return network
         pure = network if isinstance(network, PureNetwork) else PureNetwork(self.methods, {})
