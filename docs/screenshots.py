@@ -29,6 +29,7 @@ REPORT = "train.log_every=10 'metric.names=[js,refit,prdc,modes]' metric.refit_s
 RUNS = {
     "digits": "",
     "ring": "dataset=ring",
+    "mnist": "dataset=mnist",
     "six": "-m dataset=ring objective=minimax,hinge,least_squares optimizer.g_lr=2e-4,1e-3"
     " 'metric.names=[js,refit,exact,modes]' metric.n=2000 metric.refit_steps=200 train.steps=600 train.log_every=20"
     " train.evaluate_every=100 train.sample_every=50",
@@ -133,6 +134,7 @@ class Report:
 PICTURES: dict[str, Figure | Board | Report] = {
     "digits": Figure(("digits",), "samples/*.png"),
     "ring": Figure(("ring",), "samples/*.png"),
+    "mnist": Figure(("mnist",), "samples/*.png"),
     "dashboard": Board("TIME SERIES", 1000),
     "dashboard_charts": Board("CUSTOM SCALARS", 1000),
     "dashboard_images": Board("IMAGES", 700),

@@ -43,7 +43,7 @@ def _words_of_d(config: Config) -> Iterator[str]:
     groups: dict[str, tuple[str, ...]] = {
         "noise": ("instance_std",),
         "train": ("d_steps",),
-        "model": ("packing", "minibatch_std", "spectral_norm", "d_width", "d_norm"),
+        "model": ("packing", "minibatch_std", "spectral_norm", "d_width"),
     }
     for group, keys in groups.items():
         options = getattr(config, group)

@@ -7,7 +7,8 @@ from gantrain.config.cautions import cautions
 from gantrain.config.resolve import resolve
 
 DENSITY = ["dataset=gaussian", "model=gaussian", "objective=likelihood"]
-MNIST = ["dataset=mnist", "objective=regression"]  # whose YAML has a penalty for D
+FASHION = ["dataset=fashion_mnist", "objective=regression"]  # whose YAML has a penalty for D
+MNIST = ["dataset=mnist", "objective=regression"]  # whose YAML has a D with batch norm
 IGNORED = ["penalty=r1", "noise.instance_std=0.1", "train.d_steps=5", "model.packing=2"]
 
 
@@ -23,11 +24,11 @@ def test_ignored_words_share_one_line():
     assert line.endswith(f"ignores {', '.join(IGNORED[:3])}")
 
 
-@pytest.mark.parametrize("words", [DENSITY, ["dataset=digits", "objective=regression"], MNIST])
+@pytest.mark.parametrize("words", [DENSITY, ["dataset=digits", "objective=regression"], FASHION, MNIST])
 def test_a_baseline_as_it_comes_has_no_caution(words, files):
     assert cautions(resolve(placed(words, files))) == []
 
 
 def test_a_typed_penalty_outlasts_that_of_the_baseline(files):
-    [line] = cautions(resolve(placed([*MNIST, "penalty=r1"], files)))
+    [line] = cautions(resolve(placed([*FASHION, "penalty=r1"], files)))
     assert "ignores penalty=r1" in line

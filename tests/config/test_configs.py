@@ -146,10 +146,10 @@ def test_the_command_line_wins_over_what_a_dataset_sets(word, first):
 
 
 def test_dataset_penalty_yields_to_the_command_line():
-    assert composed("dataset=mnist")["penalty"]["name"] == "r1"
-    assert composed("dataset=mnist", "penalty=none")["penalty"]["name"] == "none"
-    assert composed("penalty=none", "dataset=mnist")["penalty"]["name"] == "none"
-    assert composed("dataset=mnist", "penalty.gamma=3")["penalty"]["gamma"] == 3
+    assert composed("dataset=fashion_mnist")["penalty"]["name"] == "r1"
+    assert composed("dataset=fashion_mnist", "penalty=none")["penalty"]["name"] == "none"
+    assert composed("penalty=none", "dataset=fashion_mnist")["penalty"]["name"] == "none"
+    assert composed("dataset=fashion_mnist", "penalty.gamma=3")["penalty"]["gamma"] == 3
 
 
 @pytest.mark.parametrize("model", STEMS["model"])
