@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,6 +21,7 @@ from gantrain.metrics.tools.errors import rare_share, share_error
 from gantrain.registry import option, register
 
 TAG = "fidelity/leak"
+EPOCHS = 10  # at most, of the plain images
 SHOWN, LEAST_PIXELS = 12, 48  # images in a row of the figure, and the shorter side of each
 
 
@@ -47,7 +49,9 @@ class Leak(Metric):
         augment = evaluation.game.augment.for_classifier()
         seen = augment_samples(augment, x, torch.Generator().manual_seed(evaluation.seed))
         found = classifier.predict(self._classifier(evaluation), seen)
-        own = {"classifier": f"plain and augmented training data, half each, {classifier.STEPS} steps"}
+        own = {
+            "classifier": f"plain and augmented training data, half each, {steps_for(evaluation.data)} steps"
+        }
         return super().protocol(evaluation) | own | {"recognises_augmented": float(found.double().mean())}
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
@@ -87,7 +91,13 @@ def fit_classifier(data: Data, augment: Augmentation) -> nn.Module:
         labels = torch.arange(2).repeat_interleave(len(plain))
         return torch.cat([plain, augment_samples(augment, other, generator)]), labels
 
-    return classifier.fit(spec, draw, classifier.STEPS)
+    return classifier.fit(spec, draw, steps_for(data))
+
+
+def steps_for(data: Data) -> int:
+    """Return the updates of the classifier: few images are not seen so often that it knows the plain ones by heart."""
+    epoch = 2 * len(split_reserved_samples(data)[0]) / classifier.BATCH
+    return min(classifier.STEPS, math.ceil(EPOCHS * epoch))
 
 
 def tile(rows: list[Tensor]) -> Image:
