@@ -16,6 +16,7 @@ from gantrain.augment.tools.affine import product, resample, rotation, scaling, 
 from gantrain.augment.tools.colour import brightening, contrasting, hue_rotation, recolour, saturating
 from gantrain.core.memory import Memory
 from gantrain.core.spec import Spec
+from gantrain.errors import ConfigError
 from gantrain.registry import option, register
 
 # In the order in which they are composed
@@ -76,10 +77,21 @@ class ADA(Augmentation):
     p: float = option(
         0.0, "probability of each transformation, at first if there is a target", minimum=0, maximum=1
     )
+    p_end: float | None = option(
+        None,
+        "p at optimizer.horizon without a target, reached by train.ramp; null keeps it",
+        minimum=0,
+        maximum=1,
+    )
     target: float | None = option(
         0.6, "mean sign of D's logits on data that p is moved to reach; null keeps p", minimum=-1, maximum=1
     )
     images: int = option(500_000, "images in which p may move from 0 to 1", minimum=1)
+
+    def __post_init__(self) -> None:
+        if self.p_end is not None and self.target is not None:
+            what = "is where p ends, and augment.target moves p elsewhere"
+            raise ConfigError("augment.p_end", what, "set augment.target=null or augment.p_end=null")
 
     @property
     def reads_signs(self) -> bool:  # type: ignore[override]

@@ -46,8 +46,12 @@ def moving(config: Config) -> dict[str, Ramp]:
 
 
 def schedule_tags(config: Config) -> dict[str, Ramp]:
-    """Return the same by tag: ``schedule/gamma``, ``schedule/r1_gamma``."""
-    return {f"schedule/{'_'.join(key.split('.')[1:])}": ramp for key, ramp in moving(config).items()}
+    """Return the same by tag: ``schedule/gamma``, ``schedule/r1_gamma``, ``schedule/augment_p``."""
+    found = {}
+    for key, ramp in moving(config).items():
+        name = key if key.startswith("augment.") else key.partition(".")[2]
+        found[f"schedule/{name.replace('.', '_')}"] = ramp
+    return found
 
 
 def way_left(config: Config, step: int) -> float:

@@ -22,6 +22,7 @@ from gantrain.errors import ConfigError
 from gantrain.features.auto import Auto as AutoFeatures
 from gantrain.metrics.suite import full_suite, without_absent_metrics
 from gantrain.models.auto import Auto as AutoModel
+from gantrain.penalties.base import FAKE, REAL
 from gantrain.registry import build, parse, schema
 
 schema("", "root", Root)
@@ -105,7 +106,8 @@ def resolve(plain: Mapping[str, Any], spec: Spec | None = None) -> Config:
     spec = spec or groups["dataset"].spec()
     chosen: dict[str, Any] = {}
     if isinstance(groups["model"], AutoModel):
-        groups["model"] = build("model", groups["model"].pick(spec, groups["device"].kind_here))
+        is_smooth = {REAL, FAKE}.issubset(groups["penalty"].slopes_of)
+        groups["model"] = build("model", groups["model"].pick(spec, groups["device"].kind_here, is_smooth))
         chosen["model"] = groups["model"].name
     if isinstance(groups["features"], AutoFeatures):
         groups["features"] = build("features", groups["features"].pick(spec))

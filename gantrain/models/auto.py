@@ -9,6 +9,7 @@ from gantrain.models.base import Discriminator, Generator, Model
 from gantrain.registry import build, option, register
 
 MIN_SIDE = 8  # pixels, below which an image is a few points
+R3GAN_SIDE = 32  # pixels of the smallest images of its publication
 MAX_CPU_SIDE = (
     32  # above it dcgan has half its channels on a CPU: then 64x64 takes as long as 32x32 with all of them
 )
@@ -28,17 +29,23 @@ class Auto(Model):
     )
     d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=65536)
 
-    def pick(self, spec: Spec, device: str = "cpu") -> dict[str, Any]:
+    def pick(self, spec: Spec, device: str = "cpu", is_smooth: bool = False) -> dict[str, Any]:
         """Return the keys of the model that suits this data: those set here, under its name.
 
         Args:
             spec: Of the data.
             device: Kind of the device that trains it.
+            is_smooth: Whether D's gradients at data and at samples are penalised, without which networks that have no
+                normalisation do not converge (Huang et al. 2024, tab. 1).
         """
         keys = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
         side = min(spec.shape[1:]) if spec.is_image else 0
         if side < MIN_SIDE:
             return keys | {"name": "mlp"}
+        published = {"width": 768} | keys | {"name": "r3gan"}
+        is_large = device != "cpu" and side >= R3GAN_SIDE
+        if is_large and is_smooth and not build("model", published).why_unsupported(spec):
+            return published
         small = {"width": 16} if device == "cpu" and side > MAX_CPU_SIDE else {}
         return small | keys | {"name": "dcgan"}
 

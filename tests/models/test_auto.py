@@ -8,6 +8,23 @@ from gantrain.registry import build
 
 
 @pytest.mark.parametrize(
+    ("shape", "device", "is_smooth", "keys", "name"),
+    [
+        ((3, 32, 32), "cuda", True, {}, "r3gan"),
+        ((3, 64, 64), "mps", True, {}, "r3gan"),
+        ((3, 32, 32), "cuda", False, {}, "dcgan"),  # it has no normalisation
+        ((3, 32, 32), "cpu", True, {}, "dcgan"),
+        ((1, 28, 28), "cuda", True, {}, "dcgan"),
+        ((3, 32, 32), "cuda", True, {"source": "dropout"}, "dcgan"),  # which it does not fit
+    ],
+)
+def test_auto_picks_r3gan_on_a_gpu_where_it_converges(shape, device, is_smooth, keys, name):
+    model = build("model", Auto(**keys).pick(Spec(shape), device, is_smooth))
+    assert (model.name, model.width) == (name, {"r3gan": 768, "dcgan": 32}[name])
+    assert model.learning_rate(Spec(shape)) == {"r3gan": 2e-4, "dcgan": 1e-3}[name]
+
+
+@pytest.mark.parametrize(
     ("shape", "device", "name", "width"),
     [
         ((2,), "cpu", "mlp", 128),

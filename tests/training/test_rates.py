@@ -11,8 +11,10 @@ from composed import composed
 from small_game import game
 
 from gantrain.config.cautions import cautions
+from gantrain.config.moving import schedule_tags
 from gantrain.config.resolve import resolve
 from gantrain.errors import ConfigError
+from gantrain.training.draws import Draw
 from gantrain.training.play import Play
 from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
@@ -100,6 +102,22 @@ def test_what_moves_is_logged_and_nothing_else(run_cli, tmp_path):
         "instance_std": pytest.approx([0.4, 0.2, 0, 0, 0]),
         "r1_gamma": pytest.approx([1, 0.8, 0.6, 0.4, 0.2]),
     }
+
+
+def test_a_probability_of_augmentation_moves_by_its_draws():
+    words = ["dataset=digits", "device=cpu", "train.batch_size=4000", "optimizer.horizon=10"]
+    ada = ["augment=ada", "augment.target=null", "augment.p=0", "augment.p_end=0.55"]
+    config = resolve(composed(*words, *ada))
+    play = Play.create(config, Runtime(config.device))
+    G, _ = config.model.build(config.spec)
+    batch = torch.zeros(()).expand(4000, *config.spec.shape)
+    for step, p in ((0, 0.0), (4, 0.22), (10, 0.55), (99, 0.55)):
+        (draws,) = Draw(play, G, step).of_step(batch, ())["d"]
+        share = (draws["augment real"][:, :3, 0] < 0).float().mean().item()
+        assert share == pytest.approx(p, abs=4 * math.sqrt(0.25 / 12_000))
+    assert schedule_tags(config)["schedule/augment_p"].at(4) == pytest.approx(0.22)
+    with pytest.raises(ConfigError, match=r"augment\.target=null"):
+        resolve(composed(*words, "augment=ada", "augment.p_end=0.55"))
 
 
 def test_an_end_without_a_start_is_refused():
