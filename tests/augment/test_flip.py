@@ -120,5 +120,6 @@ def test_d_input_is_augmented_by_its_own_stream_before_noise():
     x = torch.randn(16, 1, 8, 8, generator=seeded(1))
     mirrored = flipped(Flip(), x, stream(config.seed, 3, "augment real0"))
     noise = torch.randn(x.shape, generator=stream(config.seed, 3, "noise real0"))
-    draws = Draw(play, G, D, 3).for_d(x, None, 0, due=())
-    assert torch.equal(play.see(x, draws, REAL, {}), mirrored + config.noise.std(3) * noise)
+    draw = Draw(play, G, D, 3)
+    draws = draw.for_d(x, None, 0, due=())
+    assert torch.equal(play.see(x, draws, REAL, {}), mirrored + draw.noise.instance_std * noise)

@@ -41,7 +41,7 @@ def statistics_after_a_step(is_pure: bool, **keys) -> tuple[Tensor, Tensor, Tens
     if not is_pure:
         EagerStep(state, play)(*inputs, rates)
         return state.D.norm.mean, state.D.norm.var, mean
-    rates = Rates.of([torch.tensor(number) for number in rates.numbers], rates.due)
+    rates = Rates.of([torch.tensor(number) for number in rates.numbers], rates.names)
     buffers = pure_step(state, play, live_tensors(state), *inputs, rates)[0]["D buffers"]
     return buffers["norm.mean"], buffers["norm.var"], mean
 
