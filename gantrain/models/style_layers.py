@@ -1,4 +1,4 @@
-"""Layers of StyleGAN2: equalised learning rates, modulated convolutions, and the filter that resizes."""
+"""Layers of StyleGAN2: equalised learning rates and modulated convolutions."""
 
 import math
 
