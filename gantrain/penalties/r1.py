@@ -34,7 +34,8 @@ class R1(Weighted):
     def resolve(self, spec: Spec, batch_size: int) -> dict[str, float]:
         if self.gamma is not None:
             return {}
-        self.gamma = self.suited_gamma(spec, batch_size) if spec.is_image else 1.0
+        # Four digits, which can be typed.
+        self.gamma = float(f"{self.suited_gamma(spec, batch_size):.4g}") if spec.is_image else 1.0
         return {"gamma": self.gamma}
 
     def suited_gamma(self, spec: Spec, batch_size: int) -> float:
