@@ -14,11 +14,11 @@ from gantrain.config.moving import way_left
 from gantrain.config.options import Config
 from gantrain.core.atomic import replace_file
 from gantrain.core.files import write_json
-from gantrain.core.run_address import BEST
+from gantrain.core.run_address import BEST, best_of
 from gantrain.core.run_folder import DONE, PLUGINS, RunFolder
 from gantrain.core.text import count, escape_controls
 from gantrain.datasets.base import Data
-from gantrain.errors import Diverged, Interrupted, OutputError, Pruned, to_user_error, writing
+from gantrain.errors import Diverged, GantrainError, Interrupted, OutputError, Pruned, to_user_error, writing
 from gantrain.reports.end_table import metric_table
 from gantrain.reports.tail import tail_errors, tail_means
 from gantrain.tracking.tensorboard import (
@@ -155,12 +155,17 @@ def record_origin(config: Config, folder: Path, description: Mapping[str, Any]) 
     return {PLUGINS: description[PLUGINS]} if PLUGINS in description else {}
 
 
-def failure(error: BaseException) -> dict[str, Any]:
-    """Return what ``result.json`` holds of a run that an error ended."""
+def failure(error: BaseException, run: RunFolder) -> dict[str, Any]:
+    """Return what ``result.json`` holds of a run that an error ended, with the best state that it kept until then."""
     user_error = to_user_error(error)
     result = {"status": _status(error), "error": str(user_error), "exit_code": user_error.exit_code}
     if isinstance(error, Pruned):
         result |= {"step": error.step, "metrics": error.metrics}
+    with suppress(
+        GantrainError, OSError
+    ):  # a checkpoint that cannot be read; the error that ended the run comes first
+        if best := best_of(run):
+            result[BEST] = best
     return result
 
 

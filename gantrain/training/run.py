@@ -112,7 +112,7 @@ def _lead(
                     leave()  # what is left to write is the result
         except BaseException as error:
             leave()
-            result |= failure(error)
+            result |= failure(error, files)
             raise
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)

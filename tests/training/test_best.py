@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import shutil
 from pathlib import Path
@@ -18,7 +19,7 @@ from gantrain.config.resolve import resolve
 from gantrain.core.directions import direction
 from gantrain.core.run_address import best_of, path_of
 from gantrain.core.run_folder import RunFolder
-from gantrain.errors import ConfigError, OutputError
+from gantrain.errors import ConfigError, Diverged, OutputError
 from gantrain.metrics.nearest import Nearest
 from gantrain.training import housekeeping
 from gantrain.training.best import BestSoFar
@@ -221,3 +222,20 @@ def test_keep_best_takes_a_tag_that_the_data_decide():
         )
     )
     assert len(prepare(config).train) == 200
+
+
+def test_diverged_runs_name_their_best_state(scripted, monkeypatch, tmp_path):
+    compute_metrics = housekeeping.Housekeeping.compute_metrics
+
+    def diverge(self, state):
+        if state.step == 18:
+            raise Diverged("train", "the loss is not finite", "lower the learning rates")
+        return compute_metrics(self, state)
+
+    monkeypatch.setattr(housekeeping.Housekeeping, "compute_metrics", diverge)
+    with pytest.raises(Diverged):
+        train(tmp_path / "run", *KEEP)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "diverged"
+    assert result["best"] == {"tag": TAG, "step": 15, "value": 1.0}
+    assert load_checkpoint(f"{tmp_path / 'run'}@best").step == 15

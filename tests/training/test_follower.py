@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import errno
 import json
+import math
 import os
 import signal
 import threading
@@ -93,6 +94,26 @@ def test_processes_write_together_what_one_writes(size, alone, tmp_path):
         "images",
     ):
         assert results[0][key] == results[1][key], key
+
+
+def test_processes_keep_the_best_state_that_one_keeps(tmp_path):
+    tag = "fidelity/nearest_distance"
+    words = [
+        *WORDS,
+        "metric=none",
+        "metric.names=[nearest]",
+        f"train.keep_best={tag}",
+        "train.keep_checkpoints=1",
+    ]
+    words = [*words, "train.evaluate_every=1", "train.checkpoint_every=8"]
+    one, two = (play(tmp_path / str(size), size, words) for size in (1, 2))
+    best = json.loads((two / "result.json").read_text())["best"]
+    assert best == json.loads((one / "result.json").read_text())["best"]
+    values = {step: value for (step, name), value in lines(two).items() if name == tag}
+    assert best["step"] == min(values, key=lambda step: (abs(math.log(values[step])), step))
+    assert fingerprint(two) == fingerprint(one)
+    kept = {int(path.name) for path in (two / "checkpoints").iterdir()}
+    assert kept == {best["step"], 8}
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])

@@ -100,7 +100,7 @@ class Replica:
         except Exception as error:
             if self.stop_signal.is_urgent:
                 raise
-            self.end(failure(error))
+            self.end(failure(error, self.files))
         finally:
             log.handlers = before
 

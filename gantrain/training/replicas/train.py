@@ -86,7 +86,7 @@ def train_together(members: Sequence[Member]) -> None:
         except BaseException as error:
             leave()
             for replica in replicas:
-                replica.end(failure(error))
+                replica.end(failure(error, replica.files))
             raise
 
 
@@ -143,7 +143,7 @@ def play(replicas: Sequence[Replica], runtime: Runtime, clock: Clock, stop_signa
             is_due = something_is_due(config, step) or step == start + 1 or stop_signal.number > 0
             if is_due or finite.device.type == "cpu" or step % CHECK_EVERY == 0:
                 for row, error in checks.read().items():
-                    replicas[row].end(failure(error))
+                    replicas[row].end(failure(error, replicas[row].files))
             progress.bar.advance(step, 0.0)
             if is_due:
                 runtime.wait()
