@@ -11,6 +11,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from gantrain.config.moving import present, ramps
 from gantrain.config.options import Config
 from gantrain.core.estimate import Estimate
 from gantrain.core.memory import memory_of
@@ -128,7 +129,7 @@ def view(config: Config, data: Data, state: TrainState, runtime: Runtime, n: int
         batch=config.train.batch_size if config.model.d_batch_keys else 0,
         packing=config.model.packing,
         autocast=runtime.autocast,
-        augment=config.augment,
+        augment=present(ramps(config), "augment", config.augment, state.step),
         augment_memory=memory_of(AUGMENT, state.memory),
         is_averaged=config.train.ema > 0,
     )
