@@ -31,6 +31,7 @@ def pass_of(
         fake_logits=fake_logits,
         slopes={kind: slope_at({REAL: real, FAKE: fake}[kind]) for kind in penalty.slopes_of},
         slope_at=slope_at,
+        value_at=lambda x: D(x, y),
         draw=penalty.draw(real, torch.Generator().manual_seed(seed)),
         memory=penalty.observe(memory or penalty.initial_memory(), real_logits, fake_logits),
     )

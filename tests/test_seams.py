@@ -217,7 +217,7 @@ def test_metric_full_is_every_metric_but_the_demonstrations(mine):
     today = (
         "js refit exact optimal_discriminator parzen prdc modes class_modes gan_test mismatch per_condition "
         "frechet kernel wasserstein nearest sharpness gradients spread gan_train intra_frechet intra_prdc ms_ssim "
-        "class_balance path_length torch_fidelity leak js_augmented"
+        "class_balance path_length torch_fidelity leak js_augmented transport"
     )
     assert sorted(shipped["names"]) == sorted(today.split())
     demonstrations = {"minimax_picture", "overshoot", "trajectory", "why_no_likelihood"}

@@ -76,6 +76,8 @@ def _model_errors(config: Config) -> Iterator[ConfigError]:
         what = f"is {size}, a single pack, and model.{key} compares the packs of a batch"
         remedy = f"give at least {2 * model.packing}, or set model.{key}={other}"
         yield ConfigError("train.batch_size", what, remedy)
+    for misfit in config.penalty.misfits(model, config.spec):
+        yield ConfigError(*misfit)
     if model.couples_samples and config.penalty.needs_own_slopes:
         what = f"{config.penalty.name} needs per-sample gradients, and this D couples samples"
         words = [f"model.{key}={other}" for key, other in model.d_batch_keys.items()]

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from gantrain.core.estimate import ERROR_SUFFIX
 
-LOWER_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/")
+LOWER_IS_BETTER = ("divergence/", "diversity/mode_kl", "loss/", "transport/excess")
 HIGHER_IS_BETTER = ("diversity/", "fidelity/", "logits/mismatched_auc")
 # Real data are 1. Noise is above it in all of these, and a copy's distance below it.
 ONE_IS_BEST = (

@@ -29,7 +29,7 @@ GROUPS = {
         Group("dataset", "the data: images, or points of any dimension", family="datasets"),
         Group("model", "both networks, the generator G and the discriminator D", family="models"),
         Group("objective", "the game: what D estimates and what G descends", family="objectives"),
-        Group("penalty", "a cost on D, most often on its slope", family="penalties"),
+        Group("penalty", "a cost on D, most often on its slope, or on G", family="penalties"),
         Group("noise", "noise on D's inputs and labels; metrics are computed without it", cls="noise:Noise"),
         Group(
             "augment", "random transformation of D's inputs, real and fake", family="augment", absent="none"

@@ -110,6 +110,9 @@ MEANING = {
     "diversity/spread": "spread of samples",
     "fidelity/sharpness": "sharpness, real data = 1",
     "generator/path_length": "how far a sample moves for a small step of its latent, by LPIPS; small is smooth",
+    "transport/cost": "mean squared distance from a latent to its sample, z being as wide as the data",
+    "transport/exact": "the least that a map from these latents to as many held-out data could have",
+    "transport/excess": "share by which the cost exceeds that of the best pairing of these latents and samples",
     "logits/accuracy": "share of held-out data and samples that D classifies correctly",
     "logits/holdout": "mean logit on held-out data",
 }

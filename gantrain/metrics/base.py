@@ -32,6 +32,7 @@ class RunSpec:
         conditional: Whether samples are generated for conditions.
         couples_samples: Whether D looks across the samples of a batch.
         tractable: Whether G knows its density.
+        z_dim: Dimension of G's latent z; 0 without a G.
         density: The data's density, if it is known.
         data: The data, once they are loaded.
         features: What metrics that read features read.
@@ -44,6 +45,7 @@ class RunSpec:
     conditional: bool = False
     couples_samples: bool = False
     tractable: bool = False
+    z_dim: int = 0
     density: Density | None = None
     data: Data | None = None
     features: Features = field(default_factory=lambda: build("features", {"name": "auto"}))

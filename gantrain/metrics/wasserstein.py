@@ -18,13 +18,16 @@ DIRECTIONS = 200
 MAX_PIVOTS = 1_000_000  # hard cases of 1,000 points need tens of thousands, near POT's default limit
 
 
-def exact(a: Tensor, b: Tensor) -> float:
-    """Return W1 of points a [N, d] and b [M, d] with Euclidean cost, each of equal weight, by POT's network simplex."""
+def exact(a: Tensor, b: Tensor, power: int = 1) -> float:
+    """Return the least mean of |a - b|^power over couplings of points a [N, d] and b [M, d], each of equal weight.
+
+    That is W1, or the square of W2, by POT's network simplex.
+    """
     import ot
 
-    # W1 = min over couplings of sum_ij P_ij |a_i - b_j|, rows of P summing to 1/N and columns to 1/M.
+    # W1 = min over couplings of sum_ij P_ij |a_i - b_j|^p, rows of P summing to 1/N and columns to 1/M.
     cost = torch.cdist(in_double(a), in_double(b), compute_mode="donot_use_mm_for_euclid_dist").cpu().numpy()
-    return float(ot.emd2([], [], cost, numItermax=MAX_PIVOTS))
+    return float(ot.emd2([], [], cost**power, numItermax=MAX_PIVOTS))
 
 
 def sliced(a: Tensor, b: Tensor, seed: int) -> float:

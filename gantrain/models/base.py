@@ -16,6 +16,8 @@ from gantrain.core.spec import Spec
 from gantrain.models.norms import add_spectral_norms, batch_statistics
 from gantrain.registry import option
 
+MAX_Z_DIM = 65536
+
 
 class Player(nn.Module):
     """G or D."""
@@ -137,7 +139,7 @@ class Model(ABC):
     fits: ClassVar[Mapping[str, Fit]] = {}
 
     name: str = option("", "registered name")
-    z_dim: int = option(64, "dimension of the standard normal latent z", minimum=1, maximum=65536)
+    z_dim: int = option(64, "dimension of the standard normal latent z", minimum=1, maximum=MAX_Z_DIM)
     source: str = option(
         "z", "source of G's randomness: the latent z, dropout, or both", choices=("z", "dropout", "both")
     )

@@ -1,7 +1,7 @@
 """The contract of a penalty: a cost added to a player's loss, or a constraint on D's weights."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ from gantrain.core.gradients import Derivatives
 from gantrain.core.judgement import Judgement
 from gantrain.core.memory import Memory, Remembers
 from gantrain.core.spec import Spec
+from gantrain.models.base import Model
 from gantrain.registry import option
 
 REAL, FAKE = "real", "fake"
@@ -28,11 +29,12 @@ class Pass:
         fake_logits: D's outputs on samples, shape [N].
         slopes: D's gradient by each sample, flattened to [N, d], of the kinds that the penalty names in ``slopes_of``.
         slope_at: Returns D's gradient by each of other points [N, ...], as [N, d], under the same conditions.
+        value_at: Returns D's logits [N] at other points [N, ...], under the same conditions, in float32.
         draw: What the penalty's ``draw`` returned, on the device.
         memory: What the penalty keeps, after it observed these logits.
-        value_at: Returns D's logits [N] at other points [N, ...], under the same conditions.
         y: The conditions of both, [N, ...], or None.
         judgements: All that D says of ``real`` and ``fake``, by kind, if the penalty ``needs`` it.
+        is_mixed: Whether the logits were computed in a lower precision than float32.
     """
 
     real: Tensor
@@ -41,11 +43,17 @@ class Pass:
     fake_logits: Tensor
     slopes: Mapping[str, Tensor]
     slope_at: Callable[[Tensor], Tensor]
+    value_at: Callable[[Tensor], Tensor]
     draw: Tensor
     memory: Memory = field(default_factory=dict)
-    value_at: Callable[[Tensor], Tensor] | None = None
     y: Tensor | None = None
     judgements: Mapping[str, Judgement] = field(default_factory=dict)
+    is_mixed: bool = False
+
+    def precise_logits(self, kind: str) -> Tensor:
+        """Return D's logits on data or samples, [N], as precise as those of ``value_at``."""
+        x, logits = (self.real, self.real_logits) if kind == REAL else (self.fake, self.fake_logits)
+        return self.value_at(x) if self.is_mixed else logits
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,10 @@ class Penalty(Remembers, ABC):
     @abstractmethod
     def __call__(self, seen: Pass) -> Tensor:
         """Return the cost of weight 1, 0-dim float32: a pure function of ``seen``."""
+
+    def misfits(self, model: Model, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        """Yield each key of a model that the cost cannot be used with for this data, what is wrong, and what to do."""
+        yield from ()
 
     def members(self) -> dict[str, "Penalty"]:
         """Return the penalties that this one is the sum of, by name: itself, unless it is a sum."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
 from keyword import iskeyword
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gantrain.core.spec import Spec
 from gantrain.errors import ConfigError
+from gantrain.models.base import Model
 from gantrain.penalties.base import Pass, Penalty
 from gantrain.registry import REGISTERED, key_property, option, register
 
@@ -67,6 +68,10 @@ class Sum(Penalty):
             for name, one in self.members().items()
             for key, number in one.resolve(spec, batch_size).items()
         }
+
+    def misfits(self, model: Model, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        for one in self.members().values():
+            yield from one.misfits(model, spec)
 
     def weight(self, step: int) -> float | None:
         """Return 1 where the cost of a member is due: each has a weight of its own."""

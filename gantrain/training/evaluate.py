@@ -48,6 +48,7 @@ def run_spec(config: Config, data: Data | None = None) -> RunSpec:
         conditional=config.model.is_conditional,
         couples_samples=config.model.couples_samples,
         tractable=config.model.tractable,
+        z_dim=0 if config.model.source == "dropout" else config.model.z_dim,
         density=density,
         data=data,
         features=config.features,

@@ -90,8 +90,7 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
         logits = {kind: one.logit for kind, one in said.items()}
         loss = d_loss(logits, part.draws, play)
         tags = {"loss/d": loss, "logits/real": logits[REAL].mean(), "logits/fake": logits[FAKE].mean()}
-        if WRONG in logits:
-            tags["logits/mismatched"] = logits[WRONG].mean()
+        tags |= {"logits/mismatched": logits[WRONG].mean()} if WRONG in logits else {}
 
         def slope_at(x: Tensor) -> Tensor:
             return D.derivatives.by_input(lambda x: still(x, y), x)[1].flatten(1)
@@ -108,11 +107,12 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
                 fake_logits=logits[FAKE],
                 slopes=slopes,
                 slope_at=slope_at,
+                value_at=lambda x: still(x, y).float(),
                 draw=part.draws[f"penalty {name}"],
                 memory=memory_of(f"penalty.{name}", kept),
-                value_at=lambda x: still(x, y).float(),
                 y=y,
                 judgements=said,
+                is_mixed=play.is_mixed,
             )
             weighted[name] = rates.costs[name] * cost(seen)
         loss, of_costs = with_costs(loss, PENALTIES[0], weighted, play)

@@ -50,7 +50,7 @@ CASES = {
     ],
     "gaussian": ["dataset=gaussian", "model=gaussian", "dataset.n=300", "dataset.n_holdout=200"],
 }
-TAG = re.compile(r"(divergence|diversity|fidelity|generator|logits|gradient)/[a-z0-9_]+(/small)?")
+TAG = re.compile(r"(divergence|diversity|fidelity|generator|logits|gradient|transport)/[a-z0-9_]+(/small)?")
 
 
 @dataclass

@@ -144,7 +144,8 @@ def test_every_game_and_penalty_is_a_pure_function(objective, penalty, pure):
     groups = {"objective": {"name": objective}, "penalty": {"name": penalty}, "optimizer": {"name": "sgd"}}
     game = REGISTERED["objective"][objective]()
     is_conditional = game.needs_condition or game.mismatch_weight > 0
-    model = {"name": "mlp", "width": 8, "condition": "concat" if is_conditional else "none"}
+    condition = "concat" if is_conditional else "none"
+    model = {"name": "mlp", "width": 8, "z_dim": 2, "condition": condition}  # a z as wide as the data
     assert_equal_play(RING | groups | {"model": model}, count=1)
 
 

@@ -20,7 +20,7 @@ from gantrain.training.replicas.stacked_step import StackedStep
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 
-MLP = {"name": "mlp", "width": 8}
+MLP = {"name": "mlp", "width": 8, "z_dim": 2}  # a z as wide as the data
 RING = {"dataset": {"name": "ring", "n": 64, "n_holdout": 10}, "model": MLP}
 # Adam makes an update of full size of a gradient that is 0 up to rounding, as that of a bias before batch norm.
 IMAGES = {
