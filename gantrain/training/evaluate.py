@@ -38,10 +38,8 @@ T = TypeVar("T")
 def run_spec(config: Config, data: Data | None = None) -> RunSpec:
     """Return what decides which metrics a run supports; without data, as far as its config determines it."""
     # A mixture's density is known from its keys, before any point is sampled.
-    if data is not None:
-        density = data.density
-    else:
-        density = config.dataset.density() if isinstance(config.dataset, SyntheticPoints) else None
+    known = config.dataset.density() if isinstance(config.dataset, SyntheticPoints) else None
+    density = known if data is None else data.density
     return RunSpec(
         spec=config.spec if data is None else data.spec,
         objective=config.objective,
