@@ -114,7 +114,9 @@ class TrainState:
             # Older checkpoints name what the one penalty keeps after no owner.
             for name, number in tensors_of(tensors, "penalty").items():
                 memory |= {key: number for key in self.memory if key.endswith(f"/{name}")}
-            self.memory = {name: memory.get(name, own).to(own) for name, own in self.memory.items()}
+            # In place too: a step that is compiled already reads these tensors.
+            for name, own in self.memory.items():
+                own.copy_(memory.get(name, own))
             for player, scale in self.scales.items():
                 for name, number in tensors_of(tensors, f"loss_scale/{player}").items():
                     getattr(scale, name).copy_(number)
