@@ -11,7 +11,7 @@ from gantrain.metrics.evaluation import in_double
 from gantrain.metrics.tools.errors import ratio_error
 from gantrain.registry import option, register
 
-NUMBERS = 2**21  # pixels in memory at a time, in double precision
+NUMBERS = 2**18  # pixels in memory at a time, in double precision
 
 
 def sharpness_of_each(x: Tensor) -> Tensor:
