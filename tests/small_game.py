@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gantrain.config.resolve import Config, resolve
 from gantrain.datasets.base import Data
-from gantrain.models.base import Generator
+from gantrain.models.base import Discriminator, Generator
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.training.batches import Batches
 from gantrain.training.draws import Draw, Inputs
@@ -132,13 +132,12 @@ def gradients(network: nn.Module) -> list[Tensor | None]:
     return [p.grad for p in network.parameters()]
 
 
-class Spy(nn.Module):
+class Spy(Discriminator):
     """Records the inputs of a network."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network, self.calls = network, []
-        self.has_batch_stats = False
         self.latents = getattr(network, "latents", None)
         self.training_latents = getattr(network, "training_latents", None)
 

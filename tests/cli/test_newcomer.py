@@ -181,7 +181,6 @@ dataset=csv              | table
 dataset=swissroll        | spiral
 dataset=./photos         | dataset=image_folder dataset.root=./photos
 model=cnn                | dcgan
-model=resnet             | dcgan
 model=conv               | dcgan
 model=fc                 | mlp
 model=MLP                | mlp

@@ -26,6 +26,9 @@ from gantrain.models.flow import Flow
 from gantrain.models.gaussian import Gaussian
 from gantrain.models.line import Line
 from gantrain.models.mlp import MLP
+from gantrain.models.r3gan import R3GAN
+from gantrain.models.resnet import ResNet
+from gantrain.models.strided import Strided
 from gantrain.models.stylegan2 import StyleGAN2
 from gantrain.registry import REGISTERED
 from gantrain.sampling.export import describe, export_program, write_generator
@@ -49,6 +52,9 @@ CASES: dict[str, tuple[Model, Spec]] = {
     "dcgan-words": (DCGAN(width=4, condition="concat"), Spec((3, 8, 8), condition=WORDS)),
     "stylegan2": (StyleGAN2(width=4, z_dim=6, condition="projection"), Spec((1, 9, 12), classes=3)),
     "stylegan2-noise": (StyleGAN2(width=4, z_dim=6, pixel_noise=True), Spec((3, 8, 8))),
+    "strided": (Strided(width=4, z_dim=5), Spec((1, 9, 12))),
+    "resnet": (ResNet(width=4, z_dim=5), Spec((1, 9, 12))),
+    "r3gan": (R3GAN(width=16, z_dim=5), Spec((3, 8, 8))),
     "flow": (Flow(width=8, layers=2, depth=1), Spec((3,))),
     "flow-1": (Flow(layers=2), Spec((1,))),
     "gaussian": (Gaussian(), Spec((2,))),

@@ -197,9 +197,9 @@ def test_a_player_that_an_experiment_freezes_is_no_fault(name):
 
 
 def test_a_remedy_that_holds_or_is_refused_is_left_out():
-    config = resolve(composed("penalty=r1"))
+    config = resolve(composed("penalty=dragan"))
     words = [
-        "penalty=r1",
+        "penalty=dragan",
         "objective=non_saturating",
         "model.packing=2",
         "noise.instance_std=0.1",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gantrain.config.resolve import Config, resolve
 from gantrain.datasets.base import Split
-from gantrain.models.base import Generator
+from gantrain.models.base import Discriminator, Generator
 from gantrain.models.mlp import MLP
 from gantrain.training.batches import Batches
 from gantrain.training.eager import eager_players
@@ -45,7 +45,7 @@ class Theta(Generator):
         return self.theta.expand(len(z), 1)
 
 
-class Psi(nn.Module):
+class Psi(Discriminator):
     """D(x) = psi x; positive means real, so psi starts below 0 for a G above 0."""
 
     def __init__(self):
@@ -98,9 +98,9 @@ def test_dirac_gan_radius_after_500_steps(objective, gamma, order):
         for step in range(STEPS):
             real, y = batches(step)
             move_g(state, real, y, 0, play)
-            players.G.update(RATE)
+            players.G.update(RATE, {})
             move_d(state, real, y, 0, play)
-            players.D.update(RATE, play.penalty)
+            players.D.update(RATE, {}, play.penalty)
             state.step += 1
     else:
         train(state, batches, config, runtime, lambda _: None, lambda _: None)

@@ -109,10 +109,10 @@ def test_a_probability_of_augmentation_moves_by_its_draws():
     ada = ["augment=ada", "augment.target=null", "augment.p=0", "augment.p_end=0.55"]
     config = resolve(composed(*words, *ada))
     play = Play.create(config, Runtime(config.device))
-    G, _ = config.model.build(config.spec)
+    G, D = config.model.build(config.spec)
     batch = torch.zeros(()).expand(4000, *config.spec.shape)
     for step, p in ((0, 0.0), (4, 0.22), (10, 0.55), (99, 0.55)):
-        (draws,) = Draw(play, G, step).of_step(batch, ())["d"]
+        (draws,) = Draw(play, G, D, step).of_step(batch, ())["d"]
         share = (draws["augment real"][:, :3, 0] < 0).float().mean().item()
         assert share == pytest.approx(p, abs=4 * math.sqrt(0.25 / 12_000))
     assert schedule_tags(config)["schedule/augment_p"].at(4) == pytest.approx(0.22)

@@ -225,7 +225,7 @@ def test_resume_of_a_frozen_weight_needs_no_moments():
     before, after = state(), state()
     learner = eager_players(before, Play.create(config, Runtime(config.device))).D
     learner.differentiate([lambda D: (sum(w.square().sum() for w in learner.weights.values()), {"tags": {}})])
-    learner.update(1e-3)
+    learner.update(1e-3, {})
     held = before.tensors()
     after.load(held, 1, "here")
     assert after.tensors().keys() == held.keys()

@@ -81,7 +81,7 @@ def descent(evaluation: Evaluation) -> list[Stop]:
         for m in range(UPDATES + 1):
             if m % EVERY == 0:
                 with torch.no_grad():
-                    way.append(evaluate_stop(moved, m))
+                    way.append(evaluate_stop(replace(moved), m))  # which knows nothing of an earlier G
             if m == UPDATES:
                 break
             # Update G on a fresh batch; D stays as it is.

@@ -10,11 +10,12 @@ import pytest
 import torch
 from composed import composed
 from small_game import move_g
-from torch import Tensor, nn
+from torch import Tensor
 
 from gantrain.config.resolve import Config, resolve
 from gantrain.metrics.theory.gradients import NORMS, Gradients, curve
 from gantrain.metrics.tools.quadrature import divergences, frame
+from gantrain.models.base import Discriminator
 from gantrain.training.evaluate import compute, draw_figures, view
 from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
@@ -30,7 +31,7 @@ IDENTITIES = {
 N = 100_000
 
 
-class Best(nn.Module):
+class Best(Discriminator):
     """D* of N(0, 1) against N(theta, 1): logit log p/q = theta^2 / 2 - theta x."""
 
     def __init__(self, theta: float):
