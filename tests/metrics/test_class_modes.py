@@ -197,6 +197,7 @@ def evaluation(data: Data, *words: str, substitute: tuple[Tensor, Tensor | None]
     return scene if substitute is None else replace(scene, substitute=substitute)
 
 
+@pytest.mark.slow
 def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
     """The classifier is right about 9 stacks in 10, and errs into classes that are hardly more or less frequent."""
     x, y = data.holdout.take(torch.arange(3000))

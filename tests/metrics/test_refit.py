@@ -127,6 +127,7 @@ def test_a_tenth_of_the_budget_is_near_the_truth_too(d):
     assert truth(one(), one(d)) - 0.01 - 3 * error < found[TAG] < truth(one(), one(d)) + 3 * error
 
 
+@pytest.mark.slow
 def test_the_truth_is_found_where_only_the_variance_differs():
     found = compute([Refit()], game(drawn(one()), Known(one(std=2.0)), [], steps=200)).metrics
     assert found[TAG] == pytest.approx(0.092733, abs=0.01)

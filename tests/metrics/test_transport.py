@@ -45,6 +45,7 @@ def read(scene, of: Callable[[Tensor], Tensor]) -> dict[str, float]:
         return Transport()(replace(scene, players=replace(scene.game, G=Map(of))))
 
 
+@pytest.mark.slow
 def test_transport_of_an_optimal_map_exceeds_nothing(scene):
     """The gradient of a convex function is optimal (Brenier 1991), and so it is for any sample of points."""
     found = read(scene, lambda z: 2 * z + SHIFT)

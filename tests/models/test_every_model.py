@@ -23,7 +23,12 @@ MODELS = sorted(name for name, cls in REGISTERED["model"].items() if cls is not 
 CLASSES, N = 3, 5
 IMAGES_ONLY = [name for name in MODELS if build("model", {"name": name}).why_unsupported(Spec((2,)))]
 FITTING = [
-    pytest.param(name, shape, id=f"{name}-{'x'.join(map(str, shape))}")
+    pytest.param(
+        name,
+        shape,
+        id=f"{name}-{'x'.join(map(str, shape))}",
+        marks=[pytest.mark.slow] if math.prod(shape) > 500 and name != "dcgan" else [],
+    )
     for name in MODELS
     for shape in SHAPES
     if build("model", {"name": name}).why_unsupported(Spec(shape, CLASSES)) is None
