@@ -89,3 +89,22 @@ def shares_within(
         tag: statistics.fmean(abs(value - means[tag]) <= errors * error for value, error in each)
         for tag, each in found.items()
     }
+
+
+def share_of_nearest(draw: Draw, n: int, repetitions: int, errors: float = 2.0) -> float:
+    """Return the share of datasets whose new data are, from training data, within so many errors of the floor.
+
+    The distance is to the training samples that there are, so each repetition has its own.
+    """
+    inside = 0
+    for seed in range(repetitions):
+        x, _ = draw(6 * n, seed)
+        data = Data(Spec(tuple(x.shape[1:])), Split(x[: 4 * n]), Split(x[4 * n : 5 * n]))
+        scene = Evaluation(data, Suite(n=n), torch.device("cpu"), seed, substitute=(x[5 * n :], None))
+        metric: Metric = build("metric", {"name": "nearest"})
+        with torch.inference_mode():
+            (tag, floor), *_ = floors(metric, scene).items()
+            reading = float(metric(scene)[tag])
+        assert floor.error is not None
+        inside += abs(reading - float(floor)) <= errors * floor.error
+    return inside / repetitions

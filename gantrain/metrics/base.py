@@ -114,6 +114,14 @@ class Metric(ABC):
         An ``Estimate`` that has an error logs it at every evaluation, as ``<tag>_se``.
         """
 
+    def variance_between_pools(self, split: Evaluation) -> dict[str, float]:
+        """Return how much the mean reading of a pool's splits varies between pools of real samples, by tag.
+
+        It is an unbiased estimate from one split, which may be below 0. Most metrics have none: what splits of one pool
+        share is little beside what they do not.
+        """
+        return {}
+
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         """Return standard errors over samples, by tag, that are not logged, of a jackknife for example.
 

@@ -71,6 +71,26 @@ class Wasserstein(Metric):
             "divergence/wasserstein": Estimate(exact(real[:MAX_EXACT], fake[:MAX_EXACT]), n=n_exact),
         }
 
+    def variance_between_pools(self, split: Evaluation) -> dict[str, float]:
+        """Return half of the variance between pools of half the size: the share of it that is left at twice the size.
+
+        Halves of two pools differ by what splits of one differ by, and by what the pools do.
+        """
+        one, other = split.real[0].flatten(1), split.fake[0].flatten(1)
+        half = min(len(one) // 2, MAX_EXACT)
+        if not half:
+            return {}
+        distances: dict[str, Callable[[Tensor, Tensor], float]] = {
+            "divergence/sliced_wasserstein": partial(sliced, seed=split.seed),
+            "divergence/wasserstein": exact,
+        }
+        found = {}
+        for tag, distance in distances.items():
+            first, second = distance(one[:half], one[-half:]), distance(other[:half], other[-half:])
+            again = distance(one[: 2 * half : 2], one[1 : 2 * half : 2])
+            found[tag] = ((first - second) ** 2 - (first - again) ** 2) / 4
+        return found
+
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         real, fake = evaluation.real[0].flatten(1), evaluation.fake[0].flatten(1)
         n = min(len(real), len(fake))

@@ -101,8 +101,9 @@ def read_all(splits: Iterable[Evaluation], read: Callable[[Evaluation], Any]) ->
 def floors(metric: Metric, evaluation: Evaluation, share: Share = read_all) -> dict[str, Estimate]:
     """Return a metric's mean over splits of fresh real samples; its error is the spread, sd, of one such reading.
 
-    The spread of few splits has Student's margin. Where only one side counts, splits share samples and vary too little;
-    then it is the metric's own error. It says nothing of G, so that a metric computes it once for the same data.
+    The spread of few splits has Student's margin; the variance between pools is added where the metric knows it. Where
+    only one side counts, splits share samples and vary too little; then it is the metric's own error. It says nothing
+    of G, so that a metric computes it once for the same data.
 
     Args:
         metric: Computed for each split.
@@ -126,19 +127,25 @@ def _compute(metric: Metric, evaluation: Evaluation, share: Share) -> dict[str, 
     def read(split: Evaluation) -> list[Any]:
         values = {tag: Estimate.of(value).plain() for tag, value in metric(split).items()}
         errors = {} if metric.compares_real else metric.errors(split)
-        return [split.n, values, {tag: float(error) for tag, error in errors.items()}]
+        between = metric.variance_between_pools(split) if metric.compares_real else {}
+        return [split.n, values, {tag: float(error) for tag, error in errors.items()}, between]
 
     readings = share(real_against_real(evaluation, metric.compares_real), read)
-    fresh = min((n for n, _, _ in readings), default=0)
+    fresh = min((n for n, *_ in readings), default=0)
     caveat = f"only {fresh} fresh real samples a side" if fresh < ENOUGH * evaluation.n else ""
     found = {}
     for tag in readings[0][1] if readings else ():
-        values = [Estimate(*plain[tag]) for _, plain, _ in readings if tag in plain]
-        own = [errors[tag] for _, _, errors in readings if tag in errors]
+        values = [Estimate(*plain[tag]) for _, plain, *_ in readings if tag in plain]
+        own = [errors[tag] for _, _, errors, _ in readings if tag in errors]
+        between = statistics.fmean([variances.get(tag, 0.0) for *_, variances in readings])
         if own:
             spread: float | None = statistics.fmean(error**2 for error in own) ** 0.5
         else:
             few = len(values) - 1  # of so many degrees of freedom is a spread of the splits
-            spread = student_margin(few) * statistics.stdev(values) if few else None
+            spread = (
+                (student_margin(few) ** 2 * statistics.variance(values) + max(between, 0)) ** 0.5
+                if few
+                else None
+            )
         found[tag] = Estimate(statistics.fmean(values), spread, values[0].n, caveat=caveat)
     return found

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from floor_coverage import RING, Draw, digits, gaussians, modes, pairs, shares_within
+from floor_coverage import RING, Draw, digits, gaussians, modes, pairs, share_of_nearest, shares_within
 from torch import Tensor
 
 from gantrain.core.spec import Spec
@@ -27,12 +27,13 @@ CASES = {
     "frechet of digits": ("frechet", without_labels(DIGITS), 100, 200),
     "kernel": ("kernel", gaussians, 100, 200),
     "prdc": ("prdc", gaussians, 100, 200),
-    "per_condition": ("per_condition", pairs, 100, 200),
+    "per_condition": ("per_condition", pairs, 100, 1000),
     "intra_frechet": ("intra_frechet", pairs, 100, 200),
     "intra_prdc": ("intra_prdc", pairs, 100, 100),
-    "sharpness": ("sharpness", DIGITS, 100, 200),
+    "sharpness": ("sharpness", DIGITS, 100, 1000),
     "ms_ssim": ("ms_ssim", DIGITS, 100, 200),
     "modes": ("modes", modes, 100, 100),
+    "wasserstein": ("wasserstein", gaussians, 60, 200),
     "gan_test": ("gan_test", pairs, 100, 200),
     "gan_train": ("gan_train", pairs, 100, 60),
 }
@@ -57,6 +58,17 @@ def test_floor_errors_hold_real_against_real(case, monkeypatch, tmp_path):
         metric, draw, n, repetitions, RING if metric == "modes" else None
     ).items():
         assert low <= share <= high or tag in ONE_VALUE, (tag, share)
+
+
+@pytest.mark.parametrize(
+    ("draw", "n"), [(gaussians, 400), (without_labels(DIGITS), 100)], ids=["points", "digits"]
+)
+def test_floor_error_of_the_nearest_distance_holds_new_data(draw, n):
+    share = share_of_nearest(draw, n, 400)
+    low, high = (
+        bound + side * 2 * (bound * (1 - bound) / 400) ** 0.5 for side, bound in ((-1, LEAST), (1, MOST))
+    )
+    assert low <= share <= high
 
 
 def _points(x: Tensor, y: Tensor) -> tuple[Spec, Callable[[torch.Generator], tuple[Tensor, Tensor]]]:
