@@ -38,13 +38,13 @@ class Word(NamedTuple):
 def _with_plus(found: re.Match[str]) -> str:
     """Return a word with each list of choices as one choice, their names joined by +. Raises ConfigError."""
 
-    def joined(members: re.Match[str]) -> str:
+    def join(members: re.Match[str]) -> str:
         names = members[1].replace(",", " ").split()
         if twice := next((name for name in names if names.count(name) > 1), ""):
             raise ConfigError("penalty", f"names {twice} twice", "name each choice once")
         return "+".join(names)
 
-    return found["key"] + re.sub(r"\[([\w\s,]+)\]", joined, found["choices"])
+    return found["key"] + re.sub(r"\[([\w\s,]+)\]", join, found["choices"])
 
 
 def read_word(word: str) -> Word:

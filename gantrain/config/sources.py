@@ -48,13 +48,13 @@ class TypedFileSource(FileConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Return whether there is such a file, or several choices are to be added up."""
-        return bool(_added(config_path)) or super().is_config(config_path)
+        return bool(_summands(config_path)) or super().is_config(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return a file's config. Raises ConfigLoadError, yaml.YAMLError, ConfigError."""
-        if added := _added(config_path):
+        if summands := _summands(config_path):
             config = OmegaConf.create(
-                {"defaults": [{f"/penalty@{name}": name} for name in added], "name": "sum"}
+                {"defaults": [{f"/penalty@{name}": name} for name in summands], "name": "sum"}
             )
             return ConfigResult(self.provider, f"file://{self.path}", config, header={"package": None})
         name = self._normalize_file_name(config_path)
@@ -79,7 +79,7 @@ class TypedFileSource(FileConfigSource):
         return ConfigResult(provider=self.provider, path=f"file://{self.path}", config=config, header=header)
 
 
-def _added(config_path: str) -> list[str]:
+def _summands(config_path: str) -> list[str]:
     """Return the choices that ``penalty=r1+lecam`` names; none for another path."""
     names = SUM.fullmatch(config_path.removesuffix(".yaml"))
     return names[1].split("+") if names else []

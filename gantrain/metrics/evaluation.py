@@ -175,7 +175,7 @@ class Evaluation:
         unit = size if game.batch else game.packing
         whole = len(side) // unit * unit
         c = None if y is None else self.condition(y[:whole])
-        used = side if whole == len(side) else side.reordered(torch.arange(whole))
+        used = side if whole == len(side) else side.in_order(torch.arange(whole))
         return game.undo(torch.cat([*in_chunks(game.D, used.parts(size), c, size)]).float())
 
     def condition(self, y: Tensor | None) -> Tensor | None:

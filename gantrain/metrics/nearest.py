@@ -119,7 +119,7 @@ class TrainingSpace:
 
     def distances(self, evaluation: Evaluation, side: Side, own: Tensor | None = None) -> Tensor:
         """Return the distance in features of the first samples of a side to their nearest training sample, [N]."""
-        side, train = side.reordered(torch.arange(min(MAX_SAMPLES, len(side)))), evaluation.data.train
+        side, train = side.in_order(torch.arange(min(MAX_SAMPLES, len(side)))), evaluation.data.train
         if self.rows is train:
             found, which = nearest(side.x, train, own)
             if self.search == "features":

@@ -89,7 +89,7 @@ class Side:
         """Return the samples at ``index``."""
         return self.read(index) if self.is_lazy else self._whole[index.to(self._whole.device)]
 
-    def reordered(self, order: Tensor) -> Side:
+    def in_order(self, order: Tensor) -> Side:
         """Return the side whose i-th sample is the ``order[i]``-th of this one."""
         y = None if self.y is None else self.y[order.to(self.y.device)]
         return Side(lambda rows: self.take(order[rows]), y, len(order), self.is_lazy)

@@ -139,4 +139,4 @@ def with_samples(evaluation: Evaluation, fakes: Side) -> Evaluation:
         return replace(evaluation, substitute=fakes)
     order = torch.empty_like(y)
     order[real.argsort(stable=True)] = y.argsort(stable=True)
-    return replace(evaluation, substitute=fakes.reordered(order), conditional=True)
+    return replace(evaluation, substitute=fakes.in_order(order), conditional=True)

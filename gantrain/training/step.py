@@ -97,7 +97,7 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
 
         if play.is_mixed:
             slopes = {kind: slope_at(pairs[kind].x) for kind in slopes_of}
-        kept = observed(memory, logits, costs, play)
+        kept = memory_after(memory, logits, costs, play)
         weighted: dict[str, Tensor] = {}
         for name, cost in costs.items():
             seen = Pass(
@@ -121,7 +121,7 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
     return loss_of
 
 
-def observed(
+def memory_after(
     memory: Memory, logits: Mapping[str, Tensor], costs: Mapping[str, Penalty], play: Play
 ) -> Memory:
     """Return what the costs on D and the augmentation keep after they observed D's logits, by kind."""

@@ -79,7 +79,7 @@ def test_bytes_are_rounded_and_clipped():
 def test_reordered_sides_keep_samples_with_their_labels():
     x, y, order = torch.arange(6.0)[:, None], torch.arange(6), torch.tensor([4, 0, 3])
     for samples in (x, x.byte()):
-        side = Side.of(samples, y).reordered(order)
+        side = Side.of(samples, y).in_order(order)
         assert side.y is not None
         assert side.y.tolist() == order.tolist()
         assert side.x.equal(Side.of(samples, y).x[order])
