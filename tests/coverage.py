@@ -1,4 +1,4 @@
-"""How often an estimate's ±1.96 standard errors contain the truth, over repetitions that differ in their samples."""
+"""How often an estimate's interval contains the truth, over repetitions that differ in their samples."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class Coverage:
     """Shares of repetitions.
 
     Attributes:
-        above: Readings more than 1.96 errors above the truth, of those that have an error.
-        below: Readings more than 1.96 errors below it.
+        above: Readings whose interval is above the truth, of those that have an error.
+        below: Readings whose interval is below it.
         caveat: Readings with a caveat.
         silent: Readings that miss the truth on either side and have no caveat.
         ratio: Standard deviation of the readings over their root mean square error.
@@ -31,13 +31,22 @@ class Coverage:
 
     @property
     def holds(self) -> float:
-        """The share of readings that have an error and are within 1.96 errors of the truth."""
+        """The share of readings that have an error and whose interval contains the truth."""
         return 1 - self.above - self.below
 
     @property
     def is_honest(self) -> bool:
         """Whether the error holds what it promises, on both sides, or most readings say that it does not."""
         return self.caveat > 0.5 or HONEST[0] <= self.holds <= HONEST[1]
+
+
+def _ends(estimate: Estimate) -> tuple[float, float]:
+    """Return the ends of an interval, also of ±1.96 errors that have a caveat."""
+    assert estimate.error is not None
+    if estimate.interval is None:
+        return estimate - 1.96 * estimate.error, estimate + 1.96 * estimate.error
+    low, high = estimate.interval
+    return -np.inf if low is None else low, np.inf if high is None else high
 
 
 def coverage(
@@ -55,8 +64,9 @@ def coverage(
     with_error = np.array([estimate.error is not None for estimate in found])
     values = np.array(found, dtype=float)[with_error]
     errors = np.array([estimate.error for estimate in found if estimate.error is not None])
-    distance, margin = values - truth, 1.96 * errors + 1e-6 * abs(truth)  # float32 is no miss
-    above, below = distance > margin, distance < -margin
+    ends = np.array([_ends(estimate) for estimate in found if estimate.error is not None]).reshape(-1, 2)
+    rounding = 1e-6 * abs(truth)  # float32 is no miss
+    above, below = ends[:, 0] > truth + rounding, ends[:, 1] < truth - rounding
     silent = (above | below) & ~has_caveat[with_error]
     rms = float(np.sqrt(np.mean(errors**2))) if len(errors) else 0.0
     return Coverage(

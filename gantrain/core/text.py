@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from gantrain.core.estimate import Estimate
+from gantrain.core.estimate import Z95, Estimate
 
 MAX_LINE = 480  # letters of a message, which "gantrain: error: " precedes: 500 in all
 MAX_CELL = 80  # letters of a table's cell
@@ -83,15 +83,37 @@ def format_value(value: float, error: float | None) -> str:
 
 
 def format_estimate(estimate: Estimate, unit: str = "", is_short: bool = False) -> str:
-    """Return an estimate with its error and unit; "≥" before a lower bound, the caveat in place of an error.
+    """Return an estimate with its error and unit; "≥" before a lower bound.
 
-    ``is_short`` leaves out what the caveat is.
+    In place of an error it has an interval that is not symmetric, or the caveat; ``is_short`` leaves these out.
     """
     bound, name = "≥ " * estimate.is_lower_bound, f" {unit}" * bool(unit)
+    interval = format_interval(estimate)
+    if interval and not estimate.is_symmetric:
+        ends = "" if is_short else f" ({interval})"
+        return f"{bound}{format_value(estimate, _error_of_ends(estimate))}{name}{ends}"
     if estimate.caveat:
         why = "" if is_short else f" here: {estimate.caveat}"
         return f"{bound}{format_rough(estimate)}{name} (± not reliable{why})"
     return f"{bound}{format_with_error(estimate, estimate.error)}{name}"
+
+
+def format_interval(estimate: Estimate) -> str:
+    """Return the 95 % interval of an estimate as "0.11 to 0.14", "at least" or "at most" one end; "" for none."""
+    error = _error_of_ends(estimate)
+    low, high = (
+        "" if end is None or not math.isfinite(end) else format_value(end, error)
+        for end in (estimate.low, estimate.high)
+    )
+    if low and high:
+        return f"{low} to {high}"
+    return f"at least {low}" if low else f"at most {high}" if high else ""
+
+
+def _error_of_ends(estimate: Estimate) -> float | None:
+    """Return the error of which an interval's known ends are 1.96 away from the value, on average; None for none."""
+    gaps = [abs(estimate - end) for end in (estimate.low, estimate.high) if end is not None]
+    return sum(gaps) / (len(gaps) * Z95) if gaps else estimate.error
 
 
 def format_duration(seconds: float) -> str:

@@ -42,7 +42,9 @@ def result_at(run: RunFolder, step: int) -> dict[str, Any]:
         where = f"{run.path}@{step}"
         raise CheckpointError(where, "the run was not evaluated at that step", f"gantrain evaluate {where}")
     end, evaluation = run.result, _evaluation(run, step)
-    shared = {key: end[key] for key in ("protocol", "floors", "floor_errors", "published") if key in end}
+    keys = ["protocol", "floors", "floor_errors", "published"]
+    keys += ["errors", "intervals"] if end.get("step") == step else []
+    shared = {key: end[key] for key in keys if key in end}
     return shared | evaluation | {"metrics": metrics, "status": "finished", "step": step}
 
 

@@ -9,29 +9,29 @@ from gantrain.core.directions import direction
 from gantrain.core.run_address import BEST, checked_best
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import IN_NATS
-from gantrain.core.text import align_columns, format_estimate, format_number, one_line
-from gantrain.reports.readings import estimates, floors, notes, sections, tail_estimates
+from gantrain.core.text import align_columns, format_estimate, format_interval, format_number, one_line
+from gantrain.reports.readings import INTERVAL, estimates, floors, notes, sections, tail_estimates
 from gantrain.reports.tail import published_table
 
 
 def metric_table(result: Mapping[str, Any]) -> str:
-    """Return a result's metrics as aligned lines by their source: tag, value, n, and what real data measure."""
+    """Return a result's metrics as aligned lines by their source: tag, value, interval, n, what real data measure."""
     known, real = estimates(result), floors(result)
-    lines = [["metric", "value", "n", "real against real"]]
+    lines = [["metric", "value", INTERVAL, "n", "real against real"]]
     for title, tags in sections(result, known).items():
-        lines.append([title, "", "", ""])
+        lines.append([title, "", "", "", ""])
         for tag in tags:
             text = format_estimate(known[tag], "nats" if IN_NATS.fullmatch(tag) else "", is_short=True)
             n = f"{known[tag].n:,}" if known[tag].n else ""
-            lines.append(
-                [f"  {tag}", text, n, format_estimate(real[tag], is_short=True) if tag in real else ""]
-            )
-    kept = [i for i in range(4) if i < 2 or any(line[i] for line in lines[1:])]
+            floor = format_estimate(real[tag], is_short=True) if tag in real else ""
+            lines.append([f"  {tag}", text, format_interval(known[tag]), n, floor])
+    kept = [i for i in range(5) if i < 2 or any(line[i] for line in lines[1:])]
     table = align_columns([[line[i] for i in kept] for line in lines]) if known else ""
-    caveats: dict[str, list[str]] = {}
+    caveats: dict[tuple[str, str], list[str]] = {}
     for tag in (tag for tags in sections(result, known).values() for tag in tags if known[tag].caveat):
-        caveats.setdefault(known[tag].caveat, []).append(tag)
-    why = [one_line(f"± not reliable: {', '.join(tags)}: {caveat}") for caveat, tags in caveats.items()]
+        what = "no upper end" if format_interval(known[tag]) else "± not reliable"
+        caveats.setdefault((what, known[tag].caveat), []).append(tag)
+    why = [one_line(f"{what}: {', '.join(tags)}: {caveat}") for (what, caveat), tags in caveats.items()]
     return "\n".join(filter(None, [table, *notes(known.values(), real.values()), *why]))
 
 

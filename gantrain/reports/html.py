@@ -16,14 +16,14 @@ from gantrain.core.history import omission
 from gantrain.core.run_address import BEST
 from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import meaning
-from gantrain.core.text import format_estimate
+from gantrain.core.text import format_estimate, format_interval
 from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
 from gantrain.reports.end_table import best_text
 from gantrain.reports.figures import PANELS, chart, floor
 from gantrain.reports.frames import data_url, embed_frames, open_image, resize
 from gantrain.reports.page_tables import config_table, nested_table, protocols, value_text, with_head
 from gantrain.reports.ranking import columns, not_comparable, settings
-from gantrain.reports.readings import estimates, floors, order, sections, tail_estimates
+from gantrain.reports.readings import INTERVAL, estimates, floors, order, sections, tail_estimates
 from gantrain.reports.readings import notes as error_notes
 from gantrain.reports.runs import Row, overrides_of
 from gantrain.reports.settings import group_by_data, keys_of
@@ -183,16 +183,17 @@ def _numbers(row: Row, curves: Mapping[str, Curve]) -> tuple[list[list[str]], li
     last = {tag: values[-1] for tag, (_, values) in curves.items() if values and tag.startswith(METRICS)}
     result = row.result if row.state else {"metrics": {tag: v for tag, v in last.items() if v is not None}}
     known, real, tails = estimates(result), floors(result), tail_estimates(row.result)
-    lines = [["metric", "value", "n", "mean of the last fifth", "real against real", "published"]]
+    lines = [["metric", "value", INTERVAL, "n", "mean of the last fifth", "real against real", "published"]]
     for title, tags in sections(result, {**known, **row.tail}).items():
         lines.append([title])
         for tag in tags:
             value, real_value = (_estimate_text(of[tag]) if tag in of else "" for of in (known, real))
+            interval = format_interval(known[tag]) if tag in known else ""
             n = f"{known[tag].n:,}" if tag in known and known[tag].n else ""
             tail = format_estimate(tails[tag], is_short=True) if tag in row.tail else ""
             published = f"{row.published[tag]:g}" if tag in row.published else ""
-            lines.append([f"{tag}\n{meaning(tag)}", value, n, tail, real_value, published])
-    kept = [i for i in range(6) if i < 2 or any(line[i] for line in lines[1:] if len(line) > 1)]
+            lines.append([f"{tag}\n{meaning(tag)}", value, interval, n, tail, real_value, published])
+    kept = [i for i in range(7) if i < 2 or any(line[i] for line in lines[1:] if len(line) > 1)]
     table = [[line[i] for i in kept if i < len(line)] for line in lines]
     notes_of_table = error_notes(known.values(), real.values())
     if any(tails[tag].error is not None for tag in row.tail):

@@ -31,6 +31,8 @@ COLUMNS = (
 LIVE, AVERAGED, OWN_D = "live generator", "averaged generator", "own D, live generator"
 FILES = "samples of files"  # of no generator that is known
 OF_LIVE = ("_refit", "_exact", "_density")  # ends of tags in results that do not name the tags of a metric
+INTERVAL = "95 % interval"
+LOPSIDED = "the interval of one reading is not symmetric"
 ERROR_NOTE = (
     "±: one standard error over these samples, not over seeds; of real data: the spread of one reading"
 )
@@ -65,12 +67,18 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def estimates(
-    result: Mapping[str, Any], values: str = "metrics", errors: str = "errors"
+    result: Mapping[str, Any], values: str = "metrics", errors: str = "errors", intervals: str = "intervals"
 ) -> dict[str, Estimate]:
     """Return the numbers of a part of a result with what is known of their errors, of old and broken results too."""
-    numbers, known = _numbers(result.get(values)), mapping(result.get(errors))
+    numbers, known, ends = (
+        _numbers(result.get(values)),
+        mapping(result.get(errors)),
+        mapping(result.get(intervals)),
+    )
     return {
-        tag: _estimate(value, mapping(known.get(tag)), numbers.get(tag + ERROR_SUFFIX))
+        tag: _estimate(
+            value, mapping(known.get(tag)), mapping(ends.get(tag)), numbers.get(tag + ERROR_SUFFIX)
+        )
         for tag, value in numbers.items()
         if not tag.endswith(ERROR_SUFFIX)
     }
@@ -78,7 +86,7 @@ def estimates(
 
 def floors(result: Mapping[str, Any]) -> dict[str, Estimate]:
     """Return what each metric reads of real data against real data, with the spread of one such reading."""
-    return estimates(result, "floors", "floor_errors")
+    return estimates(result, "floors", "floor_errors", "")
 
 
 def tail_estimates(result: Mapping[str, Any]) -> dict[str, Estimate]:
@@ -88,12 +96,18 @@ def tail_estimates(result: Mapping[str, Any]) -> dict[str, Estimate]:
         if not tag.endswith(ERROR_SUFFIX):
             reading, error = last.get(tag, Estimate(value)), errors.get(tag, -1.0)
             known = error if error >= 0 else None
-            found[tag] = Estimate(value, known, None, reading.is_lower_bound, reading.caveat)
+            caveat = reading.caveat or (LOPSIDED if reading.interval and not reading.is_symmetric else "")
+            found[tag] = Estimate(value, known, None, reading.is_lower_bound, caveat)
     return found
 
 
-def _estimate(value: float, known: Mapping[str, Any], logged: float | None) -> Estimate:
-    numbers = finite_numbers(known)
+def _estimate(
+    value: float, known: Mapping[str, Any], ends: Mapping[str, Any], logged: float | None
+) -> Estimate:
+    numbers, interval = finite_numbers(known), finite_numbers(ends)
+    low, high = interval.get("low", -math.inf), interval.get("high", math.inf)
+    # Of a checkpoint's page the value may be another one than the interval is of.
+    is_own = low <= value <= high and interval.keys() & {"low", "high"}
     error, n, caveat = numbers.get("se", logged), numbers.get("n", 0.0), known.get("caveat")
     return Estimate(
         value,
@@ -101,6 +115,7 @@ def _estimate(value: float, known: Mapping[str, Any], logged: float | None) -> E
         int(n) if 0 < n < 1e15 else None,
         known.get("lower_bound") is True,
         one_line(caveat, MAX_CAVEAT) if isinstance(caveat, str) else "",
+        (interval.get("low"), interval.get("high")) if is_own else None,
     )
 
 

@@ -40,12 +40,17 @@ def tail_errors(history: History, last: int, tags: Iterable[str], final: Estimat
     """
     tail, errors = tail_values(history, last), {}
     for tag in tags:
-        if tag not in tail or (tag in final and final[tag].caveat):
+        if tag not in tail or (tag in final and not _is_usual(final[tag])):
             continue
         parts = [series_error(tail[tag]), final[tag].error if tag in final else None]
         if known := [part for part in parts if part is not None and math.isfinite(part)]:
             errors[tag] = math.hypot(*known)
     return errors
+
+
+def _is_usual(reading: Estimate) -> bool:
+    """Whether nothing says that ± the error of a reading is not what it seems."""
+    return not reading.caveat and (reading.interval is None or reading.is_symmetric)
 
 
 def series_error(values: Sequence[float]) -> float | None:

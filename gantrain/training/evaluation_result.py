@@ -43,10 +43,12 @@ class EvaluationResult:
 
     def description(self) -> dict[str, Any]:
         """Return all of it as plain data, as ``result.json`` has it."""
+        final, floors = self.final, {tag: float(floor) for tag, floor in self.floors.items()}
         return {
             "metrics": self.metrics,
-            "errors": {tag: estimate.description() for tag, estimate in self.final.items()},
-            "floors": {tag: float(floor) for tag, floor in self.floors.items()},
+            "intervals": {tag: found.interval_description(floors.get(tag)) for tag, found in final.items()},
+            "errors": {tag: estimate.description() for tag, estimate in final.items()},
+            "floors": floors,
             "floor_errors": {tag: floor.description() for tag, floor in self.floors.items()},
             "protocol": self.protocol,
         }

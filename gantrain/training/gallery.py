@@ -1,10 +1,12 @@
-"""The pictures of a run: sample grids, nearest training images, points over D's landscape, figures of metrics."""
+"""The pictures of a run: sample grids, nearest training images, points over D's landscape, figures and tables."""
 
 import copy
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
+from typing import Any
 
 import torch
 from PIL.Image import Image
@@ -14,6 +16,7 @@ from gantrain.config.options import Config
 from gantrain.core.atomic import replace_file
 from gantrain.core.run_folder import FIGURES, RunFolder
 from gantrain.datasets.base import Data
+from gantrain.reports.end_table import metric_table
 from gantrain.sampling.generate import draw
 from gantrain.sampling.images import Landscape, encode, grid, nearest_pairs, point_cloud, sort_by_condition
 from gantrain.tracking.tracker import Tracker
@@ -87,6 +90,10 @@ class Gallery:
         for name, image in images.items():
             png = self._image(step, f"figures/{name}", image)
             self._file(self.folder / FIGURES / f"{name}.png", png)
+
+    def table(self, step: int, result: Mapping[str, Any]) -> None:
+        """Send the table of an evaluation's metrics, with their intervals, to TensorBoard's TEXT tab."""
+        self.tracker.text(step, "run/metrics", indent(metric_table(result), "    "))
 
     def _image(self, step: int, tag: str, image: Image) -> bytes:
         """Send an image to the tracker, and return it as PNG."""

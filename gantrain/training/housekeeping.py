@@ -204,6 +204,7 @@ class Housekeeping:
         self.best.add(state.step, computed.metrics)
         if computed.metrics:
             self.tracker.scalars(state.step, computed.metrics)
+            self.gallery.table(state.step, computed.description())
         self._latest |= self.last_evaluation.metrics
         for finding in self.health.check(vitals):
             log.log(logging.WARNING if finding.is_fault else logging.INFO, "step %d: %s", state.step, finding)

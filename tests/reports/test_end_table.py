@@ -54,6 +54,10 @@ def test_format_with_error_has_the_decimals_of_the_error(value, error):
         (Estimate(2e-6, 1e-6), "2.000e-06 ± 1.000e-06"),
         (Estimate(math.nan), "nan"),
         (Estimate(math.inf, math.inf), "inf ± inf"),
+        (Estimate(0.99, 0.01, interval=(0.95, 0.998)), "0.990 (0.950 to 0.998)"),
+        (Estimate(0.22, 0.02, is_lower_bound=True, interval=(0.18, None)), "≥ 0.220 (at least 0.180)"),
+        (Estimate(0.5, 0.01, interval=(0.48, 0.521)), "0.500 ± 0.010"),
+        (Estimate(0.0, 0.0, interval=(0.0, 0.003)), "0.000 (0.000 to 0.003)"),
     ],
 )  # fmt: skip
 def test_format_estimate_has_no_digit_without_an_error(estimate, text):
@@ -75,7 +79,7 @@ def test_metric_table_marks_divergences_in_nats_alone(row):
     for kind in ("", "_exact", "_batch"):
         tag = f"divergence/{row.quantity}{kind}"
         line = metric_table({"metrics": {tag: 0.25, f"{tag}_se": 0.01}})
-        assert line.splitlines()[2].endswith(" nats") == (row.unit == NATS)
+        assert (" nats  0.230 to 0.270" in line.splitlines()[2]) == (row.unit == NATS)
 
 
 def test_metric_table_separates_generators_in_one_order():
@@ -90,8 +94,8 @@ def test_metric_table_separates_generators_in_one_order():
               "errors": {"divergence/js_refit": {"se": 0.01, "n": 2000, "lower_bound": True}}}  # fmt: skip
     lines = [" ".join(line.split()) for line in metric_table(result).splitlines()]
     assert lines == [
-        "metric value n real against real",
-        "live generator", "divergence/js_refit ≥ 0.500 ± 0.010 nats 2,000",
+        "metric value 95 % interval n real against real",
+        "live generator", "divergence/js_refit ≥ 0.500 ± 0.010 nats 0.480 to 0.520 2,000",
         "averaged generator", "diversity/coverage 0.50 0.97",
         "own D, live generator", "divergence/js 0.50 nats", "divergence/js_gap 0.50 nats",
         "fidelity/by_d 0.50", "logits/accuracy 0.50", ERROR_NOTE, BOUND_NOTE,

@@ -178,7 +178,7 @@ def test_evaluating_the_last_checkpoint_reads_what_the_run_wrote(tmp_path, capfd
     before = load_checkpoint(folder).tensors
     assert main(["evaluate", str(folder)]) == 0
     read_again = json.loads((folder / "evaluation-000004.json").read_text())
-    keys = ("step", "metrics", "errors", "floors", "floor_errors", "protocol")
+    keys = ("step", "metrics", "intervals", "errors", "floors", "floor_errors", "protocol")
     assert read_again == {key: written[key] for key in keys}
     after = load_checkpoint(folder).tensors
     assert all(torch.equal(after[name], before[name]) for name in before)
