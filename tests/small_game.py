@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gantrain.config.resolve import Config, resolve
 from gantrain.datasets.base import Data
 from gantrain.models.base import Discriminator, Generator
+from gantrain.objectives.base import Objective
 from gantrain.optimizers.base import OptimizerOptions
 from gantrain.training.batches import Batches
 from gantrain.training.draws import Draw, Inputs
@@ -79,6 +80,13 @@ class Game:
         return {k: v.clone() for k, v in self.state.tensors().items() if k.split("/")[0] in parts}
 
 
+def condition_of(objective: Objective) -> str:
+    """Return a ``model.condition`` that the objective can be played with."""
+    if "classes" in objective.needs:
+        return "auxiliary_classifier"
+    return "concat" if objective.needs_condition or objective.mismatch_weight > 0 else "none"
+
+
 CHOICES = ("dataset=ring", "device=cpu", "metric=none", "model=mlp", "name=test")
 EVERYTHING = ("G", "D", "G_ema", "opt_G", "opt_D")
 
@@ -105,7 +113,7 @@ def game(
             "dataset": dataset or {"name": "ring", "modes": 4, "n": 50, "n_holdout": 10},
             "model": {"name": "auto", "width": 8, "condition": condition, "packing": packing} | (model or {}),
             "penalty": {"name": penalty} if isinstance(penalty, str) else penalty,
-            "objective": {"name": objective},
+            "objective": {"name": objective} if isinstance(objective, str) else objective,
             "augment": augment or {"name": "none"},
             "optimizer": {"name": "adam", "schedule": "constant"} | (optimizer or {}),
             "device": {"kind": "cpu"} | (device or {}),

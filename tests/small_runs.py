@@ -62,7 +62,7 @@ FACTORS: dict[str, list[Any]] = {
     "noise": choices_of("noise", "none"),
     "augment": choices_of("augment", "none"),
     "features": choices_of("features", "auto"),
-    "model.condition": ["none", "concat", "projection", "conditional_batch_norm"],
+    "model.condition": ["none", "concat", "projection", "conditional_batch_norm", "auxiliary_classifier"],
     "model.packing": [1, 2, 3, 8],
     "held_out": [200, 2, 3, 37],
     "metric.n": [37, 2, 5, 1000],

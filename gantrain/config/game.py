@@ -3,6 +3,7 @@
 import torch
 
 from gantrain.config.options import Config
+from gantrain.models.layers import AUXILIARY
 from gantrain.objectives.base import Logits, Targets
 
 
@@ -11,7 +12,7 @@ def meaning(config: Config) -> str:
     model, noise, parts = config.model, config.noise, [config.objective.meaning]
     if not config.objective.has_game:
         return parts[0]
-    if model.is_conditional:
+    if model.condition not in ("none", AUXILIARY):
         parts.append(
             "D sees pairs of a sample and its condition, and every divergence of its own is of such pairs"
         )

@@ -9,6 +9,7 @@ from gantrain.config.parts import accumulate_errors, shards_errors
 from gantrain.config.resume import BUDGETS
 from gantrain.core.suggestions import suggest
 from gantrain.errors import ConfigError
+from gantrain.models.layers import AUXILIARY
 from gantrain.objectives.base import Objective
 from gantrain.penalties.none import NoPenalty
 from gantrain.registry import REGISTERED
@@ -98,9 +99,19 @@ def _condition_errors(config: Config) -> Iterator[ConfigError]:
         )
     if conditional and not config.spec.is_labelled:
         yield ConfigError(key, "needs labels, and this dataset has none", "set model.condition=none")
+    classifies = "classes" in objective.needs
     if objective.needs_condition and not conditional:
         what = "is none, but this objective needs conditions"
-        yield ConfigError(key, what, "set model.condition=concat")
+        yield ConfigError(key, what, f"set model.condition={AUXILIARY if classifies else 'concat'}")
+    if classifies and config.model.condition != AUXILIARY:
+        what = f"is {config.model.condition}, and this objective has D name the class"
+        yield ConfigError(key, what, f"set model.condition={AUXILIARY}")
+    if config.model.condition == AUXILIARY and not config.spec.classes:
+        what = "is for classes, and the conditions of this dataset are none"
+        yield ConfigError(key, what, "use objective=non_saturating with model.condition=projection")
+    if config.model.condition == AUXILIARY and not classifies:
+        what = f"is {AUXILIARY}, and this objective trains no classifier"
+        yield ConfigError(key, what, "set model.condition=projection, or use objective=ac_gan")
     if objective.mismatch_weight > 0 and not conditional:
         what = "is none, but this objective gives D real data with wrong conditions"
         yield ConfigError(key, what, "set model.condition=concat or objective.mismatch_weight=0")

@@ -37,6 +37,8 @@ MEANING = {
     "loss/g": "what G minimises, mean over its updates since the last log point",
     "loss/penalty": "the penalty, as it is added to D's loss",
     "loss/g_penalty": "the penalty, as it is added to G's loss",
+    "loss/d_classes": "cross-entropy of the classes that D names, of data and samples, as it is added to D's loss",
+    "loss/g_classes": "cross-entropy of the classes that D names samples by, as it is added to G's loss",
     "logits/real": "mean logit on training data",
     "logits/fake": "mean logit on generated samples",
     "logits/mismatched": "mean logit on training data with wrong conditions",

@@ -44,6 +44,8 @@ class Mismatch(Metric):
     def why_unsupported(self, run: RunSpec) -> str | None:
         if not run.conditional:
             return "the model is not conditional (model.condition=none)"
+        if run.objective is not None and "classes" in run.objective.needs:
+            return "D is not given the condition, but names it (model.condition=auxiliary_classifier)"
         return None if len(run.spec.conditions()) > 1 else "there is one condition, so none is wrong"
 
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:

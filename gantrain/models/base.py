@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
+from gantrain.models.layers import AUXILIARY
 from gantrain.models.norms import add_spectral_norms, batch_statistics
 from gantrain.registry import option
 
@@ -146,8 +147,9 @@ class Model(ABC):
     dropout: float = option(0.5, "fraction of G's units that dropout zeroes", above=0, below=1)
     condition: str = option(
         "none",
-        "how G and D use the condition: as an input of both; or projected in D, and in G an input or in its batch norm",
-        choices=("none", "concat", "projection", "conditional_batch_norm"),
+        "how G and D use the condition: as an input of both; or projected in D, and in G an input or in its batch norm"
+        "; or an input of G alone, and D names the class",
+        choices=("none", "concat", "projection", "conditional_batch_norm", AUXILIARY),
     )
     spectral_norm: bool = option(False, "divide each weight of D by its spectral norm (Miyato et al. 2018)")
     g_spectral_norm: bool = option(

@@ -16,7 +16,15 @@ from torch.nn.functional import relu
 from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Generator, Model
-from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, sides, why_not_halved
+from gantrain.models.layers import (
+    G_INPUTS,
+    ConditionEmbedding,
+    DCondition,
+    Head,
+    LeakyReLU,
+    sides,
+    why_not_halved,
+)
 from gantrain.models.norms import D_NORMS, d_norm, g_norm
 from gantrain.models.plain import PlainLayers
 from gantrain.models.resampling import UpsampleConv
@@ -56,7 +64,7 @@ class ConvGenerator(Generator):
         super().__init__(model, channels)
         self.sides, self.first, self.shape = stages, channels[0], spec.shape
         self.has_uniform_z = prior == "uniform"
-        self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
+        self.condition = ConditionEmbedding(spec, model.condition, G_INPUTS)
         kind, width = model.g_norm_kind(norm), self.condition.separate_width
         has_bias = kind != "batch"  # which batch norm would subtract
         inputs = self.z_dim + self.condition.joined_width
@@ -93,9 +101,9 @@ class ConvDiscriminator(Discriminator):
 
     def __init__(self, model: Model, spec: Spec, layers: Callable[[int], list[nn.Module]], features: int):
         super().__init__()
-        self.condition = ConditionEmbedding(spec, model.condition)
+        self.condition = DCondition(spec, model.condition)
         self.body = nn.Sequential(*layers(spec.shape[0] + self.condition.joined_width), nn.Flatten())
-        self.head = Head(features, self.condition.separate_width, model.minibatch_std)
+        self.head = Head(features, self.condition.separate_width, model.minibatch_std, self.condition.classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.judge(x, y).logit
@@ -103,7 +111,7 @@ class ConvDiscriminator(Discriminator):
     def judge(self, x: Tensor, y: Tensor | None = None) -> Judgement:
         x, e = self.condition.join(x, y)
         phi = self.body(x)
-        return Judgement(self.head(phi, e), features=phi)  # features [N, C h w] to logits [N]
+        return self.head.judge(phi, e)  # features [N, C h w] to logits [N]
 
 
 @register("model")
@@ -111,7 +119,7 @@ class ConvDiscriminator(Discriminator):
 class DCGAN(Model, PlainLayers):
     """Strided convolutions after Radford et al. 2016, by default without batch normalisation."""
 
-    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
+    d_says: ClassVar[frozenset[str]] = frozenset({"features", "classes"})
     name: str = option("dcgan", "registered name")
     width: int = option(32, "channels at full resolution; 8 times as many at most", minimum=1, maximum=4096)
     d_width: int | None = option(None, "width of D; null is model.width", minimum=1, maximum=4096)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 
 EMBED_DIM = 16  # of the vector of a word
+AUXILIARY = "auxiliary_classifier"  # the value of model.condition whose D names the class
+G_INPUTS = ("concat", "projection", AUXILIARY)  # its values that make the condition an input of a plain G
 MIN_SIDE = 4  # pixels of the shorter side at the stage next to z in G, to the logit in D
 
 
@@ -44,7 +47,7 @@ class ConditionEmbedding(nn.Module):
 
     Args:
         spec: Of the data.
-        condition: ``model.condition``: ``none``, ``concat``, ``projection`` or ``conditional_batch_norm``.
+        condition: ``model.condition``.
         joined: Its values for which the embedding becomes a part of the input.
 
     Attributes:
@@ -89,6 +92,19 @@ class ConditionEmbedding(nn.Module):
         return torch.cat([x, planes], 1), e
 
 
+class DCondition(ConditionEmbedding):
+    """The embedding in D, which is not given a class that it names.
+
+    Attributes:
+        classes: Those that D names, 0 for none.
+    """
+
+    def __init__(self, spec: Spec, condition: str):
+        is_named = condition == AUXILIARY
+        super().__init__(spec, "none" if is_named else condition)
+        self.classes = spec.classes if is_named else 0
+
+
 def in_float32(logits: Callable[[Tensor, Tensor], Tensor], phi: Tensor, e: Tensor) -> Tensor:
     """Return ``logits(phi, e)``, in float32 where the network runs in a half precision.
 
@@ -109,16 +125,22 @@ class Head(nn.Module):
         features: d.
         width: Numbers in e; 0 for no projection.
         minibatch_std: Append to phi the mean over features of their standard deviation in the batch.
+        classes: That D names, 0 for none.
     """
 
-    def __init__(self, features: int, width: int, minibatch_std: bool):
+    def __init__(self, features: int, width: int, minibatch_std: bool, classes: int = 0):
         super().__init__()
         self.minibatch_std = minibatch_std
         self.linear = nn.Linear(features + minibatch_std, 1)
         self.project = nn.Linear(width, features, bias=False) if width else None
+        self.classify = nn.Linear(features, classes) if classes else None
 
     def forward(self, phi: Tensor, e: Tensor) -> Tensor:
         return in_float32(self.logits, phi, e)
+
+    def judge(self, phi: Tensor, e: Tensor) -> Judgement:
+        """Return the logits, with the features and the logits of the classes [N, K], a linear map of them, if any."""
+        return Judgement(self(phi, e), None if self.classify is None else self.classify(phi), phi)
 
     def logits(self, phi: Tensor, e: Tensor) -> Tensor:
         """Return the logits in the precision of phi."""

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Fit, Generator, Model
-from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, Maxout
+from gantrain.models.layers import (
+    G_INPUTS,
+    ConditionEmbedding,
+    DCondition,
+    Head,
+    LeakyReLU,
+    Maxout,
+)
 from gantrain.models.norms import D_NORMS, d_norm, g_norm
 from gantrain.models.plain import PlainLayers
 from gantrain.registry import option, register
@@ -34,7 +41,7 @@ class MLPGenerator(Generator):
         super().__init__(model, [model.width] * model.depth)
         self.shape, self.is_image = spec.shape, spec.is_image
         self.has_uniform_z = model.prior == "uniform"
-        self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
+        self.condition = ConditionEmbedding(spec, model.condition, G_INPUTS)
         sizes = [self.z_dim + self.condition.joined_width] + [model.width] * model.depth
         kind = model.g_norm_kind(model.g_norm)
         # Batch norm subtracts any bias before it.
@@ -82,7 +89,7 @@ class MLPDiscriminator(Discriminator):
         super().__init__()
         self.register_buffer("mask", None, persistent=False)
         self.units, self.rates = [spec.numel, *[width] * depth], [dropout[0], *[dropout[1]] * depth]
-        self.condition = ConditionEmbedding(spec, model.condition)
+        self.condition = DCondition(spec, model.condition)
         is_maxout = model.d_activation == MAXOUT
         pieces = model.pieces if is_maxout else 1
         activation = Maxout(pieces) if is_maxout else ACTIVATIONS[model.d_activation]()
@@ -93,7 +100,7 @@ class MLPDiscriminator(Discriminator):
             norms = [d_norm(norm, pieces * o)] if number and norm != "none" else []
             body += [nn.Linear(i, pieces * o, bias=not norms or norm != "batch"), *norms, activation]
         self.body = nn.Sequential(*body)
-        self.head = Head(width, self.condition.separate_width, model.minibatch_std)
+        self.head = Head(width, self.condition.separate_width, model.minibatch_std, self.condition.classes)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.judge(x, y).logit
@@ -112,7 +119,7 @@ class MLPDiscriminator(Discriminator):
                 phi = layer(phi)
                 if (number + 1) % size == 0:
                     phi = phi * masks[number // size]
-        return Judgement(self.head(phi, e), features=phi)  # features [N, width]
+        return self.head.judge(phi, e)  # features [N, width]
 
     def dropout_masks(self, n: int, generator: torch.Generator) -> dict[str, Tensor]:
         if not any(self.rates):
@@ -126,7 +133,7 @@ class MLPDiscriminator(Discriminator):
 class FullyConnected(Model):
     """Keys of models whose D is fully connected."""
 
-    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
+    d_says: ClassVar[frozenset[str]] = frozenset({"features", "classes"})
     width: int = option(128, "units of each hidden layer", minimum=1, maximum=65536)
     depth: int = option(3, "hidden layers of each network", minimum=1, maximum=100)
     d_activation: str = option("leaky_relu", "activation function of D", choices=(*ACTIVATIONS, MAXOUT))

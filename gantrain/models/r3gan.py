@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Fit, Generator, Model
-from gantrain.models.layers import ConditionEmbedding, Head, LeakyReLU, sides, why_not_halved
+from gantrain.models.layers import (
+    AUXILIARY,
+    ConditionEmbedding,
+    DCondition,
+    Head,
+    LeakyReLU,
+    sides,
+    why_not_halved,
+)
 from gantrain.models.resampling import Downsample, Upsample, padded_to_even, stage_widths
 from gantrain.models.scaled import Convolution, linear
 from gantrain.registry import option, register
@@ -111,7 +119,7 @@ class R3GANDiscriminator(Discriminator):
 
     def __init__(self, model: R3GAN, spec: Spec):
         super().__init__()
-        self.condition = ConditionEmbedding(spec, model.condition)
+        self.condition = DCondition(spec, model.condition)
         stages = stage_sides(model, spec)[::-1]
         wide = stage_widths(model.d_width or model.width, stages, model.full_side)
         # A network of units of norm 1 has no biases, but an input that is 1 everywhere.
@@ -125,7 +133,9 @@ class R3GANDiscriminator(Discriminator):
         self.down = nn.ModuleList(resize(model, i, o, is_doubling=False) for i, o in pairwise(wide))
         h, w = stages[-1]
         self.basis = nn.Parameter(torch.randn(wide[-1], h, w) / math.sqrt(h * w))
-        self.head = R3GANHead(wide[-1], self.condition.separate_width, model.minibatch_std)
+        self.head = R3GANHead(
+            wide[-1], self.condition.separate_width, model.minibatch_std, self.condition.classes
+        )
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.judge(x, y).logit
@@ -139,14 +149,14 @@ class R3GANDiscriminator(Discriminator):
             x = blocks(self.down[i - 1](x) if i else x)
         # One product for each channel, [N, C, h, w] to [N, C]: a convolution of as many groups on all pixels.
         features = (x * self.basis).sum((2, 3))
-        return Judgement(self.head(features, e), features=features)
+        return self.head.judge(features, e)
 
 
 class R3GANHead(Head):
     """Maps D's features phi [N, d] to logits [N]: w phi, or (V e) (A phi) with the embedded condition e [N, width]."""
 
-    def __init__(self, features: int, width: int, minibatch_std: bool):
-        super().__init__(features, width, minibatch_std)
+    def __init__(self, features: int, width: int, minibatch_std: bool, classes: int = 0):
+        super().__init__(features, width, minibatch_std, classes)
         self.linear = linear(features + minibatch_std, features if width else 1)
         self.project = linear(width, features, 1 / math.sqrt(features)) if width else None
 
@@ -160,10 +170,10 @@ class R3GANHead(Head):
 class R3GAN(Model):
     """Modernised residual networks, configuration E of Huang et al. 2024 (arXiv 2501.05441), fig. 1 and app. A."""
 
-    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
+    d_says: ClassVar[frozenset[str]] = frozenset({"features", "classes"})
     fits: ClassVar[dict[str, Fit]] = {
         "source": Fit(("z",), "has no layer for dropout"),
-        "condition": Fit(("none", "concat", "projection"), "has no batch norm"),
+        "condition": Fit(("none", "concat", "projection", AUXILIARY), "has no batch norm"),
         "spectral_norm": Fit(
             (False,), "starts its residual branches at 0, which has no spectral norm to divide by"
         ),

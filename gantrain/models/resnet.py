@@ -15,7 +15,14 @@ from torch.nn.functional import avg_pool2d, interpolate, max_pool2d, relu, softm
 from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Fit, Generator, Model
-from gantrain.models.layers import ConditionEmbedding, Head, sides, why_not_halved
+from gantrain.models.layers import (
+    G_INPUTS,
+    ConditionEmbedding,
+    DCondition,
+    Head,
+    sides,
+    why_not_halved,
+)
 from gantrain.models.norms import g_norm
 from gantrain.models.resampling import DownsampleConv, UpsampleConv, stage_widths
 from gantrain.registry import option, register
@@ -92,7 +99,7 @@ class ResNetGenerator(Generator):
         super().__init__(model, [])
         self.sides = sides(*spec.shape[1:])
         wide = stage_widths(model.width, self.sides)
-        self.condition = ConditionEmbedding(spec, model.condition, ("concat", "projection"))
+        self.condition = ConditionEmbedding(spec, model.condition, G_INPUTS)
         kind, e_width = model.g_norm_kind(model.g_norm), self.condition.separate_width
 
         def norm(channels: int) -> nn.Module:
@@ -119,7 +126,7 @@ class ResNetDiscriminator(Discriminator):
 
     def __init__(self, model: ResNet, spec: Spec):
         super().__init__()
-        self.condition = ConditionEmbedding(spec, model.condition)
+        self.condition = DCondition(spec, model.condition)
         stages = d_sides(spec)
         wide = stage_widths(model.d_width or model.width, stages)[:-1]
         ends = [*wide, wide[-1], wide[-1]]  # two blocks at the last resolution
@@ -127,7 +134,7 @@ class ResNetDiscriminator(Discriminator):
         blocks = [DownBlock(i, o, k < len(wide), k == 0) for k, (i, o) in enumerate(pairs)]
         self.blocks = nn.ModuleList(blocks)
         self.attention = attention_layers(model, wide, stages[1:])
-        self.head = Head(wide[-1], self.condition.separate_width, model.minibatch_std)
+        self.head = Head(wide[-1], self.condition.separate_width, model.minibatch_std, self.condition.classes)
         initialise(self)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -140,7 +147,7 @@ class ResNetDiscriminator(Discriminator):
             if i < len(self.attention):
                 x = self.attention[i](x)
         features = relu(x).sum((2, 3))  # [N, C]
-        return Judgement(self.head(features, e), features=features)
+        return self.head.judge(features, e)
 
 
 def d_sides(spec: Spec) -> list[tuple[int, int]]:
@@ -172,7 +179,7 @@ def initialise(network: nn.Module) -> None:
 class ResNet(Model):
     """The residual networks of Miyato et al. 2018, tab. 4; with attention those of Zhang et al. 2019."""
 
-    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
+    d_says: ClassVar[frozenset[str]] = frozenset({"features", "classes"})
     fits: ClassVar[dict[str, Fit]] = {"source": Fit(("z",), "has no layer for dropout")}
 
     name: str = option("resnet", "registered name")

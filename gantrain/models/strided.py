@@ -26,6 +26,7 @@ class Strided(Model, PlainLayers):
     Channels double at each halving of the sides. Sides are rounded up when they are halved, as padding "same" does.
     """
 
+    d_says: ClassVar[frozenset[str]] = frozenset({"features", "classes"})
     fits: ClassVar[dict[str, Fit]] = {
         "kernel": Fit((5, 3, 7), "has kernels of an odd side"),
         "g_spectral_norm": Fit((False,), "has transposed convolutions in G"),

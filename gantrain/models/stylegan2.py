@@ -14,7 +14,9 @@ from gantrain.core.judgement import Judgement
 from gantrain.core.spec import Spec
 from gantrain.models.base import Discriminator, Fit, Generator, Model
 from gantrain.models.layers import (
+    AUXILIARY,
     ConditionEmbedding,
+    DCondition,
     LeakyReLU,
     in_float32,
     sides,
@@ -139,7 +141,7 @@ class StyleGAN2Discriminator(Discriminator):
 
     def __init__(self, model: StyleGAN2, spec: Spec):
         super().__init__()
-        self.condition, stages = ConditionEmbedding(spec, model.condition), sides(*spec.shape[1:])
+        self.condition, stages = DCondition(spec, model.condition), sides(*spec.shape[1:])
         wide = model.channels(model.d_width or model.width, len(stages))
         self.minibatch_std = model.minibatch_std
         last, e_width = wide[-1], self.condition.separate_width
@@ -154,6 +156,7 @@ class StyleGAN2Discriminator(Discriminator):
         )
         self.mapping = Mapping(0, e_width, last, model.mapping_depth) if e_width else None
         self.head = EqualLinear(last, last if e_width else 1)
+        self.classify = EqualLinear(last, self.condition.classes) if self.condition.classes else None
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return self.judge(x, y).logit
@@ -165,7 +168,8 @@ class StyleGAN2Discriminator(Discriminator):
             std = std_over_batch(x.flatten(1)).mean()
             x = torch.cat([x, std.expand(x.shape[0], 1, *x.shape[2:])], 1)
         phi = self.end(x)
-        return Judgement(in_float32(self.logits, phi, e), features=phi)
+        classes = None if self.classify is None else self.classify(phi)
+        return Judgement(in_float32(self.logits, phi, e), classes, phi)
 
     def logits(self, phi: Tensor, e: Tensor) -> Tensor:
         """Return the logits [N] of features phi [N, d] and the embedded condition e [N, width]."""
@@ -181,11 +185,12 @@ class StyleGAN2Discriminator(Discriminator):
 class StyleGAN2(Model):
     """Karras et al. 2020, skip connections in G and residual ones in D, in plain operations of torch."""
 
-    d_says: ClassVar[frozenset[str]] = frozenset({"features"})
+    d_says: ClassVar[frozenset[str]] = frozenset({"features", "classes"})
     fits: ClassVar[dict[str, Fit]] = {
         "source": Fit(("z",), "has no dropout"),
         "condition": Fit(
-            ("projection", "concat", "none"), "carries the condition in its styles, without batch norm"
+            ("projection", "concat", "none", AUXILIARY),
+            "carries the condition in its styles, without batch norm",
         ),
         "spectral_norm": Fit((False,), "scales weights of a fixed size, which a spectral norm would undo"),
         "g_spectral_norm": Fit((False,), "normalises the weights of G by styles"),

@@ -3,12 +3,16 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from operator import attrgetter
 
 from torch import Tensor, nn
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.judgement import Judgement
 from gantrain.core.sampling_error import estimate_from_means
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
+from gantrain.registry import REGISTERED, key_property, option
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,17 @@ class Objective(ABC):
     def g_loss_of(self, fake: Judgement, real: Judgement | None = None) -> Tensor:
         """Return the same from all that D says; a game whose G looks at more than logits ``needs`` it."""
         return self.g_loss(fake.logit, None if real is None else real.logit)
+
+    def d_costs(self, real: Judgement, fake: Judgement, y: Tensor | None) -> dict[str, Tensor]:
+        """Return what D minimises beside ``d_loss``, 0-dim by name: NAME is added to it and logged as ``loss/d_NAME``.
+
+        ``y`` holds the conditions of both kinds, [N, ...], or is None.
+        """
+        return {}
+
+    def g_costs(self, fake: Judgement, y: Tensor | None) -> dict[str, Tensor]:
+        """Return what G minimises beside its loss, as ``d_costs``."""
+        return {}
 
     @abstractmethod
     def estimate(self, logits: Logits) -> dict[str, Estimate]:
@@ -177,3 +192,40 @@ class Separable(Objective):
         """Return the bound from the losses on data [N] and on samples [M], of which ``group`` are one unit."""
         value = self.bound(real.mean() + fake.mean())
         return estimate_from_means(value, real, fake, slope=self.slope, group=group, is_lower_bound=True)
+
+
+@dataclass
+class Extended(Separable):
+    """A separable game with more to it than its losses of right pairs."""
+
+    name: str = option("", "registered name")
+    base: str = option("non_saturating", "the separable objective of both networks")
+    offset, slope, chance, classifies, has_free_offset, needs_penalty = (
+        key_property(attrgetter(f"_base.{attribute}"))
+        for attribute in ("offset", "slope", "chance", "classifies", "has_free_offset", "needs_penalty")
+    )
+
+    def __post_init__(self) -> None:
+        games = REGISTERED["objective"].items()
+        known = {
+            name: cls for name, cls in games if issubclass(cls, Separable) and not issubclass(cls, Extended)
+        }
+        if self.base not in known:
+            raise ConfigError(
+                "objective.base",
+                f"{self.base!r} cannot be played here",
+                suggest(self.base, known, "objective"),
+            )
+        self._base: Separable = known[self.base]()
+
+    def on_real(self, logits: Tensor) -> Tensor:
+        return self._base.on_real(logits)
+
+    def on_fake(self, logits: Tensor) -> Tensor:
+        return self._base.on_fake(logits)
+
+    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        return self._base.g_loss(fake)
+
+    def estimate(self, logits: Logits) -> dict[str, Estimate]:
+        return self._base.estimate(logits)

@@ -2,20 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from operator import attrgetter
-
-from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.core.suggestions import suggest
-from gantrain.errors import ConfigError
-from gantrain.objectives.base import Logits, Separable
-from gantrain.registry import REGISTERED, key_property, option, register
+from gantrain.objectives.base import Extended, Logits
+from gantrain.registry import key_property, option, register
 
 
 @register("objective")
 @dataclass
-class Conditional(Separable):
+class Conditional(Extended):
     """D must tell real pairs from fakes and from real samples with a wrong condition (Reed et al. 2016, alg. 1).
 
     With weight w on wrong pairs D estimates JSD(p, w p_mis + (1 - w) p_G), p_mis pairing data with wrong conditions.
@@ -23,27 +18,10 @@ class Conditional(Separable):
     """
 
     name: str = option("conditional", "registered name")
-    base: str = option("non_saturating", "the separable objective of both networks")
     mismatch_weight: float = option(
         0.5, "weight of the wrong pairs among those D calls fake", minimum=0, below=1
     )
-    quantity = "game"
-    # The weights of fakes and wrong pairs sum to 1, so the base's bound and chance level hold.
-    offset, slope, chance, classifies, has_free_offset, needs_penalty = (
-        key_property(attrgetter(f"_base.{attribute}"))
-        for attribute in ("offset", "slope", "chance", "classifies", "has_free_offset", "needs_penalty")
-    )
-
-    def __post_init__(self) -> None:
-        games = REGISTERED["objective"].items()
-        known = {name: cls for name, cls in games if issubclass(cls, Separable) and cls is not Conditional}
-        if self.base not in known:
-            raise ConfigError(
-                "objective.base",
-                f"{self.base!r} cannot be played here",
-                suggest(self.base, known, "objective"),
-            )
-        self._base: Separable = known[self.base]()
+    quantity = "game"  # the weights of fakes and wrong pairs sum to 1: the base's bound and chance level hold
 
     @key_property
     def meaning(self) -> str:
@@ -65,17 +43,8 @@ class Conditional(Separable):
         overlap = (1 - w) * math.log(2 * (1 - w) / (2 - w))
         return 0.5 * math.log(2 / (2 - w)) + 0.5 * (overlap + w * math.log(2))
 
-    def on_real(self, logits: Tensor) -> Tensor:
-        return self._base.on_real(logits)
-
-    def on_fake(self, logits: Tensor) -> Tensor:
-        return self._base.on_fake(logits)
-
-    def g_loss(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        return self._base.g_loss(fake)
-
     def estimate(self, logits: Logits) -> dict[str, Estimate]:
-        estimates = self._base.estimate(logits)
+        estimates = super().estimate(logits)
         if logits.mismatched is not None:
             w = self.mismatch_weight
             rejected = (1 - w) * self.on_fake(logits.fake) + w * self.on_fake(logits.mismatched)

@@ -14,6 +14,7 @@ from torch._dynamo.exc import TorchDynamoException
 
 from gantrain.core.device import upload
 from gantrain.training.batches import Batches
+from gantrain.training.costs import PENALTIES, Tags
 from gantrain.training.draws import Draws, Inputs, StepInputs
 from gantrain.training.eager import EagerStep
 from gantrain.training.finite import FiniteCheck
@@ -23,7 +24,7 @@ from gantrain.training.play import Play
 from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
-from gantrain.training.step import PENALTIES, Tags, step
+from gantrain.training.step import step
 
 log = logging.getLogger("gantrain")
 

@@ -13,6 +13,7 @@ from gantrain.core.judgement import Judgement
 from gantrain.core.memory import Memory
 from gantrain.objectives.base import Logits, Targets
 from gantrain.penalties.base import FAKE, REAL
+from gantrain.training.costs import objective_costs
 from gantrain.training.draws import Draws, Inputs
 from gantrain.training.networks import Network, judge
 from gantrain.training.play import Play
@@ -81,11 +82,14 @@ def _join(pairs: list[Pairs]) -> Pairs:
     return Pairs(torch.cat([x for x, _ in pairs]), torch.cat(ys) if ys else None)
 
 
-def d_loss(logits: Mapping[str, Tensor], draws: Draws, play: Play) -> Tensor:
-    """Return D's loss without its penalty, 0-dim, from its logits by kind."""
-    found = Logits(logits[REAL], logits[FAKE], logits.get(WRONG))
-    if not play.noise.on_labels:
-        return play.objective.d_loss(found)
-    # Smoothed or flipped labels are targets between 0 and 1, one for each logit: a packed D classifies whole packs.
-    targets = Targets(*(draws[f"label {kind}"].to(logits[kind]) for kind in (REAL, FAKE)))
-    return play.objective.d_loss(found, targets)
+def d_losses(said: Mapping[str, Judgement], y: Tensor | None, draws: Draws, play: Play) -> dict[str, Tensor]:
+    """Return what D minimises the sum of, without its penalty, 0-dim by tag, from what it says by kind."""
+    real, fake, objective = said[REAL], said[FAKE], play.objective
+    logits = Logits(real.logit, fake.logit, said[WRONG].logit if WRONG in said else None)
+    if play.noise.on_labels:
+        # Smoothed or flipped labels are targets between 0 and 1, one for each logit: a packed D classifies whole packs.
+        targets = Targets(*(draws[f"label {kind}"].to(said[kind].logit) for kind in (REAL, FAKE)))
+        loss = objective.d_loss(logits, targets)
+    else:
+        loss = objective.d_loss(logits)
+    return {"loss/d": loss} | objective_costs("d", objective.d_costs(real, fake, y))

@@ -28,6 +28,7 @@ from gantrain.optimizers.base import OptimizerOptions
 from gantrain.penalties.base import Penalty
 from gantrain.training.batch_statistics import BatchStatistics
 from gantrain.training.batches import Batches
+from gantrain.training.costs import Tags
 from gantrain.training.draws import Inputs
 from gantrain.training.finite import FiniteCheck
 from gantrain.training.learners import Aux, Average, Batch, Learner, Loss, Players
@@ -35,7 +36,7 @@ from gantrain.training.networks import Methods, Network, PureNetwork
 from gantrain.training.play import Play
 from gantrain.training.rates import Rates
 from gantrain.training.state import TrainState, all_tensors, trainable_weights
-from gantrain.training.step import Tags, step
+from gantrain.training.step import step
 
 
 class EagerLearner(Learner):
@@ -61,8 +62,7 @@ class EagerLearner(Learner):
         parts: Parts,
         scale: LossScale | None = None,
     ):
-        self.scale = scale
-        self.name, self.module, self.rule, self.moments = name, module, rule, moments
+        self.name, self.module, self.rule, self.moments, self.scale = name, module, rule, moments, scale
         self._parts, self._statistics = parts, BatchStatistics(module, parts)
         self.methods = Methods(module)
         self._running = running_statistics(module)

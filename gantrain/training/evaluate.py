@@ -25,11 +25,11 @@ from gantrain.metrics.game import Game
 from gantrain.metrics.js import JS
 from gantrain.metrics.suite import Suite
 from gantrain.metrics.tools.floors import floors
+from gantrain.training.costs import PENALTIES
 from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.play import AUGMENT, active_costs
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
-from gantrain.training.step import PENALTIES
 from gantrain.training.wrong_conditions import wrong_conditions
 
 T = TypeVar("T")

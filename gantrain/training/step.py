@@ -6,7 +6,7 @@ networks that change in place or pure functions of their tensors, which are comp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial, reduce
 from operator import add
 from typing import cast
@@ -18,17 +18,15 @@ from gantrain.core.gradients import gradient_norm
 from gantrain.core.memory import Memory, memory_of, with_owner
 from gantrain.core.schedules import with_numbers
 from gantrain.objectives.base import Baseline
-from gantrain.penalties.base import FAKE, REAL, GeneratorCost, GeneratorPass, Pass, Penalty
-from gantrain.training.d_loss import WRONG, d_loss, dropout_masks, outputs, pairs_of
+from gantrain.penalties.base import FAKE, REAL, GeneratorCost, GeneratorPass, Pass
+from gantrain.training.costs import PENALTIES, Tags, memory_after, objective_costs, with_costs
+from gantrain.training.d_loss import WRONG, d_losses, dropout_masks, outputs, pairs_of
 from gantrain.training.draws import Inputs
 from gantrain.training.learners import Aux, Learner, Loss, Players
 from gantrain.training.networks import Network, judge, method_of
-from gantrain.training.play import AUGMENT, Play
+from gantrain.training.play import Play
 from gantrain.training.rates import Rates
 from gantrain.training.unroll import unroll
-
-Tags = dict[str, Tensor]
-PENALTIES = ("loss/penalty", "loss/g_penalty")  # tags of the costs added to each loss
 
 
 def step(
@@ -88,8 +86,9 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
         # D's gradient by its inputs comes from the same pass, unless that is less precise than a penalty may be.
         said, slopes = outputs(network, pairs, () if play.is_mixed else slopes_of, D.derivatives, play)
         logits = {kind: one.logit for kind, one in said.items()}
-        loss = d_loss(logits, part.draws, play)
-        tags = {"loss/d": loss, "logits/real": logits[REAL].mean(), "logits/fake": logits[FAKE].mean()}
+        tags = d_losses(said, y, part.draws, play)
+        loss = reduce(add, tags.values())
+        tags |= {"logits/real": logits[REAL].mean(), "logits/fake": logits[FAKE].mean()}
         tags |= {"logits/mismatched": logits[WRONG].mean()} if WRONG in logits else {}
 
         def slope_at(x: Tensor) -> Tensor:
@@ -119,27 +118,6 @@ def discriminator_loss(players: Players, part: Inputs, fake: Tensor, rates: Rate
         return loss, {"tags": tags | of_costs, "memory": kept}
 
     return loss_of
-
-
-def memory_after(
-    memory: Memory, logits: Mapping[str, Tensor], costs: Mapping[str, Penalty], play: Play
-) -> Memory:
-    """Return what the costs on D and the augmentation keep after they observed D's logits, by kind."""
-    kept: Memory = {}
-    owners = {name: play.owners[name] for name in (AUGMENT, *(f"penalty.{name}" for name in costs))}
-    for name, owner in owners.items():
-        own = owner.observe(memory_of(name, memory), logits[REAL].detach(), logits[FAKE].detach())
-        kept |= with_owner(name, own)
-    return kept
-
-
-def with_costs(loss: Tensor, tag: str, weighted: Mapping[str, Tensor], play: Play) -> tuple[Tensor, Tags]:
-    """Return a loss with the costs on it, 0-dim, and their sum to log, and each of several."""
-    if not weighted:
-        return loss, {}
-    total = reduce(add, weighted.values())
-    of_each = {f"{tag}_{name}": cost for name, cost in weighted.items()} if len(play.costs) > 1 else {}
-    return loss + total, {tag: total} | of_each
 
 
 def keep(players: Players, aux: Aux, play: Play) -> Tags:
@@ -184,8 +162,10 @@ def game_loss(players: Players, part: Inputs, rates: Rates, play: Play) -> Loss:
             of_real = None
             if objective.g_sees_real:
                 of_real = judge(opponent, play.see(part.real, draws, REAL, memory), y, play.needs)
-        loss = objective.g_loss_of(said, of_real)
-        tags = {"loss/g": loss}
+        tags = {"loss/g": objective.g_loss_of(said, of_real)} | objective_costs(
+            "g", objective.g_costs(said, y)
+        )
+        loss = reduce(add, tags.values())
         if play.compare_gradients:
             tags |= gradient_comparison(players.G, said.logit)
         kept: Memory = {}
@@ -221,7 +201,7 @@ def unrolled_discriminator(players: Players, part: Inputs, fake: Tensor, rates: 
     def loss_of(weights: dict[str, Tensor]) -> Tensor:
         network = D.bind(D.with_weights(weights), dropout_masks(draws))
         said, _ = outputs(network, pairs, (), D.derivatives, play)
-        return d_loss({kind: one.logit for kind, one in said.items()}, draws, play)
+        return reduce(add, d_losses(said, part.y, draws, play).values())
 
     lr = rates.d_lr if play.unroll_lr is None else play.unroll_lr
     rule = with_numbers(D.rule, rates.rule) if play.unroll_rule == "optimizer" else None

@@ -16,13 +16,13 @@ from gantrain.datasets.base import Data
 from gantrain.errors import ConfigError
 from gantrain.models.norms import has_batch_norm
 from gantrain.training.batches import Batches
+from gantrain.training.costs import Tags
 from gantrain.training.draws import Inputs
 from gantrain.training.eager import EagerStep
 from gantrain.training.play import Play
 from gantrain.training.rates import Rates
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
-from gantrain.training.step import Tags
 from gantrain.training.threads import forward_flop
 
 # Per update of D or G, on two cores of a server: what a compiled one saves of Python's time, and of the time of its

@@ -8,9 +8,10 @@ from composed import composed
 
 from gantrain.config.game import chance, meaning
 from gantrain.config.resolve import resolve
+from gantrain.core.judgement import Judgement
 from gantrain.objectives.base import Logits
 from gantrain.objectives.cross_entropy import NonSaturating
-from gantrain.training.d_loss import d_loss
+from gantrain.training.d_loss import d_losses
 from gantrain.training.play import Play
 from gantrain.training.runtime import Runtime
 
@@ -46,14 +47,14 @@ def test_chance_is_the_mean_loss_of_a_d_that_knows_nothing(objective):
     words = ["noise=labels", "noise.label_smoothing=0.2", "noise.label_flip=0.1"]
     config = resolve(composed(*RING, f"objective={objective}", *words))
     kinds = ["real", "fake", *(["wrong"] if config.model.is_conditional else [])]
-    logits = {kind: torch.zeros(200_000) for kind in kinds}
+    said = {kind: Judgement(torch.zeros(200_000)) for kind in kinds}
     draws = {
         f"label {kind}": config.noise.targets(
             kind == "real", 200_000, torch.Generator().manual_seed(len(kind))
         )
         for kind in ("real", "fake")
     }
-    loss = d_loss(logits, draws, Play.create(config, Runtime(config.device)))
+    loss = d_losses(said, None, draws, Play.create(config, Runtime(config.device)))["loss/d"]
     assert chance(config) == pytest.approx(float(loss), abs=0.01)
     if objective in ("minimax", "conditional"):  # -log 1/2 whatever the target is
         assert chance(config) == pytest.approx(2 * math.log(2))

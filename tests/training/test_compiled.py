@@ -3,6 +3,7 @@
 import pytest
 import torch
 from composed import composed
+from small_game import condition_of
 
 import gantrain.objectives
 import gantrain.penalties  # noqa: F401  (registers every objective and penalty)
@@ -55,6 +56,8 @@ FEATURES = {
     "momentum": RING | {"optimizer": {"name": "sgd", "momentum": 0.9, "g_lr": 0.1}},
     "images": IMAGES | {"penalty": {"name": "r1"}, "augment": {"name": "ada", "p": 0.3, "images": 1000}},
     "wrong pairs": IMAGES | {"model": CONDITIONAL, "objective": {"name": "conditional"}},
+    "named classes": IMAGES
+    | {"model": CONDITIONAL | {"condition": "auxiliary_classifier"}, "objective": {"name": "ac_gan"}},
     "batch norm": IMAGES | {"model": {"name": "dcgan", "width": 4, "condition": "conditional_batch_norm"}},
     "fixed filters": IMAGES
     | {"model": {"name": "r3gan", "width": 2, "blocks": 1, "z_dim": 4}, "penalty": {"name": "r1r2"}},
@@ -142,9 +145,7 @@ def test_pure_step_equals_eager_play(name, pure):
 @pytest.mark.parametrize("objective", GAMES)
 def test_every_game_and_penalty_is_a_pure_function(objective, penalty, pure):
     groups = {"objective": {"name": objective}, "penalty": {"name": penalty}, "optimizer": {"name": "sgd"}}
-    game = REGISTERED["objective"][objective]()
-    is_conditional = game.needs_condition or game.mismatch_weight > 0
-    condition = "concat" if is_conditional else "none"
+    condition = condition_of(REGISTERED["objective"][objective]())
     model = {"name": "mlp", "width": 8, "z_dim": 2, "condition": condition}  # a z as wide as the data
     assert_equal_play(RING | groups | {"model": model}, count=1)
 

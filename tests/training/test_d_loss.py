@@ -15,7 +15,7 @@ from gantrain.noise import Noise
 from gantrain.objectives.base import Logits, Targets
 from gantrain.penalties.base import FAKE, REAL
 from gantrain.registry import REGISTERED, build
-from gantrain.training.d_loss import WRONG, Pairs, d_loss, outputs, pairs_of
+from gantrain.training.d_loss import WRONG, Pairs, d_losses, outputs, pairs_of
 from gantrain.training.draws import Draw, Inputs
 from gantrain.training.play import Play
 from gantrain.training.wrong_conditions import wrong_conditions
@@ -105,11 +105,10 @@ def test_label_noise_gives_each_pack_one_target(packing):
     draws = Draw(play, played.state.G, played.state.D, 0).for_d(real, y, 0, due=())
     pairs = pairs_of(Inputs(real, y, draws), real + 1, draws, play, {})
     said, _ = outputs(played.state.D, pairs, (), Autograd, play)
-    logits = {kind: one.logit for kind, one in said.items()}
-    assert len(logits[REAL]) == len(logits[FAKE]) == 8 // packing
-    targets = Targets(torch.full_like(logits[REAL], 0.8), torch.zeros_like(logits[FAKE]))
-    expected = play.objective.d_loss(Logits(logits[REAL], logits[FAKE]), targets)
-    assert torch.equal(d_loss(logits, draws, play), expected)
+    logits = Logits(said[REAL].logit, said[FAKE].logit)
+    assert len(logits.real) == len(logits.fake) == 8 // packing
+    targets = Targets(torch.full_like(logits.real, 0.8), torch.zeros_like(logits.fake))
+    assert d_losses(said, y, draws, play) == {"loss/d": play.objective.d_loss(logits, targets)}
 
 
 # One pass for all kinds

@@ -90,7 +90,8 @@ def descent(evaluation: Evaluation) -> list[Stop]:
             c = evaluation.condition(y)
             z = evaluation.game.latents(size, f"overshoot {m}").to(evaluation.device)
             of_real = evaluation.game.judge(real, c) if objective.g_sees_real else None
-            loss = objective.g_loss_of(evaluation.game.judge(G(z, c).float(), c), of_real)
+            of_fake = evaluation.game.judge(G(z, c).float(), c)
+            loss = sum(objective.g_costs(of_fake, c).values(), objective.g_loss_of(of_fake, of_real))
             try:
                 descend(loss, optimizer, "g")
             except Diverged:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gantrain.core.gradients import divergence
 from gantrain.errors import Diverged
-from gantrain.training.step import PENALTIES, Tags
+from gantrain.training.costs import PENALTIES, Tags
 
 
 class StackedChecks:

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 from gantrain.core.schedules import Numbers, with_numbers
 from gantrain.penalties.base import Penalty
 from gantrain.training.compiled import Tensors, pairs_of_leaves
+from gantrain.training.costs import Tags
 from gantrain.training.draws import Inputs
 from gantrain.training.functional import FunctionalAverage, FunctionalLearner, copied_buffers
 from gantrain.training.learners import Players
@@ -24,7 +25,7 @@ from gantrain.training.replicas.graph import compile_graph, graph_of
 from gantrain.training.replicas.stack import Stack, flatten, unflatten
 from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
-from gantrain.training.step import Tags, step
+from gantrain.training.step import step
 from gantrain.training.steps import prepare_compiler
 
 log = logging.getLogger("gantrain")

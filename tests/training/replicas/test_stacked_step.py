@@ -3,6 +3,7 @@
 import pytest
 import torch
 from composed import composed
+from small_game import condition_of
 
 import gantrain.objectives
 import gantrain.penalties  # noqa: F401  (registers every objective and penalty)
@@ -143,8 +144,7 @@ def test_traced_replica_equals_its_solo_run(name):
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("objective", GAMES)
 def test_every_game_and_penalty_is_played_at_once(objective, penalty, untraced):
-    game = REGISTERED["objective"][objective]()
-    model = MLP | {"condition": "concat" if game.needs_condition or game.mismatch_weight > 0 else "none"}
+    model = MLP | {"condition": condition_of(REGISTERED["objective"][objective]())}
     groups = RING | {"objective": {"name": objective}, "penalty": {"name": penalty}, "model": model}
     groups |= {"optimizer": {"name": "sgd"}}
     assert_each_equals_its_solo_run(groups, groups | {"seed": 1}, count=1)
