@@ -18,7 +18,6 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import BooleanNode, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -35,6 +34,12 @@ log = logging.getLogger("gantrain")
 T = TypeVar("T", bound="DataclassInstance")
 V = TypeVar("V")
 REGISTERED: dict[str, dict[str, type[Any]]] = {}  # classes by group and name
+SCHEMAS: dict[
+    str, dict[str, Any]
+] = {}  # what YAML of a group starts from by name: a dataclass, or plain data
+STORES: list[
+    Callable[[str, str], None]
+] = []  # each is called with group and name when a schema comes or goes
 # Each kind of limit: when a number breaks it, and how a message words it.
 LIMITS = {
     "minimum": (operator.lt, "at least"),
@@ -50,7 +55,7 @@ def key_property(getter: Callable[[Any], V]) -> V:
 
 
 def register(group: str) -> Callable[[type[T]], type[T]]:
-    """Register a dataclass under ``group`` and its ``name`` field, and store it as Hydra's schema.
+    """Register a dataclass under ``group`` and its ``name`` field, and keep it as a schema for Hydra.
 
     Raises:
         ConfigError: For a class that lacks what its bases declare, or that would take the place of another one:
@@ -94,28 +99,32 @@ def _missing_attributes(cls: type[DataclassInstance]) -> list[str]:
 
 
 def schema(group: str, name: str, node: Any) -> None:
-    """Store a dataclass, or plain data, in Hydra's ConfigStore as ``schema/<group>/<name>``, for YAML to start from."""
+    """Keep a dataclass, or plain data, as ``schema/<group>/<name>``, for YAML to start from.
+
+    Hydra's own store gets it from ``gantrain.config.hydra_store``; what composes no config does not import Hydra.
+    """
     if isinstance(node, type) and not node.__module__.startswith("gantrain."):
         # Hydra hands its store to the processes of a sweep, which cannot import a plug-in by its module's name.
         node = OmegaConf.create(OmegaConf.to_container(OmegaConf.structured(node)))
-    _schemas(group).pop(f"{name}.yaml", None)  # Hydra 1.4 warns about a node that is replaced
-    ConfigStore.instance().store(group=f"schema/{group}" if group else "schema", name=name, node=node)
+    SCHEMAS.setdefault(group, {})[name] = node
+    _tell_stores(group, name)
 
 
-def _schemas(group: str) -> dict[str, Any]:
-    schemas: dict[str, Any] = ConfigStore.instance().repo.get("schema", {}).get(group, {})
-    return schemas
+def _tell_stores(group: str, name: str) -> None:
+    for update in STORES:
+        update(group, name)
 
 
 def unregister(group: str, name: str) -> None:
     """Remove a class and its schema."""
     del REGISTERED[group][name]
-    del _schemas(group)[f"{name}.yaml"]
+    del SCHEMAS[group][name]
+    _tell_stores(group, name)
 
 
 def has_schema(group: str, name: str) -> bool:
     """Return whether a class is stored as ``schema/<group>/<name>``."""
-    return f"{name}.yaml" in _schemas(group)
+    return name in SCHEMAS.get(group, {})
 
 
 def load_family(package: str) -> None:

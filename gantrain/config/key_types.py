@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from hydra.conf import HydraConf
-from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
+from gantrain.config.hydra_store import ConfigStore
 from gantrain.config.options import Folder, Top, Train, class_of
 from gantrain.core.groups import GROUPS, choices
 from gantrain.registry import REGISTERED

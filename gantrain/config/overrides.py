@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, QuotedString, RangeSweep
 from hydra.core.override_parser.types import Override as HydraOverride
 
 from gantrain.config.flags import parse_flags
 from gantrain.config.grammar import Word, read_word
+from gantrain.config.hydra_store import ConfigStore
 from gantrain.config.key_types import UNKNOWN, type_of_key
 from gantrain.config.paths import READ_PATHS, absolute
 from gantrain.config.replicas import REPLICAS, with_seeds

@@ -1,11 +1,12 @@
 """Translate errors of Hydra, OmegaConf and YAML into one line with the key and a remedy."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import yaml
-from hydra.core.config_store import ConfigStore
-from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, GrammarParseError, OmegaConfBaseException
 
@@ -13,6 +14,9 @@ from gantrain.core.groups import GROUPS, choices, yaml_error
 from gantrain.core.scalars import SET_OR_OMIT
 from gantrain.core.suggestions import choices_with_key, did_you_mean, nearest, suggest
 from gantrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hydra.errors import MissingConfigException
 
 LAUNCHER_EXTRAS = {"joblib": "sweeps", "submitit_local": "sweeps", "submitit_slurm": "sweeps", "ray": "ray"}
 NO_GROUP = "there is no such config group"
@@ -48,6 +52,8 @@ HYDRA_MESSAGES = (
 
 def translate_error(error: BaseException) -> ConfigError:
     """Return an error of Hydra, OmegaConf or YAML as one line with the key and a remedy."""
+    from hydra.errors import MissingConfigException  # here, as errors of OmegaConf occur without Hydra too
+
     message = " ".join(str(error).split())
     file = f"{match[1]}.yaml" if (match := re.search(r"^In '([^']+)'", message)) else ""
     chain: list[BaseException] = [error]
@@ -78,6 +84,8 @@ def translate_error(error: BaseException) -> ConfigError:
 
 
 def _missing_choice(error: MissingConfigException) -> ConfigError:
+    from hydra.core.config_store import ConfigStore
+
     group, _, name = str(error.missing_cfg_file).rpartition("/")
     if not group:
         return ConfigError("--config-name", f"there is no config {name!r}", "leave it out")
