@@ -10,12 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
+from gantrain.reports.comparison.intervals import mean_interval
 from gantrain.reports.frames import last_image, resize
 from gantrain.reports.ranking import columns, direction_text, has_seeds, is_own_d, settings
 from gantrain.reports.readings import floors
 from gantrain.reports.runs import Row
 from gantrain.reports.settings import Setting, group_by_data, keys_of
-from gantrain.reports.significance import half_interval
 from gantrain.reports.varying import short_label, to_number
 
 COLOURS = ("#3478c8", "#d9772e", "#2f9e6e", "#b8459a", "#7e64c9", "#a8861f", "#cf4a5e", "#3f9fb3")
@@ -120,8 +120,8 @@ def _plot_rows(axis: Any, groups: Sequence[Setting], tag: str, named: bool) -> N
         if mean is not None:
             axis.plot(values, [y] * len(values), color=COLOURS[0], alpha=0.45, **DOTS)
             axis.plot([mean, mean], [y - 0.3, y + 0.3], color=COLOURS[0], linewidth=2.4)
-            if half := half_interval(values):
-                ends = [mean - half, mean + half]
+            ends = [end for end in mean_interval(values) if end is not None]
+            if ends and ends[0] < ends[1]:
                 axis.plot(ends, [y, y], color=COLOURS[0], linewidth=1.2, label=label)
                 label = None
     labels = [_cut(setting.label, 48) if named else "" for setting in groups]

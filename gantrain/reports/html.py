@@ -18,6 +18,7 @@ from gantrain.core.run_folder import RunFolder
 from gantrain.core.tags import meaning
 from gantrain.core.text import format_estimate, format_interval
 from gantrain.reports.curves import MAX_POINTS, Curve, charts, read_curves, reference_lines, series
+from gantrain.reports.decisions import decision_table
 from gantrain.reports.end_table import best_text
 from gantrain.reports.figures import PANELS, chart, floor
 from gantrain.reports.frames import data_url, embed_frames, open_image, resize
@@ -149,6 +150,7 @@ def _part_values(name: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "name": name,
         "means": seed_table(rows, worst=False),
+        "decisions": decision_table(rows, all_pairs=True),
         "runs": run_table(rows),
         "floors": _floors(rows),
         "notes": notes(rows),

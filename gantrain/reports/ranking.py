@@ -1,18 +1,19 @@
-"""Rank settings: the metrics by which they are compared, and the places that their seeds can tell apart."""
+"""Rank settings: the metrics by which they are compared, and what their seeds decide."""
 
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
 from gantrain.core.directions import direction, is_of_own_d
+from gantrain.reports.comparison.comparison import MAX_SETTINGS, Comparison, compare
+from gantrain.reports.comparison.differences import Costs
+from gantrain.reports.comparison.intervals import MIN_SEEDS
 from gantrain.reports.readings import mapping, order, own_d_tags
 from gantrain.reports.runs import Row
 from gantrain.reports.settings import Setting, group_by_data, group_by_setting, seed_of
-from gantrain.reports.significance import MAX_SETTINGS, MIN_SEEDS, Costs, rank_intervals
 
 MAX_COLUMNS = 6  # columns of numbers
 MORE_SEEDS = f"fewer than {MIN_SEEDS} seeds tell nothing apart; sweep 'seed=range(5)'"
-HOW = "paired by seed, t tests at 5 % with Holm's correction"
 
 
 def order_tags(tags: Collection[str], own_d: Collection[str] = ()) -> list[str]:
@@ -103,16 +104,12 @@ def has_seeds(found: Sequence[Row]) -> bool:
     return any(len(setting.runs) > 1 for setting in group_by_setting(found))
 
 
-def places(found: Sequence[Row]) -> list[str]:
-    """Return the places that each setting of the same data may have, as "1" or "1-3", in their order.
-
-    None if nothing ranks them.
-    """
+def comparison(found: Sequence[Row]) -> Comparison | None:
+    """Return what the seeds decide about ``settings`` of the same data, in their order; None if nothing ranks them."""
     if why_no_ranking(found):
-        return []
+        return None
     tag = rank_tag(found)
-    intervals = rank_intervals([seed_costs(setting, tag) for setting in settings(found)])
-    return [f"{best}" if best == worst else f"{best}-{worst}" for best, worst in intervals]
+    return compare([seed_costs(setting, tag) for setting in settings(found)])
 
 
 def why_no_ranking(found: Sequence[Row]) -> str:
@@ -133,7 +130,7 @@ def why_no_ranking(found: Sequence[Row]) -> str:
 
 
 def order_note(found: Sequence[Row]) -> str:
-    """Return what orders runs on the same data, and what their places mean or why they have none."""
+    """Return what orders runs on the same data, and which are told apart how, or why none are."""
     tag, why = rank_tag(found), why_no_ranking(found)
     if len(group_by_setting(found)) < 2:
         return ""
@@ -142,9 +139,11 @@ def order_note(found: Sequence[Row]) -> str:
     order_text = f"sorted by {tag} ({direction_text(tag)})"
     if why:
         return f"{order_text}, no ranking: {why}"
-    if len(set(places(found))) == 1:
-        return f"{order_text}; no setting can be told from another, so all share a place ({HOW})"
-    return f"{order_text}; settings whose places overlap cannot be told apart ({HOW})"
+    decided = comparison(found)
+    assert decided is not None  # why_no_ranking is empty
+    if all(map(decided.is_open, decided.differences)):
+        return f"{order_text}; no setting can be told from another ({decided.method})"
+    return f"{order_text}; settings that share a letter cannot be told apart ({decided.method})"
 
 
 def differing_protocols(found: Sequence[Row]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from gantrain.core.sweep_folder import (
 )
 from gantrain.core.text import align_columns, one_line
 from gantrain.errors import OutputError, writing
+from gantrain.reports.decisions import decision_table
 from gantrain.reports.figures import chart, encode_png, sample_sheet
 from gantrain.reports.ranking import not_comparable
 from gantrain.reports.runs import Row, read_rows
@@ -27,7 +28,8 @@ def markdown_page(found: Sequence[Row]) -> str:
     """Return the tables as a Markdown page, with notes on how they compare."""
     parts = []
     for name, rows in group_by_data(found).items():
-        tables = [markdown_table(table) for table in (seed_table(rows), run_table(rows)) if table]
+        found_tables = (seed_table(rows), decision_table(rows, all_pairs=True), run_table(rows))
+        tables = [markdown_table(table) for table in found_tables if table]
         parts += [f"## {name}"] * bool(name) + [*tables, "\n".join(f"- {line}" for line in notes(rows))]
     parts.append("\n".join(f"- {line}" for line in [*not_comparable(found), *failures(found)]))
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -60,7 +62,8 @@ def comparison_text(found: Sequence[Row]) -> str:
     """Return the text for a terminal: settings over their seeds, runs, notes on both, and failures."""
     parts = []
     for name, rows in group_by_data(found).items():
-        tables = [_first_lines(lines) for lines in (seed_table(rows, worst=False), run_table(rows)) if lines]
+        found_tables = (seed_table(rows, worst=False), decision_table(rows), run_table(rows))
+        tables = [_first_lines(lines) for lines in found_tables if lines]
         parts += [f"data: {one_line(name)}"] * bool(name) + [*tables, "\n".join(map(one_line, notes(rows)))]
     parts.append("\n".join(one_line(f"warning: {line}") for line in not_comparable(found)))
     if ends := failures(found):

@@ -5,15 +5,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from gantrain.core.run_folder import DONE
-from gantrain.core.text import format_number, format_value, format_with_error
-from gantrain.reports.ranking import best_first, columns, cost, has_seeds, order_note, places, settings
+from gantrain.core.text import format_interval, format_number, format_value
+from gantrain.reports.comparison.intervals import BOOTSTRAP_SEEDS, MIN_SEEDS, mean_estimate
+from gantrain.reports.decisions import NOTE as DECISION_NOTE
+from gantrain.reports.decisions import groups_of_runs
+from gantrain.reports.ranking import best_first, columns, comparison, cost, has_seeds, order_note, settings
 from gantrain.reports.readings import estimates
 from gantrain.reports.runs import Row
 from gantrain.reports.settings import Setting, group_by_setting, keys_of
-from gantrain.reports.significance import MIN_SEEDS, half_interval
 from gantrain.reports.varying import to_number
 
-INTERVAL_NOTE = "±: half the 95 % interval of the mean over seeds (Student's t); two seeds have none"
+INTERVAL_NOTE = (
+    "after a mean over seeds: its 95 % interval, by Student's t, and by a bootstrap over seeds from "
+    f"{BOOTSTRAP_SEEDS} on; two seeds have none"
+)
 TAIL_NOTE = "numbers: means over the evaluations in the last fifth of training"
 BRACKETS_NOTE = "in brackets: published or exact numbers"
 
@@ -30,21 +35,23 @@ def run_table(found: Sequence[Row]) -> list[list[str]]:
 
 
 def seed_table(found: Sequence[Row], worst: bool = True) -> list[list[str]]:
-    """Return each setting's number of seeds, its place and the means over seeds; nothing without several seeds.
+    """Return each setting's number of seeds, letters, places and means over seeds; nothing without several seeds.
 
-    With ``worst`` the standard deviation over seeds and the worst seed follow every mean, in brackets.
+    With ``worst`` the standard deviation over seeds and the worst seed follow every mean and its interval, in brackets.
     """
     if not has_seeds(found):
         return []
     keys, tags = [key for key in keys_of(found) if key != "seed"], columns(found)
-    failed, own_places = any(not row.counts for row in found), places(found)
+    failed, decided = any(not row.counts for row in found), comparison(found)
     head = [f"{tag} (sd; worst seed)" if worst else tag for tag in tags]
-    lines = [[*keys, "seeds", *["place"] * bool(own_places), *head, *["not finished"] * failed]]
+    group_head = ["group", "place"] if decided else []
+    lines = [[*keys, "seeds", *group_head, *head, *["not finished"] * failed]]
     for i, setting in enumerate(settings(found)):
         ends = [f"seed {row.varied.get('seed', '?')} {row.ending}" for row in setting.runs if not row.counts]
         total, done = len(setting.runs), len(setting.runs) - len(ends)
         count = f"{done} of {total}" if ends else f"{done}"
-        cells = [*(setting.varied.get(key, "") for key in keys), count, *own_places[i : i + 1]]
+        group = [decided.groups[i], decided.places[i]] if decided else []
+        cells = [*(setting.varied.get(key, "") for key in keys), count, *group]
         lines.append([*cells, *(_spread(setting, tag, worst) for tag in tags), *[", ".join(ends)] * failed])
     return lines
 
@@ -72,24 +79,25 @@ def _cell(row: Row, tag: str) -> str:
 
 
 def _spread(setting: Setting, tag: str, worst: bool) -> str:
-    """Return a mean over seeds ± half its 95 % interval; of two seeds, which have none, both values."""
+    """Return a mean over seeds with its 95 % interval; of two seeds, which have none, both values."""
     values = setting.values(tag)
     if not values:
         return ""
     low, high = min(values), max(values)
     if len(values) < MIN_SEEDS or low == high:  # equal values have no interval either
         ends = [format_value(value, (high - low) or None) for value in (low, high)]
-        text = " to ".join(dict.fromkeys(ends))
+        text, brackets = " to ".join(dict.fromkeys(ends)), []
     else:
-        text = format_with_error(statistics.fmean(values), half_interval(values))
+        mean = mean_estimate(values)
+        text, brackets = format_value(mean, mean.error), [format_interval(mean)]
     done = sum(row.counts for row in setting.runs)
     if len(values) < done:  # one was not finite: the mean is that of the others
         text += f" of {len(values)}"
-    if not worst or len(values) < 2:
-        return text
-    row = max(setting.read(tag), key=lambda row: cost(tag, row.state[tag], row.published))
-    last = f"{format_value(row.state[tag], (high - low) or None)}, seed {row.varied.get('seed', '?')}"
-    return f"{text} ({format_number(statistics.stdev(values))}; {last})"
+    if worst and len(values) > 1:
+        row = max(setting.read(tag), key=lambda row: cost(tag, row.state[tag], row.published))
+        last = f"{format_value(row.state[tag], (high - low) or None)}, seed {row.varied.get('seed', '?')}"
+        brackets += [format_number(statistics.stdev(values)), last]
+    return f"{text} ({'; '.join(brackets)})" if brackets else text
 
 
 def notes(found: Sequence[Row]) -> list[str]:
@@ -99,7 +107,12 @@ def notes(found: Sequence[Row]) -> list[str]:
     has_interval = any(len(setting.values(tag)) >= MIN_SEEDS for setting in groups for tag in tags)
     has_tail = any(tag in row.tail for row in found for tag in tags)
     has_published = any(row.published.keys() & row.state for row in found)
-    parts = {INTERVAL_NOTE: has_interval, TAIL_NOTE: has_tail, BRACKETS_NOTE: has_published}
+    parts = {
+        INTERVAL_NOTE: has_interval,
+        DECISION_NOTE: comparison(found) is not None,
+        TAIL_NOTE: has_tail,
+        BRACKETS_NOTE: has_published,
+    }
     return [*filter(None, [order_note(found)]), *(note for note, applies in parts.items() if applies)]
 
 
@@ -119,12 +132,15 @@ def csv_text(found: Sequence[Row]) -> str:
     last = ("seconds", "status", "exit_code", "error")
     numbers = [{**row.numbers, **{f"{tag}_tail": value for tag, value in row.tail.items()}} for row in found]
     keys, tags = keys_of(found), sorted({tag for own in numbers for tag in own})
+    groups = groups_of_runs(found)
     lines = [
-        {"run": row.name, **row.varied, **own, **{name: getattr(row, name) for name in last}}
+        {"run": row.name, **row.varied, **groups.get(id(row), {}), **own}
+        | {name: getattr(row, name) for name in last}
         for row, own in zip(found, numbers, strict=True)
     ]
     # As objects, which pandas writes as they are: a column of integers with a gap would become floats.
-    table = pandas.DataFrame(lines, columns=["run", *keys, *tags, *last], dtype=object)
+    head = ["run", *keys, *(["group", "place"] if groups else []), *tags, *last]
+    table = pandas.DataFrame(lines, columns=head, dtype=object)
     return table.map(_csv_cell).rename(columns=_csv_cell).to_csv(index=False)
 
 

@@ -69,7 +69,7 @@ def test_seed_table_of_three_seeds_has_an_interval():
     found = [one(f"{i}", {"diversity/coverage": value}, seed=str(i)) for i, value in enumerate(values)]
     (_, line) = seed_table(found, worst=False)
     half = 4.302653 * 0.04 / math.sqrt(3)  # Student's t of 2 degrees
-    assert line == ["3", f"0.740 ± {half:.3f}"]
+    assert line == ["3", f"0.740 ({0.74 - half:.3f} to {0.74 + half:.3f})"]
     assert INTERVAL_NOTE in notes(found)
 
 
