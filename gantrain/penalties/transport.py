@@ -15,10 +15,10 @@ from gantrain.registry import option, register
 @register("penalty")
 @dataclass
 class Transport(Weighted, GeneratorCost):
-    """gamma E |G(z) - z|^2, of all maps from z to the data the nearest (Adversarial Flow Models, Lin et al. 2025).
+    """gamma E |G(z) - z|^2, of all maps from z to the data the nearest (Adversarial Flow Models, Lin et al. 2026).
 
-    It needs a z as wide as the data. The weight falls, because the cost also pulls samples away from the data, towards
-    z; the map that it chose stays.
+    arXiv 2511.22475. It needs a z as wide as the data. The weight falls, because the cost also pulls samples away from
+    the data, towards z; the map that it chose stays.
     """
 
     name: str = option("transport", "registered name")

@@ -8,6 +8,7 @@ import torch
 from composed import composed, placed
 from torch import nn
 
+from gantrain.config.moving import moving
 from gantrain.config.resolve import resolve
 from gantrain.core.groups import yaml_dir
 from gantrain.core.spec import Spec
@@ -23,6 +24,14 @@ PUBLISHED = {
 }
 
 
+# Of table 9 of Huang et al. 2024, in millions of images: duration, burn-in and EMA's half-life; gamma; augmentation.
+SCHEDULES = {
+    "r3gan_cifar10": ((250, 20, 5.0), (0.05, 0.005), 0.55),
+    "r3gan_ffhq64": ((100, 20, 0.5), (2.0, 0.2), 0.3),
+    "r3gan_stacked_mnist": ((10, 2, 0.5), (1.0, 0.1), None),
+}
+
+
 def millions(network: nn.Module) -> float:
     return round(sum(weight.numel() for weight in network.parameters()) / 1e6, 2)
 
@@ -34,6 +43,25 @@ def test_experiment_has_the_networks_of_its_paper(name):
     with torch.device("meta"):
         networks = model.generator(spec), model.discriminator(spec)
     assert [millions(network) for network in networks] == expected
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_r3gan_has_the_schedules_of_its_table(name):
+    images, gamma, probability = SCHEDULES[name]
+    config = resolve(composed(f"experiment={name}"), PUBLISHED[name][0])
+    train, numbers = config.train, moving(config)
+    found = (
+        train.steps * train.batch_size,
+        config.optimizer.horizon * train.batch_size,
+        train.ema_half_life_end,
+    )
+    assert [round(number / 1e6, 1) for number in found] == list(images)
+    ends = {key.rpartition(".")[2]: (ramp.start, ramp.end) for key, ramp in numbers.items()}
+    assert ends["gamma"] == gamma
+    assert ends["ema_half_life"] == (0, images[2] * 1e6)
+    assert ends["beta2"] == (0.9, 0.99)
+    assert ends.get("p") == (None if probability is None else (0, probability))
+    assert {ramp.kind for ramp in numbers.values()} == {"cosine"}
 
 
 def cpu_size(name: str) -> list[str]:
