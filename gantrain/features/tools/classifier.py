@@ -94,13 +94,13 @@ def why_not_trainable(data: Data) -> str | None:
     return None
 
 
-def fit(spec: Spec, draw: Draw, steps: int) -> ClassNetwork:
-    """Train a classifier for ``steps`` batches that ``draw(generator)`` returns, from the same seed, on the CPU."""
+def fit(spec: Spec, draw: Draw, steps: int, seed: int = 0) -> ClassNetwork:
+    """Train a classifier for ``steps`` batches that ``draw(generator)`` returns, on the CPU, from its own seed."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         network = classifier(spec)
         optimizer = Adam(list(network.parameters()), lr=2e-3)
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         for step in range(steps):
             optimizer.lr = 2e-3 * (1 - step / steps)
             x, y = draw(generator)

@@ -1,0 +1,1 @@
+"""Whether synthetic samples help a classifier of real ones."""
