@@ -39,7 +39,7 @@ def test_source_draws_every_class_as_often_and_each_row_of_it():
         assert 0.5 < chi < 2.0
 
 
-def test_pictures_are_shifted_by_at_most_an_eighth_and_half_are_flipped():
+def test_pictures_shift_by_up_to_an_eighth_and_half_are_flipped():
     columns = torch.arange(16.0).expand(2000, 1, 16, 16)  # each pixel is the number of its column
     seen = flip_and_shift(columns, torch.Generator().manual_seed(0))
     middle = seen[:, 0, 8, 4:12]
