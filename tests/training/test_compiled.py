@@ -62,6 +62,12 @@ FEATURES = {
     "fixed filters": IMAGES
     | {"model": {"name": "r3gan", "width": 2, "blocks": 1, "z_dim": 4}, "penalty": {"name": "r1r2"}},
     "spectral norm of both": IMAGES | {"model": {"name": "resnet", "width": 4} | BOTH},
+    "attention": {
+        "dataset": {"name": "captions", "n": 32, "n_holdout": 8},
+        "model": {"name": "resnet", "width": 8, "attention": 8},
+        "optimizer": {"name": "sgd"},
+        "penalty": {"name": "r1"},
+    },
     "styles": IMAGES
     | {"model": {"name": "stylegan2", "width": 4, "max_width": 8, "z_dim": 6, "pixel_noise": True}},
     "path length": IMAGES
