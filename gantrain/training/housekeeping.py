@@ -64,7 +64,7 @@ class Housekeeping:
         self._evaluate = Evaluations(config, data, runtime)
         self.metrics = self._evaluate.metrics
         self.last_evaluation, self._evaluated_step = EvaluationResult(), -1
-        self.signs = VitalSigns(config, data, self.metrics)
+        self.signs = VitalSigns(config, data, self.metrics, runtime)
         self.health = Health(self.signs.subject)
         self._latest: dict[str, float] = {}  # of each tag
         self.gallery = Gallery(folder, config, data, runtime, tracker)
@@ -115,6 +115,8 @@ class Housekeeping:
             self.gallery.draw_untrained()  # a run that goes on from a checkpoint does not have these networks
         if due.log:
             self.log_scalars(state, live=not due.evaluation)
+            if not due.evaluation and self.signs.is_checkup_due(state):
+                self.health.report(self.signs.measure(state, self._latest))
         # Save the last step first: what follows may take long, and a resume can make up for it.
         if due.is_last:
             self.save(state)
@@ -198,7 +200,6 @@ class Housekeeping:
             evaluation, computed = self._evaluate(state)
             drawing = filter(has_figures, self.metrics)
             figures = [draw_figures(metric, evaluation, self.tracker.history()) for metric in drawing]
-            vitals = self.signs.measure(state, computed, self._latest | computed.metrics)
         # From here on a signal waits: all of it is logged, or nothing.
         self.last_evaluation, self._evaluated_step = computed, state.step
         self.best.add(state.step, computed.metrics)
@@ -206,8 +207,7 @@ class Housekeeping:
             self.tracker.scalars(state.step, computed.metrics)
             self.gallery.table(state.step, computed.description())
         self._latest |= self.last_evaluation.metrics
-        for finding in self.health.check(vitals):
-            log.log(logging.WARNING if finding.is_fault else logging.INFO, "step %d: %s", state.step, finding)
+        self.health.report(self.signs.measure(state, self._latest, computed))
         for images in figures:
             self.gallery.figures(state.step, images)
 

@@ -49,7 +49,6 @@ def test_offers_of_a_group_are_its_choices_also_after_a_comma(group):
         (["--cfg", ""], {"job", "hydra", "all"}),
         (["evaluate", "RUN", "metric=fu"], {"metric=full"}),
         (["sample", "RUN", "device="], {f"device={kind}" for kind in ("auto", "cpu", "cuda", "mps")}),
-        (["doctor", ""], set()),
         (["show", "RUN", "f"], {"full=true"}),
         (["nonsense."], set()),
     ],

@@ -41,5 +41,22 @@ def test_doctor_fails_where_outputs_cannot_be_written(run_cli, tmp_path):
 
 
 def test_doctor_takes_no_words(run_cli):
-    code, out, err = run_cli("doctor", "now")
-    assert (code, out, err.count("\n")) == (2, "", 1)
+    for word, code in (("now=1", 2), ("nowhere", 4)):
+        found, out, err = run_cli("doctor", word)
+        assert (found, out, err.count("\n")) == (code, "", 1)
+
+
+def test_doctor_lists_all_that_is_wrong_with_a_run(run_cli):
+    words = "dataset=lines device=cpu train.steps=60 train.evaluate_every=0 train.sample_every=0 run.dir=r"
+    words += " metric=js"
+    code, _, err = run_cli(
+        *words.split(), "optimizer.beta1=0.99", "optimizer.d_lr=1e-7", "dataset.n=150", "train.batch_size=64"
+    )
+    assert code == 0, err
+    code, page, err = run_cli("doctor", "r")
+    assert (code, err) == (0, "")
+    # A run names the surest cause; the doctor also what that may explain.
+    for name in ("optimizer.beta1=0.99", "optimizer.d_lr=1e-07", "too few training samples (150"):
+        assert len([line for line in page.splitlines() if line.startswith("fault") and name in line]) == 1
+    assert all("; normal: " in line for line in page.splitlines() if line.startswith("fault"))
+    assert "read       js" in page

@@ -91,6 +91,11 @@ class Case:
         error = value.error or (max(0.25, n * value * (1 - value)) / (2 * n * max(1, n))) ** 0.5
         return value.with_error(error)
 
+    @property
+    def separation(self) -> float:
+        """The probability that D's logit on held-out data is above that on a sample, or its accuracy; 0.5 unknown."""
+        return self.vitals.signs.get("auc_fake", float(self.accuracy or 0.5))
+
     def default_rate(self, player: str) -> float:
         """Return the default learning rate of ``g`` or ``d`` with the run's optimizer."""
         rates = {f.name: f.default for f in dataclasses.fields(self.config.optimizer)}

@@ -1,30 +1,52 @@
-"""The checks of a run's health: which rules there are, in which order, and what is reported when."""
+"""The checks of a run's health: which detectors there are, in which order, and what is reported when."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gantrain.tracking.health import data, game, players, samples
+from gantrain.tracking.health import data, game, noise, players, samples, settings
 from gantrain.tracking.health.case import Case
+from gantrain.tracking.health.detector import Detector
 from gantrain.tracking.health.finding import Finding, valid_remedies
 from gantrain.tracking.health.vitals import Subject, Vitals
 
-PATIENCE = 2  # evaluations in a row that must show a fault that is not certain
+log = logging.getLogger("gantrain")
+
 FEW = 500  # held-out samples below which the error of a share deserves a word
-Rule = Callable[[Case], Finding | None]
 
 # What the data allow; any number of these can hold at once.
-DATA: tuple[Rule, ...] = (data.few_held_out, data.wrong_labels, data.unequal_classes)
+DATA: tuple[Detector, ...] = (
+    data.few_held_out,
+    data.out_of_range,
+    data.half_range,
+    data.unequal_scale,
+    data.repeated,
+    data.one_class,
+    data.wrong_labels,
+    data.unequal_classes,
+)
 # Why a game fails, the surest first; only the first is reported, since it explains the others.
-CAUSES: tuple[Rule, ...] = (
+CAUSES: tuple[Detector, ...] = (
     players.frozen_player,
-    game.random_labels,
-    game.drowned_data,
+    settings.rates_ended,
+    settings.batch_too_small,
+    settings.beta1_too_high,
+    noise.random_labels,
+    noise.drowned_data,
     players.rate_too_high,
     players.rate_too_low,
+    settings.average_too_slow,
+    game.penalty_too_strong,
     game.few_training_samples,
+    game.blind_to_condition,
+    samples.leaking_augmentation,
+    samples.recognised_augmentation,
+    samples.checkerboard,
+    samples.few_kinds,
+    game.recognised_data,
     game.memorised_data,
     game.vanished_gradient,
     game.perfect_d,
@@ -32,14 +54,17 @@ CAUSES: tuple[Rule, ...] = (
     game.d_at_chance,
 )
 # What is wrong with samples, where no cause is known; the first.
-SYMPTOMS: tuple[Rule, ...] = (
+SYMPTOMS: tuple[Detector, ...] = (
     samples.copies,
     samples.missing_modes,
     samples.collapse,
     samples.nothing_learnt,
+    samples.missing_classes,
     samples.ignored_condition,
 )
-RULES = DATA + CAUSES + SYMPTOMS
+# What the config asks for, which explains numbers and is no fault; any number of these.
+NOTES: tuple[Detector, ...] = (settings.average_off,)
+DETECTORS = DATA + CAUSES + SYMPTOMS + NOTES
 
 
 @dataclass
@@ -64,30 +89,62 @@ class Health:
     counts: dict[str, int] = field(default_factory=dict)
     first_step: Mapping[str, float] = field(default_factory=dict)
     _reported: set[str] = field(default_factory=set)
+    _of_metrics: dict[Detector, Finding] = field(default_factory=dict)  # at the last evaluation
 
     def check(self, vitals: Vitals) -> list[Finding]:
         """Return the faults that were not reported at the last check."""
         self.most_modes = max(self.most_modes, vitals.estimates.get("diversity/modes", 0.0))
         case = self.case(vitals)
         self.step, self.checks = vitals.step, self.checks + 1
-        found = {rule: finding for rule in RULES if (finding := rule(case))}
-        self.counts = {f.name: self.counts.get(f.name, 0) + 1 for f in found.values()}
-        # A fault must last for several evaluations, unless there is one only.
+        if vitals.is_evaluation:
+            self._of_metrics = self._findings(case, reads_metrics=True)
+        found = self._of_metrics | self._findings(case, reads_metrics=False)
+        # What reads metrics is as it was at the last evaluation.
+        fresh = [f.name for d, f in found.items() if vitals.is_evaluation or not d.reads_metrics]
+        old = [f.name for f in found.values() if f.name not in fresh]
+        before = self.counts
+        self.counts = {name: before.get(name, 0) + 1 for name in fresh} | {
+            name: before.get(name, 0) for name in old
+        }
+        # A fault must last for several checks, unless there is one only.
         is_only = self.checks == 1 and vitals.step >= vitals.steps
-        patience = 1 if is_only else PATIENCE
-        lasting = {r: f for r, f in found.items() if f.is_certain or self.counts[f.name] >= patience}
-        cause = [lasting[rule] for rule in CAUSES if rule in lasting][:1]
+        lasting = {
+            detect: finding
+            for detect, finding in found.items()
+            if is_only or finding.is_certain or self.counts[finding.name] >= finding.patience
+        }
+        cause = [lasting[one] for one in CAUSES if one in lasting][:1]
         # A cause that is not sure yet silences the symptoms that it may explain.
-        explained = any(rule in found for rule in CAUSES)
-        symptom = [] if explained else [lasting[rule] for rule in SYMPTOMS if rule in lasting][:1]
-        limits = [lasting[rule] for rule in DATA if rule in lasting]
+        explained = any(one in found for one in CAUSES)
+        symptom = [] if explained else [lasting[one] for one in SYMPTOMS if one in lasting][:1]
+        limits, notes = ([lasting[one] for one in group if one in lasting] for group in (DATA, NOTES))
         self.standing = {
             finding.name: replace(finding, remedies=valid_remedies(self.subject.config, finding.remedies))
-            for finding in limits + cause + symptom
+            for finding in limits + cause + symptom + notes
         }
         new = [finding for name, finding in self.standing.items() if name not in self._reported]
         self._reported = set(self.standing)
         return new
+
+    def report(self, vitals: Vitals) -> None:
+        """Log the faults that were not reported at the last check."""
+        for finding in self.check(vitals):
+            level = logging.WARNING if finding.is_fault else logging.INFO
+            log.log(level, "step %d: %s", vitals.step, finding)
+
+    def all_findings(self, vitals: Vitals) -> list[Finding]:
+        """Return what every detector finds in one reading, also what another finding may explain; counts nothing."""
+        self.most_modes = max(self.most_modes, vitals.estimates.get("diversity/modes", 0.0))
+        case = self.case(vitals)
+        found = [finding for detect in DETECTORS if (finding := detect(case))]
+        return [replace(f, remedies=valid_remedies(self.subject.config, f.remedies)) for f in found]
+
+    def _findings(self, case: Case, reads_metrics: bool) -> dict[Detector, Finding]:
+        return {
+            detect: finding
+            for detect in DETECTORS
+            if detect.reads_metrics is reads_metrics and (finding := detect(case))
+        }
 
     def case(self, vitals: Vitals) -> Case:
         """Return what the rules read of an evaluation."""

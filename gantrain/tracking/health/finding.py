@@ -9,6 +9,8 @@ from gantrain.config.options import Config
 from gantrain.config.resolve import resolve
 from gantrain.errors import ConfigError
 
+PATIENCE = 2  # checks in a row that must show a fault that is not certain
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -19,6 +21,9 @@ class Finding:
         sentence: The fault and the numbers that show it.
         remedies: Each of one or more override words; those of a reported finding are ``valid_remedies``.
         is_certain: Whether one reading shows it, as where the config alone does.
+        patience: Checks in a row that must show it, if it is not certain.
+        normal: The range of these numbers in healthy runs.
+        cause: The likely cause.
         is_fault: False for what the config asks for, which is worth a line but no warning.
     """
 
@@ -27,11 +32,21 @@ class Finding:
     remedies: Sequence[str] = ()
     is_certain: bool = False
     is_fault: bool = True
+    patience: int = PATIENCE
+    normal: str = ""
+    cause: str = ""
 
     def __str__(self) -> str:
+        if not self.is_fault:
+            return self.sentence
         *most, last = self.remedies or ("",)
         words = f"{', '.join(most)} or {last}" if most else last
-        return f"{self.sentence}; try {words}" if words else self.sentence
+        parts = [
+            self.sentence,
+            self.normal and f"normal: {self.normal}",
+            self.cause and f"likely: {self.cause}",
+        ]
+        return "; ".join(part for part in [*parts, words and f"try {words}"] if part)
 
 
 def valid_remedies(config: Config, remedies: Iterable[str]) -> tuple[str, ...]:

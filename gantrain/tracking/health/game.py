@@ -5,62 +5,25 @@ import math
 import torch
 from torch import nn
 
-from gantrain.config.moving import present, ramps
 from gantrain.core.gradients import gradient_norm
-from gantrain.noise import Noise
 from gantrain.objectives.base import Objective
 from gantrain.tracking.health.case import Case
+from gantrain.tracking.health.detector import detector
 from gantrain.tracking.health.finding import Finding
 
-MIN_INFORMATION = 0.05  # share of what plain labels say that D can learn from
-MAX_NOISE = 2.0  # standard deviations of the data under which they disappear
 MIN_TRAINING = 200  # training samples
 MIN_SEEN = 0.05  # nats that D must claim on training data
 MIN_LAG = 0.01  # nats
+MEMORY = (
+    0.62  # AUC of training data against held-out ones: 0.5 and five standard errors of 256 logits of each
+)
+EFFECT = 0.02  # of the wrong condition on D's logits, in their standard deviation; D without it has 0
+HEAVY = 100.0  # times the default weight of a penalty
+FLAT = 0.1  # of D's logits; in runs that learn they vary by 0.1 to 2 after a tenth
 MIN_SLOPE = 0.02  # G's gradient through D's logits, in units of that of a D at chance
 
 
-def random_labels(case: Case) -> Finding | None:
-    """Labels so often flipped that even the best D could learn next to nothing from them."""
-    share = label_information(case.config.noise)
-    if share > MIN_INFORMATION:
-        return None
-    sentence = (
-        f"D's labels are almost random (noise.label_flip={case.config.noise.label_flip:g} leaves {share:.1%} of what "
-        f"plain ones say{case.poor and '; '}{case.poor})"
-    )
-    words = ("noise.label_flip=0.05", "noise.label_flip=0")
-    return Finding("labels random", sentence, words, is_certain=True)
-
-
-def label_information(noise: Noise) -> float:
-    """Return the Jensen-Shannon divergence of D's targets on data and on samples, in units of log 2, in [0, 1].
-
-    It is by how much the best loss of all, of a D that separates both without error, is below the loss at chance.
-    """
-
-    def entropy(p: float) -> float:
-        return -sum(q * math.log(q) for q in (p, 1 - p) if q > 0)
-
-    real = (1 - noise.label_smoothing) * (1 - noise.label_flip)
-    fake = (1 - noise.label_smoothing) * noise.label_flip
-    spread = entropy(0.5 * (real + fake)) - 0.5 * (entropy(real) + entropy(fake))
-    return spread / math.log(2)
-
-
-def drowned_data(case: Case) -> Finding | None:
-    """Noise on D's inputs that is larger than the data."""
-    noise = present(ramps(case.config), "noise", case.config.noise, case.vitals.step)
-    std, of_data = noise.instance_std, case.subject.data_std
-    if std < MAX_NOISE * of_data or not case.poor:
-        return None
-    sentence = (
-        f"noise drowns the data (noise.instance_std={case.config.noise.instance_std:g}, the data's own is "
-        f"{of_data:.2g}; {case.poor})"
-    )
-    return Finding("noise too strong", sentence, (f"noise.instance_std={0.1 * of_data:.2g}",))
-
-
+@detector(normal=f"{MIN_TRAINING} or more", cause="the data")
 def few_training_samples(case: Case) -> Finding | None:
     """So few training samples that D can learn them by heart."""
     n = case.subject.n_train
@@ -76,6 +39,11 @@ def few_training_samples(case: Case) -> Finding | None:
     )
 
 
+@detector(
+    normal="a bound on held-out data of at least half of that on training data",
+    cause="few data for so large a D, or so many updates",
+    reads_metrics=True,
+)
 def memorised_data(case: Case) -> Finding | None:
     """A D that recognises its training data: its estimate on them is far above that on held-out data."""
     if case.divergence is None or not case.has_enough:
@@ -92,17 +60,48 @@ def memorised_data(case: Case) -> Finding | None:
     return Finding("D memorises", sentence, ("penalty=r1", "augment=diffaugment", case.budget(0.5)))
 
 
+@detector(
+    normal=f"0.45 to {MEMORY:g}",
+    cause="few data for so large a D, or so many updates",
+)
+def recognised_data(case: Case) -> Finding | None:
+    """A D whose logits tell the samples it is trained on from those that it has not seen."""
+    auc = case.vitals.signs.get("auc_train", 0.5)
+    if auc < MEMORY:
+        return None
+    sentence = (
+        f"D has memorised its {case.subject.n_train:,} training samples (its logit on one is above that on a held-out "
+        f"one with probability {auc:.2f}); more data help most"
+    )
+    return Finding("D memorises", sentence, ("penalty=r1", "augment=diffaugment", case.budget(0.5)))
+
+
+@detector(normal=f"above {EFFECT:g}", cause="a D that does not see the condition")
+def blind_to_condition(case: Case) -> Finding | None:
+    """A conditional D whose logits are the same with a wrong condition, so that G need not follow it."""
+    effect = case.vitals.signs.get("condition_effect")
+    if effect is None or effect >= EFFECT:
+        return None
+    sentence = (
+        f"D accepts wrong pairs (a wrong condition changes its logit by {effect:.3f} of its standard deviation, and "
+        f"right pairs are above wrong ones with probability {case.vitals.signs['auc_wrong']:.2f})"
+    )
+    words = ("model.condition=projection", "objective=conditional", "model.condition=concat")
+    return Finding("condition ignored by D", sentence, words)
+
+
+@detector(normal=f"a slope above {MIN_SLOPE:.0%}", cause="a D far ahead of G under a loss that saturates")
 def vanished_gradient(case: Case) -> Finding | None:
     """A D so confident that the generator's loss is flat."""
-    logit, accuracy = case.vitals.scalars.get("logits/fake"), case.accuracy
-    if logit is None or accuracy is None or accuracy < 0.9:
+    logit, accuracy = case.vitals.scalars.get("logits/fake"), case.separation
+    if logit is None or accuracy < 0.9:
         return None
     slope = relative_slope(case.config.objective, logit)
     if slope > MIN_SLOPE:
         return None
     sentence = (
         f"G's gradient has vanished (D's logit on samples is {logit:.1f} on average, where the slope of G's loss is "
-        f"{slope:.1e} of that at chance; D's accuracy is {accuracy:.3f})"
+        f"{slope:.1e} of that at chance; D puts data above samples with probability {accuracy:.3f})"
     )
     words = ("objective=non_saturating", "objective=wasserstein penalty=wgan_gp", "noise.instance_std=0.1")
     return Finding("generator gradient vanished", sentence, words)
@@ -119,6 +118,7 @@ def relative_slope(objective: Objective, logit: float) -> float:
     return slopes[0] / slopes[1] if slopes[1] else 1.0
 
 
+@detector(normal="below 90% of log 2", cause="a D that learns faster than G", reads_metrics=True)
 def perfect_d(case: Case) -> Finding | None:
     """A classifier whose divergence is at its ceiling, log 2, while samples are poor."""
     if (
@@ -145,6 +145,31 @@ def perfect_d(case: Case) -> Finding | None:
     return Finding("D perfect", sentence, words)
 
 
+@detector(
+    normal=f"logits that vary by more than {FLAT:g}",
+    cause="a weight for another unit: the cost sums over all coordinates",
+)
+def penalty_too_strong(case: Case) -> Finding | None:
+    """A penalty so heavy that D is flat, and G learns nothing from it."""
+    signs, heavy = case.vitals.signs, []
+    for name, one in case.config.penalty.members().items():
+        gamma, usual = getattr(one, "gamma", None), getattr(type(one), "gamma", None) or 1.0
+        if gamma is not None and gamma >= HEAVY * usual:
+            heavy.append((name, gamma, usual))
+    if not heavy or "logit_held_out_std" not in signs:
+        return None
+    spread = max(signs["logit_held_out_std"], abs(signs["logit_held_out"] - signs["logit_fake"]))
+    if spread >= FLAT:
+        return None
+    name, gamma, usual = heavy[0]
+    key = "penalty.gamma" if len(case.config.penalty.members()) == 1 else f"penalty.{name}.gamma"
+    sentence = (
+        f"the penalty is too strong ({key}={gamma:g} holds D's logits within {spread:.3f} of each other)"
+    )
+    return Finding("penalty too strong", sentence, (f"{key}={usual:g}",))
+
+
+@detector(normal="0 to log 2 = 0.693", cause="a G that learns faster than D", reads_metrics=True)
 def worse_than_chance(case: Case) -> Finding | None:
     """A D that held-out data and fresh samples refute: it lags behind G."""
     if case.divergence is None or case.config.objective.mismatch_weight > 0 or not case.has_enough:
@@ -157,6 +182,9 @@ def worse_than_chance(case: Case) -> Finding | None:
     return Finding("D lags", sentence, _stronger(case))
 
 
+@detector(
+    normal="above 0.5 while samples are poor", cause="a D that is too weak, or held down", reads_metrics=True
+)
 def d_at_chance(case: Case) -> Finding | None:
     """A D that cannot tell samples from data although other metrics can."""
     accuracy = case.accuracy

@@ -1,13 +1,18 @@
 """Faults of one network's own training: it stands still, or its updates are too large or too small."""
 
 from gantrain.tracking.health.case import Case
+from gantrain.tracking.health.detector import detector
 from gantrain.tracking.health.finding import Finding
 
 # Distances from the initial weights, in their norm. In runs that learn one update makes about 0.01, all 0.3 to 2.
 TOO_LARGE, TOO_FAR, TOO_NEAR = 0.3, 5.0, 0.02
+TENTH = 10  # of a run after which a network that stands still is one
 BELOW = 100  # times below the default a rate alone explains that nothing moves
 
 
+@detector(
+    normal="0.3 to 2 times the norm of the initial weights", cause="a learning rate that rounds to nothing"
+)
 def frozen_player(case: Case) -> Finding | None:
     """A network whose weights are those that it began with."""
     chosen = [p for p in case.players if case.rate(p) == 0]
@@ -26,6 +31,10 @@ def frozen_player(case: Case) -> Finding | None:
     return Finding(name, sentence, is_certain=True, is_fault=False)
 
 
+@detector(
+    normal=f"1% of the norm by one update, at most {TOO_LARGE:.0%}; below {TOO_FAR:.0%} by all",
+    cause="a rate for another optimizer or model",
+)
 def rate_too_high(case: Case) -> Finding | None:
     """A network that one update threw far, or that many took far beyond its scale, while samples are poor."""
     high = [
@@ -47,14 +56,15 @@ def rate_too_high(case: Case) -> Finding | None:
     return Finding(f"{name}'s rate too high", sentence, (f"optimizer.{worst}_lr={lower:g}",))
 
 
+@detector(normal=f"above {TOO_NEAR:.0%} after a tenth of the run", cause="a slip in the exponent")
 def rate_too_low(case: Case) -> Finding | None:
-    """Updates so small that a network is still as it was drawn, and samples are poor."""
+    """Updates so small that a network is still as it was drawn after a tenth of the run."""
     slow = [
         p
         for p in case.players
-        if case.vitals.moved.get(p, 1.0) < TOO_NEAR and case.rate(p) * BELOW < case.default_rate(p)
+        if case.vitals.moved.get(p, 1.0) < TOO_NEAR and case.rate(p) * BELOW <= case.default_rate(p)
     ]
-    if not slow or not case.poor:
+    if not slow or TENTH * case.vitals.step < case.vitals.steps:
         return None
     names = " and ".join(p.upper() for p in slow)
     causes = [
@@ -63,4 +73,6 @@ def rate_too_low(case: Case) -> Finding | None:
     ]
     words = [f"optimizer.{p}_lr={case.default_rate(p):g}" for p in slow]
     name = f"{names} rate{'s' * (len(slow) > 1)} too low"
-    return Finding(name, f"the learning rate is too low ({', '.join(causes)}; {case.poor})", words)
+    return Finding(
+        name, f"the learning rate is too low ({', '.join(causes)}{case.poor and '; '}{case.poor})", words
+    )
