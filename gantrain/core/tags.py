@@ -85,6 +85,7 @@ MEANING = {
     "divergence/sliced_wasserstein": "mean Wasserstein distance of projections to lines",
     "divergence/kernel": "squared maximum mean discrepancy of features",
     "divergence/frechet": "distance of two Gaussians fitted to features",
+    "divergence/frechet_infinite": "that distance, extrapolated to infinitely many samples",
     "divergence/fid": "FID as papers print it: distance of Gaussians fitted to all features of a published network",
     "divergence/kid": "KID as papers print it: squared maximum mean discrepancy, mean over subsets",
     "divergence/kid_sd": "standard deviation of KID over its subsets",

@@ -9,7 +9,7 @@ from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.by_class import why_no_classes
 from gantrain.metrics.tools.classifier import classifier_protocol, predictions
-from gantrain.metrics.tools.errors import rare_share, share_error
+from gantrain.metrics.tools.errors import share_error
 from gantrain.registry import option, register
 
 
@@ -33,7 +33,7 @@ class GanTest(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         correct = torch.eq(predictions(evaluation, evaluation.fakes), evaluation.fakes.y)  # type: ignore[arg-type]
         share, n = float(correct.double().mean()), len(correct)
-        return {"fidelity/gan_test": Estimate(share, n=n, caveat=rare_share(share, n))}
+        return {"fidelity/gan_test": Estimate(share, n=n)}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         return {tag: share_error(value, len(evaluation.fakes)) for tag, value in self(evaluation).items()}

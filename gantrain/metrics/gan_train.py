@@ -13,7 +13,7 @@ from gantrain.features.tools.classifier import predict, why_not_trainable
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.by_class import why_no_classes
 from gantrain.metrics.tools.classifier import classifier_protocol
-from gantrain.metrics.tools.errors import rare_share, share_error, student_margin
+from gantrain.metrics.tools.errors import clustered_share_error, share_error, student_margin
 from gantrain.registry import option, register
 
 FITS = 5  # further classifiers, for the error
@@ -45,7 +45,7 @@ class GanTrain(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         n = len(evaluation.reals)
         share = evaluation.once(accuracy_after_samples)
-        return {"diversity/gan_train": Estimate(share, n=n, caveat=rare_share(share, n))}
+        return {"diversity/gan_train": Estimate(share, n=n)}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         x, y = on_cpu(evaluation.fake)
@@ -64,9 +64,8 @@ class GanTrain(Metric):
             rows = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
             found.append(accuracy(evaluation, *on_cpu(train.take(rows))))
         mean = statistics.fmean(found)
-        return {
-            "diversity/gan_train": Estimate(mean, error_of(found, mean, evaluation), len(evaluation.reals))
-        }
+        error = float(error_of(found, mean, evaluation))
+        return {"diversity/gan_train": Estimate(mean, error, len(evaluation.reals))}
 
 
 def on_cpu(side: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor]:
@@ -92,7 +91,8 @@ def accuracy_after_samples(evaluation: Evaluation) -> float:
     return accuracy(evaluation, *on_cpu(evaluation.fake))
 
 
-def error_of(found: list[float], value: float, evaluation: Evaluation) -> float:
+def error_of(found: list[float], value: float, evaluation: Evaluation) -> Estimate:
     """Return the standard error of an accuracy: of what is trained on, by other fits, and of what is tested on."""
     of_training = student_margin(len(found) - 1) * statistics.stdev(found)
-    return math.hypot(of_training, share_error(value, len(evaluation.reals)))
+    n = len(evaluation.reals)
+    return clustered_share_error(value, n, math.hypot(of_training, share_error(value, n)))

@@ -8,7 +8,8 @@ from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.frechet import SAMPLES_PER_DIM, principal_axes
 from gantrain.metrics.tools.by_class import counts_protocol, mean_over_classes, rows_of_classes, why_few
-from gantrain.metrics.tools.frechet_distance import frechet, frechet_error
+from gantrain.metrics.tools.frechet_distance import EXCHANGES, frechet, frechet_spread
+from gantrain.metrics.tools.intervals import SquaredSpread
 from gantrain.registry import option, register
 
 MAX_DIMS = 64
@@ -45,11 +46,13 @@ class IntraFrechet(Metric):
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         pairs, seed = evaluation.once(projections), evaluation.seed
-        found = [Estimate(0.0, e, caveat=e.caveat) for e in (frechet_error(*pair, seed) for pair in pairs)]
-        if not found:
+        if not pairs:
             return {}
-        mean = mean_over_classes(found)
-        return {"divergence/intra_frechet": Estimate(mean.error or 0.0, caveat=mean.caveat)}
+        spreads, chances = zip(*(frechet_spread(*pair, seed) for pair in pairs), strict=True)
+        (value,) = self(evaluation).values()
+        spread = SquaredSpread.of_mean(spreads)
+        bias_error = (spread.quadratic / EXCHANGES) ** 0.5
+        return {"divergence/intra_frechet": spread.error_of(value, sum(chances) / len(chances), bias_error)}
 
 
 def rows_of_sides(evaluation: Evaluation) -> list[tuple[Tensor, Tensor]]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
+from gantrain.core.sampling_error import FEWEST
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.intra_frechet import rows_of_sides
 from gantrain.metrics.prdc import prdc, prdc_errors
 from gantrain.metrics.tools.by_class import counts_protocol, mean_over_classes, why_few
+from gantrain.metrics.tools.errors import clustered_share_error
 from gantrain.metrics.tools.neighbour_balls import Balls
 from gantrain.registry import option, register
 
@@ -52,11 +54,14 @@ class IntraPRDC(Metric):
             prdc_errors(Balls.of(real, fake, k), Balls.of(fake, real, k), k, evaluation.seed)
             for real, fake in pairs
         ]
-        means = {
-            tag: mean_over_classes([Estimate(0.0, e[name], caveat=e[name].caveat) for e in errors])
-            for tag, name in NAMES.items()
-        }
-        return {tag: Estimate(mean.error or 0.0, caveat=mean.caveat) for tag, mean in means.items()}
+        values, n = self(evaluation), sum(len(real) for real, _ in pairs)
+        found: dict[str, float] = {}
+        for tag, name in NAMES.items():
+            mean = mean_over_classes([Estimate(0.0, e[name], caveat=e[name].caveat) for e in errors])
+            found[tag] = Estimate(mean.error or 0.0, caveat=mean.caveat)
+            if name == "coverage":
+                found[tag] = clustered_share_error(values[tag], n, found[tag], FEWEST)
+        return found
 
 
 def features_of_classes(evaluation: Evaluation) -> list[tuple[Tensor, Tensor]]:

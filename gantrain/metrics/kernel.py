@@ -1,6 +1,6 @@
 """The kernel distance between samples and data, known as KID."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import Evaluation, Metric
-from gantrain.metrics.tools.errors import near_equality
+from gantrain.metrics.tools.intervals import SquaredSpread
 from gantrain.registry import option, register
 
 BLOCK = 1000  # samples whose kernel matrices are in memory at a time
@@ -32,28 +32,37 @@ def kernel(a: Tensor, b: Tensor) -> float:
     return float(sum(value[KEY_METRIC_KID_MEAN] for value in values) / blocks)
 
 
-def kernel_error(a: Tensor, b: Tensor) -> Estimate:
+def kernel_error(a: Tensor, b: Tensor, value: float) -> Estimate:
     """Return the standard error of ``kernel`` of features a, b [N, d], whose i-th rows may depend on each other.
 
     The variance of a U-statistic of pairs, [4 (n - 2) zeta_1 + 2 zeta_2] / n (n - 1) (Hoeffding 1948), for each block.
+    Where both laws are equal it is a sum of centred squares with weights, of which the sum and that of their squares
+    are known. The scale is between their ratio, that of random directions, and the largest that a weight can be.
+    ``value`` counts the pairs of i-th rows too, which are more alike than others where they share a condition.
     """
     n = min(len(a), len(b))
-    blocks, linear, quadratic, total, of_pairs = max(1, n // BLOCK), 0.0, 0.0, 0.0, []
+    blocks, spreads, of_pairs, without_own, own_variance = max(1, n // BLOCK), [], [], 0.0, 0.0
     for x, y in zip(a[:n].tensor_split(blocks), b[:n].tensor_split(blocks), strict=True):
         m = len(x)
         cross = _cubic(x, y)
-        h = (_cubic(x, x) + _cubic(y, y) - cross - cross.T).fill_diagonal_(0.0)
+        h = _cubic(x, x) + _cubic(y, y) - cross - cross.T
+        own = float(h.diagonal().mean())
+        h.fill_diagonal_(0.0)
         mean = float(h.sum()) / (m * (m - 1))
+        weights = max(own - mean, 0.0) / m
         rows = h.sum(1) / (m - 1)
         zeta_2 = float(h.square().sum()) / (m * (m - 1)) - mean**2
         zeta_1 = ((m - 1) * float(rows.var()) - zeta_2) / (m - 2) if m > 2 else 0.0
-        linear += 4 * (m - 2) * max(zeta_1, 0.0) / (m * (m - 1))
-        quadratic += 2 * zeta_2 / (m * (m - 1))
-        total += mean
+        linear = 4 * (m - 2) * max(zeta_1, 0.0) / (m * (m - 1))
+        quadratic = 2 * zeta_2 / (m * (m - 1))
+        largest = (quadratic / 2) ** 0.5
+        scale = (largest * quadratic / (2 * weights)) ** 0.5 if weights else largest
+        spreads.append(SquaredSpread(linear, quadratic, scale))
         of_pairs.append(rows)
-    linear, quadratic = linear / blocks**2, quadratic / blocks**2
-    caveat = tail_caveat(torch.cat(of_pairs)) or near_equality(linear, quadratic, total / blocks)
-    return Estimate((linear + quadratic) ** 0.5, caveat=caveat)
+        without_own += mean / blocks
+        own_variance += 4 * float(cross.diagonal().var()) / m**3 / blocks**2
+    spread = replace(SquaredSpread.of_mean(spreads), caveat=tail_caveat(torch.cat(of_pairs)))
+    return spread.error_of(value, value - without_own, own_variance**0.5)
 
 
 def _cubic(x: Tensor, y: Tensor) -> Tensor:
@@ -86,4 +95,5 @@ class Kernel(Metric):
         return {"divergence/kernel": Estimate(kernel(real, fake), n=len(fake))}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
-        return {"divergence/kernel": kernel_error(*evaluation.features_of_sides)}
+        (value,) = self(evaluation).values()
+        return {"divergence/kernel": kernel_error(*evaluation.features_of_sides, value)}

@@ -17,7 +17,7 @@ from gantrain.features.tools import classifier
 from gantrain.features.tools.reserved import split_reserved_samples
 from gantrain.metrics.base import Evaluation, History, Metric, RunSpec
 from gantrain.metrics.tools.augmented import augment_samples
-from gantrain.metrics.tools.errors import rare_share, share_error
+from gantrain.metrics.tools.errors import share_error
 from gantrain.registry import option, register
 
 TAG = "fidelity/leak"
@@ -57,7 +57,7 @@ class Leak(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         found = classifier.predict(self._classifier(evaluation), evaluation.fake[0])
         share, n = float(found.double().mean()), len(found)
-        return {TAG: Estimate(share, n=n, caveat=rare_share(share, n))}
+        return {TAG: Estimate(share, n=n)}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         return {tag: share_error(value, len(evaluation.fakes)) for tag, value in self(evaluation).items()}

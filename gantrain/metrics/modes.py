@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
-from gantrain.metrics.tools.errors import rare_share, share_error
+from gantrain.metrics.tools.errors import share_error
 from gantrain.metrics.tools.mode_counts import describe_counts, mode_errors, mode_estimates
 from gantrain.registry import option, register
 
@@ -50,15 +50,13 @@ class Modes(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         n, counts = len(evaluation.fakes), evaluation.once(counts_of_fakes)
         share = float(counts.sum()) / n
-        values = mode_estimates(counts, n) | {
-            "high_quality": Estimate(share, n=n, caveat=rare_share(share, n))
-        }
+        values = mode_estimates(counts, n) | {"high_quality": Estimate(share, n=n)}
         return {tag: values[tag.split("/")[1]] for tag in self.tags}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         n, counts = len(evaluation.fakes), evaluation.once(counts_of_fakes)
         values = mode_errors(counts, n, evaluation.seed)
-        values["high_quality"] = Estimate(share_error(float(counts.sum()) / n, n))
+        values["high_quality"] = share_error(float(counts.sum()) / n, n)
         return {tag: values[tag.split("/")[1]] for tag in self.tags}
 
 

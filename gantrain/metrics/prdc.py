@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.core.sampling_error import tail_caveat
+from gantrain.core.sampling_error import FEWEST, tail_caveat
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.evaluation import in_double
-from gantrain.metrics.tools.errors import from_halves, near_end, rare_share
+from gantrain.metrics.tools.errors import clustered_share_error, from_halves
 from gantrain.metrics.tools.neighbour_balls import Balls, prdc_of_parts
 from gantrain.metrics.tools.pair_distances import closer_pairs, nearest_others
 from gantrain.registry import option, register
@@ -45,15 +45,15 @@ def prdc_errors(real: Balls, fake: Balls, k: int, seed: int) -> dict[str, Estima
     n = len(real.nearest)
     found = from_halves(lambda parts: prdc_of_parts(real, fake, parts, k), n, seed)
     whole = torch.arange(n)[None, None]
-    caveats = {
-        name: near_end(float(value), found[name])
-        for name, value in prdc_of_parts(real, fake, whole, k).items()
-    }
+    values = prdc_of_parts(real, fake, whole, k)
     covered, inside = real.hits(whole, k)
-    caveats["density"] = tail_caveat(
-        (covered + inside)[0, 0]
-    )  # a sample changes the sum of balls by about both
-    return {name: Estimate(error, caveat=error.caveat or caveats[name]) for name, error in found.items()}
+    # A sample changes the sum of balls by about both.
+    caveat = found["density"].caveat or tail_caveat((covered + inside)[0, 0])
+    shares = {
+        name: clustered_share_error(float(values[name]), n, found[name], FEWEST)
+        for name in ("precision", "recall", "coverage")
+    }
+    return shares | {"density": Estimate(found["density"], caveat=caveat)}
 
 
 @register("metric")
@@ -71,9 +71,7 @@ class PRDC(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         n = len(evaluation.features_of_sides[1])
         values = prdc(*evaluation.features_of_sides, self.neighbours(evaluation))
-        caveats = {name: rare_share(value, n) for name, value in values.items() if name != "density"}
-        found = {name: Estimate(value, n=n, caveat=caveats.get(name, "")) for name, value in values.items()}
-        return {tag: found[tag.split("/")[1]] for tag in self.tags}
+        return {tag: Estimate(values[tag.split("/")[1]], n=n) for tag in self.tags}
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         k = self.neighbours(evaluation)

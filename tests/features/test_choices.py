@@ -90,6 +90,7 @@ def test_tags_name_features_that_are_not_the_default(digits):
         f"{tag}/pixels"
         for tag in (
             "divergence/frechet",
+            "divergence/frechet_infinite",
             "divergence/kernel",
             "diversity/coverage",
             "diversity/recall",
@@ -191,5 +192,5 @@ def test_numbers_are_the_same_with_one_thread_and_with_two(digits, features):
             found.append(compute(supported_metrics(config, digits), scene(digits, *words)).metrics)
     finally:
         torch.set_num_threads(threads)
-    assert len(found[0]) == 8
+    assert len(found[0]) == 9
     assert found[1] == pytest.approx(found[0], rel=1e-4, abs=1e-7)

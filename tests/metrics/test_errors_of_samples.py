@@ -15,7 +15,7 @@ from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, GaussianModes, Split
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.suite import Suite
-from gantrain.metrics.tools.errors import from_halves, near_end, rare_share, share_error, student_margin
+from gantrain.metrics.tools.errors import from_halves, student_margin
 from gantrain.metrics.tools.floors import floors
 from gantrain.metrics.tools.mode_counts import mode_errors, mode_estimates
 from gantrain.registry import build
@@ -61,18 +61,6 @@ def is_honest(found: Coverage, repetitions: int) -> bool:
         for side, bound in zip((-1, 1), HONEST, strict=True)
     )
     return found.caveat > 0.5 or low <= found.holds <= high
-
-
-@pytest.mark.parametrize(
-    ("p", "n"), [(0.5, 300), (0.9, 300), (0.969, 300), (0.989, 2500), (0.02, 1000), (1, 9)]
-)
-def test_error_of_a_share_holds_its_expected_value(p, n):
-    def reading(generator: torch.Generator) -> Estimate:
-        share = float((torch.rand(n, generator=generator) < p).double().mean())
-        return Estimate(share, share_error(share, n), n, caveat=rare_share(share, n))
-
-    found = coverage(reading, p, 2000)
-    assert found.is_honest, found
 
 
 def mode_kls(weights: Tensor, n: int, repetitions: int) -> Coverage:
@@ -129,22 +117,26 @@ def test_a_thousand_real_draws_find_632_of_1000_modes():
     assert floor.error == pytest.approx(9.9, rel=0.15)
 
 
-# Metric, pair, n, classes of the samples, and whether most readings have a caveat.
+# Metric, pair, n, classes of the samples.
 FAST = {
-    "sharpness": ("sharpness", gaussians(1, 6, 6, scale=0.8), 300, 0, False),
-    "per_condition": ("per_condition", gaussians(3, scale=0.7), 300, 5, False),
-    "kernel, equal": ("kernel", gaussians(16), 100, 0, True),
-    "kernel, apart": ("kernel", gaussians(16, shift=0.5), 100, 0, False),
+    "sharpness": ("sharpness", gaussians(1, 6, 6, scale=0.8), 300, 0),
+    "per_condition": ("per_condition", gaussians(3, scale=0.7), 300, 5),
+    "kernel, equal": ("kernel", gaussians(16), 100, 0),
+    "kernel, apart": ("kernel", gaussians(16, shift=0.5), 100, 0),
 }
+
+EQUAL = ("kernel, equal",)
 
 
 @pytest.mark.parametrize("case", FAST)
 def test_errors_in_closed_form_hold_the_expected_value(case):
-    name, draw, n, labels, has_caveat = FAST[case]
+    name, draw, n, labels = FAST[case]
     for tag, found in readings(name, draw, n, 150, labels).items():
-        result = of_readings(found)
+        each = iter(found)
+        # Equal laws are at the end of an interval, so that only one side of it can miss.
+        result = coverage(lambda _, each=each: next(each), 0.0, 150) if case in EQUAL else of_readings(found)
         assert is_honest(result, 150), (tag, result)
-        assert (result.caveat > 0.5) == has_caveat
+        assert result.caveat == 0
 
 
 # Metric, pair, n, repetitions.
@@ -185,24 +177,17 @@ def heavy(d: int, freedom: int) -> Draw:
 
 @pytest.mark.parametrize("name", ["frechet", "kernel"])
 def test_a_distance_of_infinite_variance_has_a_caveat(name):
-    (found,) = readings(name, heavy(2, 2), 200, 12).values()
-    assert sum(bool(each.caveat) for each in found) > 6
+    for found in readings(name, heavy(2, 2), 200, 12).values():
+        assert sum(bool(each.caveat) for each in found) > 6
 
 
-@pytest.mark.parametrize(("errors_of_a_mean", "has_caveat"), [(3, True), (4.3, True), (12, False)])
-def test_frechet_within_three_errors_of_equality_has_a_caveat(errors_of_a_mean, has_caveat):
-    """Of one dimension it is nearly a square, (d + e)^2: ±1.96 errors of d = 4.3 hold 0.93, of d = 3 0.91."""
+@pytest.mark.parametrize(("errors_of_a_mean", "is_symmetric"), [(3, False), (12, True)])
+def test_frechet_near_equality_has_a_lopsided_interval(errors_of_a_mean, is_symmetric):
+    """Of one dimension it is nearly a square, (d + e)^2: ±1.96 errors of d = 3 would hold 0.91."""
     shift = errors_of_a_mean * (2 / 300) ** 0.5
-    (found,) = readings("frechet", gaussians(1, shift=shift), 300, 12).values()
-    assert (sum(bool(each.caveat) for each in found) > 6) == has_caveat
-
-
-@pytest.mark.parametrize(
-    ("share", "error", "is_near"),
-    [(0.98, 0.008, True), (0.88, 0.033, False), (0.03, 0.011, True), (1.0, 0.0, True)],
-)
-def test_a_share_near_its_end_has_a_caveat(share, error, is_near):
-    assert bool(near_end(share, error)) == is_near
+    for found in readings("frechet", gaussians(1, shift=shift), 300, 12).values():
+        assert (sum(each.is_symmetric for each in found) > 6) == is_symmetric
+        assert not any(each.caveat for each in found)
 
 
 def test_students_margin_is_that_of_its_quantile():

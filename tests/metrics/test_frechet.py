@@ -120,3 +120,12 @@ def test_dims_are_those_of_the_key(digits):
         metric = Frechet(dims=dims)
         assert metric.protocol(scene)["dims"] == expected
         assert metric.projections(scene)[0].shape == (100, expected)
+
+
+@pytest.mark.parametrize(("dims", "n", "has_infinite"), [(64, 40, True), (None, 40, True), (None, 39, False)])
+def test_value_at_infinite_n_takes_five_samples_a_dimension(dims, n, has_infinite):
+    data = Data(Spec((8,)), Split(draw(300, 8, 0).float()), Split(draw(n, 8, 1).float()))
+    metric, scene = Frechet(dims=dims), evaluation(data, draw(n, 8, 2).float(), n)
+    assert ("divergence/frechet_infinite" in metric(scene)) == has_infinite
+    assert len(metric.expected_tags(RunSpec(data.spec, n=n))) == 1 + has_infinite
+    assert set(metric.errors(scene)) == set(metric(scene))

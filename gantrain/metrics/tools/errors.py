@@ -1,62 +1,48 @@
 """Standard errors over samples, for metrics that are no mean of independent values."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Z95, Estimate
+from gantrain.metrics.tools.intervals import share_interval
 
 GROUPS = 80  # in all partitions together
 LARGEST_GROUP = 1000  # samples, so that a cost of n^2 stays small
 HALVINGS = 100
 LEAST_OF_HALVES, MOST_OF_HALVES = 0.8, 1.3  # times their n-fold variance that all samples may have
-CLEAR_OF_ENDS = 3  # errors from the end of its range that an estimate is, for them to be symmetric
 DRAWS = 400  # bootstrap draws
-CLEAR = 4  # times the quadratic part of a variance is a linear part that makes a distance nearly normal
-RARE = 5  # fewer hits, or misses, than this are too few for a symmetric error
 
 # Disjoint groups of samples, indices [groups, size], to values [groups] by tag; both with a first dimension of orders
 # for ``from_halves``.
 Statistic = Callable[[Tensor], Mapping[str, Tensor]]
 
 
-def share_error(share: float, n: int) -> float:
-    """Return the standard error of a share in [0, 1] of n samples, counted as if two more hit and two missed.
+def share_error(share: float, n: int) -> Estimate:
+    """Return the standard error of a share in [0, 1] of n independent samples, with its interval.
 
-    Agresti and Coull (1998): so it is not 0 for a share of 0 or 1.
+    It counts as if two more hit and two missed (Agresti and Coull 1998), and so is not 0 for a share of 0 or 1.
     """
+    return Estimate(_spread(share, n) / n**0.5, interval=share_interval(share, n))
+
+
+def clustered_share_error(share: float, n: int, error: float, fewest: int = 1) -> Estimate:
+    """Return the error of a share of n samples as it is, with its interval.
+
+    Samples that depend on each other count as fewer, by their design effect (Kish 1965); fewer than ``fewest`` are too
+    few to know that.
+    """
+    independent = min(n, (_spread(share, n) / error) ** 2) if error > 0 else n
+    if independent < fewest:
+        return Estimate(error, caveat=f"about {independent:.0f} independent samples decide it")
+    return Estimate(error, interval=share_interval(share, independent))
+
+
+def _spread(share: float, n: int) -> float:
+    """Return the standard deviation of one sample, as if two more hit and two missed."""
     middle = (share * n + 2) / (n + 4)
-    return (middle * (1 - middle) / n) ** 0.5
-
-
-def rare_share(share: float, n: int) -> str:
-    """Return why the error of a share of n samples is unreliable, or "" if it is not."""
-    hits = round(share * n)
-    few = min(hits, n - hits)
-    return f"{few} of {n} samples are too few" if few < RARE else ""
-
-
-def near_end(share: float, error: float) -> str:
-    """Return why the error of a share whose hits come in clusters is unreliable, or "" if it is not.
-
-    There are (share / error)^2 (1 - share) independent hits, by their design effect (Kish 1965); of fewer than nine or
-    so, error and share are small together.
-    """
-    is_near = min(share, 1 - share) <= CLEAR_OF_ENDS * error
-    return f"a share within {CLEAR_OF_ENDS} errors of 0 or 1" if is_near else ""
-
-
-def near_equality(linear: float, quadratic: float, distance: float = math.inf) -> str:
-    """Return why the error of a squared distance is unreliable, or "" if it is not.
-
-    Its variance has a part that is linear in the samples and grows with the distance, and a quadratic one, alone where
-    both laws are equal. Where they are alike the distance is skewed, and its error varies with it. An unbiased
-    ``distance`` shows this too.
-    """
-    is_near = distance < CLEAR_OF_ENDS * (linear + quadratic) ** 0.5 or linear < CLEAR * quadratic
-    return "no farther apart than samples of one law may be" if is_near else ""
+    return (middle * (1 - middle)) ** 0.5
 
 
 def from_groups(statistic: Statistic, n: int, seed: int) -> dict[str, float]:

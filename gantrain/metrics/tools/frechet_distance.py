@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.core.estimate import Estimate
 from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import RunSpec
-from gantrain.metrics.tools.errors import near_equality
+from gantrain.metrics.tools.errors import student_margin
+from gantrain.metrics.tools.intervals import SquaredSpread
 
 EXCHANGES = 40  # random ones of the rows of both sides, for an error
+HALVINGS = 20  # random ones of both sides, for the value at infinite n
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,11 @@ def frechet_with_influence(a: Tensor, b: Tensor) -> tuple[float, Tensor]:
     return of_a.distance(of_b, roots), of_x + of_y
 
 
-def frechet_error(a: Tensor, b: Tensor, seed: int) -> Estimate:
-    """Return the standard error of ``frechet`` of a, b [N, d], whose i-th rows may depend on each other.
+def frechet_spread(a: Tensor, b: Tensor, seed: int) -> tuple[SquaredSpread, float]:
+    """Return how ``frechet`` of a, b [N, d] varies, whose i-th rows may depend on each other, and its mean by chance.
 
-    Its variance has a part that is linear in the samples, that of the influence, and one that is quadratic and alone
-    where both laws are equal. Random exchanges of centred rows show the quadratic part, and what noise adds to the
-    linear one.
+    The linear part of its variance is that of the influence. Random exchanges of centred rows show the quadratic part,
+    and what noise adds to the linear one. The scale is at least that of means that differ in a random direction.
     """
     n, draws = len(a), torch.Generator().manual_seed(seed)
     pooled = torch.cat([a - a.mean(0), b - b.mean(0)])
@@ -99,9 +99,20 @@ def frechet_error(a: Tensor, b: Tensor, seed: int) -> Estimate:
         value, of_pairs = frechet_with_influence(first, second)
         values.append(value)
         noise.append(float(of_pairs.var()) / n)
-    quadratic = statistics.variance(values)
+    chance = statistics.fmean(values)
+    quadratic = student_margin(EXCHANGES - 1) ** 2 * statistics.variance(values)
     value, of_pairs = frechet_with_influence(a, b)
     linear = max(float(of_pairs.var()) / n - statistics.fmean(noise), 0.0)
-    unbiased = value - statistics.fmean(values)  # that of equal laws is above 0 by about their mean
-    caveat = tail_caveat(of_pairs) or near_equality(linear, quadratic, unbiased)
-    return Estimate((linear + quadratic) ** 0.5, caveat=caveat)
+    covariance = Gaussian.fit(pooled).covariance
+    of_means = 2 * float(covariance.square().sum() / covariance.trace()) / n if chance > 0 else 0.0
+    scale = max(quadratic / (2 * chance), of_means) if chance > 0 else 0.0
+    return SquaredSpread(linear, quadratic, scale, tail_caveat(of_pairs)), chance
+
+
+def mean_of_halves(a: Tensor, b: Tensor, seed: int) -> float:
+    """Return the mean of ``frechet`` of random halves of a, b [N, d], the same rows of both sides."""
+    draws, values = torch.Generator().manual_seed(seed), []
+    for _ in range(HALVINGS):
+        for rows in torch.randperm(len(a), generator=draws)[: len(a) // 2 * 2].chunk(2):
+            values.append(frechet(a[rows], b[rows]))
+    return statistics.fmean(values)

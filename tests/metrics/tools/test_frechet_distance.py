@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from gantrain.metrics.tools.frechet_distance import frechet, frechet_with_influence
+from gantrain.metrics.tools.frechet_distance import frechet, frechet_with_influence, mean_of_halves
 
 
 def draw(n: int, d: int, seed: int) -> Tensor:
@@ -148,3 +149,14 @@ def test_influence_is_the_slope_in_the_weight_of_a_pair(d):
     torch.testing.assert_close(
         found - found.mean(), slopes.double(), rtol=1e-5, atol=1e-5 * float(slopes.std())
     )
+
+
+def test_mean_of_halves_is_above_the_distance_by_its_bias():
+    """Half as many samples of N(0, I) have twice the bias, (d + d (d + 1) / 4) 2/n, so twice F less theirs is 0."""
+    d, n, sides = 4, 400, [draw(400, 4, seed) for seed in range(60)]
+    pairs = list(itertools.pairwise(sides))
+    infinite = [2 * frechet(a, b) - mean_of_halves(a, b, 0) for a, b in pairs[::2]]
+    bias = (d + d * (d + 1) / 4) * 2 / n
+    error = np.std(infinite) / math.sqrt(len(infinite))
+    assert error < 0.1 * bias
+    assert abs(np.mean(infinite)) < 3 * error
