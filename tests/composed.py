@@ -11,7 +11,9 @@ from gantrain.config.compose import compose
 from gantrain.config.resolve import plain_data
 from gantrain.core.groups import yaml_dir
 
-FOLDERS = sorted(path.name for path in yaml_dir().iterdir() if path.is_dir() and path.name != "hydra")
+FOLDERS = sorted(
+    path.name for path in yaml_dir().iterdir() if path.is_dir() and path.name not in ("hydra", "study")
+)
 STEMS = {group: [path.stem for path in sorted((yaml_dir() / group).glob("*.yaml"))] for group in FOLDERS}
 
 

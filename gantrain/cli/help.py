@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Mapping
 
 from gantrain.cli.command import all_commands, load_command
-from gantrain.core.groups import GROUPS, choices
+from gantrain.core.groups import GROUPS, STUDY, choices
 from gantrain.core.weights_place import find_weights, weights_of_features
 
 TITLE = "gantrain trains Generative Adversarial Networks and names the divergence that each one estimates."
@@ -80,7 +80,7 @@ def group_page(group: str) -> str:
 
 def all_groups_page() -> str:
     """Return every group that has choices."""
-    return "\n\n".join(filter(None, map(group_page, GROUPS)))
+    return "\n\n".join(filter(None, map(group_page, (*GROUPS, STUDY))))
 
 
 def help_page() -> str:

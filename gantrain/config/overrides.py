@@ -21,7 +21,7 @@ from gantrain.config.key_types import UNKNOWN, type_of_key
 from gantrain.config.paths import READ_PATHS, absolute
 from gantrain.config.replicas import REPLICAS, with_seeds
 from gantrain.config.sources import load_plugins
-from gantrain.core.groups import GROUPS, check_choices, choices
+from gantrain.core.groups import GROUPS, STUDY, check_choices, choices
 from gantrain.core.override import Override, values_by_key
 from gantrain.core.scalars import read_text
 from gantrain.core.suggestions import (
@@ -213,6 +213,8 @@ def _check_key(typed: Override, line: Mapping[str, str]) -> None:
         own = "table dataset.path" if value.endswith((".csv", ".parquet")) else "image_folder dataset.root"
         remedy = did_you_mean([f"dataset={own}={typed.value}"])
         raise ConfigError(key, f"{value!r} is a path, not one of its choices", remedy)
+    if key == STUDY:
+        raise ConfigError(key, "is no choice of a run, but plans many", f"type gantrain study {value}")
     if key in GROUPS or key.startswith("hydra") or type_of_key(key) != UNKNOWN:
         return
     what = "there is no such key"

@@ -53,6 +53,8 @@ GROUPS = {
     )
 }
 
+STUDY = "study"  # a folder of YAML files too, each of which plans many runs and is no part of one's config
+
 
 def yaml_dir() -> Path:
     """Return the folder of the shipped YAML files: inside the package in a wheel, next to it in a checkout."""

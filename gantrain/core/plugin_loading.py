@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from gantrain.core import plugins
-from gantrain.core.groups import GROUPS, check_choices
+from gantrain.core.groups import GROUPS, STUDY, check_choices
 from gantrain.core.plugin_trust import trust
 from gantrain.core.plugins import PluginFolder, PluginPackage
 from gantrain.core.suggestions import suggest
@@ -163,7 +163,7 @@ def check_plugin_choices() -> None:
     for folder in plugins.config_folders():
         check_choices(folder)
         for path in sorted(folder.glob("*/*.yaml")):
-            if path.parent.name not in GROUPS:
+            if path.parent.name not in (*GROUPS, STUDY):
                 what = f"there is no config group {path.parent.name!r}"
                 raise ConfigError(path, what, suggest(path.parent.name, GROUPS))
             choice = f"{path.parent.name}={path.stem}"

@@ -15,6 +15,7 @@ from gantrain.core.text import one_line
 from gantrain.errors import CheckpointError
 
 SEARCH = "optuna.json"  # what identifies a search
+STUDY = "study.yaml"  # what a study laid down before its first run
 STOP = ".stop"  # numbers of the signals that a sweep received, which its jobs obey
 JOB_NAME = re.compile(r"\d{1,9}(-[A-Za-z0-9._+=,-]*)?")
 SUMMARY_TABLE, SUMMARY_TEXT = "summary.csv", "summary.md"
@@ -27,6 +28,7 @@ class Job:
 
     folder: str  # name in the sweep's folder: the job's number, then the values that vary
     overrides: tuple[str, ...] = ()  # ``key=value`` words
+    setting: str = ""  # the name of its setting in a study
 
     @property
     def number(self) -> str:
@@ -46,6 +48,7 @@ class Plan:
     plugins: dict[str, Any] = field(default_factory=dict)  # of ``core.plugins.provenance``
     tags: tuple[str, ...] = ()  # of the metrics that its jobs compute
     groups: tuple[tuple[str, ...], ...] = ()  # folders of the jobs that are played at once
+    metric: str = ""  # the tag by which a study compares its settings
 
     def played_with(self, job: Job) -> list[Job]:
         """Return the jobs that are played at once with this one, which is the first of them."""
@@ -101,7 +104,8 @@ class SweepFolder(LockedFolder):
             at_once, pid, plugins = int(plain["at_once"]), int(plain["pid"]), dict(plain.get("plugins", {}))
             tags = tuple(map(str, plain.get("tags", ())))
             groups = tuple(tuple(map(str, group)) for group in plain.get("groups", ()))
-            return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins, tags, groups)
+            metric = str(plain.get("metric", ""))
+            return Plan(str(plain["command"]), argv, jobs, at_once, pid, plugins, tags, groups, metric)
         except CheckpointError as error:
             raise CheckpointError(error.where, error.what, remedy) from error
         except (ValueError, KeyError, TypeError, OverflowError) as error:
@@ -135,6 +139,10 @@ class SweepFolder(LockedFolder):
         paths = {word: self.path / name for word, name in names.items()}
         return {word: path for word, path in paths.items() if path.is_file()}
 
+    def metric(self) -> str:
+        """Return the tag by which a study compares its settings; an empty string for another sweep."""
+        return str(read_json(self.plan_file, False, MAX_PLAN_BYTES).get("metric") or "")
+
     def command(self) -> str:
         """Return the command line that repeats the sweep; an empty string if unknown."""
         return str(read_json(self.plan_file, False, MAX_PLAN_BYTES).get("command") or "")
@@ -145,4 +153,6 @@ def _job(entry: Mapping[str, Any]) -> Job:
     folder = str(entry["folder"])
     if not JOB_NAME.fullmatch(folder):
         raise ValueError(f"{one_line(folder, 80)} is not the name of a job's folder")
-    return Job(folder, tuple(str(word) for word in entry["overrides"]))
+    setting = entry.get("setting", "")
+    overrides = tuple(str(word) for word in entry["overrides"])
+    return Job(folder, overrides, setting if isinstance(setting, str) else "")

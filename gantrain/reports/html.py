@@ -37,8 +37,15 @@ METRICS = ("divergence/", "diversity/", "fidelity/")  # tags that are metrics, a
 NOT_FINISHED = ("failed", "diverged", "killed", "missing", "unreadable", "interrupted")
 
 
-def render_page(rows: Sequence[Row], title: str, command: str) -> str:
-    """Return the page of one run, or the comparison of several, as HTML; ``command`` made them, one line or many."""
+def render_page(rows: Sequence[Row], title: str, command: str, study: Mapping[str, Any] | None = None) -> str:
+    """Return the page of one run, or the comparison of several, as HTML.
+
+    Args:
+        rows: The runs.
+        title: Of the page.
+        command: What made them, one line or many.
+        study: The question, sentences, tables, figure and file of a study, which stand first.
+    """
     here = Path(__file__).parent
     style, script = (here.joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     # Only this script may run, whatever a name or a command contains; the template adds the line break before it.
@@ -49,6 +56,7 @@ def render_page(rows: Sequence[Row], title: str, command: str) -> str:
     )
     # The package's own style and script are markup; every other text is escaped.
     values |= {"style": Markup(style), "script": Markup(script), "policy": policy}
+    values["study"] = study and {**study, "image": study["image"] and _figure(study["image"])}
     values |= {"title": title, "command": command, "version": gantrain.__version__}
     return _environment(here).get_template(template).render(values)
 

@@ -25,7 +25,15 @@ def order_tags(tags: Collection[str], own_d: Collection[str] = ()) -> list[str]:
 
 
 def columns(found: Sequence[Row], most: int = MAX_COLUMNS) -> list[str]:
-    """Return the tags of a table's columns: those with published values, else first those of every finished run."""
+    """Return the tags of a table's columns: those with published values, else first those of every finished run.
+
+    A tag that was laid down stands before them all.
+    """
+    laid_down = [tag for tag in dict.fromkeys(row.metric for row in found) if tag]
+    return list(dict.fromkeys([*laid_down, *_measured_columns(found, most)]))[: max(most, len(laid_down))]
+
+
+def _measured_columns(found: Sequence[Row], most: int) -> list[str]:
     measured = {tag for row in found for tag in row.state}
     published = dict.fromkeys(tag for row in found for tag in row.published if tag in measured)
     if published:
@@ -46,7 +54,13 @@ def is_own_d(found: Sequence[Row], tag: str) -> bool:
 
 
 def rank_tag(found: Sequence[Row]) -> str:
-    """Return the tag that orders runs, the first column that is no number of their own D; "" if there is none."""
+    """Return the tag that orders runs, the first column that is no number of their own D; "" if there is none.
+
+    One that was laid down for all of them is that tag, whatever it is.
+    """
+    laid_down = {row.metric for row in found}
+    if len(laid_down) == 1 and "" not in laid_down:
+        return laid_down.pop()
     own_d = _own_d(found)
     return next((tag for tag in columns(found, most=1000) if not is_of_own_d(tag, own_d)), "")
 

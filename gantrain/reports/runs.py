@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from gantrain.core.estimate import ERROR_SUFFIX
 from gantrain.core.folder_tree import folders_under
 from gantrain.core.override import values_by_key
 from gantrain.core.run_folder import DONE, RunFolder, is_run
-from gantrain.core.sweep_folder import SweepFolder
+from gantrain.core.sweep_folder import Job, SweepFolder
 from gantrain.core.text import escape_controls
 from gantrain.reports.at_step import result_at, step_of
 from gantrain.reports.readings import finite_numbers
@@ -36,6 +36,7 @@ class Row:
         result: All of ``result.json``, or empty.
         tail: Means over the last fifth of the run, of metrics and of tags with a published value.
         step: Of the checkpoint whose numbers these are; None for those of the run's end.
+        metric: The tag by which it is compared with others, if that was laid down before it ran.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Row:
     result: Mapping[str, Any] = field(default_factory=dict, repr=False)
     tail: Mapping[str, float] = field(default_factory=dict, repr=False)
     step: int | None = None
+    metric: str = ""
 
     @cached_property
     def state(self) -> Mapping[str, float]:
@@ -90,16 +92,40 @@ def read_rows(folders: Iterable[Path]) -> list[Row]:
     ]
     runs = [RunFolder(home, strict=False) for home in homes]
     parents = {run.path.parent for run in runs}
-    jobs = {parent: _overrides_of_jobs(parent) for parent in parents}
-    overrides = [overrides_of(run.path, jobs[run.path.parent]) for run in runs]
+    jobs = {parent: _jobs_of(parent) for parent in parents}
+    words = {parent: {name: job.overrides for name, job in own.items()} for parent, own in jobs.items()}
+    overrides = [overrides_of(run.path, words[run.path.parent]) for run in runs]
     varied = varying_values(overrides, [run.config for run in runs], same_sweep=len(parents) == 1)
+    of_study = [jobs[run.path.parent].get(run.path.name, Job("")).setting for run in runs]
+    if all(of_study):
+        varied = _with_settings(varied, of_study)
+    metrics = {parent: escape_controls(SweepFolder(parent).metric()) for parent in parents}
     names = _names(
         [
             run.path if step is None else run.path.with_name(f"{run.path.name}@{step}")
             for run, step in zip(runs, steps, strict=True)
         ]
     )
-    return [_row(*parts) for parts in zip(names, varied, runs, steps, strict=True)]
+    rows = [_row(*parts) for parts in zip(names, varied, runs, steps, strict=True)]
+    return [
+        replace(row, metric=metrics[run.path.parent]) if metrics[run.path.parent] else row
+        for row, run in zip(rows, runs, strict=True)
+    ]
+
+
+def _with_settings(varied: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[dict[str, str]]:
+    """Return the values that vary with the setting's name in place of the keys that it decides."""
+    keys = dict.fromkeys(key for one in varied for key in one)
+    for key in [*keys]:
+        values: dict[str, set[str]] = {}
+        for name, one in zip(names, varied, strict=True):
+            values.setdefault(name, set()).add(one.get(key, ""))
+        if all(len(own) == 1 for own in values.values()):
+            del keys[key]
+    return [
+        {"setting": name, **{key: one[key] for key in keys if key in one}}
+        for name, one in zip(names, varied, strict=True)
+    ]
 
 
 def _row(name: str, varied: Mapping[str, str], run: RunFolder, step: int | None) -> Row:
@@ -148,7 +174,11 @@ def overrides_of(run: Path, jobs: Mapping[str, Sequence[str]] | None = None) -> 
 
 
 def _overrides_of_jobs(sweep: Path) -> dict[str, tuple[str, ...]]:
-    return {Path(job.folder).name: job.overrides for job in SweepFolder(sweep).jobs(strict=False)}
+    return {name: job.overrides for name, job in _jobs_of(sweep).items()}
+
+
+def _jobs_of(sweep: Path) -> dict[str, Job]:
+    return {Path(job.folder).name: job for job in SweepFolder(sweep).jobs(strict=False)}
 
 
 def runs_under(folder: Path) -> list[Path]:

@@ -14,6 +14,7 @@ from gantrain.reports.readings import estimates
 from gantrain.reports.runs import Row
 from gantrain.reports.settings import Setting, group_by_setting, keys_of
 from gantrain.reports.varying import to_number
+from gantrain.reports.verdict import verdict
 
 INTERVAL_NOTE = (
     "after a mean over seeds: its 95 % interval, by Student's t, and by a bootstrap over seeds from "
@@ -113,7 +114,11 @@ def notes(found: Sequence[Row]) -> list[str]:
         TAIL_NOTE: has_tail,
         BRACKETS_NOTE: has_published,
     }
-    return [*filter(None, [order_note(found)]), *(note for note, applies in parts.items() if applies)]
+    return [
+        *verdict(found),
+        *filter(None, [order_note(found)]),
+        *(note for note, applies in parts.items() if applies),
+    ]
 
 
 def markdown_table(lines: Sequence[Sequence[str]]) -> str:

@@ -38,8 +38,9 @@ SWEEPER = ("n_trials", "batch", "sampler", "pruner", "startup_trials", "warmup",
 HYDRA_WORDS = {
     "hydra.mode": "MULTIRUN",
     "hydra/launcher": r"[A-Za-z]\w*",
-    "hydra/sweeper": "grid|optuna",
+    "hydra/sweeper": "grid|optuna|study",
     "hydra.sweeper.replicas": "false|true|always",
+    "hydra.sweeper.study": PLAIN,
     "hydra.sweeper.metric": TAGS,
     "hydra.sweeper.direction": TAGS,
     **{f"hydra.launcher.{key}": PLAIN for key in LAUNCHER},
@@ -50,7 +51,7 @@ HYDRA_WORDS = {
 def remember_words(folder: Path, argv: Sequence[str]) -> None:
     """Record that the user typed these words for a sweep's folder, if one of them could run code there."""
     if any(
-        word.startswith("-") or not _is_harmless(word, _key_of(word)) for word in argv if word not in FLAGS
+        word.startswith("-") or not is_harmless(word, _key_of(word)) for word in argv if word not in FLAGS
     ):
         trust(os.path.realpath(folder), _digest(argv))
 
@@ -78,7 +79,7 @@ def repeated_words(argv: Sequence[str], typed: Collection[str], owns_configs: bo
         key = _key_of(word)
         if word in FLAGS or key in typed or key.partition(".")[0] == "run":
             continue
-        if not (is_own or _is_harmless(word, key)):
+        if not (is_own or is_harmless(word, key)):
             yours = f"add it to the command: {quote(word)}" if key.startswith(RETYPED) else ""
             yours = yours or "type the sweep's own command again, with run.dir and this folder"
             what = f"holds {word}, which may run code or reach other files"
@@ -111,7 +112,7 @@ def _key_of(word: str) -> str:
         return ""
 
 
-def _is_harmless(word: str, key: str) -> bool:
+def is_harmless(word: str, key: str) -> bool:
     """Whether an override names only registered choices and values of keys."""
     value = word.partition("=")[2]
     if key in HYDRA_WORDS:

@@ -97,7 +97,7 @@ def _lead(
     session: Session,
     data: Data | None,
 ) -> dict[str, Any]:
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     files, stop_signal = RunFolder(folder), StopSignal(folder, runtime.group)
     with files.lock(), logging_to(folder):
         result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
@@ -116,6 +116,7 @@ def _lead(
             raise
         finally:
             result["seconds"] = round(time.perf_counter() - began, 2)
+            result["cpu_seconds"] = round(time.process_time() - cpu_began, 2)
             write_result(files, result)
     return result
 

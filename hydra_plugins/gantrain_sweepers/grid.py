@@ -144,18 +144,18 @@ class GridSweeper(BasicSweeper):
         """Check a plan's jobs, then run those that are not done. Raises GantrainError."""
         from gantrain.sweeps import launch
         from gantrain.sweeps.launchers import connection, warn_of_many
-        from gantrain.sweeps.plan import is_done, open_sweep
+        from gantrain.sweeps.plan import is_done
         from gantrain.sweeps.stop import forward_signals
 
         sweep, launcher = self.folder, self.config.hydra.launcher
         configs = launch.check_all(plan.jobs, self.check)
         launch.warn_of_repeats(plan.jobs, configs)
         if any(config is not None and config.train.dry_run for config in configs):
-            print(launch.dry_run_report(plan, configs))
+            print(self.dry_run_report(plan, configs))
             return []
         with launch.sweep_lock(sweep):
             plan = replace(plan, tags=launch.metric_tags(configs))
-            open_sweep(sweep, plan)
+            self.open(plan)
             pairs = [
                 (job, config)
                 for job, config in zip(plan.jobs, configs, strict=True)
@@ -166,8 +166,26 @@ class GridSweeper(BasicSweeper):
                 warn_of_many(launcher, len(groups))
                 with forward_signals(sweep, self.starts_processes):
                     returned = self.launch(plan, groups)
-            launch.print_summary(sweep, plan)
+            self.print_end(plan)
         return returned
+
+    def dry_run_report(self, plan: Plan, configs: Sequence[Config | None]) -> str:
+        """Return what the jobs would cost."""
+        from gantrain.sweeps.launch import dry_run_report
+
+        return dry_run_report(plan, configs)
+
+    def open(self, plan: Plan) -> None:
+        """Write the plan into the sweep's folder. Raises ConfigError for one that holds anything else."""
+        from gantrain.sweeps.plan import open_sweep
+
+        open_sweep(self.folder, plan)
+
+    def print_end(self, plan: Plan) -> None:
+        """Print and write the tables of all jobs. Raises GantrainError unless all are done."""
+        from gantrain.sweeps.launch import print_summary
+
+        print_summary(self.folder, plan)
 
     def group(self, jobs: Sequence[Job], configs: Sequence[Config | None]) -> list[tuple[Job, ...]]:
         """Return the jobs of each process: one, or with ``replicas`` all that can be played at once."""

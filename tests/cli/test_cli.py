@@ -18,7 +18,7 @@ from PIL import Image
 import gantrain
 from gantrain.cli.command import command_names
 from gantrain.cli.main import main
-from gantrain.core.groups import GROUPS, choices, yaml_dir
+from gantrain.core.groups import GROUPS, STUDY, choices, yaml_dir
 from gantrain.sampling.options import SampleOptions
 from gantrain.training.checkpoint import load_checkpoint
 
@@ -62,7 +62,7 @@ def test_every_option_is_listed_with_what_it_is(run_cli):
 
 def test_every_folder_of_options_is_a_group_of_the_pages():
     folders = {path.name for path in yaml_dir().iterdir() if path.is_dir() and any(path.glob("*.yaml"))}
-    assert folders <= set(GROUPS)
+    assert folders <= {*GROUPS, STUDY}
 
 
 def test_help_names_every_verb_and_stands_behind_each(run_cli):

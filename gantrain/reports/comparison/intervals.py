@@ -78,9 +78,18 @@ def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
 
 def mean_estimate(values: Sequence[float]) -> Estimate:
     """Return the mean over seeds with the ends of its 95 % interval."""
-    low, high = mean_interval(values)
+    return _estimate(statistics.fmean(values), mean_interval(values), len(values))
+
+
+def interquartile_estimate(values: Sequence[float]) -> Estimate:
+    """Return the interquartile mean over seeds with the ends of its 95 % interval."""
+    return _estimate(interquartile_mean(values), interquartile_interval(values), len(values))
+
+
+def _estimate(value: float, interval: tuple[float | None, float | None], n: int) -> Estimate:
+    low, high = interval
     error = None if low is None or high is None else (high - low) / (2 * Z95)
-    return Estimate(statistics.fmean(values), error, len(values), interval=(low, high))
+    return Estimate(value, error, n, interval=interval)
 
 
 def interquartile_mean(values: Sequence[float]) -> float:

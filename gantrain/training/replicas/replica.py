@@ -87,7 +87,8 @@ class Replica:
         self.files, self.is_over = RunFolder(member.folder), False
         config = member.config
         self._result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
-        self._began, self._handlers = time.perf_counter(), file_handlers(member.folder)
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+        self._handlers = file_handlers(member.folder)
 
     def attend(self, action: Callable[[], None]) -> None:
         """Call what concerns this run alone, unless it is over: its log takes the messages, and an error ends it."""
@@ -156,6 +157,8 @@ class Replica:
             self.opened.close()
         self._result |= result
         self._result["seconds"] = round(time.perf_counter() - self._began, 2)
+        share = (time.process_time() - self._cpu_began) / self.runtime.replicas
+        self._result["cpu_seconds"] = round(share, 2)
         try:
             write_result(self.files, self._result)
         finally:
