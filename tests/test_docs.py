@@ -144,6 +144,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_plugins_of_the_pages_run(desk):
     lines = [
         "assert pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:xdist', 'my-plugins']) == 0",

@@ -25,6 +25,7 @@ from gantrain.features.tools import classifier
 from gantrain.metrics import path_length
 from gantrain.metrics.base import Evaluation, Metric
 from gantrain.metrics.theory import overshoot, why_no_likelihood
+from gantrain.metrics.tools import errors, floors
 from gantrain.registry import REGISTERED, build
 from gantrain.reports.ranking import order_tags
 from gantrain.tracking.progress import headline_tags
@@ -77,6 +78,8 @@ def scenes(tmp_path_factory) -> Iterator[dict[str, Scene]]:
     with pytest.MonkeyPatch.context() as patch:  # what is promised here does not depend on how long it takes
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("short")))
         patch.setattr(classifier, "STEPS", 20)
+        for counts, name, least in ((errors, "GROUPS", 8), (errors, "HALVINGS", 10), (floors, "SPLITS", 5)):
+            patch.setattr(counts, name, least)
         patch.setattr(path_length, "why_no_weights", lambda: None)
         patch.setattr(
             path_length, "lpips", lambda device: lambda a, b: (a.float() - b.float()).square().mean((1, 2, 3))

@@ -167,6 +167,7 @@ def test_the_unit_of_the_data_does_not_matter(mean, std):
     assert found[TAG] == pytest.approx(0.336831, abs=0.01 + 3 * found[f"{TAG}_se"])
 
 
+@pytest.mark.slow
 def test_data_learnt_by_heart_do_not_count():
     """40 training points and a generator that is perfect: what D knows of those 40 does not reach the reading."""
     data = drawn(GaussianModes(torch.zeros(1, 6), 1.0), 3000)
@@ -314,6 +315,7 @@ def test_refit_says_that_it_has_too_few_data(n, is_loose):
     assert found < truth(data.density, G.density, 50_000) + 3 * found.error
 
 
+@pytest.mark.slow
 def test_refit_says_that_it_rises_with_its_budget():
     few, enough = (
         compute([Refit()], game(drawn(one(), 4000), Known(one(2.0)), [], steps, n=4000)).estimates[TAG]
