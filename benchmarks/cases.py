@@ -38,6 +38,15 @@ def all_cases(data: str | None = None) -> dict[str, Case]:
     """Return the games by name; ``data`` is the folder that holds MNIST/raw, if there is one."""
     critic = ("objective=wasserstein", "train.d_steps=5", "optimizer.beta2=0.9")
     residual = ("model=benchmark_residual", "model.spectral_norm=true", "objective=hinge")
+    modern = (
+        "model=r3gan",
+        "objective=relativistic",
+        "penalty=r1r2",
+        "train.batch_size=128",
+    )  # CIFAR-10's networks
+    # The authors' configuration for 64x64 pixels and one GPU, with R1 in each step, so that all steps cost the same.
+    keys = ("model.width=256", "model.mapping_depth=2", "model.minibatch_std=true", "train.batch_size=32")
+    styles = ("model=stylegan2", *keys, "penalty=r1", *images(64, 3, data))
     upsampling = ("model=benchmark_upsampling", *images(32, data=data), *ADAM)
     cases = [
         Case("ring", ("dataset=ring", "dataset.n=20000")),
@@ -49,6 +58,9 @@ def all_cases(data: str | None = None) -> dict[str, Case]:
         Case("dcgan_64", ("model=benchmark_strided", *images(64, 3, data), *ADAM), True),
         Case("upsampling_32", upsampling, True),
         Case("upsampling_32_folded", (*upsampling, "model.folded=true"), True),
+        Case("r3gan_32", (*modern, *images(32, 3, data))),
+        Case("stylegan2_64", styles),
+        Case("stylegan2_ada_64", (*styles, "augment=ada", "augment.target=null", "augment.p=0.3")),
         Case("sngan_32", (*residual, *images(32, 3, data), *ADAM), True),
     ]
     return {case.name: case for case in cases}

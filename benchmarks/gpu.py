@@ -31,13 +31,22 @@ from gantrain.training.runtime import Runtime
 from gantrain.training.state import TrainState
 from gantrain.training.steps import step_of
 
-CASES = ("ring", "digits", "mnist_r1", "dcgan_64")
+CASES = ("ring", "digits", "mnist_r1", "dcgan_64", "r3gan_32", "stylegan2_64", "stylegan2_ada_64")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 PLAYS = ("eager", "compiled")  # on CUDA the latter is replayed as a graph
-ROW_SECONDS, ALL_SECONDS, WINDOW_SECONDS, WINDOWS = 15, 240, 0.8, 3
+ROW_SECONDS, ALL_SECONDS, WINDOW_SECONDS, WINDOWS = 15, 420, 0.8, 3
 WARM_UP, PROFILED = 5, 10  # steps
 IMAGES = ("dataset.n=200",)
-TINY = {"ring": QUICK, "digits": QUICK, "mnist_r1": (*QUICK, *IMAGES), "dcgan_64": (*QUICK, *IMAGES)}
+NARROW = ("model.width=4", "model.max_width=8", "model.z_dim=8")
+TINY = {
+    "ring": QUICK,
+    "digits": QUICK,
+    "mnist_r1": (*QUICK, *IMAGES),
+    "dcgan_64": (*QUICK, *IMAGES),
+    "r3gan_32": (*QUICK, *IMAGES, "model.width=4", "model.group_width=4", "model.blocks=1"),
+    "stylegan2_64": (*QUICK, *IMAGES, *NARROW),
+    "stylegan2_ada_64": (*QUICK, *IMAGES, *NARROW),
+}
 HEAD = ("game", "precision", "play", "images/s", "ms a step", "idle", "of matrix rate", "of bandwidth")
 NOTE = """idle: share of a step's time in which no kernel runs, by torch's profiler.
 of matrix rate: operations of products and convolutions in an eager step, over time and the rate of a large product.
@@ -196,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--case", action="append", choices=CASES, help="only this game; again for several")
     parser.add_argument("--precision", action="append", choices=PRECISIONS, help="only this precision")
     parser.add_argument("--play", action="append", choices=PLAYS, help="only this kind of play")
-    parser.add_argument("--seconds", type=int, default=ALL_SECONDS, help="for all rows, 240 by default")
+    parser.add_argument("--seconds", type=int, default=ALL_SECONDS, help="for all rows, 420 by default")
     parser.add_argument("--row", type=int, default=ROW_SECONDS, help="seconds for one row, 15 by default")
     parser.add_argument("--quick", action="store_true", help="a few tiny steps: figures mean nothing")
     parser.add_argument("--markdown", action="store_true", help="print a table for benchmarks/README.md")

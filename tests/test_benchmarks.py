@@ -137,6 +137,14 @@ def test_gpu_benchmark_is_refused_without_a_gpu(capsys, monkeypatch):
     )
 
 
+def test_gpu_games_are_right_whole_and_tiny():
+    use([PLUGINS])
+    assert set(gpu.TINY) == set(gpu.CASES)
+    for name in gpu.CASES:
+        for words in (CASES[name].words, (*CASES[name].words, *gpu.TINY[name])):
+            check(compose(list(words)))
+
+
 @pytest.mark.slow
 def test_gpu_benchmark_runs_through_on_the_cpu(capsys):
     words = ["--device", "cpu", "--quick", "--case", "ring", "--case", "mnist_r1", "--precision", "float32"]

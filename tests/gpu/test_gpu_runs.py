@@ -24,10 +24,23 @@ RING = (
 )
 DIGITS = ("dataset=digits", "model=dcgan", "model.width=8", "train.batch_size=32", "metric.n=64", "seed=3")
 QUIET = ("train.sample_every=0", "train.checkpoint_every=0", "train.log_every=2", "metric=none")
+SMALL = ("dataset=digits", "train.batch_size=16", "metric.n=64", "seed=3")
+NARROW = ("model.width=4", "model.max_width=8", "model.z_dim=8", "model.mapping_depth=2")
+AUGMENTED = ("augment=ada", "augment.target=null", "augment.p_end=0.5")
 GAMES = {
     "ring_r1": (*RING, "penalty=r1"),
     "ring_wgan_gp": (*RING, "objective=wasserstein", "noise.instance_std=0.1"),
     "digits": (*DIGITS, "model.condition=concat", "model.spectral_norm=true", "augment=flip"),
+    "r3gan_ada": (
+        *SMALL,
+        "model=r3gan",
+        "model.width=8",
+        "objective=relativistic",
+        "penalty=r1r2",
+        *AUGMENTED,
+    ),
+    "stylegan2": (*SMALL, "model=stylegan2", *NARROW, "penalty=r1+path_length", "augment=ada_fast"),
+    "resnet": (*SMALL, "model=resnet_small", "model.width=8", "model.g_norm=batch", "augment=diffaugment"),
 }
 MIB = 2**20
 
