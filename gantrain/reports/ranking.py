@@ -3,8 +3,11 @@
 import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from gantrain.core.directions import direction, is_of_own_d
+from gantrain.core.suggestions import suggest
+from gantrain.errors import ConfigError
 from gantrain.reports.comparison.comparison import MAX_SETTINGS, Comparison, compare
 from gantrain.reports.comparison.differences import Costs
 from gantrain.reports.comparison.intervals import MIN_SEEDS
@@ -63,6 +66,14 @@ def rank_tag(found: Sequence[Row]) -> str:
         return laid_down.pop()
     own_d = _own_d(found)
     return next((tag for tag in columns(found, most=1000) if not is_of_own_d(tag, own_d)), "")
+
+
+def by_metric(found: Sequence[Row], tag: str) -> list[Row]:
+    """Return runs that are compared by a tag. Raises ConfigError for one that none has, or without a direction."""
+    known = sorted({tag for row in found for tag in row.state if direction(tag)})
+    if tag not in known:
+        raise ConfigError("metric", f"no run has {tag} with a known direction", suggest(tag, known))
+    return [replace(row, metric=tag) for row in found]
 
 
 def cost(tag: str, value: float | None, published: Mapping[str, float]) -> float:

@@ -14,12 +14,17 @@ from gantrain.errors import ConfigError, writing
 
 def compare(argv: list[str]) -> int:
     """Print the table of any runs, and write it with its pictures to a folder."""
+    from gantrain.core.override import values_by_key
+    from gantrain.reports.ranking import by_metric
     from gantrain.reports.runs import read_rows
     from gantrain.reports.summary import comparison_text, file_lines, write_files
 
-    folders, out = folders_and_out("compare", argv)
+    metric = values_by_key(argv).get("metric", "")
+    folders, out = folders_and_out("compare", [word for word in argv if word != f"metric={metric}"])
     runs = [run for folder in folders for run in find_runs(folder)]
     found = read_rows(dict.fromkeys(runs))
+    if metric:
+        found = by_metric(found, metric)
     folder = Path(os.path.expanduser(out)) if out else _folder_for(folders, runs)
     if out and not _own_sweep(folder, runs):
         _check_free(folder)
@@ -60,9 +65,12 @@ def _check_free(folder: Path) -> None:
 
 COMMAND = Command(
     compare,
-    usage=(("DIR ... [out=FOLDER]", "a table of any runs, with a figure and a sheet of samples"),),
+    usage=(("DIR ... [metric=TAG out=FOLDER]", "a table of any runs, with a figure and a sheet of samples"),),
     order=60,
     folder="sweep",
     many=True,
-    words={"out": Word("where to write it", is_path=True)},
+    words={
+        "metric": Word("the tag to compare by, as divergence/frechet"),
+        "out": Word("where to write it", is_path=True),
+    },
 )
