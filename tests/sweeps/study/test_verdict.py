@@ -77,7 +77,7 @@ def test_study_compares_its_settings_by_name_and_its_metric(tmp_path):
     )
 
 
-def test_study_with_a_search_is_judged_by_seeds_that_did_not_choose(tmp_path):
+def test_search_is_judged_by_seeds_that_did_not_choose(tmp_path):
     text = LAID_DOWN + "search: {grid: {optimizer.g_lr: [1e-4, 1e-3]}}\n"
     study, sweep = study_of(tmp_path, text), SweepFolder(tmp_path / "s")
     rng = np.random.default_rng(1)
