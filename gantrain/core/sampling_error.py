@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 
-FEWEST = 30  # independent units
+FEWEST = 30  # independent units of a mean that is nearly normal
 HEAVY_TAILS = "heavy tails: a few samples decide it"
 # Calibrated by tests/objectives/test_estimate_errors.py: skewness of a mean, alone and where a side has a heavy tail.
 MAX_SKEWNESS, MAX_HEAVY_SKEWNESS, HEAVY_SHAPE = 0.2, 0.1, 0.4
@@ -39,12 +39,22 @@ def estimate_from_means(
     with np.errstate(all="ignore"):
         variance = sum(u.var(ddof=1) / len(u) for u in summands) if n > 1 else math.inf
         caveat, is_finite = _reliability(units, summands) if math.isfinite(variance) else ("", False)
-    if n < FEWEST:
+    error, interval = abs(slope) * math.sqrt(variance) if is_finite else None, None
+    if n < FEWEST and (caveat or error is None):
         caveat = f"only {n} independent samples"
+    elif n < FEWEST and error is not None:
+        half = student_quantile(n - 1) * error
+        interval = value - half, value + half
     elif not math.isfinite(variance):
         caveat = "a term is not finite"
-    error = abs(slope) * math.sqrt(variance) if is_finite else None
-    return Estimate(value, error, n, is_lower_bound, caveat)
+    return Estimate(value, error, n, is_lower_bound, caveat, interval)
+
+
+def student_quantile(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.975))
 
 
 def tail_caveat(terms: Tensor) -> str:

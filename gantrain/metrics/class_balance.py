@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gantrain.core.estimate import Estimate
+from gantrain.core.estimate import Z95, Estimate
 from gantrain.features.tools.classifier import why_not_trainable
 from gantrain.metrics.base import SAMPLES, Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.classifier import classifier_protocol, predictions
-from gantrain.metrics.tools.errors import bootstrap
+from gantrain.metrics.tools.intervals import SquaredSpread
 from gantrain.registry import option, register
 
 TAG = "diversity/class_kl"
@@ -59,15 +59,15 @@ class ClassBalance(Metric):
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         fake, real = evaluation.once(classes_of_sides)
-        classes = evaluation.data.spec.classes
-
-        def statistic(rows: Tensor) -> Tensor:
-            return class_kl(fake[rows], real[rows], classes)
-
-        error, bias = bootstrap(statistic, len(fake), evaluation.seed), (classes - 1) / len(fake)
-        is_near = float(class_kl(fake, real, classes)) < bias + 2 * error
-        caveat = "no farther apart than samples of one law may be" if is_near else ""
-        return {TAG: Estimate(error, caveat=caveat)}
+        n, classes = len(fake), evaluation.data.spec.classes
+        p, q = (_shares(labels, classes) for labels in (fake, real))
+        changes = (p / q).log()[fake] - (p / q)[real]  # with the weight of each pair of samples
+        # Of one law it is 1/n times a chi-squared variable of K - 1 degrees of freedom, and the changes are chance.
+        quadratic = 2 * (classes - 1) / n**2
+        linear = max(float(changes.var()) / n - 2 * quadratic, 0.0)
+        bias = (classes - 1) / n  # at most: less where both sides have the same labels
+        spread = SquaredSpread(linear, quadratic, 1 / n)
+        return {TAG: spread.error_of(float(class_kl(fake, real, classes)), bias, bias / Z95)}
 
 
 def _has_labels(evaluation: Evaluation) -> bool:

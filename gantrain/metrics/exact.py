@@ -1,7 +1,9 @@
 """The true divergence, where the data's density is known, to compare D's estimate with."""
 
+import math
 from dataclasses import dataclass
 
+from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import Evaluation, Metric, RunSpec
 from gantrain.metrics.tools.histogram import cell_side, estimates
 from gantrain.metrics.tools.quadrature import (
@@ -67,14 +69,23 @@ class Exact(Metric):
         log_p, log_q = density_of_data(evaluation.data), density_of_generator(evaluation)
         if log_q is None:
             counted = estimates(log_p, samples(evaluation, CELL_SAMPLES, "exact"), side_of_cells(evaluation))
-            margin = "_margin"
-            return {
-                f"divergence/{name.removesuffix(margin)}_density{margin * name.endswith(margin)}": value
-                for name, value in counted.items()
-            }
+            found: dict[str, float] = {}
+            for name in ("js", "total_variation"):
+                value, margin = counted[name], counted[f"{name}_margin"]
+                found[f"divergence/{name}_density"] = _within(value, margin)
+                found[f"divergence/{name}_density_margin"] = margin
+            return found
         # Integrals over a box around both densities; their errors get separate tags.
         cloud = samples(evaluation, FRAME_SAMPLES, "exact")
         values = divergences(log_p, log_q, *frame(evaluation.data, cloud))
         own = ("residual", "error")
         errors = {f"divergence/exact_{key}": values.pop(key) for key in own if key in values}
+        margin = errors.get("divergence/exact_error", math.nan)
+        for name in values.keys() - {"wasserstein"}:
+            values[name] = _within(values[name], margin)
         return {f"divergence/{name}_exact": value for name, value in values.items()} | errors
+
+
+def _within(value: float, margin: float) -> Estimate:
+    """Return a number whose margin is that of a computation, and no error over samples."""
+    return Estimate(value, interval=(value - margin, value + margin) if math.isfinite(margin) else None)

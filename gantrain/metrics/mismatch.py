@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.metrics.base import EVAL_D, HOLDOUT, Evaluation, Metric, RunSpec
+from gantrain.metrics.tools.errors import clustered_share_error
 from gantrain.registry import option, register
 
 
@@ -54,7 +55,10 @@ class Mismatch(Metric):
 
     def errors(self, evaluation: Evaluation) -> dict[str, float]:
         pairs = evaluation.once(logits_of_pairs)
-        return {} if pairs is None else {"logits/mismatched_auc": auc_error(*pairs)}
+        if pairs is None:
+            return {}
+        error = clustered_share_error(auc(*pairs), len(pairs[0]), auc_error(*pairs))
+        return {"logits/mismatched_auc": error}
 
 
 def logits_of_pairs(evaluation: Evaluation) -> tuple[Tensor, Tensor] | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gantrain.core.estimate import Estimate
 from gantrain.core.figures import panels, render
+from gantrain.core.sampling_error import tail_caveat
 from gantrain.metrics.base import Evaluation, History, Metric
 from gantrain.metrics.evaluation import in_double
 from gantrain.registry import option, register
@@ -103,7 +104,8 @@ class Parzen(Metric):
         values = log_likelihood(halves(evaluation)[1], centres, torch.tensor([sigma]).double())[0]
         error = math.sqrt(float(values.var()) / len(values)) if len(values) > 1 else None
         (tag,) = self.tags
-        return {tag: Estimate(float(values.mean()), error, len(values))}
+        caveat = tail_caveat(values) if error else ""
+        return {tag: Estimate(float(values.mean()), error, len(values), caveat=caveat)}
 
     def figures(self, evaluation: Evaluation, history: History) -> dict[str, Image]:
         """Return ``parzen``: the log-likelihood against sigma, training data's too, and for a part of the samples."""

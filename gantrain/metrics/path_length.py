@@ -85,7 +85,9 @@ class PathLength(Metric):
         low = distances.quantile(PERCENTILES[0] / 100, interpolation="lower")
         high = distances.quantile(PERCENTILES[1] / 100, interpolation="higher")
         inner = distances[(distances >= low) & (distances <= high)]
-        error = float(inner.std()) / len(inner) ** 0.5 if len(inner) > 1 else None
+        # Of a trimmed mean: what is trimmed counts as far as the trimming (Tukey and McLaughlin 1963).
+        spread = float(distances.clamp(low, high).std()) * len(distances) / len(inner)
+        error = spread / len(distances) ** 0.5 if len(inner) > 1 else None
         return {"generator/path_length": Estimate(float(inner.mean()), error, len(inner))}
 
 

@@ -113,9 +113,9 @@ class Refit(Metric):
     def __call__(self, evaluation: Evaluation) -> dict[str, float]:
         fits = evaluation.once(Fits.of)
         terms = fits.whole.held_out
-        value = Estimate(
-            bound(terms), standard_error(terms), evaluation.n, is_lower_bound=True, caveat=fits.caveat
-        )
+        value = Estimate(bound(terms), standard_error(terms), evaluation.n, is_lower_bound=True)
+        if fits.caveat:  # the divergence is above what this D reads
+            value = Estimate(value, value.error, value.n, True, fits.caveat, (value.low, None))
         own = own_logits(evaluation)
         if own is None:
             return {"divergence/js_refit": value}

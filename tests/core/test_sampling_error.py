@@ -47,7 +47,11 @@ def test_error_of_groups_is_that_of_their_means():
     a = normal(120).repeat_interleave(5)
     found = estimate_from_means(0.0, a, group=5)
     assert (found.error, found.n) == (pytest.approx(float(a[::5].std() / math.sqrt(120)), rel=1e-9), 120)
-    assert estimate_from_means(0.0, a[:100], group=5).caveat == "only 20 independent samples"
+    few = estimate_from_means(0.0, a[:100], group=5)
+    assert few.caveat == ""
+    assert few.high == pytest.approx(2.093 * few.error, rel=1e-3)  # Student's t of 19 degrees of freedom
+    rare = torch.tensor([1.0] + [0.0] * 19)
+    assert estimate_from_means(0.0, rare).caveat == "only 20 independent samples"
     assert estimate_from_means(0.0, a[:5], group=5).error is None
 
 

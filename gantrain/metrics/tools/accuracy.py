@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
-from gantrain.core.sampling_error import estimate_from_means
+from gantrain.core.sampling_error import FEWEST, estimate_from_means
+from gantrain.metrics.tools.errors import clustered_share_error
 
 
 def best_accuracy(real: Tensor, fake: Tensor, group: int = 1) -> Estimate:
@@ -25,7 +26,12 @@ def best_accuracy(real: Tensor, fake: Tensor, group: int = 1) -> Estimate:
     is_right = values[0] > chosen[half[0]], values[1] <= chosen[half[1]]
     terms = [Tensor(0.5 * right) for right in is_right]
     accuracy = float(sum(right.mean() for right in is_right)) / 2
-    return estimate_from_means(accuracy, *terms, group=group, is_lower_bound=True)
+    found = estimate_from_means(accuracy, *terms, group=group, is_lower_bound=True)
+    if not found.caveat or found.error is None or not found.n or found.n < FEWEST:
+        return found
+    # A share has no heavy tails: it is near an end of its range.
+    error = clustered_share_error(accuracy, sum(len(side) // group for side in values), found.error)
+    return Estimate(found, found.error, found.n, True, interval=error.interval)
 
 
 def threshold(real: np.ndarray, fake: np.ndarray) -> float:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Estimate
+from gantrain.metrics.tools.intervals import SquaredSpread
 
 DRAWS = 200  # multinomial ones, for a standard deviation
 FEW_MODES = 50  # at most so many are shrunk to equal shares; more of them show the law of their own shares
 MAX_SKEWNESS = 0.5  # of mode_kl, for a symmetric error
-NEARLY_EQUAL = "modes hardly less equal than chance makes them"
+BIAS_SHARE = 0.1  # of an error that the bias of ``mode_kl``, of the first order in 1/n, may be off
 GRID, ITERATIONS = 400, 1000  # expected counts of a mode, and steps of the EM algorithm
 # Of no mode and of one mode KL is log K alike, and so the worst of both.
 ONE_VALUE = {0: "no sample is at a mode, which reads as one mode does", 1: "the samples are at one mode"}
@@ -31,10 +32,8 @@ def describe_counts(counts: Tensor) -> dict[str, float]:
 def mode_estimates(counts: Tensor, n: int) -> dict[str, Estimate]:
     """Return what ``describe_counts`` gives, of n samples of which counts [K] lie at modes, with caveats."""
     found = describe_counts(counts)
-    rare = int(((counts > 0) & (counts <= RARE)).sum())
-    caveat = f"{rare} of the modes have at most {RARE} samples" if 0 < rare < ENOUGH else ""
     return {
-        "modes": Estimate(found["modes"], n=n, caveat=caveat),
+        "modes": Estimate(found["modes"], n=n),
         "mode_kl": Estimate(found["mode_kl"], n=n, caveat=ONE_VALUE.get(int(found["modes"]), "")),
     }
 
@@ -54,8 +53,45 @@ def mode_errors(counts: Tensor, n: int, seed: int) -> dict[str, Estimate]:
     drawn = np.random.default_rng(seed).multinomial(n, cells / cells.sum(), size=DRAWS)
     found = [describe_counts(torch.from_numpy(row)) for row in drawn[:, :-1]]
     values = {tag: torch.tensor([each[tag] for each in found], dtype=torch.float64) for tag in found[0]}
-    caveats = {"mode_kl": NEARLY_EQUAL if is_few and _is_nearly_equal(counts) else ""}
-    return {tag: Estimate(float(value.std()), caveat=caveats.get(tag, "")) for tag, value in values.items()}
+    errors = {tag: Estimate(float(value.std())) for tag, value in values.items()}
+    if int(_is_rare(counts).sum()) < ENOUGH:
+        errors["modes"] = Estimate(errors["modes"], interval=_interval_of_modes(counts, seed))
+    if is_few and _is_nearly_equal(counts):
+        errors["mode_kl"] = _error_near_equality(counts)
+    return errors
+
+
+def _is_rare(counts: Tensor) -> Tensor:
+    return (counts > 0) & (counts <= RARE)
+
+
+def _interval_of_modes(counts: Tensor, seed: int) -> tuple[float, float]:
+    """Return the interval of the expected number of modes where a few rare ones decide it.
+
+    A rare mode's expected count is Jeffreys' posterior of its count, and it is found unless a Poisson variable is 0.
+    All modes without a sample together have at most three expected ones, by the rule of three.
+    """
+    rare, found = counts[_is_rare(counts)].double().numpy(), int((counts > 0).sum())
+    rates = np.random.default_rng(seed).gamma(rare + 0.5, size=(10 * DRAWS, len(rare)))
+    low, high = np.quantile(found - np.exp(-rates).sum(1), (0.025, 0.975))
+    unseen = len(counts) - found
+    return float(low), float(high) + (unseen * -math.expm1(-3 / unseen) if unseen else 0.0)
+
+
+def _error_near_equality(counts: Tensor) -> Estimate:
+    """Return the error of ``mode_kl`` where 2 n KL of the modes with samples is nearly chi-squared (Wilks 1938)."""
+    found = counts[counts > 0].double()
+    hits, freedom = float(found.sum()), len(found) - 1
+    logs, shares = (found / hits).log(), found / hits
+    quadratic = freedom / (2 * hits**2)
+    variance = float((shares * logs.square()).sum() - (shares * logs).sum() ** 2)
+    # Where all modes are equal this variance is chance, and twice the quadratic part on average.
+    spread = SquaredSpread(max(variance / hits - 2 * quadratic, 0.0), quadratic, 1 / (2 * hits))
+    value, bias = (
+        describe_counts(counts)["mode_kl"],
+        math.log(len(counts) / len(found)) + freedom / (2 * hits),
+    )
+    return spread.error_of(value, bias, BIAS_SHARE * quadratic**0.5)
 
 
 def _chi_squared(found: Tensor) -> tuple[float, int]:
