@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -21,7 +20,7 @@ from benchmarks.diagnosis.score import Verdict, table, verdict
 from gantrain.tracking.health.check import CAUSES, DATA, NOTES, SYMPTOMS
 from gantrain.tracking.health.detector import Detector
 from gantrain.tracking.health.game import EFFECT, MEMORY
-from gantrain.tracking.health.samples import GAPS, PEAK
+from gantrain.tracking.health.samples import GAPS, PEAK, SPREAD
 
 DOCS = Path(__file__).parent
 PAGE, PICTURE = DOCS / "diagnosis.md", DOCS / "images" / "diagnosis.svg"
@@ -36,6 +35,10 @@ SIGNS = {
 }
 
 
+FIFTH = 0.2  # of a run
+FLOOR = 1e-3  # of what is drawn, where the axis is logarithmic
+
+
 def detector_table(detectors: Sequence[Detector]) -> str:
     """Return a markdown table of detectors in order of priority."""
     rows = ["| fault | normal | likely cause |", "|---|---|---|"]
@@ -44,10 +47,10 @@ def detector_table(detectors: Sequence[Detector]) -> str:
 
 
 @cache
-def recorded() -> list[tuple[Verdict, list[dict[str, Any]]]]:
-    """Return what the detectors say of each recorded run, with the signs of its checks."""
+def recorded() -> list[tuple[Verdict, list[tuple[float, dict[str, float]]]]]:
+    """Return what the detectors say of each recorded run, with the share of the run and the signs of its checks."""
     return [
-        (verdict(row, subject, seen), [dict(one.signs) for one in seen])
+        (verdict(row, subject, seen), [(one.step / one.steps, dict(one.signs)) for one in seen])
         for row, subject, seen in read_file(RECORDS)
     ]
 
@@ -70,7 +73,7 @@ def reading(name: str, signs: dict[str, float]) -> float | None:
     keys = {"share": "peak", "training": "auc_train", "effect": "condition_effect"}
     if name.startswith("gap"):
         spread = signs.get("spread", 0.0)
-        return signs["nearest"] / spread if spread > 0 else None
+        return signs["nearest"] / spread if spread >= SPREAD else 0.0 if signs else None
     return signs.get(keys[name.split(" ", 1)[0]])
 
 
@@ -80,23 +83,14 @@ def draw() -> Figure:
     for axes, (name, (fault, threshold)) in zip(figure.subplots(2, 2).flat, SIGNS.items(), strict=True):
         for label, colour, size in (("", "#888888", 8), (fault, "#b00020", 12)):
             points = [
-                (100 * (i + 1) / 4, value)
+                (100 * share + (0.4 if label else -0.4), max(value, FLOOR))
                 for one, seen in recorded()
                 if one.fault == label
-                for i, signs in enumerate(seen[:4])
-                if signs and (value := reading(name, signs)) is not None
+                for share, signs in seen
+                if share <= FIFTH and (value := reading(name, signs)) is not None
             ]
             xs, ys = zip(*points, strict=True) if points else ((), ())
-            shift = 2 if label else -2
-            axes.scatter(
-                [x / 5 + shift / 5 for x in xs],
-                [max(y, 1e-3) for y in ys],
-                s=size,
-                c=colour,
-                alpha=0.6,
-                label=label or "healthy",
-                linewidths=0,
-            )
+            axes.scatter(xs, ys, s=size, c=colour, alpha=0.6, label=label or "healthy", linewidths=0)
         axes.axhline(threshold, color="black", linewidth=0.8, linestyle="--")
         axes.set(title=name, yscale="linear" if fault == "overfitted D" else "log")
         axes.set_xticks([5, 10, 15, 20], ["5 %", "10 %", "15 %", "20 %"])

@@ -32,6 +32,9 @@ KINDS = {
     "spiral": Kind(f"dataset=spiral {POINTS}", 1000, 1e-3),
     "gaussian": Kind(f"dataset=gaussian_mixture {POINTS}", 1000, 1e-3),
     "mnist": Kind(f"dataset=mnist dataset.root=DATA {IMAGES} model=mlp model.width=64", 500, 1e-3),
+    "mnist by convolutions": Kind(
+        f"dataset=mnist dataset.root=DATA {CONVOLUTIONS} train.batch_size=32 penalty=r1", 600, 2e-3
+    ),
     "photos": Kind(
         f"dataset=image_folder dataset.root=PHOTOS dataset.resolution=8 penalty=r1 {CONVOLUTIONS}",
         600,
@@ -125,7 +128,7 @@ HEALTHY = (
     ("grid", "objective=relativistic"),
     ("spiral", ""),
     ("gaussian", ""),
-    ("mnist", ""),
+    ("mnist by convolutions", ""),
     ("photos", ""),
 )
 

@@ -98,9 +98,13 @@ def _is_one_of(x: Tensor, known: Tensor) -> Tensor:
 
 
 def _checkered(x: Tensor) -> Tensor:
-    """Return images with the pattern that a transposed convolution whose kernel overlaps unevenly leaves on them."""
+    """Return images as a last transposed convolution of stride 2 leaves them whose kernel overlaps unevenly.
+
+    Its pattern is the same wherever it is; G cannot undo it, since what it draws is the same in each 2x2 pixels.
+    """
+    even = nn.functional.interpolate(nn.functional.avg_pool2d(x, 2), scale_factor=2)
     tile = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(x.shape[2] // 2, x.shape[3] // 2)
-    return (x + CONTRAST * tile).clamp(-1, 1)
+    return (1 - CONTRAST) * even + CONTRAST * tile
 
 
 def _few(z: Tensor, codes: Tensor) -> Tensor:

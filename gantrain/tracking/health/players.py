@@ -6,6 +6,7 @@ from gantrain.tracking.health.finding import Finding
 
 # Distances from the initial weights, in their norm. In runs that learn one update makes about 0.01, all 0.3 to 2.
 TOO_LARGE, TOO_FAR, TOO_NEAR = 0.3, 5.0, 0.02
+FAR_ABOVE = 30  # times the default, from which on a rate is too high whatever the samples look like yet
 TENTH = 10  # of a run after which a network that stands still is one
 BELOW = 100  # times below the default a rate alone explains that nothing moves
 
@@ -44,7 +45,8 @@ def rate_too_high(case: Case) -> Finding | None:
         and (case.first_update(p) > TOO_LARGE or case.vitals.moved.get(p, 0.0) > TOO_FAR)
     ]
     # An update that replaces the weights is a fault whatever the samples look like.
-    if not high or not (case.poor or max(map(case.first_update, high)) > 1):
+    above = max((case.rate(p) / case.default_rate(p) for p in high), default=0.0)
+    if not high or not (case.poor or above >= FAR_ABOVE or max(map(case.first_update, high)) > 1):
         return None
     worst = max(high, key=case.first_update)
     name, lower = worst.upper(), max(case.default_rate(worst), case.rate(worst) / 100)

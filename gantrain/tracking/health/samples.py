@@ -8,9 +8,9 @@ VARIETY = ("model.packing=2", "model.minibatch_std=true", "penalty=r1", "objecti
 TRAINED = 0.15  # distance of G's weights from the initial ones, in their norm, of a G that learnt something
 GAPS = 0.1  # to the next sample, for their spread, in the data's; healthy runs have 0.3 or more
 SPREAD = 0.01  # of samples, in the data's; an untrained G has 0.05 or more
-# Share of variance, and in units of the data's, in three checks in a row: an untrained G of transposed convolutions
-# has up to 0.99, but never for three checks.
-PEAK, PEAKS = 0.15, 8.0
+# Share of variance, and in units of the data's, in four checks in a row: a G of transposed convolutions that has learnt
+# little yet has up to 20 times the data's for so long.
+PEAK, PEAKS, LONG = 0.15, 20.0, 4
 LEAK = 0.5
 SLOW = 3  # checks in a row, for what an untrained G shows as well
 LEAKING_P = 0.8  # of ADA's transformations, from which on they leak (Karras et al. 2020, sec. 2.2)
@@ -123,7 +123,7 @@ def few_kinds(case: Case) -> Finding | None:
     signs = case.vitals.signs
     spread = signs.get("spread", 1.0)
     gaps = signs.get("nearest", 1.0) / spread if spread >= SPREAD else 0.0
-    if gaps >= GAPS or case.vitals.moved.get("g", 1.0) < TRAINED:
+    if gaps >= GAPS:
         return None
     sentence = (
         f"G has collapsed onto few kinds of samples (their spread is {spread:.3f} of the data's, and the gap from one "
@@ -141,7 +141,7 @@ def checkerboard(case: Case) -> Finding | None:
     """Images whose neighbouring pixels alternate, as no data's do."""
     signs = case.vitals.signs
     peak, real = signs.get("peak", 0.0), signs.get("real_peak", 0.0)
-    if peak < max(PEAK, PEAKS * real):
+    if peak < max(PEAK, PEAKS * real) or case.vitals.moved.get("g", 1.0) < TRAINED:
         return None
     sentence = (
         f"samples are a checkerboard ({peak:.1%} of their variance alternates from pixel to pixel, {real:.1%} of that "
