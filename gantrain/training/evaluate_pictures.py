@@ -11,11 +11,11 @@ from torch import Tensor
 from gantrain.config.device import Device
 from gantrain.core.spec import Spec
 from gantrain.datasets.base import Data, Split
-from gantrain.datasets.files.picture_set import Pictures
+from gantrain.datasets.files.sample_set import Samples
 from gantrain.errors import ConfigError, DataError
 from gantrain.features.base import Features, default_features
 from gantrain.features.tools.classifier import why_not_trainable
-from gantrain.metrics.base import RunSpec
+from gantrain.metrics.base import Metric, RunSpec
 from gantrain.metrics.evaluation import Evaluation
 from gantrain.metrics.side import Side
 from gantrain.metrics.suite import Suite
@@ -37,9 +37,9 @@ class Sides:
         train: Pictures that it was trained on, if those are others; else ``real`` are taken for them.
     """
 
-    fake: Pictures
-    real: Pictures
-    train: Pictures | None = None
+    fake: Samples
+    real: Samples
+    train: Samples | None = None
 
 
 def evaluate_pictures(
@@ -59,20 +59,29 @@ def evaluate_pictures(
         DataError: For a class that the real pictures lack.
     """
     runtime = Runtime(device)
+    with runtime.settings():
+        metrics, evaluation = open_evaluation(sides, suite, features, runtime.device, seed)
+        return compute(metrics, evaluation, final=True)
+
+
+def open_evaluation(
+    sides: Sides, suite: Suite, features: Features, device: torch.device, seed: int
+) -> tuple[list[Metric], Evaluation]:
+    """Return the metrics of a suite that compare samples on two sides, and the evaluation that they read.
+
+    Raises as ``evaluate_pictures``.
+    """
     n = min(suite.n, len(sides.fake.split), len(sides.real.split))
     data = data_of(sides, n, seed)
-    with runtime.settings():
-        source = suitable_features(features, data)
-        evaluation = Evaluation(data, replace(suite, n=n), runtime.device, seed, feature_source=source)
-        fake = sides.fake.split
-        if data.spec.classes:
-            fake = replace(fake, y=translated_labels(sides.fake, sides.real))
-        evaluation = with_samples(evaluation, evaluation.subset(fake, n))
-        has_labels = evaluation.fakes.y is not None and data.spec.classes > 0
-        metrics = select_metrics(
-            suite, RunSpec(data.spec, conditional=has_labels, data=data, features=source, n=n)
-        )
-        return compute(metrics, evaluation, final=True)
+    source = suitable_features(features, data)
+    evaluation = Evaluation(data, replace(suite, n=n), device, seed, feature_source=source)
+    fake = sides.fake.split
+    if data.spec.classes:
+        fake = replace(fake, y=translated_labels(sides.fake, sides.real))
+    evaluation = with_samples(evaluation, evaluation.subset(fake, n))
+    has_labels = evaluation.fakes.y is not None and data.spec.classes > 0
+    run = RunSpec(data.spec, conditional=has_labels, data=data, features=source, n=n)
+    return select_metrics(suite, run), evaluation
 
 
 def data_of(sides: Sides, n: int, seed: int) -> Data:
@@ -92,7 +101,7 @@ def data_of(sides: Sides, n: int, seed: int) -> Data:
     return Data(spec, real.split, holdout, within=pool)
 
 
-def translated_labels(pictures: Pictures, real: Pictures) -> Tensor | None:
+def translated_labels(pictures: Samples, real: Samples) -> Tensor | None:
     """Return labels as indices into the classes of the real pictures, by name; None without labels.
 
     Numbers stand for the place of a class where the other side has names.

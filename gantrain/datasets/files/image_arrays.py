@@ -48,7 +48,7 @@ def read_arrays(path: Path, most: float) -> Arrays:
     Raises:
         DataError: When it cannot be read, holds something else, or could be read in two ways.
     """
-    arrays = _load(path, most)
+    arrays = load_arrays(path, most)
     pictures = [name for name, array in arrays.items() if array.ndim in (3, 4)]
     if len(pictures) != 1:
         found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
@@ -72,8 +72,16 @@ def resize(x: Tensor, target: Target) -> Tensor:
     return torch.from_numpy(np.stack([fit(image, target).pixels for image in images]))
 
 
-def _load(path: Path, most: float) -> dict[str, np.ndarray]:
-    """Return the arrays of a file by name; an .npy is mapped, not read."""
+def load_arrays(path: Path, most: float) -> dict[str, np.ndarray]:
+    """Return the arrays of a file by name; an .npy is mapped, not read.
+
+    Args:
+        path: The file.
+        most: GiB that an ``.npz`` may take in memory.
+
+    Raises:
+        DataError: When it cannot be read, or takes more.
+    """
     remedy = "save it again with numpy.savez, without objects"
     try:
         with path.open("rb") as file:
@@ -84,7 +92,7 @@ def _load(path: Path, most: float) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as content:
             return {name: array for name in content.files if isinstance(array := content[name], np.ndarray)}
     except MemoryError as error:
-        raise DataError(path, "does not fit into memory", "save fewer pictures") from error
+        raise DataError(path, "does not fit into memory", "save fewer samples") from error
     except UNREADABLE as error:
         raise DataError(path, f"cannot be read ({' '.join(str(error).split())})", remedy) from error
 
@@ -103,7 +111,7 @@ def _check_size(path: Path, most: float) -> None:
 def _check_memory(size: int, path: Path, most: float) -> None:
     if size > most * 2**30:
         what = f"takes {format_size(size)} of memory, more than dataset.memory_limit={most:g} GiB"
-        raise DataError(path, what, "raise it, or save fewer pictures")
+        raise DataError(path, what, "raise it, or save fewer samples")
 
 
 def _bytes_in_header(member: Any) -> int:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,27 +22,13 @@ from gantrain.datasets.files.image_dataset import MIN_IMAGES
 from gantrain.datasets.files.image_file import Target
 from gantrain.datasets.files.image_header import read_headers
 from gantrain.datasets.files.image_sources import open_images
+from gantrain.datasets.files.sample_set import Samples
 from gantrain.datasets.image_folder import ImageFolder
 from gantrain.errors import ConfigError, DataError
 
 KINDS = "give a folder of pictures, a .zip or .tar of one, or an .npz or .npy"
 SIZES = 4  # in a message
 KIND_OF_CHANNELS = {1: "grey", 3: "in colour", 4: "in colour with transparency"}
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures of one shape.
-
-    Attributes:
-        split: All of them, and their labels, indices into ``classes``.
-        classes: The names of the classes; none without labels.
-        description: Their number and what they were read from.
-    """
-
-    split: Split
-    classes: Sequence[str]
-    description: str
 
 
 class PictureSet(ABC):
@@ -59,7 +45,7 @@ class PictureSet(ABC):
     channels: int
 
     @abstractmethod
-    def load(self, shape: tuple[int, int, int]) -> Pictures:
+    def load(self, shape: tuple[int, int, int]) -> Samples:
         """Return the pictures in one shape (C, H, W). Raises DataError for one that cannot be read."""
 
     @property
@@ -84,7 +70,7 @@ class FilesOfPictures(PictureSet):
         self.sizes = Counter(header.size for header in headers)
         self.channels = 1 if all(header.is_grey for header in headers) else 3
 
-    def load(self, shape: tuple[int, int, int]) -> Pictures:
+    def load(self, shape: tuple[int, int, int]) -> Samples:
         channels, height, width = shape
         options = replace(self.options, channels=channels, resolution=height, width=width)
         with _words_of_pictures():
@@ -101,7 +87,7 @@ class FilesOfPictures(PictureSet):
             split = Split(data.train.x, y, rows[order], data.train.file)
         else:
             split = Split(data.train.x[rows[order]], y)
-        return Pictures(split, options.content.classes, f"{data.summary}, {text_of((height, width))}")
+        return Samples(split, options.content.classes, f"{data.summary}, {text_of((height, width))}")
 
 
 class ArraysOfPictures(PictureSet):
@@ -115,7 +101,7 @@ class ArraysOfPictures(PictureSet):
             raise DataError(root, f"holds {count(n, 'picture')}", f"add some: it takes {MIN_IMAGES}")
         self.sizes = Counter({(height, width): n})
 
-    def load(self, shape: tuple[int, int, int]) -> Pictures:
+    def load(self, shape: tuple[int, int, int]) -> Samples:
         x, labels, description = self.arrays
         channels, height, width = shape
         if tuple(x.shape[1:]) != shape:
@@ -127,7 +113,7 @@ class ArraysOfPictures(PictureSet):
             names, y = [], None
         classes = count(len(names), "class").replace("classs", "classes") if names else "no classes"
         what = f"{count(len(x), 'picture')}, {classes}, {text_of((height, width))}, {description}"
-        return Pictures(Split(x, y), names, what)
+        return Samples(Split(x, y), names, what)
 
 
 def open_pictures(root: str, options: ImageFolder) -> PictureSet:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gantrain.core.gradients import descend
+from gantrain.core.spec import Spec
 from gantrain.core.update_rules import Adam
 from gantrain.metrics.base import Evaluation
 from gantrain.metrics.side import in_chunks
@@ -52,14 +53,18 @@ class FreshDiscriminator(nn.Module):
 
     Points are standardised by the training data and get the features of ``PointFeatures``; images pass two
     convolutions. Three layers of 128 units follow, with the condition as input too.
+
+    Args:
+        spec: Of the data.
+        x: Training data [N, ...]; those of points say what they are standardised by.
+        condition: ``concat`` to be given the condition, or ``none``.
     """
 
-    def __init__(self, evaluation: Evaluation):
+    def __init__(self, spec: Spec, x: Tensor, condition: str = "none"):
         super().__init__()
-        spec, x = evaluation.data.spec, evaluation.data.train.x
         self.shift: Tensor
         self.scale: Tensor
-        self.condition = ConditionEmbedding(spec, "concat" if evaluation.conditional else "none")
+        self.condition = ConditionEmbedding(spec, condition)
         if spec.is_image:
             self.register_buffer("shift", torch.zeros(1))
             self.register_buffer("scale", torch.ones(1))
@@ -143,7 +148,8 @@ def fit(evaluation: Evaluation, part: int = 1) -> Fit:
     # Initial weights use torch's global generator, which training may use too.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(evaluation.seed)
-        D = FreshDiscriminator(evaluation).to(device)
+        condition = "concat" if evaluation.conditional else "none"
+        D = FreshDiscriminator(evaluation.data.spec, train.x, condition).to(device)
     optimizer = Adam(list(D.parameters()), lr=RATE, beta1=0.9, beta2=0.99)
     due = check_steps(steps)
     best = Fit.empty(len(real), len(known), device)
