@@ -19,7 +19,7 @@ ROOT = Path(gantrain.__file__).parent
 FAMILIES = {path.parent.name for path in ROOT.glob("*/base.py")}
 GROUND = {"core", "errors", "registry", "noise"}
 # Folders are layers, from the ground up: what is in one imports from it and from those below.
-ABOVE = ("config", "sampling", "tracking", "reports", "distributed", "training", "sweeps verdicts thermometer", "cli")
+ABOVE = ("config", "sampling", "tracking", "reports", "distributed", "training", "sweeps verdicts", "cli")
 LAYERS = [GROUND, FAMILIES, *(set(folders.split()) for folders in ABOVE)]
 TOP = {"api": "training", "__main__": "cli"}  # modules of the root, each by the folder in whose row it stands
 HEAVY = {"torch", "torchvision", "hydra", "omegaconf", "numpy", "tensorboard", "sklearn", "matplotlib", "PIL"}

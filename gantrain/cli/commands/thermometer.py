@@ -34,9 +34,9 @@ def thermometer(argv: list[str]) -> int:
     from gantrain.core.scalars import read_text
     from gantrain.core.text import one_line
     from gantrain.reports.end_table import metric_table
-    from gantrain.thermometer.open import open_sides
-    from gantrain.thermometer.reading import take_reading
-    from gantrain.thermometer.verdict import verdict
+    from gantrain.verdicts.thermometer.open import open_sides
+    from gantrain.verdicts.thermometer.reading import take_reading
+    from gantrain.verdicts.thermometer.verdict import verdict
 
     folders, words = split_arguments("thermometer", argv)
     if len(folders) != 2:
@@ -84,9 +84,7 @@ def _whole(values: dict[str, Any], key: str, least: int) -> int | None:
 
 COMMAND = Command(
     thermometer,
-    usage=(
-        ("FAKE REAL [n=N]", "how far any samples are from real ones"),
-    ),
+    usage=(("FAKE REAL [n=N]", "how far any samples are from real ones"),),
     order=56,
     files=True,
     words=WORDS,

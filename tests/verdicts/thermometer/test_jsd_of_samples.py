@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from gantrain.thermometer.divergence import divergence_of_points
-from gantrain.thermometer.inputs import products, standardise
+from gantrain.verdicts.thermometer.divergence import divergence_of_points
+from gantrain.verdicts.thermometer.inputs import products, standardise
 
 LOG_2 = math.log(2)
 

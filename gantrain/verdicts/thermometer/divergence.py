@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Z95, Estimate
-from gantrain.thermometer.inputs import (
+from gantrain.verdicts.thermometer.inputs import (
     bumps,
     principal_components,
     products,
@@ -19,7 +19,7 @@ from gantrain.thermometer.inputs import (
     spectrum,
     standardise,
 )
-from gantrain.thermometer.learners import (
+from gantrain.verdicts.thermometer.learners import (
     Array,
     Learner,
     find_nearest,

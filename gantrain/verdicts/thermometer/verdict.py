@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from gantrain.core.estimate import Estimate
-from gantrain.thermometer.divergence import FEW_DIMENSIONS
-from gantrain.thermometer.reading import Reading
+from gantrain.verdicts.thermometer.divergence import FEW_DIMENSIONS
+from gantrain.verdicts.thermometer.reading import Reading
 
 SPREADS = 3.0  # of a floor, beyond which a number counts as another one than that of real data
 MARKED = 0.05  # and at least so much

@@ -16,11 +16,11 @@ from gantrain.datasets.files.sample_set import Samples
 from gantrain.errors import DataError
 from gantrain.metrics.suite import Suite
 from gantrain.registry import build, parse
-from gantrain.thermometer.divergence import Divergence, divergence_of_pictures, divergence_of_points
 from gantrain.training.evaluate import compute
 from gantrain.training.evaluate_pictures import Sides, open_evaluation
 from gantrain.training.evaluation_result import EvaluationResult
 from gantrain.training.runtime import Runtime
+from gantrain.verdicts.thermometer.divergence import Divergence, divergence_of_pictures, divergence_of_points
 
 JSD, VARIATION = "divergence/js_refit", "divergence/total_variation"
 METRICS = ["prdc", "nearest", "sharpness", "class_balance"]
