@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gantrain.api import Run as Run
     from gantrain.api import load as load
     from gantrain.api import train as train
+    from gantrain.verdicts.thermometer.watch import watch as watch
 
 __all__ = [
     "CheckpointError",
@@ -35,19 +36,24 @@ __all__ = [
     "Run",
     "load",
     "train",
+    "watch",
 ]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``load``, ``train`` or ``Run``, and with it torch, on first use: ``gantrain --help`` needs none."""
+    """Import ``load``, ``train``, ``watch`` or ``Run`` and torch on first use: ``gantrain --help`` needs none."""
     if name in ("Run", "load", "train"):
         from gantrain import api
 
         return globals().setdefault(name, getattr(api, name))
+    if name == "watch":
+        from gantrain.verdicts.thermometer.watch import watch
+
+        return globals().setdefault(name, watch)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Return the names of the package, including ``load``, ``train`` and ``Run``."""
+    """Return the names of the package, including ``load``, ``train``, ``watch`` and ``Run``."""
     return sorted({*globals(), *__all__})

@@ -49,6 +49,10 @@ def _head(run: RunFolder) -> str:
     name = run.config.get("name") or result.get("name") or run.path.name
     steps = f"{run.step:,} of {run.planned_steps:,} steps" if run.planned_steps else f"{run.step:,} steps"
     if run.status == "finished":
+        if "images" not in result:  # of a loop that was watched
+            return (
+                f"{name}: watched, {steps}, {result['seconds']:.0f} s\n{result.get('verdict', '')}".rstrip()
+            )
         speed = f"{result['images_per_second']:,.0f} a second while training"
         return f"{name}: finished, {steps}, {result['images']:,} images, {result['seconds']:.0f} s ({speed})"
     if run.status == "running":

@@ -54,9 +54,9 @@ def read_arrays(path: Path, most: float) -> Arrays:
         found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
         what = "several arrays of pictures" if pictures else "no array of pictures"
         raise DataError(path, f"holds {what} ({found})", REMEDY)
-    x, order = _in_order(arrays[pictures[0]], path)
+    x, order = in_order(arrays[pictures[0]], path)
     _check_memory(x.nbytes, path, most)
-    scaled, kind = _in_range(x, path)
+    scaled, kind = in_range(x, path)
     labels = [array for name, array in arrays.items() if name != pictures[0] and array.shape == (len(x),)]
     if len(labels) > 1:
         raise DataError(path, "holds several arrays that may be labels", "leave one")
@@ -121,8 +121,8 @@ def _bytes_in_header(member: Any) -> int:
     return math.prod(shape) * dtype.itemsize
 
 
-def _in_order(array: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
-    """Return pictures as [N, C, H, W], and the order in which they were."""
+def in_order(array: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
+    """Return pictures as [N, C, H, W], and the order in which they were. Raises DataError for another shape."""
     if array.ndim == 3 and array.shape[2] in CHANNELS:
         raise DataError(path, f"has the shape {array.shape}, which may be that of one picture", REMEDY)
     if array.ndim == 3:
@@ -137,8 +137,8 @@ def _in_order(array: np.ndarray, path: Path) -> tuple[np.ndarray, str]:
     return (np.moveaxis(array, 3, 1), "N x H x W x C") if last else (array, "N x C x H x W")
 
 
-def _in_range(x: np.ndarray, path: Path) -> tuple[Tensor, str]:
-    """Return pictures as uint8, or as float32 in [-1, 1], and what they were."""
+def in_range(x: np.ndarray, path: Path) -> tuple[Tensor, str]:
+    """Return pictures as uint8, or as float32 in [-1, 1], and what they were. Raises DataError for others."""
     if x.size == 0:
         raise DataError(path, "holds no pictures", REMEDY)
     if x.dtype.kind not in "uif":
