@@ -48,11 +48,7 @@ def _head(run: RunFolder) -> str:
     result = run.result
     name = run.config.get("name") or result.get("name") or run.path.name
     steps = f"{run.step:,} of {run.planned_steps:,} steps" if run.planned_steps else f"{run.step:,} steps"
-    if run.status == "finished":
-        if "images" not in result:  # of a loop that was watched
-            return (
-                f"{name}: watched, {steps}, {result['seconds']:.0f} s\n{result.get('verdict', '')}".rstrip()
-            )
+    if run.status == "finished" and "images" in result:  # which a loop that was watched does not know
         speed = f"{result['images_per_second']:,.0f} a second while training"
         return f"{name}: finished, {steps}, {result['images']:,} images, {result['seconds']:.0f} s ({speed})"
     if run.status == "running":
@@ -62,7 +58,7 @@ def _head(run: RunFolder) -> str:
     if run.status == "missing":
         return f"{name}: never began"
     code = f" (exit code {result['exit_code']})" if "exit_code" in result else ""
-    return f"{name}: {run.status}{code}, {steps}\n{result.get('error', '')}".rstrip()
+    return f"{name}: {run.status}{code}, {steps}\n{result.get('error', result.get('verdict', ''))}".rstrip()
 
 
 def _plugins(run: RunFolder) -> dict[str, str]:

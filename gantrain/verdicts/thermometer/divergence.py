@@ -17,6 +17,7 @@ from gantrain.verdicts.thermometer.inputs import (
     products,
     small,
     spectrum,
+    squares,
     standardise,
 )
 from gantrain.verdicts.thermometer.learners import (
@@ -112,6 +113,7 @@ def learners_of_points(x: Array) -> list[Learner]:
     z = standardise(x)
     return [
         Learner("products", products(z), fit_logistic),
+        Learner("squares", squares(z), fit_logistic),
         Learner("sums", bumps(z), fit_logistic),
         Learner("network", z, fit_network),
         Learner("neighbours", z, fit_neighbours),

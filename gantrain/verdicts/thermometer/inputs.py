@@ -48,6 +48,11 @@ def products(z: Array) -> Array:
     return np.concatenate([w, (w[:, i] * w[:, j] - (i == j)) * scale], 1)
 
 
+def squares(z: Array) -> Array:
+    """Return points and their squares, few numbers that few samples suffice for: means and spreads of coordinates."""
+    return np.concatenate([z, (z.clip(-6, 6) ** 2 - 1) / 2**0.5], 1).astype(np.float32)
+
+
 def bumps(z: Array) -> Array:
     """Return functions of single coordinates: the log ratio of independent coordinates is a sum of such functions."""
     places = np.linspace(-2.5, 2.5, BUMPS)

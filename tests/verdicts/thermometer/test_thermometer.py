@@ -40,7 +40,7 @@ def test_a_table_against_another_has_numbers_and_a_sentence(run_cli, tmp_path):
     assert interval["low"] <= found["metrics"]["divergence/js_refit"] <= interval["high"]
 
 
-def test_arrays_and_tables_of_the_same_points_are_the_same_points(tmp_path):
+def test_arrays_and_tables_hold_the_same_points(tmp_path):
     x = points(20, 2, d=3)
     np.save(tmp_path / "x.npy", x)
     np.savez(tmp_path / "x.npz", x=x, y=np.arange(20) % 2)
