@@ -11,23 +11,13 @@ import torch
 from torch import Tensor
 
 from gantrain.core.estimate import Z95, Estimate
-from gantrain.verdicts.thermometer.inputs import (
-    bumps,
-    principal_components,
-    products,
-    small,
-    spectrum,
-    squares,
-    standardise,
-)
 from gantrain.verdicts.thermometer.learners import (
     Array,
     Learner,
     find_nearest,
-    fit_logistic,
     fit_neighbours,
-    fit_network,
-    fit_trees,
+    learners_of_pictures,
+    learners_of_points,
     minimise_logistic,
 )
 
@@ -106,39 +96,6 @@ def unexplained(x: Array, side: Array, logits: Array) -> Estimate:
     agreement = 2 * (side[others] == side[:, None]).mean(1) - 1
     beyond = 0.5 * (agreement - np.tanh(logits / 2) ** 2)
     return Estimate(float(beyond.mean()), MUTUAL * float(beyond.std()) / len(x) ** 0.5)
-
-
-def learners_of_points(x: Array) -> list[Learner]:
-    """Return the classifiers of points [N, d], real and fake ones together."""
-    z = standardise(x)
-    return [
-        Learner("products", products(z), fit_logistic),
-        Learner("squares", squares(z), fit_logistic),
-        Learner("sums", bumps(z), fit_logistic),
-        Learner("network", z, fit_network),
-        Learner("neighbours", z, fit_neighbours),
-        Learner("trees", z, fit_trees),
-    ]
-
-
-def learners_of_pictures(x: Tensor, features: Array | None = None) -> list[Learner]:
-    """Return the classifiers of pictures [N, C, H, W] in [-1, 1], real and fake ones together.
-
-    Args:
-        x: The pictures.
-        features: What the metrics compare them by, [N, f]; None where those are the pixels.
-    """
-    thumbnails = principal_components(small(x).flatten(1).double().numpy())
-    waves = standardise(spectrum(x))
-    z = standardise(thumbnails if features is None else principal_components(features))
-    both = np.concatenate([z, waves], 1)
-    return [
-        Learner("convolutions", x, fit_network),
-        Learner("products", products(z), fit_logistic),
-        Learner("sums", bumps(both), fit_logistic),
-        Learner("neighbours", thumbnails, fit_neighbours),
-        Learner("trees", both, fit_trees),
-    ]
 
 
 def divergence(

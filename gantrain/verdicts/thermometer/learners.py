@@ -19,6 +19,16 @@ from gantrain.core.gradients import descend
 from gantrain.core.spec import Spec
 from gantrain.core.update_rules import Adam
 from gantrain.metrics.tools.fresh_discriminator import RATE, FreshDiscriminator, check_steps
+from gantrain.verdicts.thermometer.inputs import (
+    Array,
+    bumps,
+    principal_components,
+    products,
+    small,
+    spectrum,
+    squares,
+    standardise,
+)
 
 RIDGES = (3.0, 0.3, 3e-2, 3e-3, 3e-4)  # from strong to weak
 WORSE = 1e-3  # nats by which a weaker ridge may be worse than the best before it is the last
@@ -27,7 +37,6 @@ BATCH, EPOCHS, STEPS = 512, 40, (60, 1500)  # of a network on points
 IMAGE_BATCH, IMAGE_EPOCHS, IMAGE_STEPS = 128, 12, (150, 600)
 TREES = 150
 ROWS = 1000  # of a matrix of distances in memory at a time
-Array = np.ndarray
 Predict = Callable[[Any], Array]
 Fit = Callable[[Any, Array, Any, Array, int], Predict]
 
@@ -161,3 +170,36 @@ def fit_trees(x: Array, side: Array, other: Array, other_side: Array, seed: int)
     )
     model.fit(np.concatenate([x, other]), np.concatenate([side, other_side]))
     return lambda rows: np.asarray(model.decision_function(rows))
+
+
+def learners_of_points(x: Array) -> list[Learner]:
+    """Return the classifiers of points [N, d], real and fake ones together."""
+    z = standardise(x)
+    return [
+        Learner("products", products(z), fit_logistic),
+        Learner("squares", squares(z), fit_logistic),
+        Learner("sums", bumps(z), fit_logistic),
+        Learner("network", z, fit_network),
+        Learner("neighbours", z, fit_neighbours),
+        Learner("trees", z, fit_trees),
+    ]
+
+
+def learners_of_pictures(x: Tensor, features: Array | None = None) -> list[Learner]:
+    """Return the classifiers of pictures [N, C, H, W] in [-1, 1], real and fake ones together.
+
+    Args:
+        x: The pictures.
+        features: What the metrics compare them by, [N, f]; None where those are the pixels.
+    """
+    thumbnails = principal_components(small(x).flatten(1).double().numpy())
+    waves = standardise(spectrum(x))
+    z = standardise(thumbnails if features is None else principal_components(features))
+    both = np.concatenate([z, waves], 1)
+    return [
+        Learner("convolutions", x, fit_network),
+        Learner("products", products(z), fit_logistic),
+        Learner("sums", bumps(both), fit_logistic),
+        Learner("neighbours", thumbnails, fit_neighbours),
+        Learner("trees", both, fit_trees),
+    ]
