@@ -96,13 +96,13 @@ def _value(tag: str, cost: float) -> float:
 
 
 def best_of_k(means: NDArray[Any]) -> NDArray[Any]:
-    """Return the expected least of k of these costs, drawn with replacement, for k from 1 on; [..., n] to [..., n]."""
+    """Return the expected least of k of these costs, over all choices, for k from 1 on; [..., n] to [..., n]."""
     import numpy
+    from scipy.special import comb
 
     n = means.shape[-1]
-    ordered, k = numpy.sort(means, axis=-1), numpy.arange(1, n + 1)[:, None]
-    rank = numpy.arange(n)[None]
-    weights = ((n - rank) / n) ** k - ((n - rank - 1) / n) ** k  # that the least is the one of this rank
+    ordered, k, rank = numpy.sort(means, axis=-1), numpy.arange(1, n + 1)[:, None], numpy.arange(n)[None]
+    weights = comb(n - 1 - rank, k - 1) / comb(n, k)  # that the least is the one of this rank
     with numpy.errstate(invalid="ignore"):
         parts = numpy.where(weights > 0, weights * ordered[..., None, :], 0.0)
     return numpy.asarray(parts.sum(-1))

@@ -142,6 +142,8 @@ def why_no_ranking(found: Sequence[Row]) -> str:
     tag, groups = rank_tag(found), group_by_setting(found)
     if len(groups) < 2:
         return "there is one setting"
+    if any(row.varied.keys() - {"setting", "seed"} for row in found if "setting" in row.varied):
+        return "its runs are trials of a search, which the study's verdict compares by setting"
     if not tag:
         own = next(iter(columns(found)), "")
         why = f"{own} is a number of each run's own D, which judges no generator; use metric=compare"

@@ -106,11 +106,12 @@ def notes(found: Sequence[Row]) -> list[str]:
     tags = columns(found)
     groups = group_by_setting(found) if has_seeds(found) else []
     has_interval = any(len(setting.values(tag)) >= MIN_SEEDS for setting in groups for tag in tags)
+    decided = comparison(found) is not None
     has_tail = any(tag in row.tail for row in found for tag in tags)
     has_published = any(row.published.keys() & row.state for row in found)
     parts = {
         INTERVAL_NOTE: has_interval,
-        DECISION_NOTE: comparison(found) is not None,
+        DECISION_NOTE: decided,
         TAIL_NOTE: has_tail,
         BRACKETS_NOTE: has_published,
     }

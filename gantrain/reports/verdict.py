@@ -40,4 +40,5 @@ def verdict(found: Sequence[Row]) -> list[str]:
 
 def _names(names: Sequence[str]) -> str:
     rest = len(names) - MAX_NAMES
-    return ", ".join([*names[:MAX_NAMES], *([f"and {rest} more"] if rest > 0 else [])])
+    between = "; " if any(", " in name for name in names) else ", "
+    return between.join([*names[:MAX_NAMES], *([f"and {rest} more"] if rest > 0 else [])])

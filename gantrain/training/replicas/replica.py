@@ -65,6 +65,21 @@ class SharedSignal(StopSignal):
             raise
 
 
+class SharedCost:
+    """Seconds of processor time of several runs: what one did alone is its own, and the rest is shared equally."""
+
+    def __init__(self, runs: int):
+        self.runs, self._began, self._alone = runs, time.process_time(), 0.0
+
+    def add(self, seconds: float) -> None:
+        """Take in what one of the runs did alone."""
+        self._alone += seconds
+
+    def share(self) -> float:
+        """Return each run's part of what they did together so far."""
+        return (time.process_time() - self._began - self._alone) / self.runs
+
+
 class Replica:
     """A run among others, from its config to its result.
 
@@ -72,6 +87,7 @@ class Replica:
         member: The run.
         runtime: Of all of them.
         stop_signal: Of all of them.
+        cost: Of all of them.
 
     Attributes:
         is_over: Whether it has its result.
@@ -82,13 +98,14 @@ class Replica:
     data: Data
     state: TrainState
 
-    def __init__(self, member: Member, runtime: Runtime, stop_signal: SharedSignal):
+    def __init__(self, member: Member, runtime: Runtime, stop_signal: SharedSignal, cost: SharedCost):
+        self.cost, self._alone = cost, 0.0
+        self._attended: float | None = None  # since when, by the processor's clock
         self.member, self.runtime, self.stop_signal = member, runtime, stop_signal
         self.files, self.is_over = RunFolder(member.folder), False
         config = member.config
         self._result: dict[str, Any] = {"status": "running", "name": config.name, "seed": config.seed}
-        self._began, self._cpu_began = time.perf_counter(), time.process_time()
-        self._handlers = file_handlers(member.folder)
+        self._began, self._handlers = time.perf_counter(), file_handlers(member.folder)
 
     def attend(self, action: Callable[[], None]) -> None:
         """Call what concerns this run alone, unless it is over: its log takes the messages, and an error ends it."""
@@ -96,6 +113,7 @@ class Replica:
             return
         self.stop_signal.folder = self.files.path
         before, log.handlers = log.handlers, self._handlers
+        self._attended = time.process_time()
         try:
             action()
         except Exception as error:
@@ -103,7 +121,17 @@ class Replica:
                 raise
             self.end(failure(error, self.files))
         finally:
-            log.handlers = before
+            self._count()
+            self._attended, log.handlers = None, before
+
+    def _count(self) -> None:
+        """Count the processor time since ``attend`` began, or since this was called, as its own."""
+        if self._attended is None:
+            return
+        now = time.process_time()
+        self._alone += now - self._attended
+        self.cost.add(now - self._attended)
+        self._attended = now
 
     def load(self) -> None:
         """Write the config, load the data, and make the networks."""
@@ -157,8 +185,8 @@ class Replica:
             self.opened.close()
         self._result |= result
         self._result["seconds"] = round(time.perf_counter() - self._began, 2)
-        share = (time.process_time() - self._cpu_began) / self.runtime.replicas
-        self._result["cpu_seconds"] = round(share, 2)
+        self._count()
+        self._result["cpu_seconds"] = round(self._alone + self.cost.share(), 2)
         try:
             write_result(self.files, self._result)
         finally:

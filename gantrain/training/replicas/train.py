@@ -24,7 +24,7 @@ from gantrain.training.loop import CHECK_EVERY
 from gantrain.training.open_run import failure
 from gantrain.training.replicas.checks import StackedChecks
 from gantrain.training.replicas.inputs import InputsOfAll
-from gantrain.training.replicas.replica import Member, Replica, SharedSignal
+from gantrain.training.replicas.replica import Member, Replica, SharedCost, SharedSignal
 from gantrain.training.replicas.stacked_step import StackedStep
 from gantrain.training.runtime import Runtime
 from gantrain.training.threads import set_threads
@@ -68,7 +68,8 @@ def train_together(members: Sequence[Member]) -> None:
     with runtime.settings(), logging_to(None), ExitStack() as stack:
         for member in members:
             stack.enter_context(RunFolder(member.folder).lock())
-        replicas = [Replica(member, runtime, stop_signal) for member in members]
+        cost = SharedCost(len(members))
+        replicas = [Replica(member, runtime, stop_signal, cost) for member in members]
         try:
             with stop_signal.listening():
                 for number, replica in enumerate(replicas):

@@ -9,7 +9,7 @@ from made_runs import made
 from gantrain.core.sweep_folder import STUDY, SweepFolder
 from gantrain.core.sweep_folder import Plan as SweepPlan
 from gantrain.errors import ConfigError
-from gantrain.reports.ranking import rank_tag
+from gantrain.reports.ranking import rank_tag, why_no_ranking
 from gantrain.reports.runs import read_rows
 from gantrain.sweeps.study.definition import Study, read_study
 from gantrain.sweeps.study.jobs import open_study, plan_study, write_study
@@ -83,6 +83,8 @@ def test_search_is_judged_by_seeds_that_did_not_choose(tmp_path):
     rng = np.random.default_rng(1)
     plan = play(study, sweep, lambda number: float(number // 7 + rng.random()))
     write_verdict(study, sweep, plan, ())
+    rows = read_rows([sweep.run(job).path for job in plan.jobs])
+    assert why_no_ranking(rows).startswith("its runs are trials of a search")
     page = (sweep.path / "study.md").read_text()
     assert "| few | 2 | optimizer.g_lr=0.001 |" in page
     assert "in each seed, of the trial that is best over the other seeds" in page
