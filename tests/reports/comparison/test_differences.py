@@ -121,6 +121,32 @@ def test_identical_settings_are_rarely_told_apart(law, count, seeds, is_paired):
     assert wrong <= 16
 
 
+# divergence/js_refit of seven seeds on the ring, 1,000 steps: docs/sweeps.md.
+STORED = {
+    "non_saturating": [0.31936113, 0.44571084, 0.47093133, 0.58382171, 0.68522115, 0.62642503, 0.69314702],
+    "hinge": [0.42369802, 0.40697709, 0.60108339, 0.65052958, 0.69314705, 0.54656301, 0.69314679],
+    "wasserstein": [0.69314715, 0.68718524, 0.69314696, 0.69031665, 0.6931471, 0.69314702, 0.69314706],
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize("seeds", [3, 7])
+def test_stored_runs_under_two_names_are_rarely_told_apart(name, seeds):
+    rng, wrong = np.random.default_rng(seeds), 0
+    for _ in range(200):
+        twice = [costs(rng.choice(STORED[name], seeds)) for _ in range(2)]
+        wrong += len(set(compare(twice).groups)) > 1
+    assert wrong <= 16
+
+
+def test_stored_runs_are_told_apart_as_the_page_says():
+    found = compare([costs(values) for values in STORED.values()])
+    assert found.groups == ["a", "a", "b"]
+    assert found.p_values[0, 1] == pytest.approx(0.41, abs=0.005)
+    assert found.p_values[0, 2] == 3 * 2 / 2**7
+    assert (found.more_seeds((0, 1)), found.improvement(1)) == (59, pytest.approx(0.45, abs=0.01))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "least"), [(3, 0.03), (5, 0.03), (6, 0.02), (12, 0.03)])
 def test_identical_settings_differ_as_often_as_the_level_says(seeds, least):
