@@ -134,8 +134,13 @@ CASES = {
     "kernel, d=64, equal": Case("kernel", gaussians(64), truths=EQUAL_KERNEL),
     "kernel, d=64, shift 0.1": Case("kernel", gaussians(64, shift=0.1)),
     "prdc, d=2, equal": Case("prdc", gaussians(2)),
-    "prdc, d=8, shift 0.3": Case("prdc", gaussians(8, shift=0.3)),
+    "prdc, d=2, scale 0.6": Case("prdc", gaussians(2, scale=0.6)),
+    "prdc, d=2, scale 1.5": Case("prdc", gaussians(2, scale=1.5)),
+    "prdc, d=2, shift 3": Case("prdc", gaussians(2, shift=3.0)),
+    "prdc, d=8, equal": Case("prdc", gaussians(8)),
+    "prdc, d=8, shift 0.5": Case("prdc", gaussians(8, shift=0.5)),
     "prdc, d=64, equal": Case("prdc", gaussians(64)),
+    "prdc, d=64, scale 0.8": Case("prdc", gaussians(64, scale=0.8)),
     "prdc, ring, 7 of 8": Case("prdc", ring(7)),
     "modes, ring, 8 of 8": Case(
         "modes", ring(8), truths={"fidelity/high_quality": NEAR_MODE}, density=GaussianModes(RING, 0.02)
@@ -177,10 +182,8 @@ def picture(found: Mapping[tuple[str, str], Coverage], repetitions: int, path: P
         colour = "#999999" if one.caveat > 0.5 else "#3478c8"
         axis.errorbar([one.holds], [y], xerr=noise, fmt="o", color=colour, markersize=4, linewidth=1)
     axis.set_yticks(range(len(names)), names, fontsize=8)
-    axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(0.8, 1.04))
-    axis.set_xlabel(
-        f"share of {repetitions} repetitions whose 95 % interval holds the truth; grey: with a caveat"
-    )
+    axis.set(ylim=(len(names) - 0.4, -0.6), xlim=(0.7, 1.04))
+    axis.set_xlabel(f"share of {repetitions} intervals that hold the truth; grey: with a caveat", fontsize=9)
     axis.grid(alpha=0.25, axis="x")
     axis.legend(loc="lower left", fontsize=8)
     render(figure).save(path, optimize=True)

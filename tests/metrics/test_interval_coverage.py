@@ -3,7 +3,7 @@
 import pytest
 from interval_coverage import CASES, Case, frechet_of, is_honest, table
 
-REPETITIONS = 100
+REPETITIONS = 60
 # Near its end a range of shares or counts has intervals that hold more than they promise, never less.
 CAUTIOUS = ("precision", "recall", "coverage", "modes", "mode_kl", "kernel")
 
