@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gantrain.cli.arguments import (
@@ -14,7 +13,6 @@ from gantrain.cli.arguments import (
     split_arguments,
 )
 from gantrain.cli.command import Command, Word
-from gantrain.core.fields import option
 from gantrain.errors import ConfigError, writing
 
 if TYPE_CHECKING:
@@ -23,22 +21,6 @@ if TYPE_CHECKING:
 
 MOST_SYNTHETIC = 20_000  # samples of G, where n is not given
 FEWEST_TEST = 30  # held-out samples, below which an interval over them means nothing
-
-
-@dataclass
-class UsefulOptions:
-    """How classifiers are compared."""
-
-    seeds: int = option(5, "classifiers of each arm", minimum=5, maximum=1000)
-    n: int | None = option(
-        None, "synthetic samples; by default as many as there are real ones, at most 20,000", minimum=1
-    )
-    rare: int | None = option(
-        None, "the class to cut; by default the one that real samples teach worst", minimum=0
-    )
-    few: int = option(50, "samples that are left of it", minimum=1)
-    device: str = option("auto", "where to run G", choices=("auto", "cpu", "cuda", "mps"))
-    out: str | None = option(None, "where to write the comparison; by default useful-<step>.json in the run")
 
 
 def useful(argv: list[str]) -> int:
@@ -55,6 +37,7 @@ def useful(argv: list[str]) -> int:
     from gantrain.training.checkpoint import load_checkpoint
     from gantrain.training.restore import check_same_data, load_generator
     from gantrain.verdicts.useful.compare import compare_arms
+    from gantrain.verdicts.useful.options import UsefulOptions
     from gantrain.verdicts.useful.report import picture, table
     from gantrain.verdicts.useful.verdict import verdict
 
@@ -121,6 +104,8 @@ def check_samples(data: Data) -> None:
 
 
 def _options() -> type:
+    from gantrain.verdicts.useful.options import UsefulOptions
+
     return UsefulOptions
 
 
