@@ -339,7 +339,13 @@ def test_every_picture_of_the_docs_is_made_by_the_script():
     script = runpy.run_path("docs/screenshots.py")
     pages = [page.read_text() for page in (Path("README.md"), *Path("docs").glob("*.md"))]
     shown = {name for page in pages for name in re.findall(r"images/(\w+)\.png", page)}
-    assert shown == set(script["PICTURES"]) == {path.stem for path in Path("docs/images").glob("*.png")}
+    # Of measurements that take minutes, each drawn by the program that makes them.
+    measured = {"intervals": "tests/interval_coverage.py", "thermometer": "benchmarks/thermometer.py"}
+    measured |= {"study": "gantrain/sweeps/study/verdict.py"}
+    assert all(Path(program).is_file() for program in measured.values())
+    assert (
+        shown == {*script["PICTURES"], *measured} == {path.stem for path in Path("docs/images").glob("*.png")}
+    )
     assert {run for picture in script["PICTURES"].values() for run in picture.runs} == set(script["RUNS"])
     for run, page in (("six", "dashboards"), ("ring_run", "reports")):
         assert f"\ngantrain {script['RUNS'][run]}\n" in Path(f"docs/{page}.md").read_text()

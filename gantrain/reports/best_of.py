@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
@@ -16,9 +16,6 @@ from gantrain.reports.figures import COLOURS
 from gantrain.reports.ranking import cost
 from gantrain.reports.runs import Row
 from gantrain.reports.settings import seed_of
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 RESAMPLES = 2000
 
@@ -33,7 +30,7 @@ class Search:
     tag: str
 
     @property
-    def costs(self) -> NDArray[Any]:
+    def costs(self) -> Any:
         """Costs, [trials, seeds]."""
         import numpy
 
@@ -95,7 +92,7 @@ def _value(tag: str, cost: float) -> float:
     return -cost if direction(tag) == Direction.HIGHER else cost
 
 
-def best_of_k(means: NDArray[Any]) -> NDArray[Any]:
+def best_of_k(means: Any) -> Any:
     """Return the expected least of k of these costs, over all choices, for k from 1 on; [..., n] to [..., n]."""
     import numpy
     from scipy.special import comb
@@ -108,7 +105,7 @@ def best_of_k(means: NDArray[Any]) -> NDArray[Any]:
     return numpy.asarray(parts.sum(-1))
 
 
-def curve(search: Search) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def curve(search: Search) -> tuple[Any, Any, Any]:
     """Return the expected best of k trials for each k, and the ends of its 95 % interval over resampled seeds."""
     import numpy
 

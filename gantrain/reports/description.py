@@ -48,7 +48,7 @@ def _head(run: RunFolder) -> str:
     result = run.result
     name = run.config.get("name") or result.get("name") or run.path.name
     steps = f"{run.step:,} of {run.planned_steps:,} steps" if run.planned_steps else f"{run.step:,} steps"
-    if run.status == "finished" and "images" in result:  # which a loop that was watched does not know
+    if run.status == "finished" and "verdict" not in result:  # a loop that was watched has no count of images
         speed = f"{result['images_per_second']:,.0f} a second while training"
         return f"{name}: finished, {steps}, {result['images']:,} images, {result['seconds']:.0f} s ({speed})"
     if run.status == "running":

@@ -9,12 +9,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gantrain.reports.comparison.intervals import MIN_SEEDS, half_width, mean_interval, resampled_means
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEVEL = 0.05  # the probability that any two settings are told apart that do not differ
 MAX_FLIPS, MAX_EXCHANGES = 2**16, 2**14  # more arrangements are not counted, but so many are drawn
@@ -174,7 +171,7 @@ def p_of_exchanges(a: Sequence[float], b: Sequence[float]) -> float:
     return _share(t, _welch(values[None], n)[0], is_exact)
 
 
-def _welch(values: NDArray[Any], n: int) -> NDArray[Any]:
+def _welch(values: Any, n: int) -> Any:
     """Return |t| of each row, whose first ``n`` values are the first sample; 0 for rows of equal values."""
     import numpy
 
@@ -185,14 +182,14 @@ def _welch(values: NDArray[Any], n: int) -> NDArray[Any]:
         return numpy.where(gap > 0, gap / error, 0.0)
 
 
-def _share(found: NDArray[Any], observed: float, is_exact: bool) -> float:
+def _share(found: Any, observed: float, is_exact: bool) -> float:
     """Return the share of arrangements as extreme as that which was observed, which counts among drawn ones."""
     as_extreme = int((found >= observed * (1 - 1e-9)).sum())
     return as_extreme / len(found) if is_exact else (as_extreme + 1) / (len(found) + 1)
 
 
 @functools.cache
-def flips(n: int) -> NDArray[Any]:
+def flips(n: int) -> Any:
     """Return arrangements of n signs, [arrangements, n]: half of all, which the others mirror, or drawn ones."""
     import numpy
 
@@ -203,7 +200,7 @@ def flips(n: int) -> NDArray[Any]:
 
 
 @functools.cache
-def exchanges(n: int, m: int) -> tuple[NDArray[Any], bool]:
+def exchanges(n: int, m: int) -> tuple[Any, bool]:
     """Return orders of n + m values, [orders, n + m], one for each choice of the first n, and whether these are all."""
     import numpy
 

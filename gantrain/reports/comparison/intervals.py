@@ -6,12 +6,9 @@ import functools
 import math
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gantrain.core.estimate import Z95, Estimate
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MIN_SEEDS = (
     3  # of two nothing can be said: the 95 % interval of their mean is 13 standard errors to each side
@@ -29,7 +26,7 @@ def half_width(n: int) -> float:
 
 
 @functools.cache
-def _resample(n: int, stream: int) -> NDArray[Any]:
+def _resample(n: int, stream: int) -> Any:
     """Return which of n seeds each resample has, [resamples, n]."""
     import numpy
 
@@ -47,7 +44,7 @@ def _tail(n: int) -> float:
     return float(ndtr(-math.sqrt(n / (n - 1)) * half_width(n)))
 
 
-def resampled_means(values: Sequence[float], stream: int = 0) -> tuple[NDArray[Any], float] | None:
+def resampled_means(values: Sequence[float], stream: int = 0) -> tuple[Any, float] | None:
     """Return the means of resampled seeds, and the part outside the interval at each end; None for few seeds.
 
     ``stream`` tells strata apart, which are resampled independently.
