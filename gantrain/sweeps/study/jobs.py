@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from gantrain.config.options import Config
 from gantrain.core.atomic import replace_file
 from gantrain.core.sweep_folder import STUDY, Job, Plan, SweepFolder
 from gantrain.core.text import count, format_duration
 from gantrain.errors import ConfigError
 from gantrain.sweeps.plan import job_name
 from gantrain.sweeps.study.definition import Study, read_study, study_file
-
-if TYPE_CHECKING:
-    from gantrain.config.options import Config
 
 SECONDS = 2.0  # of timed steps for each setting of a dry run
 
