@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -288,9 +289,9 @@ def said(page: Path) -> list[str]:
     return [" ".join(code.split()) for code in re.findall(r"`(gantrain [^`]+)`", prose(page))]
 
 
-def named_commands() -> list[str]:
-    """Return the command lines of the guides, in blocks and in sentences, and of the help page's examples."""
-    texts = [block for page in GUIDES for block in [*blocks(page, "bash", ""), *said(page)]]
+def named_commands(guides: Sequence[Path]) -> list[str]:
+    """Return the command lines of guides, in blocks and in sentences, and of the help page's examples."""
+    texts = [block for page in guides for block in [*blocks(page, "bash", ""), *said(page)]]
     texts.append(pages.EXAMPLES.split("Every key")[0])
     # What is not there, or is the reader's. Commands with plug-ins are run in test_docs.
     of_example = ("exponential", "RUN", "SWEEP", "NAME", "=mine", "--plugins")
@@ -326,7 +327,16 @@ def overrides(words: list[str]) -> list[list[str]]:
     return found if len(found) == 1 else [found[0], found[-1]]
 
 
-@pytest.mark.parametrize("command", named_commands())
+FIRST_READ = named_commands([README, FIRST_RUN])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        command if command in FIRST_READ else pytest.param(command, marks=pytest.mark.slow)
+        for command in named_commands(GUIDES)
+    ],
+)
 def test_every_command_that_is_named_composes_and_resolves(command, tmp_path):
     words = command.split()[1:]
     if words and words[0] in ("train", *command_names()):

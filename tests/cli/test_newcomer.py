@@ -307,7 +307,11 @@ def words_of(text: str) -> str:
     return " ".join(["", *words, ""])
 
 
-@pytest.mark.parametrize("table", [KEYS, CHOICES, VERBS, FLAGS], ids=["keys", "choices", "verbs", "flags"])
+@pytest.mark.parametrize(
+    "table",
+    [KEYS, pytest.param(CHOICES, marks=pytest.mark.slow), VERBS, FLAGS],
+    ids=["keys", "choices", "verbs", "flags"],
+)
 def test_newcomer_is_answered_with_what_was_meant(table, run_cli, no_run):
     wrong = []
     for typed, meant in pairs(table):

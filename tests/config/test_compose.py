@@ -157,7 +157,13 @@ def test_sweep_takes_keys_of_the_choices_and_values_of_hydra(run_cli, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["--cfg", "hydra", "dataset=ring"], ["--info", "searchpath"], ["--hydra-help"]], ids=" ".join
+    "words",
+    [
+        ["--cfg", "hydra", "dataset=ring"],
+        ["--info", "searchpath"],
+        pytest.param(["--hydra-help"], marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
 )
 def test_hydra_flags_print_and_write_nothing(words, run_cli, tmp_path):
     code, out, err = run_cli(*words)

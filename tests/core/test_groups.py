@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import gantrain
 from gantrain.core.groups import GROUPS, STUDY, choices, yaml_dir
 
@@ -73,6 +75,7 @@ def test_groups_are_the_folders_of_the_shipped_yaml_files():
     assert all(choices(group) for group in GROUPS)
 
 
+@pytest.mark.slow
 def test_group_of_one_row_is_listed_composed_and_documented(tmp_path):
     checkout = Path(gantrain.__file__).parents[1]
     for folder in ("gantrain", "hydra_plugins", "configs", "docs"):

@@ -215,6 +215,7 @@ def test_data_in_the_place_of_samples_read_as_their_labels_do(data):
     assert found.protocol["class_modes"]["of"] == K
 
 
+@pytest.mark.slow
 def test_labels_of_channels_in_another_order_are_wrong(data):
     x, y = data.holdout.take(torch.arange(3000))
     scene = evaluation(data, "metric.n=3000", substitute=(x[:, [2, 1, 0]], y))

@@ -198,7 +198,7 @@ def test_the_same_state_gives_the_same_reading(name, scenes, readings):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("mode", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("mode", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["train", "eval"])
 def test_training_is_left_as_it_was(name, mode, scenes):
     for metric, scene in fitted(name, scenes):
         for network in (scene.state.G, scene.state.D, scene.state.G_ema):

@@ -31,6 +31,7 @@ def play(run_cli, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_lines_minimax_stalls_and_non_saturating_explodes(play):
     stalled, other = play("objective=minimax"), play("objective=non_saturating")
     assert stalled["gradient/g"] < 1e-3

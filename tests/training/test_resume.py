@@ -294,6 +294,7 @@ def test_resume_from_an_older_checkpoint(tmp_path, finished):
     assert sorted({step for step, _ in lines(finished)}) == [6]
 
 
+@pytest.mark.slow
 def test_resume_many_times_is_one_run(tmp_path):
     whole = train(tmp_path / "whole", *RING, *HARD, "train.steps=12")
     part = train(tmp_path / "part", *RING, *HARD, "train.steps=1", "optimizer.horizon=12")

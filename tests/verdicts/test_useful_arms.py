@@ -84,6 +84,7 @@ def _true_gain() -> float:
 TRUTH = _true_gain()
 
 
+@pytest.mark.slow
 def test_samples_of_the_data_help_and_wrong_labels_harm(monkeypatch):
     monkeypatch.setattr(arms, "TREES", 5)
     data = Data(POINTS, heaps(40, 0), heaps(600, 1))
