@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gantrain.cli.command import Word
 from gantrain.config.paths import DATA_PATHS
 from gantrain.errors import CheckpointError, ConfigError, writing
 
 if TYPE_CHECKING:
+    from gantrain.config.options import Config
+    from gantrain.datasets.base import Data
     from gantrain.training.checkpoint import Checkpoint
 
 DATA_WORDS = (*DATA_PATHS, "dataset.allow_changed")
+DATA_HELP = {key: Word(is_path=key != "dataset.allow_changed") for key in DATA_WORDS}
 
 
 def split_arguments(verb: str, argv: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -138,6 +142,25 @@ def set_data_words(plain: dict[str, Any], words: Mapping[str, str]) -> None:
     for key in DATA_WORDS:
         if key in words:
             plain["dataset"][key.partition(".")[2]] = read_value(key, words[key], type_of_key(key))
+
+
+def load_data(checkpoint: Checkpoint, words: Mapping[str, str]) -> tuple[Config, Data]:
+    """Return the config and the data of a checkpoint's run, which lie where ``DATA_WORDS`` among ``words`` say.
+
+    Raises:
+        ConfigError: For words that cannot be read.
+        DataError: For data that are missing, or not those that the run was trained on.
+    """
+    from gantrain.config.resolve import resolve
+    from gantrain.datasets.files.torchvision import SOURCES, downloads
+    from gantrain.training.restore import check_same_data
+
+    plain = checkpoint.config
+    set_data_words(plain, words)
+    with downloads(not SOURCES.isdisjoint(words)):
+        config = resolve(plain)
+        check_same_data(config, checkpoint)
+        return config, config.dataset.load(config.seed)
 
 
 def read_options(options: type, words: Mapping[str, str]) -> dict[str, Any]:

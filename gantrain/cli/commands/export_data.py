@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from gantrain.cli.arguments import (
+    DATA_HELP,
     DATA_WORDS,
+    load_data,
     output_path,
     read_options,
-    set_data_words,
     single_folder,
     split_arguments,
 )
-from gantrain.cli.command import Command, Word
+from gantrain.cli.command import Command
 from gantrain.errors import ConfigError, writing
 
 FORM = "gantrain export-data outputs/<date>/<run> real"
@@ -20,13 +21,11 @@ FORM = "gantrain export-data outputs/<date>/<run> real"
 
 def export_data(argv: list[str]) -> int:
     """Write the real samples of a run, cropped and resized as it trains on them."""
-    from gantrain.config.resolve import resolve
-    from gantrain.datasets.files.torchvision import SOURCES, downloads
     from gantrain.registry import parse
     from gantrain.sampling.options import DataOptions
     from gantrain.sampling.write_data import check_data_file, choose, class_names, write_data
     from gantrain.training.checkpoint import load_checkpoint
-    from gantrain.training.restore import check_same_data, config_and_spec
+    from gantrain.training.restore import config_and_spec
 
     folders, words = split_arguments("export-data", argv)
     data_words = {key: words.pop(key) for key in DATA_WORDS if key in words}
@@ -39,12 +38,7 @@ def export_data(argv: list[str]) -> int:
     if (out.is_dir() and any(out.iterdir())) or out.is_file():
         raise ConfigError(out, "is not empty" if out.is_dir() else "exists", "choose another place")
     check_data_file(out, spec)
-    plain = checkpoint.config
-    set_data_words(plain, data_words)
-    with downloads(not SOURCES.isdisjoint(data_words)):
-        config = resolve(plain)
-        check_same_data(config, checkpoint)
-        data = config.dataset.load(config.seed)
+    config, data = load_data(checkpoint, data_words)
     split = data.holdout if options.split == "holdout" else data.train
     rows = choose(split, options.n or len(split), config.seed)
     with writing(out, "choose another place"):
@@ -65,6 +59,6 @@ COMMAND = Command(
     order=45,
     folder="run",
     many=True,
-    words={key: Word(is_path=key != "dataset.allow_changed") for key in DATA_WORDS},
+    words=DATA_HELP,
     options=_options,
 )

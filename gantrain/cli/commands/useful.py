@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gantrain.cli.arguments import (
+    DATA_HELP,
     DATA_WORDS,
+    load_data,
     output_path,
     read_options,
-    set_data_words,
     single_folder,
     split_arguments,
 )
-from gantrain.cli.command import Command, Word
+from gantrain.cli.command import Command
 from gantrain.errors import ConfigError, writing
 
 if TYPE_CHECKING:
@@ -25,17 +26,15 @@ FEWEST_TEST = 30  # held-out samples, below which an interval over them means no
 
 def useful(argv: list[str]) -> int:
     """Compare classifiers trained on real samples, on those of G, and on both, by held-out samples."""
-    from gantrain.config.resolve import resolve
     from gantrain.core.atomic import replacement
     from gantrain.core.device import resolve_device
     from gantrain.core.files import write_json
     from gantrain.core.run_folder import FIGURES, RunFolder
     from gantrain.datasets.base import Split
-    from gantrain.datasets.files.torchvision import SOURCES, downloads
     from gantrain.registry import parse
     from gantrain.sampling.generate import draw
     from gantrain.training.checkpoint import load_checkpoint
-    from gantrain.training.restore import check_same_data, load_generator
+    from gantrain.training.restore import load_generator
     from gantrain.verdicts.useful.compare import compare_arms
     from gantrain.verdicts.useful.options import UsefulOptions
     from gantrain.verdicts.useful.report import picture, table
@@ -50,12 +49,7 @@ def useful(argv: list[str]) -> int:
     out = output_path(options.out, run.path / f"useful-{checkpoint.step:06d}.json")
     trained, spec, G = load_generator(checkpoint)
     check_classes(spec, trained.model.is_conditional, options.rare)
-    plain = checkpoint.config
-    set_data_words(plain, data_words)
-    with downloads(not SOURCES.isdisjoint(data_words)):
-        config = resolve(plain)
-        check_same_data(config, checkpoint)
-        data = config.dataset.load(config.seed)
+    config, data = load_data(checkpoint, data_words)
     check_samples(data)
     device = resolve_device(options.device)
     n = options.n or min(len(data.train), MOST_SYNTHETIC)
@@ -114,6 +108,6 @@ COMMAND = Command(
     usage=(("RUN [seeds=5 rare=CLASS few=50]", "whether its samples help a classifier of real ones"),),
     order=42,
     folder="run",
-    words={key: Word(is_path=key != "dataset.allow_changed") for key in DATA_WORDS},
+    words=DATA_HELP,
     options=_options,
 )
