@@ -341,7 +341,7 @@ def test_every_picture_of_the_docs_is_made_by_the_script():
     shown = {name for page in pages for name in re.findall(r"images/(\w+)\.png", page)}
     # Of measurements that take minutes, each drawn by the program that makes them.
     measured = {"intervals": "tests/interval_coverage.py", "thermometer": "benchmarks/thermometer.py"}
-    measured |= {"study": "gantrain/sweeps/study/verdict.py"}
+    measured |= {"study": "gantrain/sweeps/study/verdict.py", "useful": "gantrain/verdicts/useful/report.py"}
     assert all(Path(program).is_file() for program in measured.values())
     assert (
         shown == {*script["PICTURES"], *measured} == {path.stem for path in Path("docs/images").glob("*.png")}

@@ -61,4 +61,4 @@ def _draw(axis: Any, case: Case) -> None:
     axis.set_yticks(range(len(arms)), list(reversed(arms)))
     axis.set_ylim(-0.6, len(arms) - 0.4)
     what = "accuracy" if case.rare is None else f"recall of class {case.rare}"
-    axis.set(title=title(case), xlabel=f"points of {what} against real samples alone, 95 %")
+    axis.set(title=title(case), xlabel=f"gain in {what}, points (95 %)")
