@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from gantrain.config.paths import DATA_PATHS
 from gantrain.core.directions import direction, is_of_own_d
 from gantrain.core.files import MAX_BYTES, read_bytes
 from gantrain.core.groups import STUDY, choices, yaml_dir, yaml_error
@@ -186,9 +187,9 @@ def _metric(path: Path, found: Any, typed: Any) -> str:
 
 
 def changes(study: Study, typed: tuple[str, ...]) -> list[str]:
-    """Return the words typed for a study that change what its file lays down."""
+    """Return the words typed for a study that change what its file lays down, which the place of the data does not."""
     return [
         f"{key}={value}"
         for key, value in values_by_key(typed).items()
-        if not key.startswith(("run.", "device"))
+        if not key.startswith(("run.", "device")) and key not in DATA_PATHS
     ]

@@ -28,7 +28,7 @@ def test_study_is_every_setting_with_every_seed(tmp_path):
         "dataset=ring", "objective=hinge", "train.steps=2", "seed=0", "train.steps=5",
     )  # fmt: skip
     assert not study.has_search
-    assert changes(study, ("train.steps=5", "run.dir=x", "device=cpu")) == ["train.steps=5"]
+    assert changes(study, ("train.steps=5", "run.dir=x", "device=cpu", "dataset.root=y")) == ["train.steps=5"]
 
 
 def test_grid_is_every_combination(tmp_path):
