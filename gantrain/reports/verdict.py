@@ -24,7 +24,7 @@ def verdict(found: Sequence[Row]) -> list[str]:
     pairs = {j: pair_cells(decided, (0, j)) for j in range(1, len(labels))}
     worse = [f"{labels[j]} by {pairs[j][0]}" for j in pairs if not decided.is_open((0, j))]
     still_open = [j for j in pairs if decided.is_open((0, j))]
-    tested = decided.tested
+    tested = decided.testable_pairs
     told = sum(not decided.is_open(pair) for pair in tested)
     lines = [f"{labels[0]} has the best mean of {rank_tag(found)}"]
     if worse:

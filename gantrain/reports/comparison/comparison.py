@@ -49,7 +49,7 @@ class Comparison:
         return self.p_values[pair] > LEVEL
 
     @property
-    def tested(self) -> list[Pair]:
+    def testable_pairs(self) -> list[Pair]:
         """The pairs with seeds enough."""
         return [pair for pair, found in self.differences.items() if found.method]
 
@@ -59,8 +59,8 @@ class Comparison:
 
     def more_seeds(self, pair: Pair) -> int | None:
         """Return how many seeds more would tell an open pair apart; None for over ``MAX_SEEDS``, or never."""
-        found, still_open = self.differences[pair], sum(map(self.is_open, self.tested))
-        needed = seeds_needed(found, len(self.tested), still_open)
+        found, still_open = self.differences[pair], sum(map(self.is_open, self.testable_pairs))
+        needed = seeds_needed(found, len(self.testable_pairs), still_open)
         return None if needed is None else max(1, needed - found.seeds)
 
     def more_seeds_text(self, pair: Pair) -> str:
@@ -74,7 +74,7 @@ class Comparison:
     @property
     def method(self) -> str:
         """How pairs were tested, in words, with what a permutation test would take where there was none."""
-        pairs, texts = len(self.tested), []
+        pairs, texts = len(self.testable_pairs), []
         used = {(one.method, one.is_paired): one.seeds for one in self.differences.values() if one.method}
         for (name, is_paired), seeds in used.items():
             paired = "paired by seed" if is_paired else "of separate seeds"

@@ -97,13 +97,13 @@ def difference(a: Costs, b: Costs, pairs: int = 1, unit: float = 0.0) -> Differe
     """
     shared = sorted(a.keys() & b.keys())
     if len(shared) >= MIN_SEEDS:
-        return _paired([a[seed] - b[seed] for seed in shared], pairs, unit)
+        return _paired_difference([a[seed] - b[seed] for seed in shared], pairs, unit)
     if is_testable(a, b):
-        return _separate([*a.values()], [*b.values()], pairs, unit)
+        return _separate_difference([*a.values()], [*b.values()], pairs, unit)
     return Difference(0.0, 0.0, min(len(a), len(b)), 1.0, "", is_paired=bool(shared))
 
 
-def _paired(gaps: Sequence[float], pairs: int, unit: float) -> Difference:
+def _paired_difference(gaps: Sequence[float], pairs: int, unit: float) -> Difference:
     n, mean = len(gaps), statistics.fmean(gaps)
     sd = math.sqrt(max(statistics.variance(gaps), unit**2 / 6))
     if _resolves(2**n, 2 * MAX_FLIPS, pairs):
@@ -111,7 +111,7 @@ def _paired(gaps: Sequence[float], pairs: int, unit: float) -> Difference:
     return Difference(mean, sd, n, p_of_t(mean, sd / math.sqrt(n), n - 1), STUDENT, True, (gaps,))
 
 
-def _separate(a: Sequence[float], b: Sequence[float], pairs: int, unit: float) -> Difference:
+def _separate_difference(a: Sequence[float], b: Sequence[float], pairs: int, unit: float) -> Difference:
     n = min(len(a), len(b))
     mean = statistics.fmean(a) - statistics.fmean(b)
     spreads = [max(statistics.variance(values), unit**2 / 12) for values in (a, b)]

@@ -23,7 +23,7 @@ DATA: tuple[Detector, ...] = (
     data.out_of_range,
     data.half_range,
     data.unequal_scale,
-    data.repeated,
+    data.repeats,
     data.one_class,
     data.wrong_labels,
     data.unequal_classes,
@@ -31,7 +31,7 @@ DATA: tuple[Detector, ...] = (
 # Why a game fails, the surest first; only the first is reported, since it explains the others.
 CAUSES: tuple[Detector, ...] = (
     players.frozen_player,
-    settings.rates_ended,
+    settings.early_end_of_rates,
     settings.batch_too_small,
     settings.beta1_too_high,
     noise.random_labels,

@@ -74,7 +74,7 @@ def unequal_scale(case: Case) -> Finding | None:
 @detector(
     normal=f"repeats below {REPEATS:.0%}", cause="copies in the data, or a folder that was read several times"
 )
-def repeated(case: Case) -> Finding | None:
+def repeats(case: Case) -> Finding | None:
     """Training data of few different samples, each many times."""
     facts, n = case.subject.facts, case.subject.n_train
     if case.subject.data_std == 0 or facts.get("repeats", 0.0) < REPEATS or case.config.spec.numel == 1:

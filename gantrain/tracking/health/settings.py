@@ -17,7 +17,7 @@ PIECES = 100  # of a half-life that moves, over which its average is summed
     normal="the rates end with the run: optimizer.horizon is train.steps",
     cause="a horizon of a shorter run",
 )
-def rates_ended(case: Case) -> Finding | None:
+def early_end_of_rates(case: Case) -> Finding | None:
     """Learning rates that reach 0 before half of the run is over."""
     steps, rule = case.vitals.steps, ramps(case.config)["optimizer"]
     rates = {player: rule[f"{player}_lr"] for player in case.players if case.rate(player) > 0}

@@ -76,7 +76,7 @@ class Divergence:
         return self.dimensions <= FEW_DIMENSIONS and n >= ENOUGH
 
 
-def unexplained(x: Array, side: Array, logits: Array) -> Estimate:
+def unexplained_divergence(x: Array, side: Array, logits: Array) -> Estimate:
     """Return how much of the divergence at the scale of nearest neighbours is not in the logits, in nats.
 
     Of two neighbours, the sides agree by (2 D - 1)^2 more often than not, with D the probability of real there, which
@@ -135,7 +135,7 @@ def divergence(
     half, _ = _combine(logits[2], side, fold)
     shares = {one.name: round(float(weight), 3) for one, weight in zip(learners, weights, strict=True)}
     jsd, variation, gain = _read(whole, half, side)
-    return Divergence(jsd, variation, gain, unexplained(x, side, whole), dimensions, shares)
+    return Divergence(jsd, variation, gain, unexplained_divergence(x, side, whole), dimensions, shares)
 
 
 def _combine(logits: Array, side: Array, fold: Array) -> tuple[Array, Array]:
